@@ -1,0 +1,18 @@
+/** Element types of a tensor, named as in numpy and ONNX. */
+export type DType = 'float16' | 'float32' | 'float64' | 'int8' | 'uint8' | 'int32' | 'int64' | 'bool'
+export type FloatType = 'float16' | 'float32' | 'float64'
+export type IntType = 'int32' | 'int64'
+
+/** Bytes of one element. */
+export const BYTES: Readonly<Record<DType, number>> = {
+  float16: 2,
+  float32: 4,
+  float64: 8,
+  int8: 1,
+  uint8: 1,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+}
+
+export const isFloat = (dtype: DType): dtype is FloatType => dtype.startsWith('float')
