@@ -1,0 +1,89 @@
+import { Constant, Input, ParameterOp, SizeOf } from './leaf.ts'
+import { makeNode, type Node } from './node.ts'
+import { withScope } from './scope.ts'
+import type { Tensor } from './tensor.ts'
+
+export type Tensors = Readonly<Record<string, Tensor>>
+
+/** A computation: named inputs and parameters at one end, named outputs at the other. */
+export interface Graph {
+  readonly inputs: Tensors
+  readonly parameters: Tensors
+  readonly outputs: Tensors
+}
+
+/** Nodes that `roots` depend on, each after its inputs. Iterative: depth costs no stack. */
+export function postorder(roots: readonly Tensor[]): Node[] {
+  const order: Node[] = []
+  const seen = new Set<Node>()
+  const stack: { node: Node; next: number }[] = []
+  const visit = (node: Node) => {
+    if (seen.has(node)) return
+    seen.add(node)
+    stack.push({ node, next: 0 })
+  }
+  for (const root of roots) {
+    visit(root.node)
+    while (stack.length) {
+      const top = stack.at(-1)!
+      const input = top.node.inputs[top.next++]
+      if (input) visit(input.node)
+      else order.push(stack.pop()!.node)
+    }
+  }
+  return order
+}
+
+export const nodesOf = (graph: Graph): Node[] => postorder(Object.values(graph.outputs))
+
+export const isLeaf = (node: Node): boolean => LEAVES.has(node.op)
+const LEAVES = new Set([Input, ParameterOp, Constant, SizeOf])
+
+/** For each tensor the nodes that read it. */
+export function usersOf(nodes: readonly Node[]): Map<Tensor, Node[]> {
+  const users = new Map<Tensor, Node[]>()
+  for (const node of nodes)
+    for (const input of new Set(node.inputs)) users.set(input, [...(users.get(input) ?? []), node])
+  return users
+}
+
+/** What a rewriting rule answers for a node whose inputs are already rewritten: its new outputs, or nothing. */
+export type Rule = (node: Node, inputs: readonly Tensor[]) => readonly Tensor[] | undefined
+
+/**
+ * Rebuilds what `roots` compute from the leaves up. Types are inferred anew for each node, so a rule that breaks one
+ * fails here. Nodes whose inputs did not change stay the same object.
+ * @param start tensors that are replaced from the outset (leaves, usually)
+ */
+export function rewriteTensors(
+  roots: readonly Tensor[],
+  rule: Rule,
+  start: ReadonlyMap<Tensor, Tensor> = new Map(),
+): Tensor[] {
+  const made = new Map(start)
+  for (const node of postorder(roots)) {
+    const inputs = node.inputs.map(t => made.get(t)!)
+    const same = node.inputs.every((t, i) => t === inputs[i])
+    const outputs = withScope(
+      node.scope,
+      () => rule(node, inputs) ?? (same ? node.outputs : makeNode(node.op, inputs, node.attrs).outputs),
+    )
+    node.outputs.forEach((t, i) => {
+      if (!made.has(t)) made.set(t, outputs[i]!)
+    })
+  }
+  return roots.map(t => made.get(t)!)
+}
+
+/** {@link rewriteTensors} for a whole graph: same inputs and parameters, new outputs. */
+export function rewrite(graph: Graph, rule: Rule): Graph {
+  const names = Object.keys(graph.outputs)
+  const outputs = rewriteTensors(Object.values(graph.outputs), rule)
+  return { ...graph, outputs: Object.fromEntries(names.map((name, i) => [name, outputs[i]!])) }
+}
+
+/** A graph whose leaves are other tensors, such as an input of known size in place of a symbolic one. */
+export function substitute(graph: Graph, leaves: ReadonlyMap<Tensor, Tensor>): Tensors {
+  const outputs = rewriteTensors(Object.values(graph.outputs), () => undefined, leaves)
+  return Object.fromEntries(Object.keys(graph.outputs).map((name, i) => [name, outputs[i]!]))
+}

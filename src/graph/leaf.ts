@@ -1,0 +1,97 @@
+import type { DType } from './dtype.ts'
+import { type Attrs, makeNode, none, type Op, type TensorType } from './node.ts'
+import type { Dim, Shape } from './shape.ts'
+import type { AnyTensor, Tensor } from './tensor.ts'
+
+/** Initial value of a parameter, as in torch.nn.init. */
+export type Init =
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'normal'; readonly std: number }
+  /** Normal, redrawn outside two standard deviations (`trunc_normal_`). */
+  | { readonly kind: 'truncNormal'; readonly std: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+
+/** A trainable leaf. Its name comes from where it stands in the model. */
+export type Parameter<D extends DType = DType, S = Shape> = Tensor<D, S>
+
+export interface ParameterAttrs {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly init: Init
+  /** Whether decoupled weight decay applies; false for biases, norms and embeddings. */
+  readonly decay: boolean
+}
+
+export const isParameter = (value: Tensor): boolean => value.node.op === ParameterOp
+
+/** How a parameter is initialised and decayed. */
+export const parameterAttrs = (p: Parameter): ParameterAttrs => p.node.attrs as unknown as ParameterAttrs
+
+const leaf = (type: string): Op => {
+  const self: Op = {
+    type,
+    infer: (_, attrs) => [{ dtype: attrs.dtype as DType, shape: attrs.shape as Shape }],
+    vjp: none('a leaf has no inputs'),
+    samples: [],
+    apply: () => {
+      throw new Error(`internal: a ${type} is not applied`)
+    },
+    applyAll: () => {
+      throw new Error(`internal: a ${type} is not applied`)
+    },
+  }
+  return self
+}
+
+export const Input: Op = leaf('Input')
+export const ParameterOp: Op = leaf('Parameter')
+export const Constant: Op = leaf('Constant')
+export const SizeOf: Op = leaf('SizeOf')
+
+/** A value that the caller gives at each run. */
+export function input<D extends DType, const S extends Shape>(
+  name: string,
+  dtype: D,
+  shape: S,
+): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
+  return makeNode(Input, [], { name, dtype, shape }, null).outputs[0] as AnyTensor
+}
+
+/** A trainable tensor. Two calls with equal arguments make two parameters. */
+export function parameter<const S extends readonly number[], D extends DType = 'float32'>(
+  shape: S,
+  init: Init,
+  options: { readonly decay?: boolean; readonly dtype?: D } = {},
+): Parameter<D, { -readonly [K in keyof S]: S[K] }> {
+  const attrs = { dtype: options.dtype ?? 'float32', shape, init, decay: options.decay ?? true }
+  return makeNode(ParameterOp, [], attrs, null).outputs[0] as AnyTensor
+}
+
+/** Above this many elements equal constants are not looked for. */
+const INTERN_LIMIT = 4096
+
+/**
+ * A fixed tensor. Values are kept in double precision whatever the dtype, so that a graph can be rebuilt in another.
+ * @param values a number (a tensor filled with it) or the elements in row-major order
+ */
+export function constant<D extends DType, const S extends readonly number[]>(
+  values: number | ArrayLike<number>,
+  dtype: D,
+  shape: S,
+): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
+  const size = shape.reduce((a, b) => a * b, 1)
+  // A filled tensor keeps one element; the exporter spreads it.
+  const data = Float64Array.from(typeof values === 'number' ? [values] : values)
+  if (data.length !== 1 && data.length !== size)
+    throw new Error(`internal: a constant of [${shape.join()}] needs ${size} values, got ${data.length}`)
+  const attrs: Attrs = { data, dtype, shape }
+  return makeNode(Constant, [], attrs, data.length > INTERN_LIMIT ? null : undefined).outputs[0] as AnyTensor
+}
+
+/** A dim as a scalar value: a constant when it is known, else what the run time finds. */
+export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
+  if (typeof dim === 'number' && dim >= 0) return constant(dim, dtype, [])
+  return makeNode(SizeOf, [], { dim, dtype, shape: [] }).outputs[0] as AnyTensor
+}
+
+export const typeOf = (t: Tensor): TensorType => ({ dtype: t.dtype, shape: t.shape })

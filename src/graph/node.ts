@@ -1,0 +1,161 @@
+import type { DType } from './dtype.ts'
+import { ShapeError } from './errors.ts'
+import type { Init } from './leaf.ts'
+import type { Sample } from './sample.ts'
+import { currentScope } from './scope.ts'
+import type { Dim, Shape } from './shape.ts'
+import type { AnyTensor, Tensor } from './tensor.ts'
+
+/** Dtype and shape of a tensor, without the node that makes it. */
+export interface TensorType {
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+export type Attr = number | string | boolean | readonly Dim[] | Float64Array | Init | undefined
+export type Attrs = Readonly<Record<string, Attr>>
+
+/**
+ * How ONNX writes an attribute: its kind and, where ONNX wants it as a tensor, which input it is (`since` an opset).
+ * `scalar` is a number of the first input's dtype, `dims` a shape that may hold symbols.
+ */
+export interface AttrForm {
+  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'dtype' | 'ints' | 'dims' | 'scalar'
+  readonly input?: number
+  readonly since?: number
+}
+
+export interface VjpArgs<A extends Attrs> {
+  /** Inputs and outputs of the node. */
+  readonly x: readonly AnyTensor[]
+  readonly y: readonly AnyTensor[]
+  /** Gradient of the first output (zeros when only another output is used). */
+  readonly dy: AnyTensor
+  /** Gradients of all outputs; `undefined` where nothing depends on one. */
+  readonly dys: readonly (AnyTensor | undefined)[]
+  readonly attrs: A
+}
+
+/** One gradient for each input, `null` where an input has none. Broadcasting is undone by the engine. */
+export type Vjp<A extends Attrs> = (args: VjpArgs<A>) => readonly (AnyTensor | null)[]
+
+/** Why an op has no gradient. */
+export interface NoGradient {
+  readonly none: string
+}
+export const none = (why: string): NoGradient => ({ none: why })
+
+export interface OpSpec<A extends Attrs> {
+  readonly domain?: string
+  /** How each attribute is written in ONNX. */
+  readonly attrs?: { readonly [K in keyof A]-?: AttrForm }
+  /** The type rule: output types for input types. Throws a ShapeError that starts with the op's public name. */
+  readonly infer: (inputs: readonly TensorType[], attrs: A) => readonly TensorType[]
+  readonly vjp: Vjp<A> | NoGradient
+  /** Inputs (and attributes) to test the op with. */
+  readonly samples: readonly Sample<NoInfer<A>>[]
+  /** Multiply–accumulates of one evaluation, for ops that have any. */
+  readonly macs?: (inputs: readonly TensorType[], outputs: readonly TensorType[], attrs: A) => number
+  /** Opset that introduced the operator, where it is newer than 13. */
+  readonly since?: number
+}
+
+/** A primitive: one operator of ONNX with its rules. */
+export interface Op<A extends Attrs = Attrs> extends OpSpec<A> {
+  readonly type: string
+  /** Adds a node for this op and returns its first output. */
+  readonly apply: (inputs: readonly Tensor[], attrs?: A) => AnyTensor
+  /** The same for ops with several outputs. */
+  readonly applyAll: (inputs: readonly Tensor[], attrs?: A) => readonly AnyTensor[]
+}
+
+export interface Node {
+  readonly id: number
+  readonly op: Op
+  readonly inputs: readonly Tensor[]
+  readonly attrs: Attrs
+  readonly outputs: readonly Tensor[]
+  /** Path of the layer that made the node, such as `blocks.0.attn`. */
+  readonly scope: string
+  /** Stack of the line that built the node, kept while ONNXGRAD_DEBUG is set. */
+  readonly site: string | undefined
+}
+
+let nextId = 0
+const interned = new Map<string, WeakRef<Node>>()
+const forget = new FinalizationRegistry<string>(key => {
+  if (!interned.get(key)?.deref()) interned.delete(key)
+})
+
+// Read without importing node:process, so that pages can load this file.
+const debugging = (): boolean => {
+  const host = globalThis as { process?: { env?: Record<string, string | undefined> } }
+  return Boolean(host.process?.env?.ONNXGRAD_DEBUG)
+}
+
+const attrKey = (value: Attr): string =>
+  value instanceof Float64Array
+    ? `f${value.join()}`
+    : Array.isArray(value)
+      ? `[${value.join()}]`
+      : String(value)
+
+/** Nodes with the same op, inputs and attributes are one node; `key: null` makes a node that equals only itself. */
+export function makeNode(op: Op, inputs: readonly Tensor[], attrs: Attrs, key?: null): Node {
+  const sources = inputs.map(t => `${t.node.id}.${t.index}`).join()
+  const name =
+    key === null
+      ? null
+      : `${op.domain ?? ''}:${op.type}(${sources})${Object.keys(attrs)
+          .sort()
+          .map(k => `${k}=${attrKey(attrs[k])}`)
+          .join()}`
+  const known = name === null ? undefined : interned.get(name)?.deref()
+  if (known) return known
+  const types = op.infer(inputs, attrs)
+  const outputs: Tensor[] = []
+  const node: Node = {
+    id: nextId++,
+    op,
+    inputs,
+    attrs,
+    outputs,
+    scope: currentScope(),
+    site: debugging() ? new Error(op.type).stack : undefined,
+  }
+  types.forEach((type, index) => {
+    outputs.push(Object.freeze({ dtype: type.dtype, shape: type.shape, node, index }))
+  })
+  if (name !== null) {
+    interned.set(name, new WeakRef(node))
+    forget.register(node, name)
+  }
+  return node
+}
+
+/** Defines a primitive. Its public function is written beside it and calls `apply`. */
+export function op<A extends Attrs = Record<never, never>>(type: string, spec: OpSpec<A>): Op<A> {
+  const self: Op<A> = {
+    ...spec,
+    type,
+    apply: (inputs, attrs) => self.applyAll(inputs, attrs)[0]!,
+    applyAll: (inputs, attrs) => makeNode(self as unknown as Op, inputs, attrs ?? {}).outputs,
+  }
+  registry.push(self as unknown as Op)
+  return self
+}
+
+const registry: Op[] = []
+
+/** All primitives of the modules that have been loaded; what the op test and the importer walk through. */
+export const allOps = (): readonly Op[] => registry
+
+/** Throws unless all tensors have one dtype, and one that the op takes. */
+export function sameDType(name: string, inputs: readonly TensorType[], allowed?: readonly DType[]): DType {
+  const dtype = inputs[0]!.dtype
+  const other = inputs.find(t => t.dtype !== dtype)
+  if (other) throw new ShapeError(`${name}: dtypes ${dtype} and ${other.dtype} differ; cast one of them`)
+  if (allowed && !allowed.includes(dtype))
+    throw new ShapeError(`${name}: takes ${allowed.join(', ')}, not ${dtype}; cast it`)
+  return dtype
+}

@@ -1,0 +1,201 @@
+import type { DType } from '../graph/dtype.ts'
+import { constant } from '../graph/leaf.ts'
+import { none, type Op, op, sameDType, type TensorType, type Vjp } from '../graph/node.ts'
+import { bool, f32, type Sample, sample } from '../graph/sample.ts'
+import { broadcast } from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+
+/** A tensor, or a number that becomes a scalar of the other operand's dtype. */
+type Operand = AnyTensor | number
+
+const lift = (value: Operand, like: AnyTensor): AnyTensor =>
+  typeof value === 'number' ? constant(value, like.dtype, []) : value
+
+type Plain = Record<never, never>
+
+const binary = (type: string, name: string, vjp: Vjp<Plain>, samples: readonly Sample<Plain>[]): Op<Plain> =>
+  op(type, {
+    infer: ([a, b]) => [{ dtype: sameDType(name, [a!, b!]), shape: broadcast(name, a!.shape, b!.shape) }],
+    vjp,
+    samples,
+  })
+
+const pair = [sample(f32(3, 5), f32(3, 5)), sample(f32(2, 3, 1, 5), f32(4, 1))]
+const same = ([x]: readonly TensorType[]): readonly TensorType[] => [x!]
+const unary = (type: string, vjp: Vjp<Plain>, samples: readonly Sample<Plain>[]): Op<Plain> =>
+  op(type, { infer: same, vjp, samples })
+
+// d(a + b) = da + db
+const Add = binary('Add', 'add', ({ dy }) => [dy, dy], pair)
+export const add = (a: AnyTensor, b: Operand): AnyTensor => Add.apply([a, lift(b, a)])
+
+// d(a − b) = da − db
+const Sub = binary('Sub', 'sub', ({ dy }) => [dy, neg(dy)], pair)
+export const sub = (a: AnyTensor, b: Operand): AnyTensor => Sub.apply([a, lift(b, a)])
+
+// d(a b) = b da + a db
+const Mul = binary('Mul', 'mul', ({ x: [a, b], dy }) => [mul(dy, b!), mul(dy, a!)], pair)
+export const mul = (a: AnyTensor, b: Operand): AnyTensor => Mul.apply([a, lift(b, a)])
+
+// d(a / b) = da / b − (a/b) db / b
+const Div = binary(
+  'Div',
+  'div',
+  ({ x: [, b], y: [y], dy }) => {
+    const da = div(dy, b!)
+    return [da, neg(mul(da, y!))]
+  },
+  [sample(f32(3, 4), f32(4).positive())],
+)
+export const div = (a: AnyTensor, b: Operand): AnyTensor => Div.apply([a, lift(b, a)])
+
+// d(a^b) = b a^(b−1) da + a^b ln(a) db, the second term only where a > 0 (as PyTorch: 0 at a = 0)
+const Pow = binary(
+  'Pow',
+  'pow',
+  ({ x: [a, b], y: [y], dy }) => {
+    const positive = greater(a!, 0)
+    const safe = where(positive, a!, constant(1, a!.dtype, []))
+    return [mul(dy, mul(b!, pow(a!, sub(b!, 1)))), mul(dy, mul(y!, log(safe)))]
+  },
+  [sample(f32(3, 4).positive(), f32(3, 4))],
+)
+export const pow = (a: AnyTensor, b: Operand): AnyTensor => Pow.apply([a, lift(b, a)])
+
+/** Shares a gradient between the larger (smaller) of two operands; at a tie each gets half, as in PyTorch. */
+const share = (dy: AnyTensor, mine: AnyTensor, other: AnyTensor, wins: typeof greater): AnyTensor => {
+  const half = mul(cast(equal(mine, other), dy.dtype), 0.5)
+  return mul(dy, add(cast(wins(mine, other), dy.dtype), half))
+}
+
+// d max(a, b) = [a > b] da + [b > a] db, half each at a tie
+const Max = binary(
+  'Max',
+  'maximum',
+  ({ x: [a, b], dy }) => [share(dy, a!, b!, greater), share(dy, b!, a!, greater)],
+  [sample(f32(3, 4), f32(4))],
+)
+export const maximum = (a: AnyTensor, b: Operand): AnyTensor => Max.apply([a, lift(b, a)])
+
+// d min(a, b) = [a < b] da + [b < a] db, half each at a tie
+const Min = binary(
+  'Min',
+  'minimum',
+  ({ x: [a, b], dy }) => [share(dy, a!, b!, less), share(dy, b!, a!, less)],
+  [sample(f32(3, 4), f32(4))],
+)
+export const minimum = (a: AnyTensor, b: Operand): AnyTensor => Min.apply([a, lift(b, a)])
+
+// d(−x) = −dx
+const Neg = unary('Neg', ({ dy }) => [neg(dy)], [sample(f32(3, 4))])
+export const neg = (x: AnyTensor): AnyTensor => Neg.apply([x])
+
+// d|x| = sign(x) dx
+const Abs = unary('Abs', ({ x: [x], dy }) => [mul(dy, sign(x!))], [sample(f32(3, 4))])
+export const abs = (x: AnyTensor): AnyTensor => Abs.apply([x])
+
+const Sign = op('Sign', {
+  infer: same,
+  vjp: () => [null], // flat wherever it has a derivative
+  samples: [sample(f32(3, 4))],
+})
+export const sign = (x: AnyTensor): AnyTensor => Sign.apply([x])
+
+const Floor = op('Floor', {
+  infer: same,
+  vjp: () => [null], // flat wherever it has a derivative
+  samples: [sample(f32(3, 4))],
+})
+export const floor = (x: AnyTensor): AnyTensor => Floor.apply([x])
+
+// d exp(x) = exp(x) dx
+const Exp = unary('Exp', ({ y: [y], dy }) => [mul(dy, y!)], [sample(f32(3, 4))])
+export const exp = (x: AnyTensor): AnyTensor => Exp.apply([x])
+
+// d ln(x) = dx / x
+const Log = unary('Log', ({ x: [x], dy }) => [div(dy, x!)], [sample(f32(3, 4).positive())])
+export const log = (x: AnyTensor): AnyTensor => Log.apply([x])
+
+// d√x = dx / (2√x)
+const Sqrt = unary('Sqrt', ({ y: [y], dy }) => [div(mul(dy, 0.5), y!)], [sample(f32(3, 4).positive())])
+export const sqrt = (x: AnyTensor): AnyTensor => Sqrt.apply([x])
+
+// d(1/x) = −(1/x)² dx
+const Reciprocal = unary('Reciprocal', ({ y: [y], dy }) => [neg(mul(dy, mul(y!, y!)))], [
+  sample(f32(3, 4).positive()),
+])
+export const reciprocal = (x: AnyTensor): AnyTensor => Reciprocal.apply([x])
+
+// d sin(x) = cos(x) dx
+const Sin = unary('Sin', ({ x: [x], dy }) => [mul(dy, cos(x!))], [sample(f32(3, 4))])
+export const sin = (x: AnyTensor): AnyTensor => Sin.apply([x])
+
+// d cos(x) = −sin(x) dx
+const Cos = unary('Cos', ({ x: [x], dy }) => [neg(mul(dy, sin(x!)))], [sample(f32(3, 4))])
+export const cos = (x: AnyTensor): AnyTensor => Cos.apply([x])
+
+// d erf(x) = 2/√π exp(−x²) dx
+const Erf = unary('Erf', ({ x: [x], dy }) => [mul(mul(exp(neg(mul(x!, x!))), 2 / Math.sqrt(Math.PI)), dy)], [
+  sample(f32(3, 4)),
+])
+export const erf = (x: AnyTensor): AnyTensor => Erf.apply([x])
+
+// d σ(x) = σ(x)(1 − σ(x)) dx
+const Sigmoid = unary('Sigmoid', ({ y: [y], dy }) => [mul(dy, mul(y!, sub(constant(1, y!.dtype, []), y!)))], [
+  sample(f32(3, 4)),
+])
+export const sigmoid = (x: AnyTensor): AnyTensor => Sigmoid.apply([x])
+
+// d tanh(x) = (1 − tanh²(x)) dx
+const Tanh = unary('Tanh', ({ y: [y], dy }) => [sub(dy, mul(dy, mul(y!, y!)))], [sample(f32(3, 4))])
+export const tanh = (x: AnyTensor): AnyTensor => Tanh.apply([x])
+
+// d relu(x) = [x > 0] dx; 0 at 0, as in PyTorch
+const Relu = unary('Relu', ({ y: [y], dy }) => [mul(dy, cast(greater(y!, 0), dy.dtype))], [sample(f32(3, 4))])
+export const relu = (x: AnyTensor): AnyTensor => Relu.apply([x])
+
+const Cast = op('Cast', {
+  attrs: { to: { kind: 'dtype' } },
+  infer: ([x], { to }: { to: DType }) => [{ dtype: to, shape: x!.shape }],
+  // d cast(x) = cast back
+  vjp: ({ x: [x], dy }) => [x!.dtype.startsWith('float') ? cast(dy, x!.dtype) : null],
+  samples: [sample(f32(3, 4), { to: 'float64' })],
+})
+/** Values as another dtype; floats to integers truncate towards zero. */
+export const cast = (x: AnyTensor, to: DType): AnyTensor => (x.dtype === to ? x : Cast.apply([x], { to }))
+
+const comparison = (type: string, name: string): Op<Plain> =>
+  op(type, {
+    infer: ([a, b]) => {
+      sameDType(name, [a!, b!])
+      return [{ dtype: 'bool', shape: broadcast(name, a!.shape, b!.shape) }]
+    },
+    vjp: none('its output is boolean'),
+    samples: [sample(f32(3, 4), f32(4))],
+  })
+
+const Equal = comparison('Equal', 'equal')
+export const equal = (a: AnyTensor, b: Operand): AnyTensor => Equal.apply([a, lift(b, a)])
+
+const Greater = comparison('Greater', 'greater')
+export const greater = (a: AnyTensor, b: Operand): AnyTensor => Greater.apply([a, lift(b, a)])
+
+const Less = comparison('Less', 'less')
+export const less = (a: AnyTensor, b: Operand): AnyTensor => Less.apply([a, lift(b, a)])
+
+const Where = op('Where', {
+  infer: ([c, a, b]) => {
+    if (c!.dtype !== 'bool') sameDType('where: condition', [{ dtype: 'bool', shape: [] }, c!])
+    const dtype = sameDType('where', [a!, b!])
+    return [{ dtype, shape: broadcast('where', c!.shape, broadcast('where', a!.shape, b!.shape)) }]
+  },
+  // d where(c, a, b) = c da + (1 − c) db
+  vjp: ({ x: [c], dy }) => {
+    const zero = constant(0, dy.dtype, [])
+    return [null, where(c!, dy, zero), where(c!, zero, dy)]
+  },
+  samples: [sample(bool(3, 4), f32(3, 4), f32(4))],
+})
+/** `a` where `condition` holds, else `b`; all three broadcast. */
+export const where = (condition: AnyTensor, a: AnyTensor, b: Operand): AnyTensor =>
+  Where.apply([condition, a, lift(b, a)])

@@ -1,0 +1,201 @@
+import { op, type TensorType } from '../graph/node.ts'
+import { f32, sample } from '../graph/sample.ts'
+import type { Dim, Shape } from '../graph/shape.ts'
+import * as shapes from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import { fill } from './fill.ts'
+import { scatterSlices } from './gather.ts'
+
+const Reshape = op('Reshape', {
+  attrs: { shape: { kind: 'dims', input: 1 } },
+  infer: ([x], { shape }: { shape: Shape }) => [
+    { dtype: x!.dtype, shape: shapes.reshape('reshape', x!.shape, shape) },
+  ],
+  // d reshape(x) = reshape back
+  vjp: ({ x: [x], dy }) => [reshape(dy, x!.shape)],
+  samples: [sample(f32(2, 3, 4), { shape: [6, 4] }), sample(f32(2, 3, 4), { shape: [-1, 2] })],
+})
+/** The same elements in row-major order under another shape; one dim may be -1. */
+export const reshape = (x: AnyTensor, shape: Shape): AnyTensor => {
+  const target = shapes.reshape('reshape', x.shape, shape)
+  return equalShape(x.shape, target) ? x : Reshape.apply([x], { shape: target })
+}
+
+export const equalShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i] && d !== shapes.UNKNOWN)
+
+/** Removes dims of size 1. */
+export const squeeze = (x: AnyTensor, axes: number | readonly number[]): AnyTensor => {
+  const at = new Set(shapes.axesOf('squeeze', [axes].flat(), x.shape.length))
+  return reshape(
+    x,
+    shapes.transpose('squeeze', x.shape, [...x.shape.keys()]).filter((_, i) => !at.has(i)),
+  )
+}
+
+const Transpose = op('Transpose', {
+  attrs: { perm: { kind: 'ints' } },
+  infer: ([x], { perm }: { perm: readonly number[] }) => [
+    { dtype: x!.dtype, shape: shapes.transpose('transpose', x!.shape, perm) },
+  ],
+  // d transpose(x, p) = transpose(dy, p⁻¹)
+  vjp: ({ dy, attrs: { perm } }) => [
+    transpose(
+      dy,
+      perm.map((_, i) => perm.indexOf(i)),
+    ),
+  ],
+  samples: [sample(f32(2, 3, 4, 5), { perm: [2, 0, 3, 1] })],
+})
+/** Axes in another order: dim i of the result is dim `perm[i]` of `x`. */
+export const transpose = (x: AnyTensor, perm: readonly number[]): AnyTensor =>
+  perm.length === x.shape.length && perm.every((p, i) => p === i) ? x : Transpose.apply([x], { perm })
+
+/** Exchanges the last two axes. */
+export const transposeLast = (x: AnyTensor): AnyTensor => {
+  const perm = [...x.shape.keys()]
+  const n = perm.length
+  ;[perm[n - 2], perm[n - 1]] = [n - 1, n - 2]
+  return transpose(x, perm)
+}
+
+const Concat = op('Concat', {
+  attrs: { axis: { kind: 'int' } },
+  infer: (inputs, { axis }: { axis: number }) => [
+    {
+      dtype: inputs[0]!.dtype,
+      shape: shapes.concat(
+        'concat',
+        inputs.map(t => t.shape),
+        axis,
+      ),
+    },
+  ],
+  // d concat(x₁, x₂, …) = the pieces of dy
+  vjp: ({ x, dy, attrs: { axis } }) => {
+    const at = shapes.axisOf('concat', axis, dy.shape.length)
+    const sizes = x.map(t => t.shape[at])
+    return split(dy, axis, sizes as number[])
+  },
+  samples: [sample(f32(2, 3, 4), f32(2, 1, 4), f32(2, 5, 4), { axis: 1 })],
+})
+/** Tensors one after the other along `axis`. */
+export const concat = (tensors: readonly AnyTensor[], axis: number): AnyTensor =>
+  tensors.length === 1 ? tensors[0]! : Concat.apply(tensors, { axis })
+
+const Split = op('Split', {
+  attrs: { axis: { kind: 'int' }, sizes: { kind: 'ints', input: 1 } },
+  infer: ([x], { axis, sizes }: { axis: number; sizes: readonly number[] }): TensorType[] =>
+    shapes.split('split', x!.shape, axis, sizes).map(shape => ({ dtype: x!.dtype, shape })),
+  // d split(x) = concat of the gradients, zeros for pieces that nothing reads
+  vjp: ({ y, dys, attrs: { axis } }) => [
+    concat(
+      dys.map((g, i) => g ?? zeros(y[i]!)),
+      axis,
+    ),
+  ],
+  samples: [sample(f32(2, 6, 4), { axis: 1, sizes: [2, 1, 3] })],
+})
+/** Pieces along `axis`: a number of equal parts, or the size of each. */
+export const split = (
+  x: AnyTensor,
+  axis: number,
+  parts: number | readonly number[],
+): readonly AnyTensor[] => {
+  const at = shapes.axisOf('split', axis, x.shape.length)
+  const sizes = typeof parts === 'number' ? shapes.equalParts('split', x.shape[at]!, parts) : parts
+  return sizes.length === 1 ? [x] : Split.applyAll([x], { axis: at, sizes })
+}
+
+const Slice = op('Slice', {
+  attrs: {
+    starts: { kind: 'ints', input: 1 },
+    ends: { kind: 'ints', input: 2 },
+    axes: { kind: 'ints', input: 3 },
+    steps: { kind: 'ints', input: 4 },
+  },
+  infer: (
+    [x],
+    {
+      axes,
+      starts,
+      ends,
+      steps,
+    }: {
+      starts: readonly number[]
+      ends: readonly number[]
+      axes: readonly number[]
+      steps: readonly number[]
+    },
+  ) => [{ dtype: x!.dtype, shape: shapes.slice('slice', x!.shape, axes, starts, ends, steps) }],
+  // d slice(x) = dy set into zeros of x's shape
+  vjp: ({ x: [x], dy, attrs }) => [scatterSlices(dy, x!.shape, attrs)],
+  samples: [
+    sample(f32(2, 7, 5), { starts: [1], ends: [4], axes: [1], steps: [1] }),
+    sample(f32(2, 7, 5), { starts: [1, -3], ends: [6, 5], axes: [1, 2], steps: [2, 1] }),
+  ],
+})
+/** Elements `start`, `start + step`, … before `end` along one axis, with numpy's negative indices and clamping. */
+export const slice = (x: AnyTensor, axis: number, start: number, end: number, step = 1): AnyTensor =>
+  Slice.apply([x], {
+    starts: [start],
+    ends: [end],
+    axes: [shapes.axisOf('slice', axis, x.shape.length)],
+    steps: [step],
+  })
+
+/** One element of an axis, which goes. */
+export const select = (x: AnyTensor, axis: number, index: number): AnyTensor => {
+  const at = shapes.axisOf('select', axis, x.shape.length)
+  const end = index === -1 ? Number.MAX_SAFE_INTEGER : index + 1
+  return squeeze(slice(x, at, index, end), at)
+}
+
+const Expand = op('Expand', {
+  attrs: { shape: { kind: 'dims', input: 1 } },
+  infer: ([x], { shape }: { shape: Shape }) => [
+    { dtype: x!.dtype, shape: shapes.expand('expand', x!.shape, shape) },
+  ],
+  // d expand(x) = the sum over the repeats, which the engine takes
+  vjp: ({ dy }) => [dy],
+  samples: [sample(f32(3, 1), { shape: [4, 3, 5] })],
+})
+/** Repeats dims of size 1 (and missing leading ones) up to `shape`. */
+export const expand = (x: AnyTensor, shape: Shape): AnyTensor =>
+  equalShape(x.shape, shape) ? x : Expand.apply([x], { shape })
+
+const Pad = op('Pad', {
+  attrs: { pads: { kind: 'ints', input: 1 }, value: { kind: 'scalar', input: 2 } },
+  infer: ([x], { pads }: { pads: readonly number[]; value: number }) => {
+    const rank = x!.shape.length
+    const shape = x!.shape.map((d, i): Dim => {
+      const extra = pads[i]! + pads[i + rank]!
+      return typeof d === 'string'
+        ? extra
+          ? shapes.sum([d, extra])
+          : d
+        : d === shapes.UNKNOWN
+          ? d
+          : d + extra
+    })
+    return [{ dtype: x!.dtype, shape }]
+  },
+  // d pad(x) = the middle of dy
+  vjp: ({ x: [x], dy, attrs: { pads } }) => {
+    const rank = x!.shape.length
+    const axes = [...x!.shape.keys()].filter(i => pads[i] || pads[i + rank])
+    const ends = axes.map(i => (pads[i + rank] ? -pads[i + rank]! : Number.MAX_SAFE_INTEGER))
+    return [Slice.apply([dy], { starts: axes.map(i => pads[i]!), ends, axes, steps: axes.map(() => 1) })]
+  },
+  samples: [sample(f32(2, 4, 5), { pads: [0, 0, 1, 0, 3, 2], value: 0 })],
+})
+/** Adds `before[i]` and `after[i]` elements of `value` around axis i. */
+export const pad = (
+  x: AnyTensor,
+  before: readonly number[],
+  after: readonly number[],
+  value = 0,
+): AnyTensor =>
+  [...before, ...after].some(Boolean) ? Pad.apply([x], { pads: [...before, ...after], value }) : x
+
+const zeros = (like: AnyTensor): AnyTensor => fill(0, like.dtype, like.shape)

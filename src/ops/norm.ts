@@ -1,0 +1,86 @@
+import { ShapeError } from '../graph/errors.ts'
+import { op } from '../graph/node.ts'
+import { f32, sample } from '../graph/sample.ts'
+import * as shapes from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import { add, div, exp, mul, sqrt, sub } from './elementwise.ts'
+import { mean, sum, variance } from './reduce.ts'
+
+const softmaxForm = { axis: { kind: 'int' } } as const
+
+const Softmax = op('Softmax', {
+  attrs: softmaxForm,
+  infer: ([x], { axis }: { axis: number }) => {
+    shapes.axisOf('softmax', axis, x!.shape.length)
+    return [x!]
+  },
+  // y = softmax(x): dx = y (dy − Σ y dy)
+  vjp: ({ y: [y], dy, attrs: { axis } }) => [mul(sub(dy, sum(mul(dy, y!), axis, true)), y!)],
+  samples: [sample(f32(2, 3, 9), { axis: -1 }), sample(f32(2, 5, 4), { axis: 1 })],
+})
+/** exp(x) / Σ exp(x) along `axis`. */
+export const softmax = (x: AnyTensor, axis = -1): AnyTensor => Softmax.apply([x], { axis })
+
+const LogSoftmax = op('LogSoftmax', {
+  attrs: softmaxForm,
+  infer: ([x], { axis }: { axis: number }) => {
+    shapes.axisOf('logSoftmax', axis, x!.shape.length)
+    return [x!]
+  },
+  // y = x − ln Σ exp(x): dx = dy − exp(y) Σ dy
+  vjp: ({ y: [y], dy, attrs: { axis } }) => [sub(dy, mul(exp(y!), sum(dy, axis, true)))],
+  samples: [sample(f32(4, 9), { axis: -1 })],
+})
+/** ln softmax(x) along `axis`, computed without overflow. */
+export const logSoftmax = (x: AnyTensor, axis = -1): AnyTensor => LogSoftmax.apply([x], { axis })
+
+const LayerNormalization = op('LayerNormalization', {
+  since: 17,
+  attrs: { axis: { kind: 'int' }, epsilon: { kind: 'float' } },
+  infer: ([x, scale, bias], { axis }: { axis: number; epsilon: number }) => {
+    const at = shapes.axisOf('layerNorm', axis, x!.shape.length)
+    const normalized = x!.shape.slice(at)
+    for (const [what, t] of [
+      ['weight', scale],
+      ['bias', bias],
+    ] as const)
+      if (t && (t.shape.length !== normalized.length || t.shape.some((d, i) => d !== normalized[i])))
+        throw new ShapeError(
+          `layerNorm: ${what} ${shapes.show(t.shape)} does not fit the normalized dims ${shapes.show(normalized)} of ${shapes.show(x!.shape)}`,
+        )
+    const statistics = x!.shape.map((d, i) => (i < at ? d : 1))
+    return [x!, { dtype: x!.dtype, shape: statistics }, { dtype: x!.dtype, shape: statistics }]
+  },
+  // x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = r (dx̂ − mean dx̂ − x̂ mean(dx̂ x̂)), with dx̂ = γ dy;
+  // the outputs μ and r add dμ/n and −r² x̂ dr/n.
+  vjp: ({ x: [x, scale, bias], y: [, mu, r], dy, dys: [, dMu, dR], attrs: { axis } }) => {
+    const rank = x!.shape.length
+    const at = shapes.axisOf('layerNorm', axis, rank)
+    const axes = Array.from({ length: rank - at }, (_, i) => at + i)
+    const n = shapes.product(x!.shape.slice(at)) as number
+    const xhat = mul(sub(x!, mu!), r!)
+    const dxhat = mul(dy, scale!)
+    const drift = add(mean(dxhat, axes, true), mul(xhat, mean(mul(dxhat, xhat), axes, true)))
+    let dx = mul(sub(dxhat, drift), r!)
+    if (dMu) dx = add(dx, div(dMu, n))
+    if (dR) dx = sub(dx, mul(xhat, div(mul(dR, mul(r!, r!)), n)))
+    return [dx, mul(dy, xhat), ...(bias ? [dy] : [])]
+  },
+  samples: [
+    sample(f32(3, 5, 8), f32(8), f32(8), { axis: -1, epsilon: 1e-5 }),
+    sample(f32(3, 4, 8), f32(4, 8), f32(4, 8), { axis: -2, epsilon: 1e-5 }),
+  ],
+})
+/**
+ * (x − mean) / √(variance + eps) · weight + bias over the trailing dims that `weight` has (Ba, Kiros & Hinton 2016).
+ * @param eps added to the variance; 1e-5 as in PyTorch (timm's ViT uses 1e-6)
+ */
+export const layerNorm = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
+  LayerNormalization.apply([x, weight, bias], { axis: -weight.shape.length, epsilon: eps })
+
+/** Layer norm of elementary ops: the same values as {@link layerNorm}, which is what tests hold it against. */
+export const layerNormPlain = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor => {
+  const axes = [...weight.shape.keys()].map(i => i - weight.shape.length)
+  const xhat = div(sub(x, mean(x, axes, true)), sqrt(add(variance(x, axes, true), eps)))
+  return add(mul(xhat, weight), bias)
+}
