@@ -1,0 +1,283 @@
+import type { DType } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
+import { Constant, Input, SizeOf } from '../graph/leaf.ts'
+import type { AttrForm, Node } from '../graph/node.ts'
+import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
+import type { Tensor } from '../graph/tensor.ts'
+import { encode } from './codec.ts'
+import {
+  type AttributeProto,
+  Model,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from './onnx-proto.ts'
+import { DATA_TYPE, type TypedArray, tensorProto, toTyped } from './tensor-data.ts'
+
+export interface LowerOptions {
+  /** Name of the graph. */
+  readonly name: string
+  /** Opset of the default domain. @default 17 */
+  readonly opset?: number
+  /** Value of each parameter; parameters become initializers. */
+  readonly weights?: (name: string) => TypedArray
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly docs?: Readonly<Record<string, string>>
+  readonly producerVersion?: string
+}
+
+/** IR version that came with each opset (onnx/docs/Versioning.md). */
+const irVersion = (opset: number): number => (opset >= 21 ? 10 : opset >= 19 ? 9 : 8)
+
+export const OPSETS = { min: 17, max: 21 } as const
+
+/**
+ * ONNX bytes of a graph: nodes in dependency order, attributes in the form that the opset wants, symbols resolved from
+ * the shapes of the inputs at run time. Equal graphs give equal bytes.
+ * @throws UserError when the opset or a shape cannot be expressed
+ */
+export function lower(graph: Graph, options: LowerOptions): Uint8Array {
+  const opset = options.opset ?? 17
+  if (!(opset >= OPSETS.min && opset <= OPSETS.max))
+    throw new UserError(`opset ${opset} is not supported; choose ${OPSETS.min} to ${OPSETS.max}`)
+  const writer = new Writer(graph, opset)
+  for (const node of nodesOf(graph)) if (!isLeaf(node)) writer.addNode(node)
+  const outputs = Object.entries(graph.outputs).map(([name, t]) => writer.addOutput(name, t))
+  const parameters = writer.parameters(options.weights)
+  return encode(Model, {
+    irVersion: irVersion(opset),
+    producerName: 'onnxgrad',
+    producerVersion: options.producerVersion ?? '',
+    graph: {
+      node: writer.nodes,
+      name: options.name,
+      initializer: [...parameters, ...writer.initializers],
+      input: Object.entries(graph.inputs).map(([name, t]) => valueInfo(name, t, options.docs?.[name])),
+      output: outputs.map(o => ({ ...o, docString: options.docs?.[o.name ?? ''] ?? '' })),
+    },
+    opsetImport: [
+      { domain: '', version: opset },
+      ...[...writer.domains].sort().map(domain => ({ domain, version: 1 })),
+    ],
+    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+  })
+}
+
+const C90 = /^[A-Za-z_]\w*$/
+
+function valueInfo(name: string, t: Tensor, docString = ''): ValueInfoProto {
+  // A derived dim ('batch*17') is no identifier: ONNX leaves such a field empty.
+  const dim = t.shape.map(d =>
+    typeof d === 'string' ? (C90.test(d) ? { dimParam: d } : {}) : d === UNKNOWN ? {} : { dimValue: d },
+  )
+  return { name, type: { tensorType: { elemType: DATA_TYPE[t.dtype], shape: { dim } } }, docString }
+}
+
+class Writer {
+  readonly nodes: NodeProto[] = []
+  readonly initializers: TensorProto[] = []
+  readonly domains = new Set<string>()
+  readonly #graph: Graph
+  readonly #opset: number
+  readonly #names = new Map<Tensor, string>()
+  readonly #used = new Set<string>()
+  readonly #constants = new Map<string, string>()
+  readonly #sizes = new Map<string, string>()
+  readonly #read = new Set<string>()
+
+  constructor(graph: Graph, opset: number) {
+    this.#graph = graph
+    this.#opset = opset
+    for (const [name, t] of [...Object.entries(graph.inputs), ...Object.entries(graph.parameters)]) {
+      this.#names.set(t, name)
+      this.#used.add(name)
+    }
+    for (const name of Object.keys(graph.outputs)) this.#used.add(name)
+    for (const [name, t] of Object.entries(graph.outputs))
+      if (!isLeaf(t.node) && !this.#names.has(t)) this.#names.set(t, name)
+  }
+
+  parameters(weights: LowerOptions['weights']): TensorProto[] {
+    return Object.entries(this.#graph.parameters)
+      .filter(([name]) => this.#read.has(name))
+      .map(([name, t]) => {
+        if (!weights) throw new Error(`internal: parameter ${name} has no value`)
+        return tensorProto(name, t.dtype, t.shape as number[], weights(name))
+      })
+  }
+
+  addNode(node: Node): void {
+    const { op } = node
+    if (op.domain) this.domains.add(op.domain)
+    if ((op.since ?? 0) > this.#opset)
+      throw new UserError(`${op.type} needs opset ${op.since}, the file is written for ${this.#opset}`)
+    const input = node.inputs.map(t => this.#value(t))
+    const attribute: AttributeProto[] = []
+    for (const [name, form] of Object.entries(op.attrs ?? {})) {
+      if (node.attrs[name] === undefined) continue
+      if (form.input === undefined || (form.since ?? 0) > this.#opset)
+        attribute.push(attributeOf(name, form, node))
+      else {
+        while (input.length < form.input) input.push('')
+        input[form.input] = this.#attributeInput(form, node, name)
+      }
+    }
+    const name = this.#fresh(node.scope ? `${node.scope}/${op.type}` : op.type)
+    const output = node.outputs.map((t, i) => this.#nameOutput(t, i ? `${name}:${i}` : name))
+    const proto: NodeProto = { input, output, name, opType: op.type, attribute }
+    if (op.domain) proto.domain = op.domain
+    this.nodes.push(proto)
+  }
+
+  addOutput(name: string, t: Tensor): ValueInfoProto {
+    const source = this.#value(t)
+    // A tensor that is an input, or an output already, is passed on under its second name.
+    if (source !== name)
+      this.nodes.push({ input: [source], output: [name], name: `${name}/Identity`, opType: 'Identity' })
+    return valueInfo(name, t)
+  }
+
+  #fresh(base: string): string {
+    let name = base
+    for (let i = 1; this.#used.has(name); i++) name = `${base}_${i}`
+    this.#used.add(name)
+    return name
+  }
+
+  #nameOutput(t: Tensor, name: string): string {
+    const given = this.#names.get(t)
+    if (given !== undefined) return given
+    this.#names.set(t, name)
+    return name
+  }
+
+  /** Name of a tensor that a node reads; constants and sizes appear when they are first read. */
+  #value(t: Tensor): string {
+    const { op, attrs } = t.node
+    const known = this.#names.get(t)
+    if (known !== undefined) {
+      this.#read.add(known)
+      return known
+    }
+    if (op === Constant) {
+      const shape = attrs.shape as readonly number[]
+      const size = shape.reduce((a, b) => a * b, 1)
+      return this.#constant(toTyped(attrs.data as Float64Array, t.dtype, size), t.dtype, shape)
+    }
+    if (op === SizeOf) {
+      const size = this.#size(attrs.dim as Dim)
+      const scalar = this.#emit('Squeeze', [size, this.#ints([0])])
+      return this.#emit('Cast', [scalar], [{ name: 'to', type: 2, i: DATA_TYPE[t.dtype] }])
+    }
+    if (op === Input)
+      throw new UserError(`the graph reads input ${attrs.name}, which is not among its inputs`)
+    throw new Error(`internal: ${op.type} in ${t.node.scope} is read before it is made`)
+  }
+
+  #constant(data: TypedArray, dtype: DType, shape: readonly number[]): string {
+    const small = data.length <= 64
+    const key = `${dtype}[${shape.join()}]${small ? data.join() : ''}`
+    const known = small ? this.#constants.get(key) : undefined
+    if (known) return known
+    const name = this.#fresh(`const_${this.initializers.length}`)
+    this.initializers.push(tensorProto(name, dtype, shape, data))
+    if (small) this.#constants.set(key, name)
+    return name
+  }
+
+  #ints(values: readonly number[]): string {
+    return this.#constant(toTyped(values, 'int64', values.length), 'int64', [values.length])
+  }
+
+  #attributeInput(form: AttrForm, node: Node, name: string): string {
+    const value = node.attrs[name]
+    if (form.kind === 'scalar')
+      return this.#constant(toTyped([value as number], node.inputs[0]!.dtype, 1), node.inputs[0]!.dtype, [])
+    if (form.kind === 'dims') return this.#dims(value as Shape, node)
+    return this.#ints(value as readonly number[])
+  }
+
+  /** A shape as an int64 tensor: constant where it can be, else put together at run time. */
+  #dims(shape: Shape, node: Node): string {
+    if (shape.every(d => typeof d === 'number' && d >= 0)) return this.#ints(shape as number[])
+    if (shape.includes(UNKNOWN))
+      throw new UserError(
+        `${node.op.type} in ${node.scope || 'the graph'} needs the shape ${show(shape)}, which is not known`,
+      )
+    if (node.op.type === 'Reshape') {
+      // 0 copies the dim at the same place, one -1 is computed.
+      const from = node.inputs[0]!.shape
+      const copied = shape.map((d, i) => (typeof d === 'string' ? (d === from[i] ? 0 : -1) : d))
+      if (copied.filter(d => d === -1).length <= 1) return this.#ints(copied)
+      return this.#concatDims(shape)
+    }
+    if (node.op.type === 'Expand') {
+      // A 1 keeps the dim that the input has already.
+      const from = node.inputs[0]!.shape
+      const kept = shape.map((d, i) => (d === from[i - shape.length + from.length] ? 1 : d))
+      if (kept.every(d => typeof d === 'number')) return this.#ints(kept as number[])
+    }
+    return this.#concatDims(shape)
+  }
+
+  #concatDims(shape: Shape): string {
+    const parts = shape.map(d => (typeof d === 'string' ? this.#size(d) : this.#ints([d])))
+    return parts.length === 1 ? parts[0]! : this.#emit('Concat', parts, [{ name: 'axis', type: 2, i: 0 }])
+  }
+
+  /** Run-time value of a symbolic dim as int64 [1]: read off an input's shape, or computed from its parts. */
+  #size(dim: Dim): string {
+    if (typeof dim === 'number') return this.#ints([dim])
+    const known = this.#sizes.get(dim)
+    if (known) return known
+    let name: string | undefined
+    for (const [op, sign] of [
+      ['Add', '+'],
+      ['Mul', '*'],
+    ] as const) {
+      if (name || !dim.includes(sign)) continue
+      const at = dim.lastIndexOf(sign)
+      const right = dim.slice(at + 1)
+      name = this.#emit(op, [
+        this.#size(dim.slice(0, at)),
+        this.#size(/^\d+$/.test(right) ? Number(right) : right),
+      ])
+    }
+    if (!name) {
+      const found = Object.entries(this.#graph.inputs).find(([, t]) => t.shape.includes(dim))
+      if (!found)
+        throw new UserError(`dim ${dim} is in no input's shape, so its size cannot be found at run time`)
+      const whole = this.#emit('Shape', [found[0]])
+      name = this.#emit('Gather', [whole, this.#ints([found[1].shape.indexOf(dim)])])
+    }
+    this.#sizes.set(dim, name)
+    return name
+  }
+
+  #emit(opType: string, input: string[], attribute: AttributeProto[] = []): string {
+    const name = this.#fresh(`shape/${opType}`)
+    this.nodes.push({ input, output: [name], name, opType, attribute })
+    return name
+  }
+}
+
+/** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, INTS 7. */
+function attributeOf(name: string, form: AttrForm, node: Node): AttributeProto {
+  const value = node.attrs[name]
+  switch (form.kind) {
+    case 'float':
+    case 'scalar':
+      return { name, type: 1, f: value as number }
+    case 'int':
+      return { name, type: 2, i: value as number }
+    case 'bool':
+      return { name, type: 2, i: value ? 1 : 0 }
+    case 'dtype':
+      return { name, type: 2, i: DATA_TYPE[value as DType] }
+    case 'string':
+      return { name, type: 3, s: new TextEncoder().encode(value as string) }
+    default:
+      return { name, type: 7, ints: [...(value as readonly number[])] }
+  }
+}

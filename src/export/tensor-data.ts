@@ -1,0 +1,112 @@
+import type { DType } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+import type { TensorProto } from './onnx-proto.ts'
+
+/** ONNX TensorProto.DataType numbers. */
+export const DATA_TYPE: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+}
+
+export const dtypeOf = (dataType: number | undefined): DType | undefined =>
+  (Object.keys(DATA_TYPE) as DType[]).find(d => DATA_TYPE[d] === dataType)
+
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+
+/** IEEE half precision bits of a number, rounded to nearest even. */
+export function toHalf(value: number): number {
+  if (Number.isNaN(value)) return 0x7e00
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
+  const a = Math.abs(value)
+  if (a >= 65520) return sign | 0x7c00
+  const e = Math.max(Math.floor(Math.log2(a || 1e-9)), -14)
+  const scaled = a / 2 ** (e - 10)
+  const floor = Math.floor(scaled)
+  const rest = scaled - floor
+  const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? 1 : 0
+  // A subnormal has exponent bits 0; a carry of the mantissa runs into the exponent by itself.
+  return sign | (((e + 14) << 10) + floor + up)
+}
+
+/** A typed array for `size` elements of a dtype; bool is one byte, float16 its bits. */
+export function emptyArray(dtype: DType, size: number): TypedArray {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(size)
+    case 'float64':
+      return new Float64Array(size)
+    case 'int32':
+      return new Int32Array(size)
+    case 'int64':
+      return new BigInt64Array(size)
+    case 'int8':
+      return new Int8Array(size)
+    case 'float16':
+      return new Uint16Array(size)
+    default:
+      return new Uint8Array(size)
+  }
+}
+
+/** Numbers as elements of a dtype; one value fills the array. */
+export function toTyped(values: ArrayLike<number>, dtype: DType, size: number): TypedArray {
+  const out = emptyArray(dtype, size)
+  const at = (i: number) => values[values.length === 1 ? 0 : i]!
+  if (out instanceof BigInt64Array) for (let i = 0; i < size; i++) out[i] = BigInt(Math.trunc(at(i)))
+  else if (dtype === 'float16') for (let i = 0; i < size; i++) out[i] = toHalf(at(i))
+  else if (values.length === 1) out.fill(at(0))
+  else out.set(values)
+  return out
+}
+
+const bytesOf = (a: TypedArray): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength)
+
+export const tensorProto = (
+  name: string,
+  dtype: DType,
+  dims: readonly number[],
+  data: TypedArray,
+): TensorProto => ({ dims: [...dims], dataType: DATA_TYPE[dtype], name, rawData: bytesOf(data) })
+
+/**
+ * Elements of an initializer.
+ * @throws UserError for external data, unknown types, and data that does not fill its dims
+ */
+export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data: TypedArray } {
+  const dims = t.dims ?? []
+  const name = t.name || 'unnamed'
+  const dtype = dtypeOf(t.dataType)
+  if (!dtype)
+    throw new UserError(`initializer ${name} has element type ${t.dataType}, which is not supported`)
+  if (t.dataLocation === 1)
+    throw new UserError(`initializer ${name} is stored outside the file, which is not supported`)
+  const size = dims.reduce((a, b) => a * b, 1)
+  const wrong = (got: number) =>
+    new UserError(
+      `initializer ${name} has ${got} elements where its dims [${dims.join()}] need ${size}: the file is damaged`,
+    )
+  if (t.rawData) {
+    const itemBytes = emptyArray(dtype, 0).BYTES_PER_ELEMENT
+    // Checked before anything of that size is allocated.
+    if (t.rawData.length !== size * itemBytes) throw wrong(t.rawData.length / itemBytes)
+    const data = emptyArray(dtype, size)
+    bytesOf(data).set(t.rawData)
+    return { dtype, dims, data }
+  }
+  const values = t.floatData ?? t.int32Data ?? t.int64Data ?? []
+  if (values.length !== size) throw wrong(values.length)
+  return { dtype, dims, data: dtype === 'float16' ? Uint16Array.from(values) : toTyped(values, dtype, size) }
+}
