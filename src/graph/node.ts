@@ -56,6 +56,8 @@ export interface OpSpec<A extends Attrs> {
   readonly samples: readonly Sample<NoInfer<A>>[]
   /** Multiply–accumulates of one evaluation, for ops that have any. */
   readonly macs?: (inputs: readonly TensorType[], outputs: readonly TensorType[], attrs: A) => number
+  /** The same outputs by elementary ops, for targets that have no kernel for this one. */
+  readonly decompose?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
   /** Opset that introduced the operator, where it is newer than 13. */
   readonly since?: number
 }

@@ -1,0 +1,34 @@
+import { readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { constants, gunzip } from 'node:zlib'
+import { UserError } from '../graph/errors.ts'
+import { reason } from './files-node.ts'
+import { idxBytes, type NamedBytes } from './idx.ts'
+
+const unzip = promisify(gunzip)
+
+/**
+ * Reads an IDX file, gzip or raw (by content, since browsers unpack downloads and keep the name). It is unpacked to at
+ * most one byte more than its own header promises, so that a gzip bomb cannot fill the memory.
+ */
+export async function readIdx(path: string): Promise<NamedBytes> {
+  const bytes: Uint8Array = await readFile(path).catch(error => {
+    throw new UserError(`${path}: ${reason(error)}`)
+  })
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return { name: path, bytes }
+  try {
+    const start = await unzip(bytes.subarray(0, 4096), { finishFlush: constants.Z_SYNC_FLUSH })
+    const promised = idxBytes({ name: path, bytes: start.subarray(0, 16) })
+    return { name: path, bytes: await unzip(bytes, { maxOutputLength: promised + 1 }) }
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    throw new UserError(`${path}: ${gzipProblem(error)}`)
+  }
+}
+
+function gzipProblem(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'Z_BUF_ERROR') return 'its gzip data end too early: the file is truncated'
+  if (code === 'ERR_BUFFER_TOO_LARGE') return 'unpacks to more bytes than its header promises'
+  return `its gzip data are broken (${reason(error)})`
+}

@@ -1,0 +1,80 @@
+import type { DType } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+
+export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'wasm'
+
+/** What the graph compiler must know of the place where a graph will run. */
+export interface Target {
+  readonly name: string
+  /** Operators of the `com.microsoft` domain may be used. */
+  readonly contrib: boolean
+  /** Most inputs or outputs that one node may have (buffers that a shader can bind). */
+  readonly maxFanout: number
+  /** Operators without a kernel for a dtype. */
+  readonly lacks: (op: string, dtype: DType) => boolean
+}
+
+/** One row of the table of devices. */
+export interface Device {
+  readonly name: DeviceName
+  /** Name of the execution provider in onnxruntime. */
+  readonly provider: string
+  readonly target: Target
+  /** Tensors can stay in the device's memory between runs. */
+  readonly resident: boolean
+  /** `run` writes into tensors that the caller allocated. */
+  readonly preallocated: boolean
+  /** How to get the device where it is missing. */
+  readonly install: string
+}
+
+// No provider has these for float64 (onnxruntime 1.30: Erf is registered for float32 only; LayerNormalization declares float32 statistics).
+const NO_FLOAT64 = new Set(['Erf', 'LayerNormalization'])
+const lacks = (op: string, dtype: DType): boolean => dtype === 'float64' && NO_FLOAT64.has(op)
+
+const HOST: Target = { name: 'cpu', contrib: true, maxFanout: Number.POSITIVE_INFINITY, lacks }
+
+/** Every device, in the order in which `doctor` lists them. */
+export const DEVICES: Readonly<Record<DeviceName, Device>> = {
+  cpu: {
+    name: 'cpu',
+    provider: 'cpu',
+    target: HOST,
+    resident: false,
+    preallocated: true,
+    install: 'onnxruntime-node brings it; reinstall it with: npm install onnxruntime-node',
+  },
+  webgpu: {
+    name: 'webgpu',
+    provider: 'webgpu',
+    // Some adapters bind no more than 8 storage buffers in a shader, WebGPU's default limit.
+    target: { name: 'webgpu', contrib: false, maxFanout: 6, lacks },
+    resident: true,
+    preallocated: false,
+    install: 'it needs a GPU with a Vulkan, Metal or D3D12 driver (on Linux, test it with: vulkaninfo)',
+  },
+  cuda: {
+    name: 'cuda',
+    provider: 'cuda',
+    target: { ...HOST, name: 'cuda' },
+    resident: false,
+    preallocated: true,
+    install:
+      'with CUDA 12 and cuDNN 9 installed, run: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12',
+  },
+  wasm: {
+    name: 'wasm',
+    provider: 'wasm',
+    target: { ...HOST, name: 'wasm' },
+    resident: false,
+    preallocated: false,
+    install: 'onnxruntime-web brings it; reinstall it with: npm install onnxruntime-web',
+  },
+}
+
+/** The row of a device. @throws UserError for a name that is not in the table */
+export function deviceOf(name: string): Device {
+  if (!Object.hasOwn(DEVICES, name))
+    throw new UserError(`device ${name} is not known; choose one of ${Object.keys(DEVICES).join(', ')}`)
+  return DEVICES[name as DeviceName]
+}

@@ -1,0 +1,62 @@
+import { lower } from '../export/lower.ts'
+import { emptyArray, type TypedArray, toTyped } from '../export/tensor-data.ts'
+import { UserError } from '../graph/errors.ts'
+import { type Graph, nodesOf, type Tensors } from '../graph/graph.ts'
+import { Input, ParameterOp } from '../graph/leaf.ts'
+import type { Tensor } from '../graph/tensor.ts'
+import type { OrtTensor, Runtime } from './session.ts'
+
+export interface Evaluated {
+  readonly dtype: string
+  readonly dims: readonly number[]
+  readonly data: TypedArray
+}
+
+/** A graph of named outputs; its inputs are found by walking back, named as they were declared. */
+export function graphOf(outputs: Tensors): Graph {
+  const leaves = nodesOf({ inputs: {}, parameters: {}, outputs })
+  const inputs = leaves.filter(n => n.op === Input).map(n => [n.attrs.name as string, n.outputs[0]!])
+  const parameter = leaves.find(n => n.op === ParameterOp)
+  if (parameter) throw new UserError('the graph reads a parameter; give its values through a model')
+  return { inputs: Object.fromEntries(inputs), parameters: {}, outputs }
+}
+
+/**
+ * Computes tensors once: for tests, tools and quick looks. Training and serving use programs that stay loaded.
+ * @param feeds values of the inputs, by name; numbers are converted to each input's dtype
+ */
+export async function evaluate(
+  runtime: Runtime,
+  outputs: Tensors,
+  feeds: Readonly<Record<string, ArrayLike<number> | TypedArray>>,
+  dims: Readonly<Record<string, readonly number[]>> = {},
+): Promise<Record<string, Evaluated>> {
+  const graph = graphOf(outputs)
+  const session = await runtime.load(lower(graph, { name: 'evaluate', opset: 21 }), { optimize: 'disabled' })
+  const ready: Record<string, OrtTensor> = {}
+  for (const [name, t] of Object.entries(graph.inputs)) {
+    const data = feeds[name]
+    if (!data) throw new UserError(`evaluate: no value for input ${name}`)
+    const shape = dims[name] ?? concrete(t)
+    const typed = matches(data, t) ? data : toTyped(data as ArrayLike<number>, t.dtype, data.length)
+    ready[name] = runtime.tensor(t.dtype, typed, shape)
+  }
+  const got = await session.run(ready)
+  const result: Record<string, Evaluated> = {}
+  for (const name of Object.keys(outputs)) {
+    const t = got[name]!
+    // Copied, because a session may reuse its output buffers.
+    result[name] = { dtype: t.type, dims: t.dims, data: (t.data as Float32Array).slice() }
+  }
+  await session.close()
+  return result
+}
+
+const matches = (data: ArrayLike<number> | TypedArray, t: Tensor): data is TypedArray =>
+  ArrayBuffer.isView(data) && data.constructor === emptyArray(t.dtype, 0).constructor
+
+function concrete(t: Tensor): number[] {
+  const known = t.shape.every(d => typeof d === 'number' && d >= 0)
+  if (!known) throw new UserError(`evaluate: give the dims of an input of shape [${t.shape.join()}]`)
+  return t.shape as number[]
+}
