@@ -50,5 +50,7 @@ async function digitPixels(digit: number): Promise<Uint8Array> {
   const file: { data: number[] } = JSON.parse(await readFile(path, 'utf8'))
   if (file.data.length % PIXELS !== 0)
     throw new UserError(`${path}: has ${file.data.length} values, not n × 784`)
-  return Uint8Array.from(file.data, value => Math.round(value * 255))
+  const pixels = new Uint8Array(file.data.length)
+  for (let i = 0; i < pixels.length; i++) pixels[i] = Math.round(file.data[i]! * 255)
+  return pixels
 }

@@ -1,0 +1,102 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { batches, permutation } from '../../src/data/batches.ts'
+import { type Dataset, statistics, subset } from '../../src/data/dataset.ts'
+
+/** `size` images of 2 channels, 1 × 2, all of whose pixels are the image's number. */
+function numbered(size: number): Dataset {
+  const images = Uint8Array.from({ length: size * 4 }, (_, i) => i >> 2)
+  const labels = Uint8Array.from({ length: size }, (_, i) => i % 7)
+  return { name: 'numbered', size, shape: [2, 1, 2], classes: [...'0123456'], images, labels }
+}
+
+/** The numbers of the images, in the order in which they come. */
+function seen(options: Parameters<typeof batches>[1], size = 100): number[] {
+  const order: number[] = []
+  for (const { image, label, count } of batches(numbered(size), options)) {
+    expect([image.length, label.length]).toEqual([count * 4, count])
+    for (let i = 0; i < count; i++) {
+      const number = Math.round(image[i * 4]! * 255)
+      expect(image.subarray(i * 4, i * 4 + 4)).toEqual(new Float32Array(4).fill(number / 255))
+      expect(label[i]).toBe(number % 7)
+      order.push(number)
+    }
+  }
+  return order
+}
+
+describe('an epoch', () => {
+  test('brings every image once with its own label, whatever the sizes', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 120 }),
+        fc.integer({ min: 1, max: 130 }),
+        fc.nat(),
+        (size, batch, seed) => {
+          const order = seen({ batch, seed }, size)
+          expect(order.toSorted((a, b) => a - b)).toEqual([...Array(size).keys()])
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test('is the same for the same seed and number, and another for another', () => {
+    const first = seen({ batch: 32, seed: 1, epoch: 3 })
+    expect(seen({ batch: 32, seed: 1, epoch: 3 })).toEqual(first)
+    expect(seen({ batch: 7, seed: 1, epoch: 3 })).toEqual(first)
+    expect(seen({ batch: 32, seed: 1, epoch: 4 })).not.toEqual(first)
+    expect(seen({ batch: 32, seed: 3, epoch: 1 })).not.toEqual(first)
+  })
+
+  test('ends with a smaller batch, which is not dropped', () => {
+    const counts = Array.from(batches(numbered(100), { batch: 32 }), batch => batch.count)
+    expect(counts).toEqual([32, 32, 32, 4])
+  })
+
+  test('can be resumed in its middle', () => {
+    expect(seen({ batch: 32, seed: 5, skip: 2 })).toEqual(seen({ batch: 32, seed: 5 }).slice(64))
+  })
+
+  test('keeps the order of the data on request', () => {
+    expect(seen({ batch: 32, shuffle: false })).toEqual([...Array(100).keys()])
+  })
+
+  test('uses the same memory for all its batches', () => {
+    const buffers = new Set<ArrayBufferLike>()
+    for (const { image, label } of batches(numbered(100), { batch: 32 })) {
+      buffers.add(image.buffer).add(label.buffer)
+    }
+    expect(buffers.size).toBe(2)
+  })
+
+  test('refuses a batch size that is none', () => {
+    expect(() => batches(numbered(3), { batch: 0 })).toThrow('batch 0 is not a whole number above 0')
+  })
+})
+
+test('a shuffle puts every item into every place equally often', () => {
+  const rounds = 6000
+  const counts = new Map<string, number>()
+  for (let epoch = 0; epoch < rounds; epoch++) {
+    const key = permutation(3, 0, epoch).join('')
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  expect(counts.size).toBe(6)
+  const chi2 = [...counts.values()].reduce((sum, n) => sum + (n - rounds / 6) ** 2 / (rounds / 6), 0)
+  expect(chi2).toBeLessThan(20.5) // the 0.1 % point for 5 degrees of freedom
+})
+
+test('a subset is the first images, and cannot be larger than the whole', () => {
+  const whole = numbered(10)
+  const part = subset(whole, 3)
+  expect([part.size, part.images.length, [...part.labels]]).toEqual([3, 12, [0, 1, 2]])
+  expect(() => subset(whole, 11)).toThrow('numbered: cannot take the first 11 of 10 images')
+})
+
+test('statistics are per channel, of pixels scaled to [0, 1]', () => {
+  const images = Uint8Array.from([0, 255, 51, 51, 255, 0, 51, 51])
+  const dataset: Dataset = { ...numbered(2), images }
+  // Channel 0 is half 0 and half 1, channel 1 is 0.2 throughout.
+  expect(statistics(dataset)).toEqual({ mean: [0.5, 0.2], std: [0.5, 1] })
+})
