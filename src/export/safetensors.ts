@@ -1,0 +1,148 @@
+import { BYTES, type DType } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+import { emptyArray, type TypedArray } from './tensor-data.ts'
+
+/** A tensor with its values. */
+export interface SafeTensor {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly data: TypedArray
+}
+
+export interface SafeTensors {
+  readonly tensors: Record<string, SafeTensor>
+  readonly metadata: Record<string, string>
+}
+
+/** Names of element types in the format. */
+const NAMES: Readonly<Record<DType, string>> = {
+  float16: 'F16',
+  float32: 'F32',
+  float64: 'F64',
+  int8: 'I8',
+  uint8: 'U8',
+  int32: 'I32',
+  int64: 'I64',
+  bool: 'BOOL',
+}
+const DTYPES = new Map(Object.entries(NAMES).map(([dtype, name]) => [name, dtype as DType]))
+
+/** The format's own limit on its header. */
+const MAX_HEADER = 100_000_000
+
+/**
+ * Reads a safetensors file: 8 bytes with the header's length, a JSON header, the tensors' bytes without gaps
+ * (https://github.com/huggingface/safetensors#format). Names are own properties of objects without a prototype.
+ * @param name what error messages call the file
+ * @throws UserError when the bytes are no such file; nothing is allocated for data that is not there
+ */
+export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
+  const fail = (what: string): never => {
+    throw new UserError(`${name}: ${what}; the file is damaged or no safetensors file`)
+  }
+  if (bytes.length < 8) fail(`has ${bytes.length} bytes, where a safetensors file has at least 8`)
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
+  if (length > Math.min(bytes.length - 8, MAX_HEADER))
+    fail(`its header claims ${length} bytes of a file of ${bytes.length}`)
+  const header = parseHeader(bytes.subarray(8, 8 + length)) ?? fail('its header is not a JSON object')
+  const body = bytes.subarray(8 + length)
+
+  const found = Object.entries(header)
+    .filter(([key]) => key !== '__metadata__')
+    .map(([key, value]) => ({ key, ...entryOf(key, value, fail) }))
+    .sort((a, b) => a.start - b.start || a.end - b.end)
+  const tensors: Record<string, SafeTensor> = Object.create(null)
+  let at = 0
+  for (const { key, dtype, shape, start, end } of found) {
+    if (start !== at || end > body.length)
+      fail(`tensor ${key} lies at ${start}…${end} of ${body.length} bytes, where ${at} was expected`)
+    const data = emptyArray(dtype, (end - start) / BYTES[dtype])
+    new Uint8Array(data.buffer).set(body.subarray(start, end))
+    tensors[key] = { dtype, shape, data }
+    at = end
+  }
+  if (at !== body.length) fail(`its tensors take ${at} bytes where the file has ${body.length}`)
+  return { tensors, metadata: metadataOf(header.__metadata__, fail) }
+}
+
+type Fail = (what: string) => never
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function parseHeader(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+function entryOf(key: string, value: unknown, fail: Fail) {
+  if (key === '__proto__') return fail('a tensor is named __proto__')
+  const { dtype: type, shape, data_offsets: offsets } = isObject(value) ? value : {}
+  const dtype =
+    DTYPES.get(String(type)) ?? fail(`tensor ${key} has dtype ${String(type)}, which is not supported`)
+  if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`tensor ${key} has no proper shape`)
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
+    return fail(`tensor ${key} has no proper data_offsets`)
+  const [start, end] = offsets as [number, number]
+  const size = shape.reduce((a, b) => a * b, 1) * BYTES[dtype]
+  if (end - start !== size)
+    fail(`tensor ${key} has ${end - start} bytes where ${dtype} [${shape.join()}] needs ${size}`)
+  return { dtype, shape, start, end }
+}
+
+function metadataOf(value: unknown, fail: Fail): Record<string, string> {
+  const metadata: Record<string, string> = Object.create(null)
+  if (value === undefined) return metadata
+  if (!isObject(value)) return fail('its __metadata__ is not an object')
+  for (const [key, text] of Object.entries(value)) {
+    if (key === '__proto__' || typeof text !== 'string') return fail(`its metadata ${key} is not text`)
+    metadata[key] = text
+  }
+  return metadata
+}
+
+/**
+ * A safetensors file. Equal content gives equal bytes whatever the order of the names: wide elements come first, so that
+ * every tensor is aligned, then names in code-unit order.
+ * @throws UserError for a reserved name, or data that does not fill its shape
+ */
+export function writeSafetensors(
+  tensors: Readonly<Record<string, SafeTensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const byName = <T>(record: Readonly<Record<string, T>>) =>
+    Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+  const entries = byName(tensors).sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype])
+  const header: [string, unknown][] = []
+  if (Object.keys(metadata).length) header.push(['__metadata__', Object.fromEntries(byName(metadata))])
+  let at = 0
+  for (const [name, { dtype, shape, data }] of entries) {
+    if (name === '__proto__' || name === '__metadata__')
+      throw new UserError(`a tensor cannot be named ${name} in a safetensors file; rename it`)
+    const size = shape.reduce((a, b) => a * b, 1)
+    if (data.length !== size || data.BYTES_PER_ELEMENT !== BYTES[dtype])
+      throw new UserError(
+        `tensor ${name} has ${data.byteLength} bytes, which do not fill ${dtype} [${shape.join()}]`,
+      )
+    header.push([name, { dtype: NAMES[dtype], shape, data_offsets: [at, at + data.byteLength] }])
+    at += data.byteLength
+  }
+  const json = JSON.stringify(Object.fromEntries(header))
+  const text = new TextEncoder().encode(json)
+  const padded = Math.ceil(text.length / 8) * 8
+  const bytes = new Uint8Array(8 + padded + at)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true)
+  bytes.fill(0x20, 8, 8 + padded).set(text, 8)
+  let offset = 8 + padded
+  for (const [, { data }] of entries) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset)
+    offset += data.byteLength
+  }
+  return bytes
+}
