@@ -1,5 +1,6 @@
 import type { AnyTensor } from '../graph/tensor.ts'
-import { add, erf, mul, sigmoid, tanh } from './elementwise.ts'
+import { add, mul, sigmoid, tanh } from './elementwise.ts'
+import { erf } from './erf.ts'
 
 /**
  * Gaussian error linear unit, x Φ(x) (Hendrycks & Gimpel 2016).

@@ -134,12 +134,6 @@ export const sin = (x: AnyTensor): AnyTensor => Sin.apply([x])
 const Cos = unary('Cos', ({ x: [x], dy }) => [neg(mul(dy, sin(x!)))], [sample(f32(3, 4))])
 export const cos = (x: AnyTensor): AnyTensor => Cos.apply([x])
 
-// d erf(x) = 2/√π exp(−x²) dx
-const Erf = unary('Erf', ({ x: [x], dy }) => [mul(mul(exp(neg(mul(x!, x!))), 2 / Math.sqrt(Math.PI)), dy)], [
-  sample(f32(3, 4)),
-])
-export const erf = (x: AnyTensor): AnyTensor => Erf.apply([x])
-
 // d σ(x) = σ(x)(1 − σ(x)) dx
 const Sigmoid = unary('Sigmoid', ({ y: [y], dy }) => [mul(dy, mul(y!, sub(constant(1, y!.dtype, []), y!)))], [
   sample(f32(3, 4)),

@@ -3,7 +3,7 @@ import { op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { add, div, exp, mul, sqrt, sub } from './elementwise.ts'
+import { add, div, exp, mul, reciprocal, sqrt, sub } from './elementwise.ts'
 import { mean, sum, variance } from './reduce.ts'
 
 const softmaxForm = { axis: { kind: 'int' } } as const
@@ -69,7 +69,17 @@ const LayerNormalization = op('LayerNormalization', {
   samples: [
     sample(f32(3, 5, 8), f32(8), f32(8), { axis: -1, epsilon: 1e-5 }),
     sample(f32(3, 4, 8), f32(4, 8), f32(4, 8), { axis: -2, epsilon: 1e-5 }),
+    sample(f32(3, 8), f32(8), { axis: -1, epsilon: 1e-2 }),
   ],
+  decompose: ([x, scale, bias], { axis, epsilon }) => {
+    const rank = x!.shape.length
+    const at = shapes.axisOf('layerNorm', axis, rank)
+    const axes = Array.from({ length: rank - at }, (_, i) => at + i)
+    const mu = mean(x!, axes, true)
+    const r = reciprocal(sqrt(add(variance(x!, axes, true), epsilon)))
+    const y = mul(mul(sub(x!, mu), r), scale!)
+    return [bias ? add(y, bias) : y, mu, r]
+  },
 })
 /**
  * (x − mean) / √(variance + eps) · weight + bias over the trailing dims that `weight` has (Ba, Kiros & Hinton 2016).

@@ -4,6 +4,7 @@ import { UserError } from '../graph/errors.ts'
 import { type Graph, nodesOf, type Tensors } from '../graph/graph.ts'
 import { Input, ParameterOp } from '../graph/leaf.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { decompose } from '../passes/decompose.ts'
 import type { OrtTensor, Runtime } from './session.ts'
 
 export interface Evaluated {
@@ -31,7 +32,7 @@ export async function evaluate(
   feeds: Readonly<Record<string, ArrayLike<number> | TypedArray>>,
   dims: Readonly<Record<string, readonly number[]>> = {},
 ): Promise<Record<string, Evaluated>> {
-  const graph = graphOf(outputs)
+  const graph = decompose(graphOf(outputs), runtime.device.target.lacks)
   const session = await runtime.load(lower(graph, { name: 'evaluate', opset: 21 }), { optimize: 'disabled' })
   const ready: Record<string, OrtTensor> = {}
   for (const [name, t] of Object.entries(graph.inputs)) {
