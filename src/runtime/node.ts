@@ -24,7 +24,7 @@ export async function nodeRuntime(name: string): Promise<Runtime> {
 /** onnxruntime-web's WASM build, as pages run it, in Node. */
 export async function wasmRuntime(): Promise<Runtime> {
   const ort = await import('onnxruntime-web')
-  const { version } = require('onnxruntime-web/package.json') as { version: string }
+  const version = ort.env.versions.web ?? 'unknown'
   // One thread, as in a page without cross-origin isolation; Node could not end while worker threads wait.
   ort.env.wasm.numThreads = 1
   return makeRuntime(ort as unknown as Ort, deviceOf('wasm'), version)
