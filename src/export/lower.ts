@@ -115,7 +115,7 @@ class Writer {
     const input = node.inputs.map(t => this.#value(t))
     const attribute: AttributeProto[] = []
     for (const [name, form] of Object.entries(op.attrs ?? {})) {
-      if (node.attrs[name] === undefined) continue
+      if (!form || node.attrs[name] === undefined) continue
       if (form.input === undefined || (form.since ?? 0) > this.#opset)
         attribute.push(attributeOf(name, form, node))
       else {

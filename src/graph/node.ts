@@ -47,8 +47,8 @@ export const none = (why: string): NoGradient => ({ none: why })
 
 export interface OpSpec<A extends Attrs> {
   readonly domain?: string
-  /** How each attribute is written in ONNX. */
-  readonly attrs?: { readonly [K in keyof A]-?: AttrForm }
+  /** How each attribute is written in ONNX; one that is not listed is not written. */
+  readonly attrs?: { readonly [K in keyof A]?: AttrForm }
   /** The type rule: output types for input types. Throws a ShapeError that starts with the op's public name. */
   readonly infer: (inputs: readonly TensorType[], attrs: A) => readonly TensorType[]
   readonly vjp: Vjp<A> | NoGradient
@@ -58,6 +58,8 @@ export interface OpSpec<A extends Attrs> {
   readonly macs?: (inputs: readonly TensorType[], outputs: readonly TensorType[], attrs: A) => number
   /** The same outputs by elementary ops, for targets that have no kernel for this one. */
   readonly decompose?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
+  /** The op draws random numbers while training and is the identity elsewhere. */
+  readonly random?: true
   /** Opset that introduced the operator, where it is newer than 13. */
   readonly since?: number
 }

@@ -31,15 +31,20 @@ export const gather = (x: AnyTensor, indices: AnyTensor, axis = 0): AnyTensor =>
 const ScatterND = op('ScatterND', {
   since: 16,
   attrs: { reduction: { kind: 'string' } },
-  infer: ([data, indices, updates], _: { reduction: string }) => {
+  infer: ([data, indices, updates], _: { reduction: 'add' }) => {
     wantIndices('scatterND', indices!)
-    const depth = indices!.shape.at(-1) as number
-    shapes.expand('scatterND', updates!.shape, [...indices!.shape.slice(0, -1), ...data!.shape.slice(depth)])
+    const rows = indices!.shape.slice(0, -1)
+    if (indices!.shape.at(-1) !== 1)
+      throw new ShapeError(`scatterND: indices ${shapes.show(indices!.shape)} must name one axis: [..., 1]`)
+    shapes.expand('scatterND', updates!.shape, [...rows, ...data!.shape.slice(1)])
     return [data!]
   },
-  // with reduction 'add': d data = dy, d updates = dy gathered at the indices
+  // y = data with updates added at i: d data = dy, d updates = dy gathered at i
   vjp: ({ x: [, indices], dy }) => [dy, null, gather(dy, reshape(indices!, indices!.shape.slice(0, -1)))],
-  samples: [],
+  samples: [
+    sample(f32(5, 3), i64(5, 4, 1), f32(4, 3), { reduction: 'add' }),
+    sample(f32(4), i64(4, 2, 6, 1), f32(2, 6), { reduction: 'add' }),
+  ],
 })
 
 /** Zeros of `shape` with `updates` added at `indices` of `axis`; what a gather is transposed to. */

@@ -1,5 +1,7 @@
 export * from './activation.ts'
+export * from './dropout.ts'
 export * from './elementwise.ts'
+export * from './erf.ts'
 export * from './fill.ts'
 export * from './gather.ts'
 export * from './grad.ts'

@@ -31,9 +31,10 @@ export async function evaluate(
   outputs: Tensors,
   feeds: Readonly<Record<string, ArrayLike<number> | TypedArray>>,
   dims: Readonly<Record<string, readonly number[]>> = {},
+  opset = 21,
 ): Promise<Record<string, Evaluated>> {
   const graph = decompose(graphOf(outputs), runtime.device.target.lacks)
-  const session = await runtime.load(lower(graph, { name: 'evaluate', opset: 21 }), { optimize: 'disabled' })
+  const session = await runtime.load(lower(graph, { name: 'evaluate', opset }), { optimize: 'disabled' })
   const ready: Record<string, OrtTensor> = {}
   for (const [name, t] of Object.entries(graph.inputs)) {
     const data = feeds[name]

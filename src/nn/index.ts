@@ -1,0 +1,3 @@
+export * from './layer.ts'
+export * from './layers.ts'
+export * from './model.ts'

@@ -1,0 +1,40 @@
+import type { Graph } from '../graph/graph.ts'
+import { input, type Parameter } from '../graph/leaf.ts'
+import type { Dim } from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import { namedParameters, type UnaryLayer } from './layer.ts'
+
+/** An image classifier: `[batch, channels, height, width]` → logits `[batch, classes]`. */
+export interface Model<Config extends object = object> {
+  /** Name of the architecture, such as `vit`; with `config` it is enough to build the model again. */
+  readonly name: string
+  readonly config: Config
+  /** Channels, height and width of an image. */
+  readonly image: readonly [channels: number, height: number, width: number]
+  readonly classes: number
+  readonly parameters: ReadonlyMap<string, Parameter>
+  readonly forward: UnaryLayer
+}
+
+export interface ModelSpec<Config extends object> {
+  readonly name: string
+  readonly config: Config
+  readonly image: readonly [channels: number, height: number, width: number]
+  readonly classes: number
+  readonly net: UnaryLayer
+}
+
+/** Makes a trainable model of a network: its parameters get their names. */
+export function model<Config extends object>({ net, ...spec }: ModelSpec<Config>): Model<Config> {
+  return Object.freeze({ ...spec, forward: net, parameters: namedParameters(net) })
+}
+
+/** The model as a graph from `image` to `logits`, for a batch of the given size or symbol. */
+export function trace({ image, forward, parameters }: Model, batch: Dim = 'batch'): Graph {
+  const x: AnyTensor = input('image', 'float32', [batch, ...image])
+  return { inputs: { image: x }, parameters: Object.fromEntries(parameters), outputs: { logits: forward(x) } }
+}
+
+/** How many numbers a model learns. */
+export const parameterCount = ({ parameters }: Pick<Model, 'parameters'>): number =>
+  [...parameters.values()].reduce((n, p) => n + p.shape.reduce<number>((a, d) => a * (d as number), 1), 0)

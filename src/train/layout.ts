@@ -1,0 +1,60 @@
+import { type Init, type Parameter, parameterAttrs } from '../graph/leaf.ts'
+import { hash, type Rng, rng } from '../graph/random.ts'
+
+/** Where one parameter lies in the flat vector that holds all of them. */
+export interface Slot {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly offset: number
+  readonly size: number
+  readonly init: Init
+  readonly decay: boolean
+}
+
+/** How a model's parameters lie in one vector, in the order of declaration. */
+export interface Layout {
+  readonly slots: readonly Slot[]
+  readonly size: number
+}
+
+export function layoutOf(parameters: ReadonlyMap<string, Parameter>): Layout {
+  let offset = 0
+  const slots = [...parameters].map(([name, p]): Slot => {
+    const { shape, init, decay } = parameterAttrs(p)
+    const size = shape.reduce((a, b) => a * b, 1)
+    offset += size
+    return { name, shape, offset: offset - size, size, init, decay }
+  })
+  return { slots, size: offset }
+}
+
+function draw(init: Init, random: Rng): number {
+  switch (init.kind) {
+    case 'constant':
+      return init.value
+    case 'normal':
+      return init.std * random.normal()
+    case 'uniform':
+      return init.bound * (2 * random.uniform() - 1)
+    case 'truncNormal': {
+      for (;;) {
+        const x = random.normal()
+        if (Math.abs(x) <= 2) return init.std * x
+      }
+    }
+  }
+}
+
+/** Initial parameters. Each draws from a stream of its own, seeded with its name: adding a layer changes no other. */
+export function initialize({ slots, size }: Layout, seed: number): Float32Array {
+  const flat = new Float32Array(size)
+  for (const slot of slots) {
+    const random = rng(hash(seed, slot.name))
+    for (let i = 0; i < slot.size; i++) flat[slot.offset + i] = draw(slot.init, random)
+  }
+  return flat
+}
+
+/** View of each parameter in a flat vector. */
+export const views = <A extends Float32Array | Float64Array>({ slots }: Layout, flat: A): Map<string, A> =>
+  new Map(slots.map(s => [s.name, flat.subarray(s.offset, s.offset + s.size) as A]))
