@@ -16,7 +16,10 @@ export interface Evaluated {
 /** A graph of named outputs; its inputs are found by walking back, named as they were declared. */
 export function graphOf(outputs: Tensors): Graph {
   const leaves = nodesOf({ inputs: {}, parameters: {}, outputs })
-  const inputs = leaves.filter(n => n.op === Input).map(n => [n.attrs.name as string, n.outputs[0]!])
+  const inputs = leaves.filter(n => n.op === Input).map(n => [n.attrs.name as string, n.outputs[0]!] as const)
+  const names = inputs.map(([name]) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new UserError(`two inputs are named ${twice}; declare one and use it twice`)
   const parameter = leaves.find(n => n.op === ParameterOp)
   if (parameter) throw new UserError('the graph reads a parameter; give its values through a model')
   return { inputs: Object.fromEntries(inputs), parameters: {}, outputs }
