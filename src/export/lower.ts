@@ -201,17 +201,16 @@ class Writer {
   /** A shape as an int64 tensor: constant where it can be, else put together at run time. */
   #dims(shape: Shape, node: Node): string {
     if (shape.every(d => typeof d === 'number' && d >= 0)) return this.#ints(shape as number[])
-    if (shape.includes(UNKNOWN))
-      throw new UserError(
-        `${node.op.type} in ${node.scope || 'the graph'} needs the shape ${show(shape)}, which is not known`,
-      )
     if (node.op.type === 'Reshape') {
       // 0 copies the dim at the same place, one -1 is computed.
       const from = node.inputs[0]!.shape
       const copied = shape.map((d, i) => (typeof d === 'string' ? (d === from[i] ? 0 : -1) : d))
       if (copied.filter(d => d === -1).length <= 1) return this.#ints(copied)
-      return this.#concatDims(shape)
     }
+    if (shape.includes(UNKNOWN))
+      throw new UserError(
+        `${node.op.type} in ${node.scope || 'the graph'} needs the shape ${show(shape)}, which is not known`,
+      )
     if (node.op.type === 'Expand') {
       // A 1 keeps the dim that the input has already.
       const from = node.inputs[0]!.shape
