@@ -1,13 +1,11 @@
 import { ShapeError } from '../graph/errors.ts'
-import { constant } from '../graph/leaf.ts'
-import { none, op, type TensorType } from '../graph/node.ts'
+import { none, op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
-import type { Shape } from '../graph/shape.ts'
+import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { cast } from './elementwise.ts'
 import { fill } from './fill.ts'
-import { pad, reshape, slice, transpose } from './layout.ts'
+import { expand, reshape, slice } from './layout.ts'
 
 const wantIndices = (name: string, t: TensorType): void => {
   if (t.dtype !== 'int32' && t.dtype !== 'int64')
@@ -28,65 +26,68 @@ const Gather = op('Gather', {
 export const gather = (x: AnyTensor, indices: AnyTensor, axis = 0): AnyTensor =>
   Gather.apply([x, indices], { axis: shapes.axisOf('gather', axis, x.shape.length) })
 
-const ScatterND = op('ScatterND', {
+const GatherElements = op('GatherElements', {
+  attrs: { axis: { kind: 'int' } },
+  infer: ([x, indices], { axis }: { axis: number }) => {
+    wantIndices('gatherElements', indices!)
+    wantElements('gatherElements', x!.shape, indices!.shape, axis)
+    return [{ dtype: x!.dtype, shape: indices!.shape }]
+  },
+  // d gather(x, i) = dy added into zeros at i
+  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [
+    ScatterElements.apply([fill(0, dy.dtype, x!.shape), indices!, dy], { axis, reduction: 'add' }),
+    null,
+  ],
+  samples: [sample(f32(4, 9), i64(9, 4, 6), { axis: 1 }), sample(f32(5, 4, 3), i64(5, 7, 2, 3), { axis: 0 })],
+})
+/** `y[i, j, k] = x[i, indices[i, j, k], k]` for axis 1 of three, as torch.gather. @param indices int32 or int64 */
+export const gatherElements = (x: AnyTensor, indices: AnyTensor, axis: number): AnyTensor =>
+  GatherElements.apply([x, indices], { axis: shapes.axisOf('gatherElements', axis, x.shape.length) })
+
+// Not ScatterND, which onnxruntime runs on several threads without a lock: repeated indices lose updates.
+const ScatterElements = op('ScatterElements', {
   since: 16,
-  attrs: { reduction: { kind: 'string' } },
-  infer: ([data, indices, updates], _: { reduction: 'add' }) => {
-    wantIndices('scatterND', indices!)
-    const rows = indices!.shape.slice(0, -1)
-    if (indices!.shape.at(-1) !== 1)
-      throw new ShapeError(`scatterND: indices ${shapes.show(indices!.shape)} must name one axis: [..., 1]`)
-    shapes.expand('scatterND', updates!.shape, [...rows, ...data!.shape.slice(1)])
-    return [data!]
+  attrs: { axis: { kind: 'int' }, reduction: { kind: 'string' } },
+  infer: ([data, indices, updates], { axis }: { axis: number; reduction: 'add' }) => {
+    wantIndices('scatterElements', indices!)
+    wantElements('scatterElements', data!.shape, indices!.shape, axis)
+    shapes.expand('scatterElements', updates!.shape, indices!.shape)
+    return [{ dtype: sameDType('scatterElements', [data!, updates!]), shape: data!.shape }]
   },
   // y = data with updates added at i: d data = dy, d updates = dy gathered at i
-  vjp: ({ x: [, indices], dy }) => [dy, null, gather(dy, reshape(indices!, indices!.shape.slice(0, -1)))],
+  vjp: ({ x: [, indices], dy, attrs: { axis } }) => [dy, null, gatherElements(dy, indices!, axis)],
   samples: [
-    sample(f32(5, 3), i64(5, 4, 1), f32(4, 3), { reduction: 'add' }),
-    sample(f32(4), i64(4, 2, 6, 1), f32(2, 6), { reduction: 'add' }),
+    sample(f32(5, 3), i64(5, 9, 3), f32(9, 3), { axis: 0, reduction: 'add' }),
+    sample(f32(2, 4), i64(4, 2, 3), f32(2, 3), { axis: 1, reduction: 'add' }),
   ],
 })
 
-/** Zeros of `shape` with `updates` added at `indices` of `axis`; what a gather is transposed to. */
-function scatterAdd(shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor {
-  const rest = [...shape.slice(0, axis), ...shape.slice(axis + 1)]
-  const count = indices.shape.length
-  // The gathered dims go to the front, then become one.
-  const order = [...updates.shape.keys()]
-  const front = order.splice(axis, count)
-  const flat = reshape(transpose(updates, [...front, ...order]), [shapes.product(indices.shape), ...rest])
-  const at = reshape(cast(indices, 'int64'), [shapes.product(indices.shape), 1])
-  const zeros = fill(0, updates.dtype, [shape[axis]!, ...rest])
-  const sum = ScatterND.apply([zeros, at, flat], { reduction: 'add' })
-  const back = [...shape.keys()].map(i => (i === axis ? 0 : i < axis ? i + 1 : i))
-  return transpose(sum, back)
+/** Throws unless `indices` has the dims of `x` on all axes but one, or fewer. */
+function wantElements(name: string, x: Shape, indices: Shape, axis: number): void {
+  const at = shapes.axisOf(name, axis, x.length)
+  const fits = (d: Dim, i: number) =>
+    i === at || (typeof d === 'number' && typeof x[i] === 'number' ? d <= x[i] : shapes.unify(d, x[i]!))
+  if (indices.length !== x.length || !indices.every(fits))
+    throw new ShapeError(
+      `${name}: indices ${shapes.show(indices)} do not fit ${shapes.show(x)} along axis ${axis}`,
+    )
 }
 
-/** `dy` of a slice set into zeros of the sliced tensor's shape. */
-export function scatterSlices(
-  dy: AnyTensor,
-  shape: Shape,
-  { axes, starts, ends, steps }: Record<'axes' | 'starts' | 'ends' | 'steps', readonly number[]>,
-): AnyTensor {
-  let out = dy
-  axes.forEach((axis, i) => {
-    const n = shape[axis]!
-    if (typeof n === 'string' || n === shapes.UNKNOWN)
-      throw new ShapeError(
-        `slice: no gradient along axis ${axis} of ${shapes.show(shape)}, its size is not known`,
-      )
-    const step = steps[i] ?? 1
-    const { start, length } = shapes.sliceRange(n, starts[i]!, ends[i]!, step)
-    const whole = out.shape.with(axis, n)
-    if (step === 1) {
-      const zero = out.shape.map(() => 0)
-      out = pad(out, zero.with(axis, start), zero.with(axis, n - start - length))
-    } else {
-      const positions = Array.from({ length }, (_, k) => start + k * step)
-      out = scatterAdd(whole, constant(positions, 'int64', [length]), out, axis)
-    }
-  })
-  return out
+/** Zeros of `shape` with `updates` added at `indices` of `axis`; what a gather is transposed to. */
+function scatterAdd(shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor {
+  const count = shapes.product(indices.shape)
+  const whole = shape.with(axis, count)
+  const along = reshape(
+    indices,
+    shape.map((_, i) => (i === axis ? count : 1)),
+  )
+  return ScatterElements.apply(
+    [fill(0, updates.dtype, shape), expand(along, whole), reshape(updates, whole)],
+    {
+      axis,
+      reduction: 'add',
+    },
+  )
 }
 
 const ArgMax = op('ArgMax', {

@@ -1,10 +1,10 @@
+import { ShapeError } from '../graph/errors.ts'
 import { op, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { fill } from './fill.ts'
-import { scatterSlices } from './gather.ts'
 
 const Reshape = op('Reshape', {
   attrs: { shape: { kind: 'dims', input: 1 } },
@@ -129,12 +129,51 @@ const Slice = op('Slice', {
     },
   ) => [{ dtype: x!.dtype, shape: shapes.slice('slice', x!.shape, axes, starts, ends, steps) }],
   // d slice(x) = dy set into zeros of x's shape
-  vjp: ({ x: [x], dy, attrs }) => [scatterSlices(dy, x!.shape, attrs)],
+  vjp: ({ x: [x], dy, attrs }) => [unslice(dy, x!.shape, attrs)],
   samples: [
     sample(f32(2, 7, 5), { starts: [1], ends: [4], axes: [1], steps: [1] }),
     sample(f32(2, 7, 5), { starts: [1, -3], ends: [6, 5], axes: [1, 2], steps: [2, 1] }),
+    sample(f32(9, 5), { starts: [-2, 0], ends: [-10, 5], axes: [0, -1], steps: [-3, 3] }),
   ],
 })
+/** `dy` of a slice set into zeros of the sliced tensor's shape, one axis after the other. */
+function unslice(
+  dy: AnyTensor,
+  shape: Shape,
+  { axes, starts, ends, steps }: Record<'axes' | 'starts' | 'ends' | 'steps', readonly number[]>,
+): AnyTensor {
+  return axes.reduce((y, given, i) => {
+    const axis = shapes.axisOf('slice', given, shape.length)
+    const n = shape[axis]!
+    if (typeof n === 'string' || n === shapes.UNKNOWN)
+      throw new ShapeError(
+        `slice: no gradient along axis ${axis} of ${shapes.show(shape)}, its size is not known`,
+      )
+    const step = steps[i] ?? 1
+    const { start, length } = shapes.sliceRange(n, starts[i]!, ends[i]!, step)
+    if (length === 0) return fill(0, dy.dtype, y.shape.with(axis, n))
+    const forward = step > 0 ? y : slice(y, axis, -1, Number.MIN_SAFE_INTEGER, -1)
+    const first = step > 0 ? start : start + (length - 1) * step
+    const spread = dilate(forward, axis, Math.abs(step))
+    return padAxis(spread, axis, first, n - first - (spread.shape[axis] as number))
+  }, dy)
+}
+
+/** Adds elements around one axis. */
+export const padAxis = (x: AnyTensor, axis: number, before: number, after: number, value = 0): AnyTensor => {
+  const none = x.shape.map(() => 0)
+  return pad(x, none.with(axis, before), none.with(axis, after), value)
+}
+
+/** `step - 1` zeros between the elements of an axis. */
+const dilate = (x: AnyTensor, axis: number, step: number): AnyTensor => {
+  if (step === 1) return x
+  const n = x.shape[axis] as number
+  const columns = reshape(x, x.shape.toSpliced(axis, 1, n, 1))
+  const spread = reshape(padAxis(columns, axis + 1, 0, step - 1), x.shape.with(axis, n * step))
+  return slice(spread, axis, 0, n * step - step + 1)
+}
+
 /** Elements `start`, `start + step`, … before `end` along one axis, with numpy's negative indices and clamping. */
 export const slice = (x: AnyTensor, axis: number, start: number, end: number, step = 1): AnyTensor =>
   Slice.apply([x], {
