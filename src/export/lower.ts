@@ -194,6 +194,7 @@ class Writer {
     const value = node.attrs[name]
     if (form.kind === 'scalar')
       return this.#constant(toTyped([value as number], node.inputs[0]!.dtype, 1), node.inputs[0]!.dtype, [])
+    if (form.kind === 'int') return this.#constant(toTyped([value as number], 'int64', 1), 'int64', [])
     if (form.kind === 'dims') return this.#dims(value as Shape, node)
     return this.#ints(value as readonly number[])
   }

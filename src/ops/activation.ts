@@ -1,5 +1,20 @@
 import type { AnyTensor } from '../graph/tensor.ts'
-import { add, mul, sigmoid, tanh } from './elementwise.ts'
+import {
+  abs,
+  add,
+  clip,
+  div,
+  exp,
+  greater,
+  log,
+  maximum,
+  mul,
+  neg,
+  sigmoid,
+  sub,
+  tanh,
+  where,
+} from './elementwise.ts'
 import { erf } from './erf.ts'
 
 /**
@@ -14,3 +29,20 @@ export const gelu = (x: AnyTensor, approximate: 'none' | 'tanh' = 'none'): AnyTe
 
 /** x σ(x), also called swish. */
 export const silu = (x: AnyTensor): AnyTensor => mul(x, sigmoid(x))
+
+/** x where x > 0, else α x. */
+export const leakyRelu = (x: AnyTensor, alpha = 0.01): AnyTensor => where(greater(x, 0), x, mul(x, alpha))
+
+/** x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016). */
+export const elu = (x: AnyTensor, alpha = 1): AnyTensor =>
+  // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
+  where(greater(x, 0), x, mul(sub(exp(clip(x, Number.NEGATIVE_INFINITY, 0)), 1), alpha))
+
+/** ln(1 + exp(x)), computed without overflow. */
+export const softplus = (x: AnyTensor): AnyTensor => add(maximum(x, 0), log(add(exp(neg(abs(x))), 1)))
+
+/** x / (1 + |x|). */
+export const softsign = (x: AnyTensor): AnyTensor => div(x, add(abs(x), 1))
+
+/** x · clip(x + 3, 0, 6) / 6 (Howard et al. 2019). */
+export const hardswish = (x: AnyTensor): AnyTensor => mul(x, div(clip(add(x, 3), 0, 6), 6))

@@ -148,12 +148,26 @@ export const tanh = (x: AnyTensor): AnyTensor => Tanh.apply([x])
 const Relu = unary('Relu', ({ y: [y], dy }) => [mul(dy, cast(greater(y!, 0), dy.dtype))], [sample(f32(3, 4))])
 export const relu = (x: AnyTensor): AnyTensor => Relu.apply([x])
 
+const Clip = op('Clip', {
+  attrs: { min: { kind: 'scalar', input: 1 }, max: { kind: 'scalar', input: 2 } },
+  infer: same,
+  // d clip(x) = [min ≤ x ≤ max] dx, as in PyTorch
+  vjp: ({ x: [x], y: [y], dy }) => [mul(dy, cast(equal(x!, y!), dy.dtype))],
+  samples: [sample(f32(3, 8), { min: -0.5, max: 0.8 })],
+})
+/** x, but not below `min` or above `max`. */
+export const clip = (x: AnyTensor, min: number, max: number): AnyTensor => Clip.apply([x], { min, max })
+
 const Cast = op('Cast', {
   attrs: { to: { kind: 'dtype' } },
   infer: ([x], { to }: { to: DType }) => [{ dtype: to, shape: x!.shape }],
   // d cast(x) = cast back
   vjp: ({ x: [x], dy }) => [x!.dtype.startsWith('float') ? cast(dy, x!.dtype) : null],
-  samples: [sample(f32(3, 4), { to: 'float64' })],
+  samples: [
+    sample(f32(3, 4), { to: 'float64' }),
+    sample(f32(3, 4), { to: 'int64' }),
+    sample(bool(5), { to: 'float32' }),
+  ],
 })
 /** Values as another dtype; floats to integers truncate towards zero. */
 export const cast = (x: AnyTensor, to: DType): AnyTensor => (x.dtype === to ? x : Cast.apply([x], { to }))

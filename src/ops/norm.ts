@@ -4,6 +4,7 @@ import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { add, div, exp, mul, reciprocal, sqrt, sub } from './elementwise.ts'
+import { reshape } from './layout.ts'
 import { mean, sum, variance } from './reduce.ts'
 
 const softmaxForm = { axis: { kind: 'int' } } as const
@@ -89,8 +90,54 @@ export const layerNorm = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps 
   LayerNormalization.apply([x, weight, bias], { axis: -weight.shape.length, epsilon: eps })
 
 /** Layer norm of elementary ops: the same values as {@link layerNorm}, which is what tests hold it against. */
-export const layerNormPlain = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor => {
-  const axes = [...weight.shape.keys()].map(i => i - weight.shape.length)
-  const xhat = div(sub(x, mean(x, axes, true)), sqrt(add(variance(x, axes, true), eps)))
-  return add(mul(xhat, weight), bias)
+export const layerNormPlain = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
+  add(
+    mul(
+      standardize(
+        x,
+        [...weight.shape.keys()].map(i => i - weight.shape.length),
+        eps,
+      ),
+      weight,
+    ),
+    bias,
+  )
+
+/** x / √(mean(x²) + eps) · weight over the last dim (Zhang & Sennrich 2019). @param weight `[d]` */
+export const rmsNorm = (x: AnyTensor, weight: AnyTensor, eps = 1e-6): AnyTensor =>
+  mul(mul(x, reciprocal(sqrt(add(mean(mul(x, x), -1, true), eps)))), weight)
+
+/** A weight and a bias `[c]` for the channels of `[n, c, ...]`. */
+const perChannel = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor): AnyTensor => {
+  const shape = [weight.shape[0]!, ...x.shape.slice(2).map(() => 1)]
+  return add(mul(x, reshape(weight, shape)), reshape(bias, shape))
+}
+
+const standardize = (x: AnyTensor, axes: readonly number[], eps: number): AnyTensor =>
+  div(sub(x, mean(x, axes, true)), sqrt(add(variance(x, axes, true), eps)))
+
+/** Batch norm with the statistics of the batch itself, as in training (Ioffe & Szegedy 2015). @param x `[n, c, ...]` */
+export const batchNorm = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
+  perChannel(
+    standardize(
+      x,
+      [...x.shape.keys()].filter(i => i !== 1),
+      eps,
+    ),
+    weight,
+    bias,
+  )
+
+/** Layer norm over each of `groups` equal groups of channels (Wu & He 2018). @param x `[n, c, ...]` */
+export const groupNorm = (
+  x: AnyTensor,
+  groups: number,
+  weight: AnyTensor,
+  bias: AnyTensor,
+  eps = 1e-5,
+): AnyTensor => {
+  const [n, channels, ...rest] = x.shape
+  const [perGroup] = shapes.equalParts('groupNorm', channels!, groups)
+  const grouped = reshape(x, [n!, groups, shapes.product([...rest, perGroup!])])
+  return perChannel(reshape(standardize(grouped, [2], eps), x.shape), weight, bias)
 }

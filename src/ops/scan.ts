@@ -1,0 +1,36 @@
+import { op } from '../graph/node.ts'
+import { f32, sample } from '../graph/sample.ts'
+import * as shapes from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+
+const CumSum = op('CumSum', {
+  attrs: { axis: { kind: 'int', input: 1 }, reverse: { kind: 'bool' } },
+  infer: ([x], { axis }: { axis: number; reverse: boolean }) => {
+    shapes.axisOf('cumsum', axis, x!.shape.length)
+    return [x!]
+  },
+  // d cumsum(x) = cumsum of dy from the other end
+  vjp: ({ dy, attrs: { axis, reverse } }) => [scan(dy, axis, !reverse)],
+  samples: [sample(f32(3, 5), { axis: 1, reverse: false }), sample(f32(3, 2, 4), { axis: 0, reverse: true })],
+})
+const scan = (x: AnyTensor, axis: number, reverse: boolean): AnyTensor => CumSum.apply([x], { axis, reverse })
+
+/** Running sums along `axis`, each with its own element. */
+export const cumsum = (x: AnyTensor, axis: number): AnyTensor =>
+  scan(x, shapes.axisOf('cumsum', axis, x.shape.length), false)
+
+const Trilu = op('Trilu', {
+  attrs: { upper: { kind: 'bool' }, k: { kind: 'int', input: 1 } },
+  infer: ([x], _: { upper: boolean; k: number }) => [x!],
+  // d tril(x) = tril(dy)
+  vjp: ({ dy, attrs: { upper, k } }) => [upper ? triu(dy, k) : tril(dy, k)],
+  samples: [
+    sample(f32(3, 5, 5), { upper: false, k: 0 }),
+    sample(f32(4, 6), { upper: true, k: 1 }),
+    sample(f32(4, 6), { upper: false, k: -1 }),
+  ],
+})
+/** The last two axes' lower triangle, zeros above; `k` diagonals above the main one are kept too. */
+export const tril = (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: false, k })
+/** The last two axes' upper triangle, zeros below; it starts `k` diagonals above the main one. */
+export const triu = (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: true, k })
