@@ -1,0 +1,178 @@
+import type { Dim, Shape } from '../shape.ts'
+import type { AddDigits, Digits, DivModDigits, FromDigits, SubDigits } from './arithmetic.ts'
+import type { AxisAt, OutOfRange, SetAxes } from './axes.ts'
+import type { IsUnion, Kind, List, Show, SumDims, Unify } from './dims.ts'
+import type { Loose } from './shapes.ts'
+
+/** Shapes put together and cut apart along one axis. */
+
+/** Concatenation of shapes; an array of unknown length has one shape for all. */
+export type Concat<
+  Op extends string,
+  L extends readonly Shape[],
+  A extends number,
+> = number extends L['length']
+  ? IsUnion<L[number]> extends false
+    ? Along<Op, L[number], A, number>
+    : Dim[]
+  : L extends readonly [infer F extends Shape, ...infer R extends readonly Shape[]]
+    ? [AxisAt<F, A>] extends [never]
+      ? OutOfRange<Op, F, A>
+      : AxisAt<F, A> extends infer X
+        ? X extends string
+          ? number extends L[number]['length']
+            ? Loose<F, L[number]>
+            : Merge<Op, F, R, X> extends infer M
+              ? M extends string
+                ? M
+                : SetAxes<M, X, SumDims<Column<L, X>>>
+              : never
+          : Loose<F>
+        : never
+    : `${Op}: needs at least one tensor`
+
+/** `S` with `D` at axis `A`. */
+type Along<Op extends string, S extends Shape, A extends number, D> = [AxisAt<S, A>] extends [never]
+  ? OutOfRange<Op, S, A>
+  : AxisAt<S, A> extends infer X
+    ? X extends string
+      ? SetAxes<S, X, D>
+      : Loose<S>
+    : never
+
+/** Dim `X` of each shape. */
+type Column<L extends readonly Shape[], X> = { [I in keyof L]: X extends keyof L[I] ? L[I][X] : never }
+
+/** One shape for all but axis `X`; `M` has grown from the first. */
+type Merge<Op extends string, F extends Shape, L, X, M = F> = L extends readonly [
+  infer G extends Shape,
+  ...infer R,
+]
+  ? [M, G] extends [G, M]
+    ? Merge<Op, F, R, X, M>
+    : G['length'] extends F['length']
+      ? Both<M, G, X> extends infer N
+        ? N extends string
+          ? `${Op}: ${N} of ${Show<F>} and ${Show<G>} differ`
+          : Merge<Op, F, R, X, N>
+        : never
+      : `${Op}: ranks of ${Show<F>} and ${Show<G>} differ`
+  : M
+
+type Both<A, B, X, O extends readonly unknown[] = []> = [A, B] extends [
+  readonly [infer C, ...infer AR],
+  readonly [infer D, ...infer BR],
+]
+  ? `${O['length']}` extends X
+    ? Both<AR, BR, X, [...O, C]>
+    : [Unify<C, D>] extends [never]
+      ? `dims ${C & Dim} and ${D & Dim}`
+      : Both<AR, BR, X, [...O, Unify<C, D>]>
+  : O
+
+/** Shapes of the pieces of a split, by number of equal parts or by sizes; a tuple of up to 64, else an array. */
+export type Split<
+  Op extends string,
+  S extends Shape,
+  A extends number,
+  P extends number | readonly number[],
+> = [AxisAt<S, A>] extends [never]
+  ? OutOfRange<Op, S, A>
+  : AxisAt<S, A> extends infer X
+    ? X extends keyof S
+      ? [P] extends [number]
+        ? EqualParts<Op, S, X, P>
+        : P extends readonly number[]
+          ? Pieces<Op, S, X, P>
+          : SetAxes<S, X, number>[]
+      : Loose<S>[]
+    : never
+
+type EqualParts<Op extends string, S extends Shape, X extends keyof S, P extends number> =
+  Kind<S[X]> extends 'symbol'
+    ? `${Op}: symbolic dim ${S[X] & Dim} of ${Show<S>} cannot be split`
+    : Kind<P> extends 'size'
+      ? P extends 0
+        ? `${Op}: cannot make 0 parts`
+        : Kind<S[X]> extends 'size'
+          ? DivModDigits<Digits<S[X] & number>, Digits<P>> extends [infer Q extends string, infer R]
+            ? R extends '0'
+              ? Repeat<SetAxes<S, X, FromDigits<Q>>, P>
+              : `${Op}: dim ${S[X] & Dim} of ${Show<S>} does not split into ${P} equal parts`
+            : never
+          : Repeat<SetAxes<S, X, number>, P>
+      : SetAxes<S, X, number>[]
+
+/** `N` times `T` as a tuple where that is cheap. */
+type Repeat<T, N extends number> = SubDigits<'46', Digits<N>> extends '-' ? T[] : Times<T, N>
+type Times<T, N extends number, O extends readonly unknown[] = []> = O['length'] extends N
+  ? O
+  : Times<T, N, [...O, T]>
+
+type Pieces<
+  Op extends string,
+  S extends Shape,
+  X extends keyof S,
+  P extends readonly number[],
+> = number extends P['length']
+  ? SetAxes<S, X, number>[]
+  : Kind<S[X]> extends 'symbol'
+    ? `${Op}: symbolic dim ${S[X] & Dim} of ${Show<S>} cannot be split`
+    : [Unify<SumDims<P>, S[X]>] extends [never]
+      ? `${Op}: sizes ${List<P>} add up to ${SumDims<P> & Dim}, not to dim ${S[X] & Dim} of ${Show<S>}`
+      : { -readonly [I in keyof P]: SetAxes<S, X, P[I]> }
+
+/** A slice of one axis, with numpy's clamping; `step` may be negative. */
+export type Slice<
+  Op extends string,
+  S extends Shape,
+  A extends number,
+  From extends number,
+  To extends number,
+  Step extends number,
+> = [AxisAt<S, A>] extends [never]
+  ? OutOfRange<Op, S, A>
+  : [Step] extends [0]
+    ? `${Op}: step of axis ${A} is 0`
+    : AxisAt<S, A> extends infer X
+      ? X extends keyof S
+        ? Kind<S[X]> extends 'size'
+          ? SetAxes<S, X, Range<Digits<S[X] & number>, From, To, Step>>
+          : SetAxes<S, X, number>
+        : Loose<S>
+      : never
+
+/** Length of a slice of `N`. Going back, positions are counted one higher, so that "before the first" is 0. */
+type Range<N extends string, From extends number, To extends number, Step extends number> =
+  | IsUnion<From>
+  | IsUnion<To>
+  | IsUnion<Step> extends false
+  ? [`${From}`, `${To}`, `${Step}`] extends [`${bigint}`, `${bigint}`, `${bigint}`]
+    ? `${Step}` extends `-${infer B extends bigint}`
+      ? Count<Clamp<N, To, '1'>, Clamp<N, From, '1'>, Digits<B>>
+      : Count<Clamp<N, From, ''>, Clamp<N, To, ''>, Digits<Step>>
+    : number
+  : number
+
+/** Position `I` in 0 … N, `Up` higher. */
+type Clamp<
+  N extends string,
+  I extends number,
+  Up extends '' | '1',
+> = `${I}` extends `-${infer B extends bigint}`
+  ? Positive<SubDigits<AddDigits<N, Up>, Digits<B>>>
+  : SubDigits<N, AddDigits<Digits<I>, Up>> extends '-'
+    ? N
+    : AddDigits<Digits<I>, Up>
+
+type Positive<N extends string> = N extends '-' ? '0' : N
+
+/** `max(0, ⌈(to - from) / step⌉)` */
+type Count<From extends string, To extends string, Step extends string> =
+  SubDigits<To, From> extends infer L extends string
+    ? L extends '-' | '0'
+      ? 0
+      : DivModDigits<SubDigits<AddDigits<L, Step>, '1'>, Step> extends [infer Q extends string, unknown]
+        ? FromDigits<Q>
+        : never
+    : never
