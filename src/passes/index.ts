@@ -1,6 +1,7 @@
 import type { Graph } from '../graph/graph.ts'
 import type { Target } from '../runtime/device.ts'
 import { decompose } from './decompose.ts'
+import { limitFanout } from './fanout.ts'
 import { withDType } from './float64.ts'
 
 /** A rewriting of a graph that keeps what it computes. */
@@ -16,6 +17,7 @@ export function passesFor(target: Target, dtype: 'float32' | 'float64'): Pass[] 
       ? [{ name: 'float64', run: (g: Graph) => withDType(g, 'float32', 'float64') }]
       : []),
     { name: 'decompose', run: g => decompose(g, target.lacks) },
+    { name: 'fanout', run: g => limitFanout(g, target.maxFanout) },
   ]
 }
 
