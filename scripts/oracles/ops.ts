@@ -1,0 +1,140 @@
+import { input } from '../../src/graph/leaf.ts'
+import type { AnyTensor } from '../../src/graph/tensor.ts'
+import * as ops from '../../src/ops/index.ts'
+import { evaluate } from '../../src/runtime/evaluate.ts'
+import { crossEntropy } from '../../src/train/loss.ts'
+import { type Attrs, type Check, type Comparison, relativeError, withPrefix } from './case.ts'
+
+/** Largest relative error of a float64 tensor, outputs and input gradients alike. */
+const LIMIT = 1e-9
+
+type Inputs = Readonly<Record<string, AnyTensor>>
+type Build = (x: Inputs, attrs: Attrs) => AnyTensor | readonly AnyTensor[]
+
+const unary =
+  (f: (a: AnyTensor) => AnyTensor): Build =>
+  ({ a }) =>
+    f(a!)
+const binary =
+  (f: (a: AnyTensor, b: AnyTensor) => AnyTensor): Build =>
+  ({ a, b }) =>
+    f(a!, b!)
+const reduction =
+  (f: (a: AnyTensor, axes?: readonly number[], keepdims?: boolean) => AnyTensor): Build =>
+  ({ a }, { axes, keepdims }) =>
+    f(a!, axes, keepdims)
+
+/** How each op of the files is written with onnxgrad; an attribute that an entry does not read is not supported. */
+const BUILD: Readonly<Record<string, Build>> = {
+  add: binary(ops.add),
+  sub: binary(ops.sub),
+  mul: binary(ops.mul),
+  div: binary(ops.div),
+  pow: ({ a, b }, { exponent }) => ops.pow(a!, b ?? exponent!),
+  maximum: x => ops.maximum(x.input!, x.other!),
+  minimum: x => ops.minimum(x.input!, x.other!),
+  where: x => ops.where(x.condition!, x.a!, x.b!),
+
+  neg: unary(ops.neg),
+  abs: unary(ops.abs),
+  exp: unary(ops.exp),
+  log: unary(ops.log),
+  sqrt: unary(ops.sqrt),
+  reciprocal: unary(ops.reciprocal),
+  sin: unary(ops.sin),
+  cos: unary(ops.cos),
+  tanh: unary(ops.tanh),
+  erf: unary(ops.erf),
+  sigmoid: unary(ops.sigmoid),
+  relu: unary(ops.relu),
+  silu: unary(ops.silu),
+  softplus: unary(ops.softplus),
+  softsign: unary(ops.softsign),
+  hardswish: unary(ops.hardswish),
+  elu: ({ a }, { alpha }) => ops.elu(a!, alpha),
+  leaky_relu: ({ a }, { alpha }) => ops.leakyRelu(a!, alpha),
+  gelu: ({ a }, { approximate }) => ops.gelu(a!, approximate),
+  clip: ({ a }, { min, max }) => ops.clip(a!, min!, max!),
+
+  matmul: binary(ops.matmul),
+  linear: ({ x, w, b }) => ops.linear(x!, w!, b),
+  attention: ({ q, k, v }, { causal }) => ops.attention(q!, k!, v!, causal ? { causal } : {}),
+
+  softmax: ({ a }, { axis }) => ops.softmax(a!, axis),
+  log_softmax: ({ a }, { axis }) => ops.logSoftmax(a!, axis),
+  layer_norm: ({ x, w, b }, { eps, normalized_shape: shape }) => {
+    if (shape?.join() !== w!.shape.join()) throw new Error(`weight [${w!.shape}] is not of [${shape}]`)
+    return ops.layerNorm(x!, w!, b!, eps)
+  },
+  rms_norm: ({ x, w }, { eps }) => ops.rmsNorm(x!, w!, eps),
+  group_norm: ({ x, w, b }, { groups, eps }) => ops.groupNorm(x!, groups!, w!, b!, eps),
+  batch_norm: ({ x, w, b }, attrs) => (attrs.training ? ops.batchNorm(x!, w!, b!, attrs.eps) : []),
+  cross_entropy: ({ logits, target }, { label_smoothing: labelSmoothing }) =>
+    target!.dtype === 'float64'
+      ? []
+      : crossEntropy(logits!, target!, labelSmoothing ? { labelSmoothing } : {}),
+
+  reshape: ({ a }, { shape }) => ops.reshape(a!, shape!),
+  transpose: ({ a }, { perm }) => ops.transpose(a!, perm!),
+  concat: (x, { axis }) => ops.concat(Object.values(x), axis!),
+  split: ({ a }, { axis, sizes }) => ops.split(a!, axis!, sizes!),
+  slice: ({ a }, { axes, starts, ends, steps }) =>
+    axes!.reduce((x, axis, i) => ops.slice(x, axis, starts![i]!, ends![i]!, [steps ?? 1].flat()[i]), a!),
+  expand: ({ a }, { shape }) => ops.expand(a!, shape!),
+  pad: ({ a }, { pads_last_dims_first: pads }) => {
+    // PyTorch's order: before and after of the last axis, then of the one before it, …
+    const side = (which: 0 | 1) =>
+      a!.shape.map((_: unknown, i: number) => pads![2 * (a!.shape.length - 1 - i) + which] ?? 0)
+    return ops.pad(a!, side(0), side(1))
+  },
+  gather: ({ table, index }, { axis }) => ops.gather(table!, index!, axis),
+  gather_elements: ({ a, index }, { axis }) => ops.gatherElements(a!, index!, axis!),
+  tril: unary(a => ops.tril(a)),
+  cumsum: ({ a }, { axis }) => ops.cumsum(a!, axis!),
+
+  reduce_sum: reduction(ops.sum),
+  reduce_mean: reduction(ops.mean),
+  reduce_var: reduction(ops.variance),
+  reduce_max: reduction(ops.max),
+  reduce_min: reduction(ops.min),
+  logsumexp: reduction(ops.logsumexp),
+}
+
+/** Outputs of one op and, from the upstream gradients of the file, the gradient of each differentiable input. */
+export const checkOp: Check = async ({ tensors, metadata, attrs, unread }, runtime) => {
+  const build = BUILD[metadata.op ?? '']
+  if (!build) return { skipped: `op ${metadata.op} is not implemented` }
+  const inputs = Object.fromEntries(
+    withPrefix(tensors, 'in.').map(([name, t]) => [name, input(`in.${name}`, t.dtype, t.shape)]),
+  )
+  const outs: readonly AnyTensor[] = [build(inputs, attrs)].flat()
+  if (!outs.length || unread().length)
+    return { skipped: `${metadata.op} with ${metadata.attrs} is not implemented` }
+
+  const upstream = outs.map((t, i) => ops.mul(t, input(`gy.${i}`, t.dtype, tensors[`gy.${i}`]!.shape)))
+  const total = upstream.map(t => ops.sum(t)).reduce((a, b) => ops.add(a, b))
+  const wrt = withPrefix(tensors, 'gin.').map(([name]) => name)
+  const gradients = ops.grad(
+    total,
+    wrt.map(name => inputs[name]!),
+  )
+  const results = Object.fromEntries([
+    ...outs.map((t, i) => [`out.${i}`, t] as const),
+    ...wrt.map((name, i) => [`gin.${name}`, gradients[i]!] as const),
+  ])
+  const feeds = Object.fromEntries(
+    Object.entries(tensors)
+      .filter(([name]) => /^(in|gy)\./.test(name))
+      .map(([name, t]) => [name, t.data]),
+  )
+  const got = await evaluate(runtime, results, feeds)
+  const references = Object.keys(tensors).filter(name => /^(out|gin)\./.test(name))
+  return {
+    comparisons: references.map((what): Comparison => {
+      const { dims, data } = got[what] ?? { dims: undefined, data: [] }
+      const sameShape = dims?.join() === tensors[what]!.shape.join()
+      const error = sameShape ? relativeError(data, tensors[what]!.data) : Number.POSITIVE_INFINITY
+      return { what, error, limit: LIMIT }
+    }),
+  }
+}

@@ -1,0 +1,83 @@
+import { constant, input } from '../../src/graph/leaf.ts'
+import type { AnyTensor } from '../../src/graph/tensor.ts'
+import { concat, fill, reshape, select } from '../../src/ops/index.ts'
+import { evaluate } from '../../src/runtime/evaluate.ts'
+import { adam, adamW, type Optimizer, sgd } from '../../src/train/optimizer.ts'
+import { constant as constantRate, cosine, oneCycle, type Schedule } from '../../src/train/schedule.ts'
+import { type Attrs, type Check, type Comparison, relativeError } from './case.ts'
+
+/** Largest relative error of the learning rates and of the parameters after every step. */
+const LIMIT = 1e-9
+
+/** Only what is given, so that the optimizers' own defaults are compared too. */
+const given = <T extends object>(options: T): { [K in keyof T]: NonNullable<T[K]> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: NonNullable<T[K]>
+  }
+
+const adamOptions = ({ lr, betas, eps, weight_decay: weightDecay }: Attrs) =>
+  given({ lr, betas, eps, weightDecay })
+
+const sgdOptions = ({ lr, max_lr, momentum, nesterov, weight_decay: weightDecay }: Attrs) =>
+  given({ lr: lr ?? max_lr, momentum, nesterov, weightDecay })
+
+/** By the first word of the case's name; `sched` cases are SGD under a schedule. */
+const OPTIMIZER: Readonly<Record<string, (attrs: Attrs) => Optimizer>> = {
+  sgd: attrs => sgd(sgdOptions(attrs)),
+  sched: attrs => sgd(sgdOptions(attrs)),
+  adam: attrs => adam(adamOptions(attrs)),
+  adamw: attrs => adamW(adamOptions(attrs)),
+}
+
+const SCHEDULE: Readonly<Record<string, () => Schedule>> = {
+  constant: () => constantRate(),
+  cosine: () => cosine(),
+  one_cycle: () => oneCycle(),
+}
+
+/** All steps of an optimizer on a given sequence of gradients, unrolled into one graph. */
+function unroll(
+  optimizer: Optimizer,
+  rates: readonly number[],
+  p0: AnyTensor,
+  gradients: AnyTensor,
+): AnyTensor {
+  const n = p0.shape[0] as number
+  let p = p0
+  let state = Object.fromEntries(optimizer.state.map(name => [name, fill(0, p0.dtype, [n])]))
+  const trace = rates.map((rate, i) => {
+    const scalars = Object.fromEntries(
+      Object.entries(optimizer.scalars(i + 1, rate)).map(([name, v]) => [name, constant(v, p0.dtype, [])]),
+    )
+    const g = select(gradients, 0, i)
+    const next = optimizer.update({ p, g, state, scalars, decays: constant(1, p0.dtype, []) })
+    p = next.p
+    state = { ...next.state }
+    return reshape(p, [1, n])
+  })
+  return concat(trace, 0)
+}
+
+/** Learning rates and parameters after every step, for the gradients of the file. */
+export const checkOptimizer: Check = async ({ name, tensors, metadata, attrs, unread }, runtime) => {
+  const make = OPTIMIZER[name.split('_')[0]!]
+  if (!make) return { skipped: `optimizer ${name} is not implemented` }
+  const optimizer = make(attrs)
+  const schedule = SCHEDULE[attrs.schedule ?? 'constant']?.()
+  if (!schedule) return { skipped: `schedule ${attrs.schedule} is not implemented` }
+  const { p0, g, p, lr } = tensors
+  const [steps, n] = g!.shape as [number, number]
+  const total = Number(attrs.steps ?? steps)
+  if (unread().length) return { skipped: `${name} with ${metadata.attrs} is not implemented` }
+
+  const rates = Array.from({ length: steps }, (_, i) => optimizer.lr * schedule.at(i, total))
+  const trace = unroll(optimizer, rates, input('p0', p0!.dtype, [n]), input('g', g!.dtype, [steps, n]))
+  const got = await evaluate(runtime, { p: trace }, { p0: p0!.data, g: g!.data })
+  const compare = (what: string, error: number): Comparison => ({ what, error, limit: LIMIT })
+  return {
+    comparisons: [
+      compare('lr', relativeError(rates, lr!.data)),
+      compare('p', relativeError(got.p!.data, p!.data)),
+    ],
+  }
+}
