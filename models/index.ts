@@ -5,33 +5,27 @@ import { type ViTConfig, vit } from './vit.ts'
 
 export { type MLPConfig, mlp, type ViTConfig, vit }
 
-interface Zoo<C extends object> {
-  readonly about: string
-  readonly build: (config: C) => Model<C>
-  readonly presets: Readonly<Record<string, C>>
-}
-const entry = <C extends object>(zoo: Zoo<C>): Zoo<C> => zoo
-
 const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
+const mnist = { image: 28, channels: 1, classes: 10 } as const
 
 /** The models that programs know by name, each with its presets; the first preset is the default. */
 export const MODELS = {
-  vit: entry<ViTConfig>({
+  vit: {
     about: 'Vision Transformer: patches, CLS token, encoder blocks',
     build: vit,
     presets: {
-      lecture: { image: 28, channels: 1, patch: 7, dim: 64, depth: 4, heads: 4, mlp: 128, classes: 10 },
-      small: { image: 28, channels: 1, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192, classes: 10 },
+      lecture: { ...mnist, patch: 7, dim: 64, depth: 4, heads: 4, mlp: 128 },
+      small: { ...mnist, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192 },
       tiny16: { ...imageNet, dim: 192, heads: 3, mlp: 768 },
       small16: { ...imageNet, dim: 384, heads: 6, mlp: 1536 },
       base16: { ...imageNet, dim: 768, heads: 12, mlp: 3072 },
-    },
-  }),
-  mlp: entry<MLPConfig>({
+    } as const satisfies Record<string, ViTConfig>,
+  },
+  mlp: {
     about: 'multi-layer perceptron on the flattened image',
     build: mlp,
-    presets: { small: { image: 28, channels: 1, hidden: [128], classes: 10 } },
-  }),
+    presets: { small: { ...mnist, hidden: [128] } } as const satisfies Record<string, MLPConfig>,
+  },
 }
 export type ModelName = keyof typeof MODELS
 
@@ -39,6 +33,7 @@ export type ModelName = keyof typeof MODELS
 export function buildModel(name: string, config: object): Model {
   if (!Object.hasOwn(MODELS, name))
     throw new UserError(`model ${name} is not known; choose one of ${Object.keys(MODELS).join(', ')}`)
-  const { build } = MODELS[name as ModelName] as unknown as Zoo<object>
+  // The builder checks the configuration, which may come from a file.
+  const build = MODELS[name as ModelName].build as (config: object) => Model
   return build(config)
 }

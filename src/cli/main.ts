@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { UserError } from '../graph/errors.ts'
+import { VERSION } from '../version.ts'
+import { note, useJson } from './output.ts'
+import { VERBS } from './verbs.ts'
+
+/** Exit code of a program that did not do its work; 130 (128 + SIGINT) is kept for Ctrl-C. */
+const FAILED = 1
+
+function fail(error: unknown): never {
+  const text = error instanceof Error ? error.message : String(error)
+  const debug = process.env.ONNXGRAD_DEBUG
+  // A mistake of the user's is one line; anything else is ours, and says how to see more.
+  const hint = error instanceof UserError || debug ? '' : ' (a bug? set ONNXGRAD_DEBUG=1 to see where)'
+  note(`onnxgrad: ${text.replace(/\s*\n\s*/g, ' ')}${hint}`)
+  if (debug && error instanceof Error) note(error.stack ?? '')
+  process.exit(FAILED)
+}
+
+const program = yargs(hideBin(process.argv))
+  .scriptName('onnxgrad')
+  .usage('$0 <verb>\n\nDefine a model in TypeScript, train it on the stock ONNX Runtime, ship it as .onnx')
+  .option('json', {
+    type: 'boolean',
+    default: false,
+    global: true,
+    describe: 'Print one JSON object as the last line on stdout, everything else on stderr',
+  })
+  .middleware(argv => useJson(Boolean(argv.json)), true)
+  .demandCommand(1, 'say what to do: one of the verbs above')
+  .strict()
+  .recommendCommands()
+  .version(VERSION)
+  .help()
+  .alias('h', 'help')
+  .wrap(Math.min(110, process.stdout.columns ?? 100))
+  .exitProcess(false)
+  .fail((message, error) => {
+    throw error ?? new UserError(`${message}; see: onnxgrad --help`)
+  })
+for (const verb of VERBS) program.command(verb)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  fail(error)
+}

@@ -1,0 +1,238 @@
+import type { Argv, CommandModule } from 'yargs'
+import { buildModel, MODELS } from '../../models/index.ts'
+import { subset } from '../data/dataset.ts'
+import { loadMnist } from '../data/mnist-node.ts'
+import { UserError } from '../graph/errors.ts'
+import { parameterCount } from '../nn/model.ts'
+import { trainedModel } from '../node.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import { fit } from '../train/fit.ts'
+import { layoutOf } from '../train/layout.ts'
+import { adam, adamW, OPTIMIZERS, type Optimizer, sgd } from '../train/optimizer.ts'
+import { RunFolder } from '../train/run-node.ts'
+import { SCHEDULES, withWarmup } from '../train/schedule.ts'
+import { toOnnx } from '../train/trained.ts'
+import { VERSION } from '../version.ts'
+import { dataOption, deviceOption, MODEL_FLAGS, resolveConfig, threadsOption } from './options.ts'
+import { duration, note, percent, result, say } from './output.ts'
+import { reporter } from './progress.ts'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('model', {
+      type: 'string',
+      choices: Object.keys(MODELS),
+      demandOption: true,
+      describe: 'What to train',
+    })
+    .option('preset', {
+      type: 'string',
+      describe: `Configuration to start from: ${Object.entries(MODELS)
+        .map(([name, { presets }]) => `${name} ${Object.keys(presets).join(', ')}`)
+        .join('; ')} [default: the first]`,
+      group: 'Model:',
+    })
+    .options(MODEL_FLAGS)
+    .option('data', dataOption)
+    .option('limit', {
+      type: 'number',
+      describe: 'Train on the first N images only, for a quick try',
+      group: 'Data:',
+    })
+    .option('epochs', {
+      type: 'number',
+      default: 5,
+      describe: 'Passes over the training set',
+      group: 'Training:',
+    })
+    .option('batch', { type: 'number', default: 64, describe: 'Images of one step', group: 'Training:' })
+    .option('optimizer', {
+      choices: Object.keys(OPTIMIZERS),
+      default: 'adam',
+      describe: 'Update rule',
+      group: 'Training:',
+    })
+    .option('lr', { type: 'number', describe: 'Learning rate [default: 0.001, sgd 0.1]', group: 'Training:' })
+    .option('weight-decay', {
+      type: 'number',
+      describe: 'Weight decay [default: 0, adamw 0.01]',
+      group: 'Training:',
+    })
+    .option('momentum', { type: 'number', describe: 'Momentum of sgd [default: 0.9]', group: 'Training:' })
+    .option('schedule', {
+      choices: Object.keys(SCHEDULES),
+      default: 'cosine',
+      describe: 'Learning rate over the run',
+      group: 'Training:',
+    })
+    .option('warmup', {
+      type: 'number',
+      default: 0,
+      describe: 'Epochs of linear warm-up (may be a fraction)',
+      group: 'Training:',
+    })
+    .option('label-smoothing', {
+      type: 'number',
+      default: 0,
+      describe: 'Share of the target spread over all classes',
+      group: 'Training:',
+    })
+    .option('clip-norm', {
+      type: 'number',
+      describe: 'Largest global norm of the gradient',
+      group: 'Training:',
+    })
+    .option('seed', {
+      type: 'number',
+      default: 0,
+      describe: 'Decides weights, order and dropout: same seed, same model',
+      group: 'Training:',
+    })
+    .option('device', deviceOption)
+    .option('threads', threadsOption)
+    .option('out', {
+      type: 'string',
+      describe: 'Run folder [default: runs/<model>-<preset>, numbered when taken]',
+      group: 'Output:',
+    })
+    .option('overwrite', {
+      type: 'boolean',
+      default: false,
+      describe: 'Allow --out to hold files already',
+      group: 'Output:',
+    })
+    .config('config', 'JSON file with any of these flags; flags on the command line win')
+    .example('$0 train vit', "the lecture's ViT on MNIST, 5 epochs")
+    .example('$0 train vit --epochs 20 --warmup 1 --optimizer adamw', 'longer, with warm-up and weight decay')
+    .example('$0 train vit --patch 4 --dim 96 --depth 6 --heads 6 --mlp 192', 'another size')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+function optimizerOf({ optimizer, lr, momentum, 'weight-decay': weightDecay }: Flags): Optimizer {
+  const given = Object.fromEntries(Object.entries({ lr, weightDecay }).filter(([, v]) => v !== undefined))
+  if (momentum !== undefined && optimizer !== 'sgd')
+    throw new UserError('--momentum goes with --optimizer sgd')
+  if (optimizer === 'sgd') return sgd({ momentum: momentum ?? 0.9, ...given })
+  return optimizer === 'adamw' ? adamW(given) : adam(given)
+}
+
+async function handler(flags: Flags): Promise<void> {
+  const { model: name, epochs, batch, seed, warmup } = flags
+  for (const key of ['epochs', 'batch'] as const)
+    if (!Number.isInteger(flags[key]) || flags[key] < 1)
+      throw new UserError(`--${key} must be a whole number of at least 1, not ${flags[key]}`)
+  if (!Number.isInteger(seed)) throw new UserError(`--seed must be a whole number, not ${seed}`)
+  if (!(warmup >= 0 && warmup < epochs))
+    throw new UserError(`--warmup must be at least 0 and below --epochs ${epochs}, not ${warmup}`)
+  const { preset, config } = resolveConfig(name, flags.preset, flags)
+  const model = buildModel(name, config)
+  const optimizer = optimizerOf(flags)
+  const runtime = await nodeRuntime(flags.device)
+  const source = await loadMnist({ ...(flags.data ? { data: flags.data } : {}), log: note })
+  const data = flags.limit ? { ...source, train: subset(source.train, flags.limit) } : source
+  const warmupSteps = Math.round(warmup * Math.ceil(data.train.size / batch))
+  const schedule = withWarmup(SCHEDULES[flags.schedule as keyof typeof SCHEDULES](), warmupSteps)
+  const folder = flags.out
+    ? await RunFolder.create(flags.out, { overwrite: flags.overwrite })
+    : await RunFolder.createNext(`runs/${name}-${preset}`)
+
+  const settings = {
+    epochs,
+    batch,
+    seed,
+    labelSmoothing: flags['label-smoothing'],
+    ...(flags['clip-norm'] === undefined ? {} : { clipNorm: flags['clip-norm'] }),
+    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+  }
+  const parameters = parameterCount(model)
+  const resolved = {
+    model: { name, preset, config: model.config },
+    parameters,
+    data: { origin: data.origin, train: data.train.size, test: data.test.size },
+    normalization: { mean: data.mean, std: data.std },
+    classes: data.train.classes,
+    ...settings,
+    optimizer: { name: optimizer.name, ...optimizer.settings },
+    schedule: { name: schedule.name, ...schedule.settings },
+    device: runtime.device.name,
+    versions: { onnxgrad: VERSION, onnxruntime: runtime.version, node: process.versions.node },
+  }
+  say(
+    `model     ${name} ${preset}  ${JSON.stringify(model.config)}  ${parameters.toLocaleString('en-US')} parameters`,
+  )
+  say(
+    `data      ${data.origin}: ${data.train.size.toLocaleString('en-US')} train, ${data.test.size.toLocaleString('en-US')} test`,
+  )
+  if (data.notice) note(`NOTE      ${data.notice}`)
+  say(
+    `training  ${epochs} epochs of batch ${batch}, ${JSON.stringify(resolved.optimizer)}, ${JSON.stringify(resolved.schedule)}, seed ${seed}`,
+  )
+  say(`device    ${runtime.device.name} (onnxruntime ${runtime.version})`)
+  say(`run       ${folder.path}`)
+  await folder.begin(resolved)
+
+  const stop = new AbortController()
+  const interrupt = () => {
+    if (stop.signal.aborted) process.exit(130)
+    note('\nstopping after this step; press Ctrl-C again to stop at once')
+    stop.abort()
+  }
+  process.on('SIGINT', interrupt)
+  const progress = reporter(epochs)
+  let best = 0
+  try {
+    const run = await fit(model, runtime, data, {
+      ...settings,
+      optimizer,
+      schedule,
+      signal: stop.signal,
+      onStep: progress.step,
+      async onEpoch(epoch, state) {
+        progress.epoch(epoch)
+        await folder.record(epoch)
+        const { epoch: epochsDone, step: steps, testAccuracy, trainLoss } = epoch
+        const about = { epochs: epochsDone, steps, testAccuracy, trainLoss }
+        const layout = layoutOf(model.parameters)
+        await folder.checkpoint('last', layout, await state(), about)
+        if (testAccuracy > best) await folder.checkpoint('best', layout, await state(), about)
+        best = Math.max(best, testAccuracy)
+      },
+    })
+    const trained = trainedModel(model, data, run)
+    await folder.checkpoint('last', run.layout, run.state, trained.training ?? {})
+    await folder.model(toOnnx(trained))
+    const summary = {
+      testAccuracy: run.test.accuracy,
+      trainAccuracy: run.train.accuracy,
+      testLoss: run.test.loss,
+      trainLoss: run.train.loss,
+      epochs: run.epochs.length,
+      steps: run.steps,
+      stopped: run.stopped,
+      seconds: run.seconds,
+      setupSeconds: run.setupSeconds,
+      imagesPerSecond: run.imagesPerSecond,
+      parameters,
+      device: runtime.device.name,
+      out: folder.path,
+    }
+    await folder.record({ final: true, ...summary })
+    const { images, label } = { images: run.test.count, label: run.stopped ? 'stopped' : 'done' }
+    say(
+      `${label}      test ${percent(run.test.accuracy)} of ${images.toLocaleString('en-US')}, train ${percent(run.train.accuracy)}, ${run.steps} steps in ${duration(run.seconds)}`,
+    )
+    say(`model     ${folder.file('model')}  (check it: onnxgrad verify ${folder.path})`)
+    result(summary)
+    if (run.stopped) process.exitCode = 130
+  } finally {
+    progress.end()
+    process.off('SIGINT', interrupt)
+  }
+}
+
+export const train: CommandModule<object, Flags> = {
+  command: 'train <model>',
+  describe: 'Train a model on MNIST; writes a run folder with checkpoints and model.onnx',
+  builder,
+  handler,
+}

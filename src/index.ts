@@ -1,0 +1,13 @@
+/** onnxgrad's core: graphs, ops, layers, training and export. Imports nothing of Node, so that pages can use it. */
+export * from './export/export.ts'
+export * from './export/read.ts'
+export type { DType } from './graph/dtype.ts'
+export { ShapeError, UserError } from './graph/errors.ts'
+export type { Graph } from './graph/graph.ts'
+export { constant, input, parameter } from './graph/leaf.ts'
+export type { Dim, Shape } from './graph/shape.ts'
+export type { Tensor } from './graph/tensor.ts'
+export * from './nn/index.ts'
+export * as ops from './ops/index.ts'
+export { crossEntropy } from './train/loss.ts'
+export { type TrainedModel, toOnnx } from './train/trained.ts'

@@ -1,0 +1,55 @@
+import type { DataSource } from './data/dataset.ts'
+import { writeAtomic } from './data/files-node.ts'
+import type { Model } from './nn/model.ts'
+import { nodeRuntime } from './runtime/node.ts'
+import { type FitOptions, type FitResult, fit } from './train/fit.ts'
+import { type OnnxOptions, type TrainedModel, toOnnx } from './train/trained.ts'
+
+export type { DataSource, Dataset } from './data/dataset.ts'
+export { loadMnist as mnist } from './data/mnist-node.ts'
+export { nodeRuntime, wasmRuntime } from './runtime/node.ts'
+export type { EpochResult, FitOptions, FitResult, Progress } from './train/fit.ts'
+export { adam, adamW, sgd } from './train/optimizer.ts'
+export { constant, cosine, oneCycle, withWarmup } from './train/schedule.ts'
+export type { OnnxOptions, TrainedModel } from './train/trained.ts'
+
+export interface TrainOptions extends FitOptions {
+  /** Training and test set, such as `mnist()`. */
+  readonly data: DataSource | Promise<DataSource>
+  /** `cpu`, `webgpu` or `cuda`. @default 'cpu' */
+  readonly device?: string
+}
+
+export interface Run extends FitResult {
+  readonly model: TrainedModel
+}
+
+/**
+ * Trains a model on onnxruntime-node.
+ * @throws UserError when data and model do not fit or the device is missing; DivergenceError when the loss is no number
+ */
+export async function train(model: Model, { data, device = 'cpu', ...options }: TrainOptions): Promise<Run> {
+  const source = await data
+  const result = await fit(model, await nodeRuntime(device), source, options)
+  return { ...result, model: trainedModel(model, source, result) }
+}
+
+/** Puts the outcome of a run together with its model. Nothing in it depends on the clock. */
+export const trainedModel = (model: Model, data: DataSource, result: FitResult): TrainedModel => ({
+  model,
+  params: result.state.params!,
+  normalization: { mean: data.mean, std: data.std },
+  classes: data.train.classes,
+  training: {
+    data: data.train.name,
+    images: data.train.size,
+    epochs: result.epochs.length,
+    steps: result.steps,
+    trainAccuracy: result.train.accuracy,
+    testAccuracy: result.test.accuracy,
+  },
+})
+
+/** Writes a trained model as an `.onnx` file. @throws UserError when it cannot be written */
+export const exportOnnx = (trained: TrainedModel, path: string, options: OnnxOptions = {}): Promise<void> =>
+  writeAtomic(path, toOnnx(trained, options))

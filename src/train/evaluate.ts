@@ -1,0 +1,54 @@
+import { batches } from '../data/batches.ts'
+import type { Dataset } from '../data/dataset.ts'
+
+/** What answers `[count, classes]` logits for a batch of pixels in [0, 1]. */
+export interface Predictor {
+  predict(batch: { readonly image: Float32Array; readonly count: number }): Promise<Float32Array>
+}
+
+export interface Evaluation {
+  /** Share of images in the right class. */
+  readonly accuracy: number
+  /** Mean cross-entropy. */
+  readonly loss: number
+  readonly count: number
+  /** `confusion[truth][prediction]`: how many images. */
+  readonly confusion: readonly (readonly number[])[]
+}
+
+/** Index of the largest of `size` values from `start`; the first at a tie. */
+export function argmaxAt(values: ArrayLike<number>, start: number, size: number): number {
+  let best = 0
+  for (let i = 1; i < size; i++) if (values[start + i]! > values[start + best]!) best = i
+  return best
+}
+
+/** ln Σ exp of `size` values from `start`. */
+export function logSumExpAt(values: ArrayLike<number>, start: number, size: number): number {
+  const top = values[start + argmaxAt(values, start, size)]!
+  let sum = 0
+  for (let i = 0; i < size; i++) sum += Math.exp(values[start + i]! - top)
+  return top + Math.log(sum)
+}
+
+/** Accuracy, loss and confusion over a whole set, every image once. @param batch images of one run */
+export async function evaluate(predictor: Predictor, dataset: Dataset, batch = 250): Promise<Evaluation> {
+  let correct = 0
+  let loss = 0
+  let confusion: number[][] = []
+  for (const b of batches(dataset, { batch, shuffle: false })) {
+    const logits = await predictor.predict(b)
+    const classes = logits.length / b.count
+    if (!confusion.length)
+      confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
+    for (let i = 0; i < b.count; i++) {
+      const truth = b.label[i]!
+      const guess = argmaxAt(logits, i * classes, classes)
+      if (guess === truth) correct++
+      loss += logSumExpAt(logits, i * classes, classes) - logits[i * classes + truth]!
+      const row = confusion[truth]!
+      row[guess] = row[guess]! + 1
+    }
+  }
+  return { accuracy: correct / dataset.size, loss: loss / dataset.size, count: dataset.size, confusion }
+}

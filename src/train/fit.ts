@@ -1,0 +1,202 @@
+import { batches } from '../data/batches.ts'
+import type { DataSource } from '../data/dataset.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Model } from '../nn/model.ts'
+import type { Runtime } from '../runtime/session.ts'
+import { type Evaluation, evaluate } from './evaluate.ts'
+import { Executor, type State } from './executor.ts'
+import { initialize, type Layout, layoutOf } from './layout.ts'
+import { adam, type Optimizer } from './optimizer.ts'
+import { constant, type Schedule } from './schedule.ts'
+
+export interface FitOptions {
+  /** @default 5 */
+  readonly epochs?: number
+  /** Images of one step. @default 64 */
+  readonly batch?: number
+  /** @default adam({ lr: 1e-3 }) */
+  readonly optimizer?: Optimizer
+  /** @default constant() */
+  readonly schedule?: Schedule
+  /** @default 0 */
+  readonly labelSmoothing?: number
+  /** Largest global norm of the gradient; left out, gradients are not clipped. */
+  readonly clipNorm?: number
+  /** Decides the initial parameters, the order of the images and every dropout mask. @default 0 */
+  readonly seed?: number
+  /** Threads of one op; left out, the runtime takes the physical cores. */
+  readonly threads?: number
+  /** Stops after the step that is running. */
+  readonly signal?: AbortSignal
+  readonly onStep?: (progress: Progress) => void
+  /** Called after each epoch's evaluation; `state` reads the parameters and moments. */
+  readonly onEpoch?: (epoch: EpochResult, state: () => Promise<State>) => void | Promise<void>
+}
+
+/** Where a run stands after a step. */
+export interface Progress {
+  /** From 1. */
+  readonly epoch: number
+  readonly epochs: number
+  /** Steps done, of the whole run. */
+  readonly step: number
+  readonly steps: number
+  readonly lr: number
+  /** Means over the epoch so far. */
+  readonly loss: number
+  readonly accuracy: number
+  readonly imagesPerSecond: number
+}
+
+export interface EpochResult {
+  readonly epoch: number
+  readonly step: number
+  readonly lr: number
+  /** Means over the epoch's steps, while the parameters were changing. */
+  readonly trainLoss: number
+  readonly trainAccuracy: number
+  readonly testLoss: number
+  readonly testAccuracy: number
+  /** Of the training steps, without evaluation. */
+  readonly imagesPerSecond: number
+  /** Since the start of the run. */
+  readonly seconds: number
+}
+
+export interface FitResult {
+  readonly layout: Layout
+  readonly state: State
+  readonly epochs: readonly EpochResult[]
+  /** Under the final parameters, over the whole of each set. */
+  readonly train: Evaluation
+  readonly test: Evaluation
+  readonly steps: number
+  /** Whether `signal` ended the run before its last step. */
+  readonly stopped: boolean
+  readonly seconds: number
+  /** Time to compile the step and load it. */
+  readonly setupSeconds: number
+  readonly imagesPerSecond: number
+}
+
+/** A loss or gradient that is no number. The parameters of that step are lost; the last checkpoint is not. */
+export class DivergenceError extends UserError {
+  override readonly name = 'DivergenceError'
+}
+
+function diverged(loss: number, step: number, epoch: number, lr: number): never {
+  throw new DivergenceError(
+    `the loss became ${loss} at step ${step} (epoch ${epoch + 1}); lower the learning rate (${lr.toPrecision(3)} there) or clip the gradient`,
+  )
+}
+
+function check(model: Model, data: DataSource, epochs: number): void {
+  if (!Number.isInteger(epochs) || epochs < 1)
+    throw new UserError(`epochs must be a whole number of at least 1, not ${epochs}`)
+  for (const set of [data.train, data.test]) {
+    if (set.shape.join() !== model.image.join())
+      throw new UserError(
+        `${set.name} holds images of ${set.shape.join('×')}, the model takes ${model.image.join('×')} (channels × height × width)`,
+      )
+    if (set.classes.length > model.classes)
+      throw new UserError(`${set.name} has ${set.classes.length} classes, the model ${model.classes}`)
+  }
+}
+
+/**
+ * Trains a model: seeded shuffling, one graph run for each step, evaluation on the test set after each epoch.
+ * Same seed, data, device and thread count: same parameters.
+ * @throws DivergenceError when a loss is not finite
+ */
+export async function fit(
+  model: Model,
+  runtime: Runtime,
+  data: DataSource,
+  options: FitOptions = {},
+): Promise<FitResult> {
+  const { epochs = 5, batch = 64, optimizer = adam(), schedule = constant(), seed = 0, signal } = options
+  check(model, data, epochs)
+  const begin = performance.now()
+  const layout = layoutOf(model.parameters)
+  const executor = new Executor(
+    model,
+    runtime,
+    layout,
+    { params: initialize(layout, seed) },
+    { ...options, batch, optimizer, seed, normalization: { mean: data.mean, std: data.std } },
+  )
+  const first = Math.min(batch, data.train.size)
+  await executor.prepare(first)
+  const setupSeconds = (performance.now() - begin) / 1000
+  const stepsPerEpoch = Math.ceil(data.train.size / batch)
+  const steps = epochs * stepsPerEpoch
+
+  const results: EpochResult[] = []
+  let step = 0
+  let stopped = false
+  let stepMs = 0
+  let seen = 0
+  let test: Evaluation | undefined
+  try {
+    for (let epoch = 0; epoch < epochs && !stopped; epoch++) {
+      const total = { loss: 0, correct: 0, images: 0, ms: 0 }
+      let lr = 0
+      for (const b of batches(data.train, { batch, seed, epoch })) {
+        lr = optimizer.lr * schedule.at(step, steps)
+        const start = performance.now()
+        const { loss, correct } = await executor.step(b, ++step, lr)
+        total.ms += performance.now() - start
+        if (!Number.isFinite(loss)) diverged(loss, step, epoch, lr)
+        total.loss += loss * b.count
+        total.correct += correct
+        total.images += b.count
+        options.onStep?.({
+          epoch: epoch + 1,
+          epochs,
+          step,
+          steps,
+          lr,
+          loss: total.loss / total.images,
+          accuracy: total.correct / total.images,
+          imagesPerSecond: (1000 * total.images) / total.ms,
+        })
+        if (signal?.aborted) {
+          stopped = step < steps
+          break
+        }
+      }
+      stepMs += total.ms
+      seen += total.images
+      test = await evaluate(executor, data.test)
+      // The loss before the last update was fine; what that update made is seen here, before anything is saved.
+      if (!Number.isFinite(test.loss)) diverged(test.loss, step, epoch, lr)
+      const result: EpochResult = {
+        epoch: epoch + 1,
+        step,
+        lr,
+        trainLoss: total.loss / total.images,
+        trainAccuracy: total.correct / total.images,
+        testLoss: test.loss,
+        testAccuracy: test.accuracy,
+        imagesPerSecond: (1000 * total.images) / total.ms,
+        seconds: (performance.now() - begin) / 1000,
+      }
+      results.push(result)
+      await options.onEpoch?.(result, () => executor.state())
+    }
+    return {
+      layout,
+      state: await executor.state(),
+      epochs: results,
+      train: await evaluate(executor, data.train),
+      test: test!,
+      steps: step,
+      stopped,
+      seconds: (performance.now() - begin) / 1000,
+      setupSeconds,
+      imagesPerSecond: (1000 * seen) / stepMs,
+    }
+  } finally {
+    await executor.close()
+  }
+}

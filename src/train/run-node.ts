@@ -1,0 +1,125 @@
+import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readBytes, reason, writeAtomic } from '../data/files-node.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Model } from '../nn/model.ts'
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
+import type { State } from './executor.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import type { TrainedModel } from './trained.ts'
+
+/** Files of a run folder. */
+export const RUN_FILES = {
+  config: 'config.json',
+  metrics: 'metrics.jsonl',
+  last: 'last.safetensors',
+  best: 'best.safetensors',
+  model: 'model.onnx',
+} as const
+
+/** What `config.json` must hold for a run to be read again; programs add more to it. */
+export interface RunConfig {
+  readonly model: { readonly name: string; readonly config: object }
+  readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  readonly classes: readonly string[]
+  readonly [key: string]: unknown
+}
+
+/** A folder that a run writes into. */
+export class RunFolder {
+  readonly path: string
+
+  private constructor(path: string) {
+    this.path = path
+  }
+
+  /**
+   * Makes the folder of a new run.
+   * @throws UserError when it holds files already (unless `overwrite`), or cannot be made
+   */
+  static async create(path: string, { overwrite = false } = {}): Promise<RunFolder> {
+    const present = await readdir(path).catch(() => [])
+    if (present.length && !overwrite)
+      throw new UserError(
+        `${path} holds ${present.length} files already; choose another --out, or give --overwrite`,
+      )
+    await mkdir(path, { recursive: true }).catch((error: unknown) => {
+      throw new UserError(`${path} ${reason(error)}; choose another --out`)
+    })
+    return new RunFolder(path)
+  }
+
+  /** `base`, or `base-2`, `base-3`, … where that is taken. */
+  static async createNext(base: string): Promise<RunFolder> {
+    for (let i = 1; ; i++) {
+      const path = i === 1 ? base : `${base}-${i}`
+      const present = await readdir(path).catch(() => [])
+      if (!present.length) return RunFolder.create(path)
+    }
+  }
+
+  file = (name: keyof typeof RUN_FILES): string => join(this.path, RUN_FILES[name])
+
+  /** Starts the run's records: an older run's files go when its folder is used again. */
+  async begin(config: RunConfig): Promise<void> {
+    await writeAtomic(this.file('config'), `${JSON.stringify(config, null, 2)}\n`)
+    await writeAtomic(this.file('metrics'), '')
+  }
+
+  /** Adds a line to `metrics.jsonl`. */
+  async record(line: object): Promise<void> {
+    await appendFile(this.file('metrics'), `${JSON.stringify(line)}\n`)
+  }
+
+  async checkpoint(
+    name: 'last' | 'best',
+    layout: Layout,
+    state: State,
+    training: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    await writeAtomic(this.file(name), writeCheckpoint(layout, state, { training: JSON.stringify(training) }))
+  }
+
+  async model(bytes: Uint8Array): Promise<void> {
+    await writeAtomic(this.file('model'), bytes)
+  }
+}
+
+/**
+ * The trained model of a run folder, from its last (or best) checkpoint.
+ * @param build makes a model from its name and configuration
+ * @throws UserError when a file is missing or damaged
+ */
+export async function readRun(
+  path: string,
+  build: (name: string, config: object) => Model,
+  which: 'last' | 'best' = 'last',
+): Promise<TrainedModel> {
+  const file = join(path, RUN_FILES.config)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new UserError(`${file} ${reason(error)}: ${path} is no run folder of onnxgrad`)
+  })
+  let config: RunConfig
+  try {
+    config = JSON.parse(text) as RunConfig
+  } catch {
+    throw new UserError(`${file} is not JSON: the file is damaged`)
+  }
+  if (typeof config.model?.name !== 'string' || typeof config.model.config !== 'object')
+    throw new UserError(`${file} does not say which model was trained`)
+  const model = build(config.model.name, config.model.config)
+  const checkpoint = join(path, RUN_FILES[which])
+  const { state, metadata } = readCheckpoint(
+    layoutOf(model.parameters),
+    await readBytes(checkpoint),
+    checkpoint,
+  )
+  const training = metadata.training ? (JSON.parse(metadata.training) as Record<string, unknown>) : undefined
+  return {
+    model,
+    params: state.params!,
+    normalization: config.normalization,
+    classes: config.classes,
+    ...(training ? { training } : {}),
+  }
+}

@@ -1,0 +1,45 @@
+import { exportOnnx } from '../export/export.ts'
+import type { Graph } from '../graph/graph.ts'
+import type { Model } from '../nn/model.ts'
+import { removeDropout } from '../passes/dropout.ts'
+import { VERSION } from '../version.ts'
+import { layoutOf, views } from './layout.ts'
+import { type Normalization, traceNormalized } from './step.ts'
+
+/** A model with its weights: what training gives and export takes. */
+export interface TrainedModel {
+  readonly model: Model
+  /** All parameters, flat, in the order of the model's layout. */
+  readonly params: Float32Array
+  readonly normalization?: Normalization
+  /** Class names, by index. */
+  readonly classes?: readonly string[]
+  /** What the training came to; goes into the file's metadata. */
+  readonly training?: Readonly<Record<string, unknown>>
+}
+
+export interface OnnxOptions {
+  /** 17 to 21. @default 17 */
+  readonly opset?: number
+  /** Also output `probabilities`. @default false */
+  readonly probabilities?: boolean
+}
+
+/** The graph that is shipped: any batch size, pixels in [0, 1] in, logits out, nothing of the training in it. */
+export const servingGraph = ({
+  model,
+  normalization,
+}: Pick<TrainedModel, 'model' | 'normalization'>): Graph =>
+  removeDropout(traceNormalized(model, 'batch', normalization))
+
+/** The trained model as the bytes of an `.onnx` file; equal models give equal bytes. */
+export function toOnnx(trained: TrainedModel, options: OnnxOptions = {}): Uint8Array {
+  const { model, params, normalization, classes, training } = trained
+  const optional = Object.entries({ normalization, classes, training }).filter(([, v]) => v !== undefined)
+  return exportOnnx(servingGraph(trained), views(layoutOf(model.parameters), params), {
+    ...options,
+    ...Object.fromEntries(optional),
+    model: { name: model.name, config: model.config },
+    version: VERSION,
+  })
+}
