@@ -230,7 +230,7 @@ async function handler(flags: Flags): Promise<void> {
   }
 }
 
-export const train: CommandModule<object, Flags> = {
+export const trainVerb: CommandModule<object, Flags> = {
   command: 'train <model>',
   describe: 'Train a model on MNIST; writes a run folder with checkpoints and model.onnx',
   builder,

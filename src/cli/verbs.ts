@@ -1,6 +1,17 @@
 import type { CommandModule } from 'yargs'
+import { doctorVerb } from './doctor.ts'
+import { evalVerb } from './eval.ts'
 import { exportVerb } from './export.ts'
-import { train } from './train.ts'
+import { predictVerb } from './predict.ts'
+import { trainVerb } from './train.ts'
+import { verifyVerb } from './verify.ts'
 
 /** Every verb, in the order in which --help lists them. */
-export const VERBS = [train, exportVerb] as unknown as readonly CommandModule[]
+export const VERBS = [
+  trainVerb,
+  evalVerb,
+  exportVerb,
+  verifyVerb,
+  predictVerb,
+  doctorVerb,
+] as unknown as readonly CommandModule[]

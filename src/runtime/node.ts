@@ -1,24 +1,34 @@
 import { createRequire } from 'node:module'
 import { UserError } from '../graph/errors.ts'
+import { input } from '../graph/leaf.ts'
+import { add } from '../ops/elementwise.ts'
 import { deviceOf } from './device.ts'
-import { makeRuntime, type Ort, type Runtime } from './session.ts'
+import { evaluate } from './evaluate.ts'
+import { makeRuntime, type Ort, plainMessage, type Runtime } from './session.ts'
 
 const require = createRequire(import.meta.url)
 
 /**
- * onnxruntime-node on the named device.
- * @throws UserError when this machine does not have the device; there is no silent fall-back
+ * onnxruntime-node on the named device, tried out on a model of one node.
+ * @throws UserError when the device does not work here, saying how to get it; there is no silent fall-back
  */
 export async function nodeRuntime(name: string): Promise<Runtime> {
   const device = deviceOf(name)
   if (device.name === 'wasm') return wasmRuntime()
   const ort = await import('onnxruntime-node').catch((error: unknown) => {
-    throw new UserError(`onnxruntime-node cannot be loaded (${String(error)}); ${device.install}`)
+    throw new UserError(`onnxruntime-node cannot be loaded (${plainMessage(error)}); ${device.install}`)
   })
-  const known = ort.listSupportedBackends().some(b => b.name === device.provider)
-  if (!known) throw new UserError(`device ${name} is not available on this platform; ${device.install}`)
+  // Its errors come back as exceptions; on stderr they would be said twice.
+  ort.env.logLevel = 'fatal'
   const { version } = require('onnxruntime-node/package.json') as { version: string }
-  return makeRuntime(ort as unknown as Ort, device, version)
+  const runtime = makeRuntime(ort as unknown as Ort, device, version)
+  const x = input('x', 'float32', [1])
+  await evaluate(runtime, { y: add(x, 1) }, { x: [1] }).catch((error: unknown) => {
+    throw new UserError(
+      `device ${name} is not available: ${plainMessage(error).replace(/^.*: /, '')}; ${device.install}`,
+    )
+  })
+  return runtime
 }
 
 /** onnxruntime-web's WASM build, as pages run it, in Node. */

@@ -45,9 +45,12 @@ export interface Runtime {
   tensor(dtype: DType, data: TypedArray, dims: readonly number[]): OrtTensor
 }
 
-/** First line of what onnxruntime says, without its error-code preamble. */
+/** First line of what onnxruntime says, without its error code and the place in its sources. */
 export const plainMessage = (error: unknown): string => {
-  const text = error instanceof Error ? error.message : String(error)
+  const text = (error instanceof Error ? error.message : String(error)).replace(
+    /^.*\/onnxruntime_src\/.* was false\. /,
+    '',
+  )
   return text
     .split('\n')[0]!
     .replace(/^\[.*?\]\s*:\s*\d+\s*:\s*\w+\s*:\s*/, '')
@@ -66,7 +69,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
         executionProviders: [device.provider],
         graphOptimizationLevel: settings.optimize ?? 'all',
         executionMode: 'sequential',
-        logSeverityLevel: 3,
+        logSeverityLevel: 4,
         ...(settings.threads ? { intraOpNumThreads: settings.threads } : {}),
         ...(settings.profile ? { enableProfiling: true, profileFilePrefix: settings.profile } : {}),
         ...(settings.resident?.length

@@ -1,0 +1,64 @@
+import type { Argv, CommandModule } from 'yargs'
+import { loadMnist } from '../data/mnist-node.ts'
+import { UserError } from '../graph/errors.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import { evaluate } from '../train/evaluate.ts'
+import { filePredictor, imageShape } from '../train/predictor.ts'
+import { loadModelFile } from './load-node.ts'
+import { dataOption, deviceOption, threadsOption } from './options.ts'
+import { duration, note, percent, result, say, table } from './output.ts'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
+    .option('data', dataOption)
+    .option('split', {
+      choices: ['test', 'train'] as const,
+      default: 'test' as const,
+      describe: 'Which images',
+      group: 'Data:',
+    })
+    .option('batch', { type: 'number', default: 250, describe: 'Images of one run' })
+    .option('device', deviceOption)
+    .option('threads', threadsOption)
+    .example('$0 eval runs/vit-lecture', 'accuracy and confusion matrix on the test set')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+export const evalVerb: CommandModule<object, Flags> = {
+  command: 'eval <model>',
+  describe: 'Accuracy and confusion matrix of an exported model',
+  builder,
+  async handler({ model, data, split, batch, device, threads }) {
+    const file = await loadModelFile(model)
+    const shape = imageShape(file.info, file.path)
+    const runtime = await nodeRuntime(device)
+    const source = await loadMnist({ ...(data ? { data } : {}), log: note })
+    if (source.notice) note(`NOTE  ${source.notice}`)
+    const images = source[split]
+    if (shape.join() !== images.shape.join())
+      throw new UserError(
+        `${file.path} takes images of ${shape.join('×')}, ${images.name} has ${images.shape.join('×')}`,
+      )
+    const predictor = await filePredictor(runtime, file.bytes, shape, threads)
+    const begin = performance.now()
+    const { accuracy, loss, count, confusion } = await evaluate(predictor, images, batch)
+    const seconds = (performance.now() - begin) / 1000
+    await predictor.close()
+    const classes = file.info.classes ?? images.classes
+    say(`${file.path} on ${images.name} (${source.origin}), ${device}\n`)
+    say(
+      table(
+        ['true', ...confusion.map((_, i) => classes[i] ?? String(i)), 'recall'],
+        confusion.map((row, i) => {
+          const total = row.reduce((a, b) => a + b, 0)
+          return [classes[i] ?? String(i), ...row, total ? percent(row[i]! / total) : '–']
+        }),
+      ),
+    )
+    say(
+      `\naccuracy ${percent(accuracy)} of ${count.toLocaleString('en-US')}, loss ${loss.toFixed(4)}, ${duration(seconds)} (${Math.round(count / seconds).toLocaleString('en-US')} img/s)`,
+    )
+    result({ accuracy, loss, count, split, confusion, seconds, device, file: file.path })
+  },
+}

@@ -1,0 +1,46 @@
+import type { Argv, CommandModule } from 'yargs'
+import { readDigit } from '../data/image-node.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
+import { filePredictor, imageShape } from '../train/predictor.ts'
+import { loadModelFile } from './load-node.ts'
+import { deviceOption } from './options.ts'
+import { percent, result, say } from './output.ts'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
+    .positional('image', { type: 'string', demandOption: true, describe: 'PNG, JPEG or WebP' })
+    .option('top', { type: 'number', default: 3, describe: 'How many classes to show' })
+    .option('device', deviceOption)
+    .example('$0 predict runs/vit-lecture digit.png', '')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+const BAR = 30
+
+export const predictVerb: CommandModule<object, Flags> = {
+  command: 'predict <model> <image>',
+  describe: 'Classify an image: grayscale, resized, inverted when its background is light',
+  builder,
+  async handler({ model, image: path, top, device }) {
+    const file = await loadModelFile(model)
+    const shape = imageShape(file.info, file.path)
+    const [channels, height, width] = shape
+    const { image, inverted } = await readDigit(path, { channels, height, width })
+    const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
+    const logits = await predictor.predict({ image, count: 1 })
+    await predictor.close()
+    const all = logSumExpAt(logits, 0, logits.length)
+    const probabilities = Array.from(logits, z => Math.exp(z - all))
+    const label = (i: number) => file.info.classes?.[i] ?? String(i)
+    const best = argmaxAt(logits, 0, logits.length)
+    const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!)
+    say(`${path}: ${label(best)}${inverted ? '  (inverted: its background is light)' : ''}\n`)
+    for (const i of order.slice(0, Math.max(1, top)))
+      say(
+        `${label(i).padStart(8)}  ${percent(probabilities[i]!).padStart(8)}  ${'█'.repeat(Math.round(BAR * probabilities[i]!))}`,
+      )
+    result({ class: best, label: label(best), probabilities, inverted, device })
+  },
+}

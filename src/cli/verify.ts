@@ -1,0 +1,102 @@
+import type { Argv, CommandModule } from 'yargs'
+import { buildModel } from '../../models/index.ts'
+import { subset } from '../data/dataset.ts'
+import { loadMnist } from '../data/mnist-node.ts'
+import { type FileInfo, readWeights } from '../export/read.ts'
+import { UserError } from '../graph/errors.ts'
+import { DEVICES } from '../runtime/device.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import { layoutOf } from '../train/layout.ts'
+import { filePredictor, imageShape } from '../train/predictor.ts'
+import type { TrainedModel } from '../train/trained.ts'
+import { trainingPredictor, verify } from '../train/verify.ts'
+import { isFolder, loadModelFile, loadRun } from './load-node.ts'
+import { dataOption } from './options.ts'
+import { note, result, say, table } from './output.ts'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
+    .option('device', {
+      choices: Object.keys(DEVICES),
+      array: true,
+      default: ['cpu', 'wasm'],
+      describe: 'Where to try the file: onnxruntime-node on cpu, webgpu, cuda; onnxruntime-web on wasm',
+      group: 'Device:',
+    })
+    .option('data', dataOption)
+    .option('images', { type: 'number', default: 256, describe: 'Test images to compare on', group: 'Data:' })
+    .option('tolerance', { type: 'number', default: 1e-4, describe: 'Largest difference of a logit' })
+    .example('$0 verify runs/vit-lecture', 'holds model.onnx against the checkpoint it was made from')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+/** The model that a file says it holds, with the file's own weights; nothing for files of other programs. */
+function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
+  if (!info.model) return undefined
+  const model = buildModel(info.model.name, info.model.config)
+  const layout = layoutOf(model.parameters)
+  const weights = readWeights(info)
+  const params = new Float32Array(layout.size)
+  for (const slot of layout.slots) {
+    const w = weights.get(slot.name)
+    if (!w || w.dims.join() !== slot.shape.join())
+      throw new UserError(
+        `${path}: ${slot.name} should be [${slot.shape.join()}], the file has ${w ? `[${w.dims.join()}]` : 'none'}`,
+      )
+    params.set(w.data as Float32Array, slot.offset)
+  }
+  return { model, params, ...(info.normalization ? { normalization: info.normalization } : {}) }
+}
+
+export const verifyVerb: CommandModule<object, Flags> = {
+  command: 'verify <model>',
+  describe: 'Check that an exported file gives the same numbers on every runtime',
+  builder,
+  async handler({ model, device, data, images, tolerance }) {
+    if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)
+    const file = await loadModelFile(model)
+    const shape = imageShape(file.info, file.path)
+    const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
+    const source = await loadMnist({ ...(data ? { data } : {}), log: note })
+    if (shape.join() !== source.test.shape.join())
+      throw new UserError(
+        `${file.path} takes images of ${shape.join('×')}, ${source.test.name} has ${source.test.shape.join('×')}`,
+      )
+    const host = await nodeRuntime('cpu')
+    const reference = trained
+      ? await trainingPredictor(host, trained)
+      : await filePredictor(host, file.bytes, shape)
+    const against = trained
+      ? (await isFolder(model))
+        ? "the training graph with the run's last checkpoint"
+        : "the training graph with the file's weights"
+      : 'onnxruntime-node on the CPU (the file does not say which model it holds)'
+    const runtimes = []
+    for (const name of [...new Set(device)]) runtimes.push(await nodeRuntime(name))
+    const verdicts = await verify(file.bytes, reference, subset(source.test, images), runtimes, tolerance)
+    await reference.close()
+
+    say(`${file.path} on ${images} images of ${source.test.name}, against ${against}\n`)
+    say(
+      table(
+        ['runtime', 'version', 'max abs diff', ''],
+        verdicts.map(v => [
+          v.runtime,
+          v.version,
+          v.error ? '–' : v.maxAbsDiff.toExponential(1),
+          v.ok ? 'ok' : (v.error ?? `over ${tolerance}`),
+        ]),
+      ),
+    )
+    const ok = verdicts.every(v => v.ok)
+    result({
+      ok,
+      file: file.path,
+      images,
+      tolerance,
+      runtimes: Object.fromEntries(verdicts.map(({ runtime, ...rest }) => [runtime, rest])),
+    })
+    if (!ok) throw new UserError(`${file.path} does not give the same numbers everywhere`)
+  },
+}
