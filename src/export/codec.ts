@@ -4,14 +4,14 @@ import { UserError } from '../graph/errors.ts'
 const { Reader, Writer } = protobuf
 
 /** A field of a message: its number in the format, and whether it repeats. */
-interface Field<T, Repeated extends boolean = boolean> {
+export interface Field<T, Repeated extends boolean = boolean> {
   readonly id: number
   readonly repeated: Repeated
   readonly type: WireType | (() => Message<Fields>)
   readonly value?: T
 }
-type WireType = 'int32' | 'int64' | 'float' | 'string' | 'bytes'
-type Fields = Readonly<Record<string, Field<unknown>>>
+export type WireType = 'int32' | 'int64' | 'float' | 'string' | 'bytes'
+export type Fields = Readonly<Record<string, Field<unknown>>>
 
 export interface Message<F extends Fields> {
   readonly fields: F
