@@ -82,6 +82,8 @@ class Writer {
   readonly #opset: number
   readonly #names = new Map<Tensor, string>()
   readonly #used = new Set<string>()
+  /** Last number that was tried after a name, so that finding a free one does not start over. */
+  readonly #suffix = new Map<string, number>()
   readonly #constants = new Map<string, string>()
   readonly #sizes = new Map<string, string>()
   readonly #read = new Set<string>()
@@ -140,7 +142,9 @@ class Writer {
 
   #fresh(base: string): string {
     let name = base
-    for (let i = 1; this.#used.has(name); i++) name = `${base}_${i}`
+    let i = this.#suffix.get(base) ?? 0
+    while (this.#used.has(name)) name = `${base}_${++i}`
+    this.#suffix.set(base, i)
     this.#used.add(name)
     return name
   }

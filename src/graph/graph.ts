@@ -43,7 +43,11 @@ const LEAVES = new Set([Input, ParameterOp, Constant, SizeOf])
 export function usersOf(nodes: readonly Node[]): Map<Tensor, Node[]> {
   const users = new Map<Tensor, Node[]>()
   for (const node of nodes)
-    for (const input of new Set(node.inputs)) users.set(input, [...(users.get(input) ?? []), node])
+    for (const input of new Set(node.inputs)) {
+      const known = users.get(input)
+      if (known) known.push(node)
+      else users.set(input, [node])
+    }
   return users
 }
 
