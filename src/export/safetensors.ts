@@ -37,8 +37,9 @@ const MAX_HEADER = 100_000_000
  * @throws UserError when the bytes are no such file; nothing is allocated for data that is not there
  */
 export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
-  const fail = (what: string): never => {
-    throw new UserError(`${name}: ${what}; the file is damaged or no safetensors file`)
+  const fail = (what: string, todo = 'the file is damaged or no safetensors file'): never => {
+    // Names come from the file: they may hold line breaks, and be as long as it.
+    throw new UserError(`${name}: ${what.slice(0, 300).replace(/\p{Cc}+/gu, ' ')}; ${todo}`)
   }
   if (bytes.length < 8) fail(`has ${bytes.length} bytes, where a safetensors file has at least 8`)
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
@@ -65,7 +66,7 @@ export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
   return { tensors, metadata: metadataOf(header.__metadata__, fail) }
 }
 
-type Fail = (what: string) => never
+type Fail = (what: string, todo?: string) => never
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -84,8 +85,10 @@ const isSize = (value: unknown): value is number => Number.isSafeInteger(value) 
 function entryOf(key: string, value: unknown, fail: Fail) {
   if (key === '__proto__') return fail('a tensor is named __proto__')
   const { dtype: type, shape, data_offsets: offsets } = isObject(value) ? value : {}
+  if (typeof type !== 'string') return fail(`tensor ${key} has no dtype`)
   const dtype =
-    DTYPES.get(String(type)) ?? fail(`tensor ${key} has dtype ${String(type)}, which is not supported`)
+    DTYPES.get(type) ??
+    fail(`tensor ${key} has dtype ${type}`, `store it as one of ${[...DTYPES.keys()].join(', ')}`)
   if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`tensor ${key} has no proper shape`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
     return fail(`tensor ${key} has no proper data_offsets`)
