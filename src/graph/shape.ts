@@ -1,57 +1,15 @@
+import { allFactors, type Dim, fromFactors, type Shape, show, sum, UNKNOWN, unify } from './dim.ts'
 import { ShapeError } from './errors.ts'
 
+export * from './dim.ts'
+
 /**
- * One extent of a tensor: a size (`64`), a symbol that equals only itself (`'batch'`, ONNX `dim_param`) or, at run
- * time, {@link UNKNOWN}. In types, plain `number` stands for unknown.
+ * Shape rules of the ops: each gives the resulting shape or throws a ShapeError that starts with the op's name.
+ * `typed/` holds the same rules for the compiler, with the same messages; a generated test keeps the two equal.
  */
-export type Dim = number | string
-export type Shape = readonly Dim[]
-
-/** A size that only the run time will know. */
-export const UNKNOWN = -1
-
-export const show = (shape: Shape): string => `[${shape.map(d => (d === UNKNOWN ? '?' : d)).join(',')}]`
 
 const fail = (message: string): never => {
   throw new ShapeError(message)
-}
-
-/** Symbols and literal factor of a dim: `'batch*17'` is `{ symbols: ['batch'], literal: 17 }`. */
-function factors(dim: Dim): { symbols: string[]; literal: number } {
-  if (typeof dim === 'number') return { symbols: [], literal: dim }
-  const symbols: string[] = []
-  let literal = 1
-  for (const part of dim.split('*')) {
-    if (/^\d+$/.test(part)) literal *= Number(part)
-    else symbols.push(part)
-  }
-  return { symbols, literal }
-}
-
-function fromFactors(symbols: readonly string[], literal: number): Dim {
-  if (literal === 0 || symbols.length === 0) return literal
-  return literal === 1 ? symbols.join('*') : `${symbols.join('*')}*${literal}`
-}
-
-/** Product of dims; symbols from left to right, the literal last: `['batch', 17]` gives `'batch*17'`. */
-export function product(dims: Shape): Dim {
-  if (dims.includes(UNKNOWN)) return UNKNOWN
-  const symbols: string[] = []
-  let literal = 1
-  for (const dim of dims) {
-    const f = factors(dim)
-    symbols.push(...f.symbols)
-    literal *= f.literal
-  }
-  return fromFactors(symbols, literal)
-}
-
-/** The one dim that two equal dims have; `undefined` when they certainly differ. */
-export function unify(a: Dim, b: Dim): Dim | undefined {
-  if (a === b) return a
-  if (a === UNKNOWN) return b
-  if (b === UNKNOWN) return a
-  return undefined
 }
 
 /** Position of `axis` (negative counts from the end) in a tensor of `rank` dims. */
@@ -62,60 +20,72 @@ export function axisOf(op: string, axis: number, rank: number): number {
     : fail(`${op}: axis ${axis} is out of range for rank ${rank}`)
 }
 
-/** Axes as sorted positions; an empty or missing list means all. */
+/** Axes as sorted positions; all when left out. */
 export function axesOf(op: string, axes: readonly number[] | undefined, rank: number): number[] {
-  if (!axes || axes.length === 0) return Array.from({ length: rank }, (_, i) => i)
+  if (!axes) return Array.from({ length: rank }, (_, i) => i)
   const out = axes.map(a => axisOf(op, a, rank)).sort((a, b) => a - b)
   return out.some((a, i) => a === out[i - 1]) ? fail(`${op}: axes [${axes.join(',')}] name one twice`) : out
 }
 
-/** Numpy broadcasting; a symbol meets only itself, 1 or an unknown. */
-export function broadcast(op: string, a: Shape, b: Shape): Shape {
+/** Aligns shapes at the right; a dim of 1 stretches. `refuse` gets the last two dims that do not fit. */
+function align(a: Shape, b: Shape, refuse: (dims: string) => never): Dim[] {
   const rank = Math.max(a.length, b.length)
-  return Array.from({ length: rank }, (_, i) => {
-    const x = a[i - rank + a.length] ?? 1
-    const y = b[i - rank + b.length] ?? 1
-    if (x === 1) return y
-    if (y === 1) return x
-    return unify(x, y) ?? fail(`${op}: dims ${x} and ${y} of ${show(a)} and ${show(b)} do not broadcast`)
-  })
+  const out: Dim[] = []
+  for (let i = 1; i <= rank; i++) {
+    const x = a.at(-i) ?? 1
+    const y = b.at(-i) ?? 1
+    out.unshift(x === 1 ? y : y === 1 ? x : (unify(x, y) ?? refuse(`dims ${x} and ${y}`)))
+  }
+  return out
 }
+
+/** Numpy broadcasting; a symbol meets only itself, 1 or an unknown. */
+export const broadcast = (op: string, a: Shape, b: Shape): Shape =>
+  align(a, b, dims => fail(`${op}: ${dims} of ${show(a)} and ${show(b)} do not broadcast`))
 
 /** numpy.matmul: 1-D operands gain and lose a dim, leading dims broadcast. */
 export function matmul(op: string, a: Shape, b: Shape): Shape {
-  if (a.length === 0 || b.length === 0)
-    return fail(`${op}: operands of ${show(a)} and ${show(b)} need at least 1 dim`)
+  const both = `${show(a)} and ${show(b)}`
+  if (a.length === 0 || b.length === 0) return fail(`${op}: operands ${both} need at least 1 dim`)
   const k1 = a.at(-1)!
   const k2 = b.length === 1 ? b[0]! : b.at(-2)!
-  if (unify(k1, k2) === undefined)
-    fail(`${op}: inner dims ${k1} and ${k2} of ${show(a)} and ${show(b)} differ`)
-  const rows = a.length === 1 ? [] : [a.at(-2)!]
-  const columns = b.length === 1 ? [] : [b.at(-1)!]
-  return [...broadcast(op, a.slice(0, -2), b.slice(0, -2)), ...rows, ...columns]
+  if (unify(k1, k2) === undefined) fail(`${op}: inner dims ${k1} and ${k2} of ${both} differ`)
+  const lead = align(a.slice(0, -2), b.slice(0, -2), dims =>
+    fail(`${op}: leading ${dims} of ${both} do not broadcast`),
+  )
+  return [...lead, ...a.slice(-2, -1), ...(b.length === 1 ? [] : b.slice(-1))]
+}
+
+/** Throws unless all dims that a caller wrote are sizes, symbols or -1. */
+function written(op: string, shape: Shape): void {
+  for (const d of shape)
+    if (typeof d === 'number' && d !== UNKNOWN && !(Number.isInteger(d) && d >= 0))
+      fail(`${op}: dim ${d} of [${shape.join(',')}] is not a size`)
 }
 
 /** Shape of `reshape(x, target)`; one dim of `target` may be -1. */
 export function reshape(op: string, from: Shape, target: Shape): Shape {
+  const wanted = `[${target.join(',')}]`
+  written(op, target)
   const holes = target.filter(d => d === UNKNOWN).length
-  if (holes > 1) fail(`${op}: ${show(target)} has more than one -1`)
+  if (holes > 1) fail(`${op}: ${wanted} has more than one -1`)
   if (from.includes(UNKNOWN)) return target
-  const have = factors(product(from))
-  const want = factors(product(target.filter(d => d !== UNKNOWN)))
-  for (const s of [...want.symbols]) {
-    if (!have.symbols.includes(s)) continue
-    have.symbols.splice(have.symbols.indexOf(s), 1)
-    want.symbols.splice(want.symbols.indexOf(s), 1)
-  }
-  const wrong = () => fail(`${op}: ${show(from)} does not fit into ${show(target)}`)
-  if (!holes) {
-    const equal = have.symbols.length + want.symbols.length === 0 && have.literal === want.literal
-    return equal || (have.literal === 0 && want.literal === 0) ? target : wrong()
-  }
+  const wrong = () => fail(`${op}: ${show(from)} does not fit into ${wanted}`)
+  const have = allFactors(from)
+  const want = allFactors(target.filter(d => d !== UNKNOWN))
+  const left = [...have.symbols]
+  const missing = want.symbols.filter(s => {
+    const i = left.indexOf(s)
+    if (i >= 0) left.splice(i, 1)
+    return i < 0
+  })
+  if (missing.length && want.literal) return wrong()
+  const symbols = have.literal === 0 ? [] : left
+  if (!holes) return symbols.length === 0 && have.literal === want.literal ? target : wrong()
   if (want.literal === 0) return wrong()
-  if (want.symbols.length) return wrong()
-  const exact = have.literal % want.literal === 0
-  if (!exact && !have.symbols.length) return wrong()
-  const rest = exact ? fromFactors(have.symbols, have.literal / want.literal) : UNKNOWN
+  const literal = have.literal / want.literal
+  if (!Number.isInteger(literal) && symbols.length === 0) return wrong()
+  const rest = Number.isInteger(literal) ? fromFactors({ symbols, literal }) : UNKNOWN
   return target.map(d => (d === UNKNOWN ? rest : d))
 }
 
@@ -124,15 +94,6 @@ export function transpose(op: string, from: Shape, perm: readonly number[]): Sha
   if (perm.length !== from.length || perm.some((_, i) => !perm.includes(i)))
     fail(`${op}: [${perm.join(',')}] is not a permutation of the ${from.length} axes of ${show(from)}`)
   return perm.map(p => from[p]!)
-}
-
-/** Sum of dims; symbols are joined with `+`, the literal last. */
-export function sum(dims: Shape): Dim {
-  if (dims.includes(UNKNOWN)) return UNKNOWN
-  const symbols = dims.filter(d => typeof d === 'string')
-  const literal = dims.reduce<number>((n, d) => n + (typeof d === 'number' ? d : 0), 0)
-  if (!symbols.length) return literal
-  return literal ? `${symbols.join('+')}+${literal}` : symbols.join('+')
 }
 
 /** Shape of a concatenation along `axis`. */
@@ -152,11 +113,14 @@ export function concat(op: string, shapes: readonly Shape[], axis: number): Shap
   return out
 }
 
-/** Sizes of `parts` equal pieces of `dim`. */
-export function equalParts(op: string, dim: Dim, parts: number): number[] {
-  if (typeof dim === 'string' || dim === UNKNOWN)
-    return fail(`${op}: dim ${dim} is not known, give the sizes`)
-  if (dim % parts) fail(`${op}: dim ${dim} does not split into ${parts} equal parts`)
+/** Sizes of `parts` equal pieces of axis `axis`. */
+export function equalParts(op: string, from: Shape, axis: number, parts: number): number[] {
+  const dim = from[axisOf(op, axis, from.length)]!
+  if (typeof dim === 'string') return fail(`${op}: symbolic dim ${dim} of ${show(from)} cannot be split`)
+  if (!Number.isInteger(parts) || parts < 1) return fail(`${op}: cannot make ${parts} parts`)
+  if (dim === UNKNOWN)
+    return fail(`${op}: axis ${axis} of ${show(from)} is not known, give the sizes of the parts`)
+  if (dim % parts) fail(`${op}: dim ${dim} of ${show(from)} does not split into ${parts} equal parts`)
   return Array.from({ length: parts }, () => dim / parts)
 }
 
@@ -164,8 +128,10 @@ export function equalParts(op: string, dim: Dim, parts: number): number[] {
 export function split(op: string, from: Shape, axis: number, sizes: readonly number[]): Shape[] {
   const at = axisOf(op, axis, from.length)
   const dim = from[at]!
-  const total = sizes.reduce((a, b) => a + b, 0)
   if (typeof dim === 'string') fail(`${op}: symbolic dim ${dim} of ${show(from)} cannot be split`)
+  if (sizes.some(n => !Number.isInteger(n) || n < 0))
+    fail(`${op}: sizes [${sizes.join(',')}] must be whole numbers of at least 0`)
+  const total = sizes.reduce((a, b) => a + b, 0)
   if (dim !== UNKNOWN && total !== dim)
     fail(`${op}: sizes [${sizes.join(',')}] add up to ${total}, not to dim ${dim} of ${show(from)}`)
   return sizes.map(n => from.with(at, n))
@@ -181,8 +147,7 @@ export function sliceRange(
   const clamp = (i: number) =>
     step > 0 ? Math.min(Math.max(i < 0 ? i + n : i, 0), n) : Math.min(Math.max(i < 0 ? i + n : i, -1), n - 1)
   const first = clamp(start)
-  // In ONNX an end at or below -n-1 means "before the first element" when stepping back.
-  const last = step < 0 && end < -n ? -1 : clamp(end)
+  const last = clamp(end)
   return { start: first, length: Math.max(0, Math.ceil((last - first) / step)) }
 }
 
@@ -227,9 +192,80 @@ export function gather(op: string, from: Shape, indices: Shape, axis: number): S
   return [...from.slice(0, at), ...indices, ...from.slice(at + 1)]
 }
 
+/** Shape of `select(x, axis, index)`: the axis goes. */
+export function select(op: string, from: Shape, axis: number, index: number): Shape {
+  const at = axisOf(op, axis, from.length)
+  const dim = from[at]!
+  if (typeof dim === 'number' && dim !== UNKNOWN && !(index >= -dim && index < dim))
+    fail(`${op}: index ${index} is out of range for dim ${dim} of ${show(from)}`)
+  return from.toSpliced(at, 1)
+}
+
+/** Shape without the dims of size 1 at `axes`. */
+export function squeeze(op: string, from: Shape, axes: readonly number[]): Shape {
+  const at = axesOf(op, axes, from.length)
+  for (const i of at)
+    if (unify(from[i]!, 1) === undefined) fail(`${op}: dim ${from[i]} at axis ${i} of ${show(from)} is not 1`)
+  return from.filter((_, i) => !at.includes(i))
+}
+
+/** Shape with dims of size 1 put in, at the positions `axes` of the result. */
+export function unsqueeze(op: string, from: Shape, axes: readonly number[]): Shape {
+  const rank = from.length + axes.length
+  const at = axesOf(op, axes, rank)
+  const rest = [...from]
+  return Array.from({ length: rank }, (_, i) => (at.includes(i) ? 1 : rest.shift()!))
+}
+
 /** Shape of `expand(x, target)`: `x` must broadcast to exactly `target`. */
 export function expand(op: string, from: Shape, target: Shape): Shape {
-  const out = broadcast(op, from, target)
-  const same = out.length === target.length && out.every((d, i) => unify(d, target[i]!) !== undefined)
-  return same ? out : fail(`${op}: ${show(from)} does not expand to ${show(target)}`)
+  written(op, target)
+  const lead = target.length - from.length
+  const dims = target.map((t, i) => {
+    const d = from[i - lead] ?? 1
+    return d === 1 ? t : unify(d, t)
+  })
+  const fits = lead >= 0 && dims.every(d => d !== undefined)
+  return fits ? dims : fail(`${op}: ${show(from)} does not expand to ${show(target)}`)
+}
+
+const same = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((d, i) => unify(d, b[i]!) !== undefined)
+
+/** Shape of `linear(x, weight, bias)`: `[..., in]`, `[out, in]` and `[out]`. */
+export function linear(op: string, x: Shape, weight: Shape, bias?: Shape): Shape {
+  if (weight.length !== 2) return fail(`${op}: weight ${show(weight)} is not [out,in]`)
+  if (x.length === 0) return fail(`${op}: x of [] needs at least 1 dim`)
+  const [outputs, inputs] = weight as [Dim, Dim]
+  const last = x.at(-1)!
+  if (unify(last, inputs) === undefined)
+    fail(`${op}: inner dims ${last} and ${inputs} of ${show(x)} and weight ${show(weight)} differ`)
+  if (bias && !same(bias, [outputs])) fail(`${op}: bias ${show(bias)} does not fit weight ${show(weight)}`)
+  return [...x.slice(0, -1), outputs]
+}
+
+/** Throws unless `weight`, and `bias` like it, has the last dims of `x`. */
+export function layerNorm(op: string, x: Shape, weight: Shape, bias?: Shape): void {
+  if (weight.length === 0 || !same(weight, x.slice(-weight.length)))
+    fail(`${op}: weight ${show(weight)} does not fit the last dims of ${show(x)}`)
+  if (bias && !same(bias, weight)) fail(`${op}: bias ${show(bias)} does not fit weight ${show(weight)}`)
+}
+
+/** Shape of attention of `q` `[..., T, d]` to `k` `[..., S, d]` and `v` `[..., S, e]`. */
+export function attention(op: string, q: Shape, k: Shape, v: Shape): Shape {
+  const qk = `q ${show(q)} and k ${show(k)}`
+  if (q.length < 2 || k.length < 2) return fail(`${op}: ${qk} need at least 2 dims`)
+  const [d1, d2] = [q.at(-1)!, k.at(-1)!]
+  if (unify(d1, d2) === undefined) fail(`${op}: inner dims ${d1} and ${d2} of ${qk} differ`)
+  const lead = align(q.slice(0, -2), k.slice(0, -2), dims =>
+    fail(`${op}: leading ${dims} of ${qk} do not broadcast`),
+  )
+  if (v.length < 2) return fail(`${op}: v ${show(v)} needs at least 2 dims`)
+  const [s1, s2] = [k.at(-2)!, v.at(-2)!]
+  if (unify(s1, s2) === undefined)
+    fail(`${op}: lengths ${s1} and ${s2} of k ${show(k)} and v ${show(v)} differ`)
+  const all = align(lead, v.slice(0, -2), dims =>
+    fail(`${op}: leading ${dims} of q ${show(q)}, k ${show(k)} and v ${show(v)} do not broadcast`),
+  )
+  return [...all, q.at(-2)!, v.at(-1)!]
 }

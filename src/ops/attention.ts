@@ -1,4 +1,5 @@
 import { constant } from '../graph/leaf.ts'
+import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { greater, mul, where } from './elementwise.ts'
 import { fill } from './fill.ts'
@@ -18,6 +19,7 @@ export const attention = (
   v: AnyTensor,
   { causal = false }: { readonly causal?: boolean } = {},
 ): AnyTensor => {
+  shapes.attention('attention', q.shape, k.shape, v.shape)
   const scores = mul(matmul(q, transposeLast(k)), 1 / Math.sqrt(q.shape.at(-1) as number))
   if (!causal) return matmul(softmax(scores), v)
   const visible = greater(tril(fill(1, q.dtype, scores.shape.slice(-2))), 0)

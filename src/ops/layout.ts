@@ -25,13 +25,12 @@ export const equalShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i] && d !== shapes.UNKNOWN)
 
 /** Removes dims of size 1. */
-export const squeeze = (x: AnyTensor, axes: number | readonly number[]): AnyTensor => {
-  const at = new Set(shapes.axesOf('squeeze', [axes].flat(), x.shape.length))
-  return reshape(
-    x,
-    shapes.transpose('squeeze', x.shape, [...x.shape.keys()]).filter((_, i) => !at.has(i)),
-  )
-}
+export const squeeze = (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
+  reshape(x, shapes.squeeze('squeeze', x.shape, [axes].flat()))
+
+/** Puts dims of size 1 in; `axes` are positions of the result. */
+export const unsqueeze = (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
+  reshape(x, shapes.unsqueeze('unsqueeze', x.shape, [axes].flat()))
 
 const Transpose = op('Transpose', {
   attrs: { perm: { kind: 'ints' } },
@@ -80,8 +79,14 @@ const Concat = op('Concat', {
   samples: [sample(f32(2, 3, 4), f32(2, 1, 4), f32(2, 5, 4), { axis: 1 })],
 })
 /** Tensors one after the other along `axis`. */
-export const concat = (tensors: readonly AnyTensor[], axis: number): AnyTensor =>
-  tensors.length === 1 ? tensors[0]! : Concat.apply(tensors, { axis })
+export const concat = (tensors: readonly AnyTensor[], axis: number): AnyTensor => {
+  shapes.concat(
+    'concat',
+    tensors.map(t => t.shape),
+    axis,
+  )
+  return tensors.length === 1 ? tensors[0]! : Concat.apply(tensors, { axis })
+}
 
 const Split = op('Split', {
   attrs: { axis: { kind: 'int' }, sizes: { kind: 'ints', input: 1 } },
@@ -102,8 +107,9 @@ export const split = (
   axis: number,
   parts: number | readonly number[],
 ): readonly AnyTensor[] => {
+  const sizes = typeof parts === 'number' ? shapes.equalParts('split', x.shape, axis, parts) : parts
+  shapes.split('split', x.shape, axis, sizes)
   const at = shapes.axisOf('split', axis, x.shape.length)
-  const sizes = typeof parts === 'number' ? shapes.equalParts('split', x.shape[at]!, parts) : parts
   return sizes.length === 1 ? [x] : Split.applyAll([x], { axis: at, sizes })
 }
 
@@ -185,9 +191,9 @@ export const slice = (x: AnyTensor, axis: number, start: number, end: number, st
 
 /** One element of an axis, which goes. */
 export const select = (x: AnyTensor, axis: number, index: number): AnyTensor => {
-  const at = shapes.axisOf('select', axis, x.shape.length)
+  const shape = shapes.select('select', x.shape, axis, index)
   const end = index === -1 ? Number.MAX_SAFE_INTEGER : index + 1
-  return squeeze(slice(x, at, index, end), at)
+  return reshape(slice(x, axis, index, end), shape)
 }
 
 const Expand = op('Expand', {

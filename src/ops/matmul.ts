@@ -64,6 +64,7 @@ function vectorVjp(a: AnyTensor, b: AnyTensor, dy: AnyTensor): AnyTensor[] {
  * @param x `[..., in]` @param weight `[out, in]` @param bias `[out]`
  */
 export const linear = (x: AnyTensor, weight: AnyTensor, bias?: AnyTensor): AnyTensor => {
+  shapes.linear('linear', x.shape, weight.shape, bias?.shape)
   const y = matmul(x, transpose(weight, [1, 0]))
   return bias ? add(y, bias) : y
 }

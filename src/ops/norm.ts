@@ -39,16 +39,10 @@ const LayerNormalization = op('LayerNormalization', {
   since: 17,
   attrs: { axis: { kind: 'int' }, epsilon: { kind: 'float' } },
   infer: ([x, scale, bias], { axis }: { axis: number; epsilon: number }) => {
+    shapes.layerNorm('layerNorm', x!.shape, scale!.shape, bias?.shape)
     const at = shapes.axisOf('layerNorm', axis, x!.shape.length)
-    const normalized = x!.shape.slice(at)
-    for (const [what, t] of [
-      ['weight', scale],
-      ['bias', bias],
-    ] as const)
-      if (t && (t.shape.length !== normalized.length || t.shape.some((d, i) => d !== normalized[i])))
-        throw new ShapeError(
-          `layerNorm: ${what} ${shapes.show(t.shape)} does not fit the normalized dims ${shapes.show(normalized)} of ${shapes.show(x!.shape)}`,
-        )
+    if (at !== x!.shape.length - scale!.shape.length)
+      throw new ShapeError(`layerNorm: weight ${shapes.show(scale!.shape)} does not start at axis ${axis}`)
     const statistics = x!.shape.map((d, i) => (i < at ? d : 1))
     return [x!, { dtype: x!.dtype, shape: statistics }, { dtype: x!.dtype, shape: statistics }]
   },
@@ -136,8 +130,8 @@ export const groupNorm = (
   bias: AnyTensor,
   eps = 1e-5,
 ): AnyTensor => {
-  const [n, channels, ...rest] = x.shape
-  const [perGroup] = shapes.equalParts('groupNorm', channels!, groups)
+  const [n, , ...rest] = x.shape
+  const [perGroup] = shapes.equalParts('groupNorm', x.shape, 1, groups)
   const grouped = reshape(x, [n!, groups, shapes.product([...rest, perGroup!])])
   return perChannel(reshape(standardize(grouped, [2], eps), x.shape), weight, bias)
 }

@@ -1,5 +1,5 @@
 import { sizeOf } from '../graph/leaf.ts'
-import { type AttrForm, op, type TensorType } from '../graph/node.ts'
+import { type AttrForm, type Op, op, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -34,6 +34,18 @@ const samples = [
 const unreduced = (y: AnyTensor, shape: Shape, { axes }: ReduceAttrs): AnyTensor =>
   reshape(y, shapes.reduce('reduce', shape, axes, true))
 
+/** Applies a reduction, unless there are no axes to reduce. */
+const reduced = (
+  op: Op<ReduceAttrs>,
+  name: string,
+  x: AnyTensor,
+  axes: Axes,
+  keepdims: boolean,
+): AnyTensor => {
+  const attrs = attrsFor(name, x, axes, keepdims)
+  return attrs.axes.length ? op.apply([x], attrs) : x
+}
+
 const attrsFor = (name: string, x: AnyTensor, axes: Axes, keepdims: boolean): ReduceAttrs => ({
   axes: shapes.axesOf(name, axes === undefined ? undefined : [axes].flat(), x.shape.length),
   keepdims,
@@ -48,9 +60,7 @@ const ReduceSum = op('ReduceSum', {
 })
 /** Sum over `axes` (all when left out). */
 export const sum = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  x.shape.length === 0 || (Array.isArray(axes) && axes.length === 0)
-    ? x
-    : ReduceSum.apply([x], attrsFor('sum', x, axes, keepdims))
+  reduced(ReduceSum, 'sum', x, axes, keepdims)
 
 const ReduceMean = op('ReduceMean', {
   attrs: forms(18),
@@ -64,7 +74,7 @@ const ReduceMean = op('ReduceMean', {
 })
 /** Arithmetic mean over `axes` (all when left out). */
 export const mean = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  ReduceMean.apply([x], attrsFor('mean', x, axes, keepdims))
+  reduced(ReduceMean, 'mean', x, axes, keepdims)
 
 /** Gradient of an extreme: shared evenly by the elements that attain it, as torch.amax does. */
 const extremeVjp = ({ x: [x], y: [y], dy, attrs }: ExtremeArgs): AnyTensor[] => {
@@ -82,12 +92,12 @@ interface ExtremeArgs {
 const ReduceMax = op('ReduceMax', { attrs: forms(18), infer: infer('max'), vjp: extremeVjp, samples })
 /** Largest element over `axes` (all when left out). */
 export const max = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  ReduceMax.apply([x], attrsFor('max', x, axes, keepdims))
+  reduced(ReduceMax, 'max', x, axes, keepdims)
 
 const ReduceMin = op('ReduceMin', { attrs: forms(18), infer: infer('min'), vjp: extremeVjp, samples })
 /** Smallest element over `axes` (all when left out). */
 export const min = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  ReduceMin.apply([x], attrsFor('min', x, axes, keepdims))
+  reduced(ReduceMin, 'min', x, axes, keepdims)
 
 /** Variance over `axes`, divided by n (not n − 1). */
 export const variance = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => {

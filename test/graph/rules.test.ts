@@ -55,27 +55,27 @@ test('the messages, one sentence each', () => {
     a symbol beside a size ⇒ mul: dims batch and 8 of [batch,3] and [8,3] do not broadcast
     two dtypes ⇒ mul: dtypes float32 and float64 differ; cast one of them
     inner dims of a product ⇒ matmul: inner dims 7 and 6 of [5,7] and [6,3] differ
-    a product of scalars ⇒ matmul: operands of [] and [3] need at least 1 dim
-    a weight that does not fit ⇒ matmul: inner dims 7 and 6 of [2,7] and [6,4] differ
+    a product of scalars ⇒ matmul: operands [] and [3] need at least 1 dim
+    a weight that does not fit ⇒ linear: inner dims 7 and 6 of [2,7] and weight [4,6] differ
     a reshape to another size ⇒ reshape: [2,3] does not fit into [4,2]
-    a reshape with two holes ⇒ reshape: [?,?] has more than one -1
-    a reshape that does not divide ⇒ reshape: [2,3] does not fit into [?,4]
+    a reshape with two holes ⇒ reshape: [-1,-1] has more than one -1
+    a reshape that does not divide ⇒ reshape: [2,3] does not fit into [-1,4]
     no permutation ⇒ transpose: [0,0] is not a permutation of the 2 axes of [2,3]
     an axis out of range ⇒ sum: axis 2 is out of range for rank 2
     an axis named twice ⇒ sum: axes [0,-2] name one twice
     ranks of a concatenation ⇒ concat: ranks of [2,3] and [3] differ
     dims of a concatenation ⇒ concat: dims 3 and 4 of [2,3] and [2,4] differ
-    a split into unequal parts ⇒ split: dim 7 does not split into 3 equal parts
+    a split into unequal parts ⇒ split: dim 7 of [2,7] does not split into 3 equal parts
     a split of another total ⇒ split: sizes [3,3] add up to 6, not to dim 7 of [2,7]
     a split of a symbol ⇒ split: symbolic dim batch of [batch,7] cannot be split
     a slice with step 0 ⇒ slice: step of axis 0 is 0
-    a squeeze of a dim that is not 1 ⇒ reshape: [2,3] does not fit into [3]
+    a squeeze of a dim that is not 1 ⇒ squeeze: dim 2 at axis 0 of [2,3] is not 1
     an expansion that shrinks ⇒ expand: [2,3] does not expand to [2,1]
     indices of floats ⇒ gather: indices must be int32 or int64, not float32
     indices that do not fit ⇒ gatherElements: indices [5,2] do not fit [4,9] along axis 1
     a condition of floats ⇒ where: condition: dtypes bool and float32 differ; cast one of them
-    a norm of another size ⇒ layerNorm: weight [4] does not fit the normalized dims [8] of [3,8]
-    groups that do not divide ⇒ groupNorm: dim 6 does not split into 4 equal parts"
+    a norm of another size ⇒ layerNorm: weight [4] does not fit the last dims of [3,8]
+    groups that do not divide ⇒ groupNorm: dim 6 of [2,6,4] does not split into 4 equal parts"
   `)
 })
 

@@ -11,7 +11,7 @@ export type IsUnion<D, E = D> = D extends D ? ([E] extends [D] ? false : true) :
  */
 export type Kind<D> = 0 extends 1 & D
   ? '?'
-  : IsUnion<D> extends false
+  : false extends IsUnion<D>
     ? D extends number
       ? `${D}` extends `-${string}`
         ? D extends -1

@@ -8,11 +8,14 @@ import type { AllFactors, FromTally, List, Show, Stretch, Tally, Unify } from '.
  */
 
 /** A checked argument of type `T`: `R` is the result of a shape rule; its message takes the place of `T`. */
-export type Arg<R, T> = 0 extends 1 & R ? T : R extends infer M extends string ? M : T
+export type Arg<R, T> = 0 extends 1 & R ? T : [R] extends [infer M extends string] ? M : T
 
-/** The shape that a rule gives; after a mistake `any`, so that one mistake is one error. */
+/**
+ * The shape that a rule gives; after a mistake `any`, so that one mistake is one error. It is looked up rather than
+ * chosen by a condition because TypeScript would infer operands from the expected result through a condition.
+ */
 // biome-ignore lint/suspicious/noExplicitAny: see above
-export type Out<R> = R extends string ? any : R
+export type Out<R> = { ok: R; mistake: any }[R extends string ? 'mistake' : 'ok']
 
 /** What an operand of unknown rank gives: the escape type `any` stays what it is. */
 // biome-ignore lint/suspicious/noExplicitAny: see above

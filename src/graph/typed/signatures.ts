@@ -85,9 +85,7 @@ export type ConcatFn<Op extends string = 'concat'> = <const T extends readonly T
   axis: A,
 ) => Tensor<T[0]['dtype'], Out<Concat<Op, Shapes<T>, A>>>
 
-/** Tensors of the shapes in `L`, a tuple or an array; `any` after a mistake. */
-// biome-ignore lint/suspicious/noExplicitAny: one mistake is one error
-type Tensors<D extends DType, L> = L extends string ? any : { [I in keyof L]: Tensor<D, L[I]> }
+type Tensors<D extends DType, L> = { [I in keyof L]: Tensor<D, L[I]> }
 
 export type SplitFn<Op extends string = 'split'> = <
   D extends DType,
@@ -98,7 +96,7 @@ export type SplitFn<Op extends string = 'split'> = <
   x: Tensor<D, S>,
   axis: A,
   parts: Arg<Split<Op, S, A, P>, P>,
-) => Tensors<D, Split<Op, S, A, P>>
+) => Out<Tensors<D, Split<Op, S, A, P>>>
 
 export type SliceFn<Op extends string = 'slice'> = <
   D extends DType,
