@@ -60,6 +60,13 @@ const BUILD: Readonly<Record<string, Build>> = {
   linear: ({ x, w, b }) => ops.linear(x!, w!, b),
   attention: ({ q, k, v }, { causal }) => ops.attention(q!, k!, v!, causal ? { causal } : {}),
 
+  conv2d: ({ x, w, b }, { stride = 1, padding = 0, dilation = 1, groups = 1 }) =>
+    ops.conv2d(x!, w!, b, { stride, padding, dilation, groups }),
+  max_pool2d: ({ x }, { kernel, stride = kernel!, padding = 0 }) =>
+    ops.maxPool2d(x!, kernel!, { stride, padding }),
+  avg_pool2d: ({ x }, { kernel, stride = kernel!, padding = 0 }) =>
+    ops.avgPool2d(x!, kernel!, { stride, padding }),
+
   softmax: ({ a }, { axis }) => ops.softmax(a!, axis),
   log_softmax: ({ a }, { axis }) => ops.logSoftmax(a!, axis),
   layer_norm: ({ x, w, b }, { eps, normalized_shape: shape }) => {

@@ -28,8 +28,16 @@ export interface Device {
   readonly install: string
 }
 
-// No provider has these for float64 (onnxruntime 1.30: Erf is registered for float32 only; LayerNormalization declares float32 statistics).
-const NO_FLOAT64 = new Set(['Erf', 'LayerNormalization'])
+// No provider has these for float64 (onnxruntime 1.30: registered for float32 only; LayerNormalization declares float32
+// statistics).
+const NO_FLOAT64 = new Set([
+  'AveragePool',
+  'Conv',
+  'ConvTranspose',
+  'Erf',
+  'FusedMatMul',
+  'LayerNormalization',
+])
 const lacks = (op: string, dtype: DType): boolean => dtype === 'float64' && NO_FLOAT64.has(op)
 
 const HOST: Target = { name: 'cpu', contrib: true, maxFanout: Number.POSITIVE_INFINITY, lacks }

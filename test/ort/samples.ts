@@ -1,10 +1,13 @@
+import { readdirSync } from 'node:fs'
 import type { DType } from '../../src/graph/dtype.ts'
 import { input } from '../../src/graph/leaf.ts'
 import { allOps, makeNode, type Node, type Op } from '../../src/graph/node.ts'
 import { hash, rng } from '../../src/graph/random.ts'
 import type { SampleInput } from '../../src/graph/sample.ts'
 import type { Tensor } from '../../src/graph/tensor.ts'
-import '../../src/ops/index.ts'
+
+// Every op, whether or not a public function makes it.
+for (const file of readdirSync('src/ops')) await import(`../../src/ops/${file.replace('.ts', '')}.ts`)
 
 /** One sample of an op as a node, with values for its inputs. */
 export interface Case {
