@@ -1,4 +1,5 @@
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
 import {
   abs,
   add,
@@ -21,28 +22,38 @@ import { erf } from './erf.ts'
  * Gaussian error linear unit, x Φ(x) (Hendrycks & Gimpel 2016).
  * @param approximate `'tanh'` for 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))
  */
-export const gelu = (x: AnyTensor, approximate: 'none' | 'tanh' = 'none'): AnyTensor => {
-  if (approximate === 'none') return mul(x, mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5))
-  const inner = mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI))
-  return mul(x, mul(add(tanh(inner), 1), 0.5))
-}
+export const gelu: FloatUnaryFn<[approximate?: 'none' | 'tanh']> = typed(
+  (x: AnyTensor, approximate: 'none' | 'tanh' = 'none'): AnyTensor => {
+    if (approximate === 'none') return mul(x, mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5))
+    const inner = mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI))
+    return mul(x, mul(add(tanh(inner), 1), 0.5))
+  },
+)
 
 /** x σ(x), also called swish. */
-export const silu = (x: AnyTensor): AnyTensor => mul(x, sigmoid(x))
+export const silu: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => mul(x, sigmoid(x)))
 
 /** x where x > 0, else α x. */
-export const leakyRelu = (x: AnyTensor, alpha = 0.01): AnyTensor => where(greater(x, 0), x, mul(x, alpha))
+export const leakyRelu: FloatUnaryFn<[alpha?: number]> = typed(
+  (x: AnyTensor, alpha = 0.01): AnyTensor => where(greater(x, 0), x, mul(x, alpha)),
+)
 
 /** x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016). */
-export const elu = (x: AnyTensor, alpha = 1): AnyTensor =>
-  // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
-  where(greater(x, 0), x, mul(sub(exp(clip(x, Number.NEGATIVE_INFINITY, 0)), 1), alpha))
+export const elu: FloatUnaryFn<[alpha?: number]> = typed(
+  (x: AnyTensor, alpha = 1): AnyTensor =>
+    // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
+    where(greater(x, 0), x, mul(sub(exp(clip(x, Number.NEGATIVE_INFINITY, 0)), 1), alpha)),
+)
 
 /** ln(1 + exp(x)), computed without overflow. */
-export const softplus = (x: AnyTensor): AnyTensor => add(maximum(x, 0), log(add(exp(neg(abs(x))), 1)))
+export const softplus: FloatUnaryFn = typed(
+  (x: AnyTensor): AnyTensor => add(maximum(x, 0), log(add(exp(neg(abs(x))), 1))),
+)
 
 /** x / (1 + |x|). */
-export const softsign = (x: AnyTensor): AnyTensor => div(x, add(abs(x), 1))
+export const softsign: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => div(x, add(abs(x), 1)))
 
 /** x · clip(x + 3, 0, 6) / 6 (Howard et al. 2019). */
-export const hardswish = (x: AnyTensor): AnyTensor => mul(x, div(clip(add(x, 3), 0, 6), 6))
+export const hardswish: FloatUnaryFn = typed(
+  (x: AnyTensor): AnyTensor => mul(x, div(clip(add(x, 3), 0, 6), 6)),
+)

@@ -1,6 +1,7 @@
 import { constant } from '../graph/leaf.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type AttentionFn, typed } from '../graph/typed/signatures.ts'
 import { greater, mul, where } from './elementwise.ts'
 import { fill } from './fill.ts'
 import { transposeLast } from './layout.ts'
@@ -13,16 +14,18 @@ import { tril } from './scan.ts'
  * @param q `[..., T, d]` @param k `[..., S, d]` @param v `[..., S, e]` @param causal whether token i sees only 0 … i
  * @returns `[..., T, e]`
  */
-export const attention = (
-  q: AnyTensor,
-  k: AnyTensor,
-  v: AnyTensor,
-  { causal = false }: { readonly causal?: boolean } = {},
-): AnyTensor => {
-  shapes.attention('attention', q.shape, k.shape, v.shape)
-  const scores = mul(matmul(q, transposeLast(k)), 1 / Math.sqrt(q.shape.at(-1) as number))
-  if (!causal) return matmul(softmax(scores), v)
-  const visible = greater(tril(fill(1, q.dtype, scores.shape.slice(-2))), 0)
-  const hidden = constant(Number.NEGATIVE_INFINITY, q.dtype, [])
-  return matmul(softmax(where(visible, scores, hidden)), v)
-}
+export const attention: AttentionFn = typed(
+  (
+    q: AnyTensor,
+    k: AnyTensor,
+    v: AnyTensor,
+    { causal = false }: { readonly causal?: boolean } = {},
+  ): AnyTensor => {
+    shapes.attention('attention', q.shape, k.shape, v.shape)
+    const scores = mul(matmul(q, transposeLast(k)), 1 / Math.sqrt(q.shape.at(-1) as number))
+    if (!causal) return matmul(softmax(scores), v)
+    const visible = greater(tril(fill(1, q.dtype, scores.shape.slice(-2))), 0)
+    const hidden = constant(Number.NEGATIVE_INFINITY, q.dtype, [])
+    return matmul(softmax(where(visible, scores, hidden)), v)
+  },
+)

@@ -2,6 +2,7 @@ import { none, op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { currentScope } from '../graph/scope.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
 
 const Dropout = op('Dropout', {
   random: true,
@@ -17,5 +18,7 @@ const Dropout = op('Dropout', {
  * Sets a share `rate` of the elements to zero and scales the rest by 1 / (1 − rate) (Srivastava et al. 2014) in a
  * training step; anywhere else it is the identity.
  */
-export const dropout = (x: AnyTensor, rate: number): AnyTensor =>
-  rate === 0 ? x : Dropout.apply([x], { rate, site: currentScope() })
+export const dropout: FloatUnaryFn<[rate: number]> = typed(
+  (x: AnyTensor, rate: number): AnyTensor =>
+    rate === 0 ? x : Dropout.apply([x], { rate, site: currentScope() }),
+)

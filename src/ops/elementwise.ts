@@ -4,6 +4,15 @@ import { none, type Op, op, sameDType, type TensorType, type Vjp } from '../grap
 import { bool, f32, type Sample, sample } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import {
+  type BinaryFn,
+  type CastFn,
+  type CompareFn,
+  type FloatUnaryFn,
+  typed,
+  type UnaryFn,
+  type WhereFn,
+} from '../graph/typed/signatures.ts'
 
 /** A tensor, or a number that becomes a scalar of the other operand's dtype. */
 type Operand = AnyTensor | number
@@ -27,15 +36,15 @@ const unary = (type: string, vjp: Vjp<Plain>, samples: readonly Sample<Plain>[])
 
 // d(a + b) = da + db
 const Add = binary('Add', 'add', ({ dy }) => [dy, dy], pair)
-export const add = (a: AnyTensor, b: Operand): AnyTensor => Add.apply([a, lift(b, a)])
+export const add: BinaryFn<'add'> = typed((a: AnyTensor, b: Operand): AnyTensor => Add.apply([a, lift(b, a)]))
 
 // d(a − b) = da − db
 const Sub = binary('Sub', 'sub', ({ dy }) => [dy, neg(dy)], pair)
-export const sub = (a: AnyTensor, b: Operand): AnyTensor => Sub.apply([a, lift(b, a)])
+export const sub: BinaryFn<'sub'> = typed((a: AnyTensor, b: Operand): AnyTensor => Sub.apply([a, lift(b, a)]))
 
 // d(a b) = b da + a db
 const Mul = binary('Mul', 'mul', ({ x: [a, b], dy }) => [mul(dy, b!), mul(dy, a!)], pair)
-export const mul = (a: AnyTensor, b: Operand): AnyTensor => Mul.apply([a, lift(b, a)])
+export const mul: BinaryFn<'mul'> = typed((a: AnyTensor, b: Operand): AnyTensor => Mul.apply([a, lift(b, a)]))
 
 // d(a / b) = da / b − (a/b) db / b
 const Div = binary(
@@ -47,7 +56,7 @@ const Div = binary(
   },
   [sample(f32(3, 4), f32(4).positive())],
 )
-export const div = (a: AnyTensor, b: Operand): AnyTensor => Div.apply([a, lift(b, a)])
+export const div: BinaryFn<'div'> = typed((a: AnyTensor, b: Operand): AnyTensor => Div.apply([a, lift(b, a)]))
 
 // d(a^b) = b a^(b−1) da + a^b ln(a) db, the second term only where a > 0 (as PyTorch: 0 at a = 0)
 const Pow = binary(
@@ -60,7 +69,7 @@ const Pow = binary(
   },
   [sample(f32(3, 4).positive(), f32(3, 4))],
 )
-export const pow = (a: AnyTensor, b: Operand): AnyTensor => Pow.apply([a, lift(b, a)])
+export const pow: BinaryFn<'pow'> = typed((a: AnyTensor, b: Operand): AnyTensor => Pow.apply([a, lift(b, a)]))
 
 /** Shares a gradient between the larger (smaller) of two operands; at a tie each gets half, as in PyTorch. */
 const share = (dy: AnyTensor, mine: AnyTensor, other: AnyTensor, wins: typeof greater): AnyTensor => {
@@ -75,7 +84,9 @@ const Max = binary(
   ({ x: [a, b], dy }) => [share(dy, a!, b!, greater), share(dy, b!, a!, greater)],
   [sample(f32(3, 4), f32(4))],
 )
-export const maximum = (a: AnyTensor, b: Operand): AnyTensor => Max.apply([a, lift(b, a)])
+export const maximum: BinaryFn<'maximum'> = typed(
+  (a: AnyTensor, b: Operand): AnyTensor => Max.apply([a, lift(b, a)]),
+)
 
 // d min(a, b) = [a < b] da + [b < a] db, half each at a tie
 const Min = binary(
@@ -84,69 +95,71 @@ const Min = binary(
   ({ x: [a, b], dy }) => [share(dy, a!, b!, less), share(dy, b!, a!, less)],
   [sample(f32(3, 4), f32(4))],
 )
-export const minimum = (a: AnyTensor, b: Operand): AnyTensor => Min.apply([a, lift(b, a)])
+export const minimum: BinaryFn<'minimum'> = typed(
+  (a: AnyTensor, b: Operand): AnyTensor => Min.apply([a, lift(b, a)]),
+)
 
 // d(−x) = −dx
 const Neg = unary('Neg', ({ dy }) => [neg(dy)], [sample(f32(3, 4))])
-export const neg = (x: AnyTensor): AnyTensor => Neg.apply([x])
+export const neg: UnaryFn = typed((x: AnyTensor): AnyTensor => Neg.apply([x]))
 
 // d|x| = sign(x) dx
 const Abs = unary('Abs', ({ x: [x], dy }) => [mul(dy, sign(x!))], [sample(f32(3, 4))])
-export const abs = (x: AnyTensor): AnyTensor => Abs.apply([x])
+export const abs: UnaryFn = typed((x: AnyTensor): AnyTensor => Abs.apply([x]))
 
 const Sign = op('Sign', {
   infer: same,
   vjp: () => [null], // flat wherever it has a derivative
   samples: [sample(f32(3, 4))],
 })
-export const sign = (x: AnyTensor): AnyTensor => Sign.apply([x])
+export const sign: UnaryFn = typed((x: AnyTensor): AnyTensor => Sign.apply([x]))
 
 const Floor = op('Floor', {
   infer: same,
   vjp: () => [null], // flat wherever it has a derivative
   samples: [sample(f32(3, 4))],
 })
-export const floor = (x: AnyTensor): AnyTensor => Floor.apply([x])
+export const floor: UnaryFn = typed((x: AnyTensor): AnyTensor => Floor.apply([x]))
 
 // d exp(x) = exp(x) dx
 const Exp = unary('Exp', ({ y: [y], dy }) => [mul(dy, y!)], [sample(f32(3, 4))])
-export const exp = (x: AnyTensor): AnyTensor => Exp.apply([x])
+export const exp: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Exp.apply([x]))
 
 // d ln(x) = dx / x
 const Log = unary('Log', ({ x: [x], dy }) => [div(dy, x!)], [sample(f32(3, 4).positive())])
-export const log = (x: AnyTensor): AnyTensor => Log.apply([x])
+export const log: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Log.apply([x]))
 
 // d√x = dx / (2√x)
 const Sqrt = unary('Sqrt', ({ y: [y], dy }) => [div(mul(dy, 0.5), y!)], [sample(f32(3, 4).positive())])
-export const sqrt = (x: AnyTensor): AnyTensor => Sqrt.apply([x])
+export const sqrt: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sqrt.apply([x]))
 
 // d(1/x) = −(1/x)² dx
 const Reciprocal = unary('Reciprocal', ({ y: [y], dy }) => [neg(mul(dy, mul(y!, y!)))], [
   sample(f32(3, 4).positive()),
 ])
-export const reciprocal = (x: AnyTensor): AnyTensor => Reciprocal.apply([x])
+export const reciprocal: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Reciprocal.apply([x]))
 
 // d sin(x) = cos(x) dx
 const Sin = unary('Sin', ({ x: [x], dy }) => [mul(dy, cos(x!))], [sample(f32(3, 4))])
-export const sin = (x: AnyTensor): AnyTensor => Sin.apply([x])
+export const sin: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sin.apply([x]))
 
 // d cos(x) = −sin(x) dx
 const Cos = unary('Cos', ({ x: [x], dy }) => [neg(mul(dy, sin(x!)))], [sample(f32(3, 4))])
-export const cos = (x: AnyTensor): AnyTensor => Cos.apply([x])
+export const cos: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Cos.apply([x]))
 
 // d σ(x) = σ(x)(1 − σ(x)) dx
 const Sigmoid = unary('Sigmoid', ({ y: [y], dy }) => [mul(dy, mul(y!, sub(constant(1, y!.dtype, []), y!)))], [
   sample(f32(3, 4)),
 ])
-export const sigmoid = (x: AnyTensor): AnyTensor => Sigmoid.apply([x])
+export const sigmoid: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sigmoid.apply([x]))
 
 // d tanh(x) = (1 − tanh²(x)) dx
 const Tanh = unary('Tanh', ({ y: [y], dy }) => [sub(dy, mul(dy, mul(y!, y!)))], [sample(f32(3, 4))])
-export const tanh = (x: AnyTensor): AnyTensor => Tanh.apply([x])
+export const tanh: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Tanh.apply([x]))
 
 // d relu(x) = [x > 0] dx; 0 at 0, as in PyTorch
 const Relu = unary('Relu', ({ y: [y], dy }) => [mul(dy, cast(greater(y!, 0), dy.dtype))], [sample(f32(3, 4))])
-export const relu = (x: AnyTensor): AnyTensor => Relu.apply([x])
+export const relu: UnaryFn = typed((x: AnyTensor): AnyTensor => Relu.apply([x]))
 
 const Clip = op('Clip', {
   attrs: { min: { kind: 'scalar', input: 1 }, max: { kind: 'scalar', input: 2 } },
@@ -156,7 +169,9 @@ const Clip = op('Clip', {
   samples: [sample(f32(3, 8), { min: -0.5, max: 0.8 })],
 })
 /** x, but not below `min` or above `max`. */
-export const clip = (x: AnyTensor, min: number, max: number): AnyTensor => Clip.apply([x], { min, max })
+export const clip: UnaryFn<[min: number, max: number]> = typed(
+  (x: AnyTensor, min: number, max: number): AnyTensor => Clip.apply([x], { min, max }),
+)
 
 const Cast = op('Cast', {
   attrs: { to: { kind: 'dtype' } },
@@ -170,7 +185,9 @@ const Cast = op('Cast', {
   ],
 })
 /** Values as another dtype; floats to integers truncate towards zero. */
-export const cast = (x: AnyTensor, to: DType): AnyTensor => (x.dtype === to ? x : Cast.apply([x], { to }))
+export const cast: CastFn = typed(
+  (x: AnyTensor, to: DType): AnyTensor => (x.dtype === to ? x : Cast.apply([x], { to })),
+)
 
 const comparison = (type: string, name: string): Op<Plain> =>
   op(type, {
@@ -183,13 +200,19 @@ const comparison = (type: string, name: string): Op<Plain> =>
   })
 
 const Equal = comparison('Equal', 'equal')
-export const equal = (a: AnyTensor, b: Operand): AnyTensor => Equal.apply([a, lift(b, a)])
+export const equal: CompareFn<'equal'> = typed(
+  (a: AnyTensor, b: Operand): AnyTensor => Equal.apply([a, lift(b, a)]),
+)
 
 const Greater = comparison('Greater', 'greater')
-export const greater = (a: AnyTensor, b: Operand): AnyTensor => Greater.apply([a, lift(b, a)])
+export const greater: CompareFn<'greater'> = typed(
+  (a: AnyTensor, b: Operand): AnyTensor => Greater.apply([a, lift(b, a)]),
+)
 
 const Less = comparison('Less', 'less')
-export const less = (a: AnyTensor, b: Operand): AnyTensor => Less.apply([a, lift(b, a)])
+export const less: CompareFn<'less'> = typed(
+  (a: AnyTensor, b: Operand): AnyTensor => Less.apply([a, lift(b, a)]),
+)
 
 const Where = op('Where', {
   infer: ([c, a, b]) => {
@@ -205,5 +228,6 @@ const Where = op('Where', {
   samples: [sample(bool(3, 4), f32(3, 4), f32(4))],
 })
 /** `a` where `condition` holds, else `b`; all three broadcast. */
-export const where = (condition: AnyTensor, a: AnyTensor, b: Operand): AnyTensor =>
-  Where.apply([condition, a, lift(b, a)])
+export const where: WhereFn = typed(
+  (condition: AnyTensor, a: AnyTensor, b: Operand): AnyTensor => Where.apply([condition, a, lift(b, a)]),
+)

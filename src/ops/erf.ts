@@ -1,6 +1,7 @@
 import { op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
 import { abs, add, div, exp, less, maximum, minimum, mul, neg, sign, sub, where } from './elementwise.ts'
 import { onesLike } from './fill.ts'
 
@@ -46,4 +47,4 @@ const Erf = op('Erf', {
   },
 })
 /** The error function 2/√π ∫₀ˣ exp(−t²) dt. */
-export const erf = (x: AnyTensor): AnyTensor => Erf.apply([x])
+export const erf: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Erf.apply([x]))

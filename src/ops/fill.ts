@@ -2,6 +2,7 @@ import type { DType } from '../graph/dtype.ts'
 import { constant } from '../graph/leaf.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { typed, type UnaryFn } from '../graph/typed/signatures.ts'
 import { expand } from './layout.ts'
 
 /** A tensor filled with `value`, of a shape that may hold symbols. */
@@ -10,8 +11,8 @@ export const fill = (value: number, dtype: DType, shape: Shape): AnyTensor => {
   return known ? constant(value, dtype, shape) : expand(constant(value, dtype, []), shape)
 }
 
-export const zerosLike = (x: AnyTensor): AnyTensor => fill(0, x.dtype, x.shape)
-export const onesLike = (x: AnyTensor): AnyTensor => fill(1, x.dtype, x.shape)
+export const zerosLike: UnaryFn = typed((x: AnyTensor): AnyTensor => fill(0, x.dtype, x.shape))
+export const onesLike: UnaryFn = typed((x: AnyTensor): AnyTensor => fill(1, x.dtype, x.shape))
 
 /** `0, 1, …, n − 1`. */
 export const arange = (n: number, dtype: DType): AnyTensor =>

@@ -4,6 +4,7 @@ import { f32, i64, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type ArgReduceFn, type GatherFn, typed } from '../graph/typed/signatures.ts'
 import { fill } from './fill.ts'
 import { expand, reshape, slice } from './layout.ts'
 
@@ -23,8 +24,10 @@ const Gather = op('Gather', {
   samples: [sample(f32(9, 6), i64(9, 4, 3), { axis: 0 }), sample(f32(3, 9), i64(9, 4), { axis: 1 })],
 })
 /** Slices of `x` along `axis` at `indices` (an embedding, for axis 0). */
-export const gather = (x: AnyTensor, indices: AnyTensor, axis = 0): AnyTensor =>
-  Gather.apply([x, indices], { axis: shapes.axisOf('gather', axis, x.shape.length) })
+export const gather: GatherFn = typed(
+  (x: AnyTensor, indices: AnyTensor, axis = 0): AnyTensor =>
+    Gather.apply([x, indices], { axis: shapes.axisOf('gather', axis, x.shape.length) }),
+)
 
 const GatherElements = op('GatherElements', {
   attrs: { axis: { kind: 'int' } },
@@ -99,8 +102,10 @@ const ArgMax = op('ArgMax', {
   samples: [sample(f32(3, 5), { axis: 1, keepdims: false })],
 })
 /** Index (int64) of the largest element along `axis`, the first one at a tie. */
-export const argmax = (x: AnyTensor, axis: number, keepdims = false): AnyTensor =>
-  ArgMax.apply([x], { axis: shapes.axisOf('argmax', axis, x.shape.length), keepdims })
+export const argmax: ArgReduceFn<'argmax'> = typed(
+  (x: AnyTensor, axis: number, keepdims = false): AnyTensor =>
+    ArgMax.apply([x], { axis: shapes.axisOf('argmax', axis, x.shape.length), keepdims }),
+)
 
 /** First `n` elements of an axis; with `slice` for the rest. */
 export const take = (x: AnyTensor, axis: number, n: number): AnyTensor => slice(x, axis, 0, n)

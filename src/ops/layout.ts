@@ -4,6 +4,18 @@ import { f32, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import {
+  type ConcatFn,
+  type ExpandFn,
+  type ReshapeFn,
+  type SelectFn,
+  type SliceFn,
+  type SplitFn,
+  type SqueezeFn,
+  type TransposeFn,
+  typed,
+  type UnsqueezeFn,
+} from '../graph/typed/signatures.ts'
 import { fill } from './fill.ts'
 
 const Reshape = op('Reshape', {
@@ -16,21 +28,25 @@ const Reshape = op('Reshape', {
   samples: [sample(f32(2, 3, 4), { shape: [6, 4] }), sample(f32(2, 3, 4), { shape: [-1, 2] })],
 })
 /** The same elements in row-major order under another shape; one dim may be -1. */
-export const reshape = (x: AnyTensor, shape: Shape): AnyTensor => {
+export const reshape: ReshapeFn = typed((x: AnyTensor, shape: Shape): AnyTensor => {
   const target = shapes.reshape('reshape', x.shape, shape)
   return equalShape(x.shape, target) ? x : Reshape.apply([x], { shape: target })
-}
+})
 
 export const equalShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i] && d !== shapes.UNKNOWN)
 
 /** Removes dims of size 1. */
-export const squeeze = (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
-  reshape(x, shapes.squeeze('squeeze', x.shape, [axes].flat()))
+export const squeeze: SqueezeFn = typed(
+  (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
+    reshape(x, shapes.squeeze('squeeze', x.shape, [axes].flat())),
+)
 
 /** Puts dims of size 1 in; `axes` are positions of the result. */
-export const unsqueeze = (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
-  reshape(x, shapes.unsqueeze('unsqueeze', x.shape, [axes].flat()))
+export const unsqueeze: UnsqueezeFn = typed(
+  (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
+    reshape(x, shapes.unsqueeze('unsqueeze', x.shape, [axes].flat())),
+)
 
 const Transpose = op('Transpose', {
   attrs: { perm: { kind: 'ints' } },
@@ -47,8 +63,10 @@ const Transpose = op('Transpose', {
   samples: [sample(f32(2, 3, 4, 5), { perm: [2, 0, 3, 1] })],
 })
 /** Axes in another order: dim i of the result is dim `perm[i]` of `x`. */
-export const transpose = (x: AnyTensor, perm: readonly number[]): AnyTensor =>
-  perm.length === x.shape.length && perm.every((p, i) => p === i) ? x : Transpose.apply([x], { perm })
+export const transpose: TransposeFn = typed(
+  (x: AnyTensor, perm: readonly number[]): AnyTensor =>
+    perm.length === x.shape.length && perm.every((p, i) => p === i) ? x : Transpose.apply([x], { perm }),
+)
 
 /** Exchanges the last two axes. */
 export const transposeLast = (x: AnyTensor): AnyTensor => {
@@ -79,14 +97,14 @@ const Concat = op('Concat', {
   samples: [sample(f32(2, 3, 4), f32(2, 1, 4), f32(2, 5, 4), { axis: 1 })],
 })
 /** Tensors one after the other along `axis`. */
-export const concat = (tensors: readonly AnyTensor[], axis: number): AnyTensor => {
+export const concat: ConcatFn = typed((tensors: readonly AnyTensor[], axis: number): AnyTensor => {
   shapes.concat(
     'concat',
     tensors.map(t => t.shape),
     axis,
   )
   return tensors.length === 1 ? tensors[0]! : Concat.apply(tensors, { axis })
-}
+})
 
 const Split = op('Split', {
   attrs: { axis: { kind: 'int' }, sizes: { kind: 'ints', input: 1 } },
@@ -102,16 +120,14 @@ const Split = op('Split', {
   samples: [sample(f32(2, 6, 4), { axis: 1, sizes: [2, 1, 3] })],
 })
 /** Pieces along `axis`: a number of equal parts, or the size of each. */
-export const split = (
-  x: AnyTensor,
-  axis: number,
-  parts: number | readonly number[],
-): readonly AnyTensor[] => {
-  const sizes = typeof parts === 'number' ? shapes.equalParts('split', x.shape, axis, parts) : parts
-  shapes.split('split', x.shape, axis, sizes)
-  const at = shapes.axisOf('split', axis, x.shape.length)
-  return sizes.length === 1 ? [x] : Split.applyAll([x], { axis: at, sizes })
-}
+export const split: SplitFn = typed(
+  (x: AnyTensor, axis: number, parts: number | readonly number[]): readonly AnyTensor[] => {
+    const sizes = typeof parts === 'number' ? shapes.equalParts('split', x.shape, axis, parts) : parts
+    shapes.split('split', x.shape, axis, sizes)
+    const at = shapes.axisOf('split', axis, x.shape.length)
+    return sizes.length === 1 ? [x] : Split.applyAll([x], { axis: at, sizes })
+  },
+)
 
 const Slice = op('Slice', {
   attrs: {
@@ -181,20 +197,22 @@ const dilate = (x: AnyTensor, axis: number, step: number): AnyTensor => {
 }
 
 /** Elements `start`, `start + step`, … before `end` along one axis, with numpy's negative indices and clamping. */
-export const slice = (x: AnyTensor, axis: number, start: number, end: number, step = 1): AnyTensor =>
-  Slice.apply([x], {
-    starts: [start],
-    ends: [end],
-    axes: [shapes.axisOf('slice', axis, x.shape.length)],
-    steps: [step],
-  })
+export const slice: SliceFn = typed(
+  (x: AnyTensor, axis: number, start: number, end: number, step = 1): AnyTensor =>
+    Slice.apply([x], {
+      starts: [start],
+      ends: [end],
+      axes: [shapes.axisOf('slice', axis, x.shape.length)],
+      steps: [step],
+    }),
+)
 
 /** One element of an axis, which goes. */
-export const select = (x: AnyTensor, axis: number, index: number): AnyTensor => {
+export const select: SelectFn = typed((x: AnyTensor, axis: number, index: number): AnyTensor => {
   const shape = shapes.select('select', x.shape, axis, index)
   const end = index === -1 ? Number.MAX_SAFE_INTEGER : index + 1
   return reshape(slice(x, axis, index, end), shape)
-}
+})
 
 const Expand = op('Expand', {
   attrs: { shape: { kind: 'dims', input: 1 } },
@@ -206,8 +224,9 @@ const Expand = op('Expand', {
   samples: [sample(f32(3, 1), { shape: [4, 3, 5] })],
 })
 /** Repeats dims of size 1 (and missing leading ones) up to `shape`. */
-export const expand = (x: AnyTensor, shape: Shape): AnyTensor =>
-  equalShape(x.shape, shape) ? x : Expand.apply([x], { shape })
+export const expand: ExpandFn = typed(
+  (x: AnyTensor, shape: Shape): AnyTensor => (equalShape(x.shape, shape) ? x : Expand.apply([x], { shape })),
+)
 
 const Pad = op('Pad', {
   attrs: { pads: { kind: 'ints', input: 1 }, value: { kind: 'scalar', input: 2 } },

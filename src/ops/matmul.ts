@@ -2,6 +2,7 @@ import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type LinearFn, type MatMulFn, typed } from '../graph/typed/signatures.ts'
 import { add } from './elementwise.ts'
 import { reshape, transpose, transposeLast } from './layout.ts'
 
@@ -37,7 +38,7 @@ const MatMul = op('MatMul', {
 })
 
 /** Matrix product as numpy.matmul: 1-D operands gain and lose a dim, leading dims broadcast. */
-export const matmul = (a: AnyTensor, b: AnyTensor): AnyTensor => MatMul.apply([a, b])
+export const matmul: MatMulFn = typed((a: AnyTensor, b: AnyTensor): AnyTensor => MatMul.apply([a, b]))
 
 /** All leading dims as one. */
 export const rows = (x: AnyTensor): AnyTensor =>
@@ -63,8 +64,8 @@ function vectorVjp(a: AnyTensor, b: AnyTensor, dy: AnyTensor): AnyTensor[] {
  * x Wᵀ + b, as torch.nn.functional.linear.
  * @param x `[..., in]` @param weight `[out, in]` @param bias `[out]`
  */
-export const linear = (x: AnyTensor, weight: AnyTensor, bias?: AnyTensor): AnyTensor => {
+export const linear: LinearFn = typed((x: AnyTensor, weight: AnyTensor, bias?: AnyTensor): AnyTensor => {
   shapes.linear('linear', x.shape, weight.shape, bias?.shape)
   const y = matmul(x, transpose(weight, [1, 0]))
   return bias ? add(y, bias) : y
-}
+})

@@ -3,6 +3,7 @@ import { op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type LayerNormFn, type SoftmaxFn, typed } from '../graph/typed/signatures.ts'
 import { add, div, exp, mul, reciprocal, sqrt, sub } from './elementwise.ts'
 import { reshape } from './layout.ts'
 import { mean, sum, variance } from './reduce.ts'
@@ -20,7 +21,9 @@ const Softmax = op('Softmax', {
   samples: [sample(f32(2, 3, 9), { axis: -1 }), sample(f32(2, 5, 4), { axis: 1 })],
 })
 /** exp(x) / Σ exp(x) along `axis`. */
-export const softmax = (x: AnyTensor, axis = -1): AnyTensor => Softmax.apply([x], { axis })
+export const softmax: SoftmaxFn<'softmax'> = typed(
+  (x: AnyTensor, axis = -1): AnyTensor => Softmax.apply([x], { axis }),
+)
 
 const LogSoftmax = op('LogSoftmax', {
   attrs: softmaxForm,
@@ -33,7 +36,9 @@ const LogSoftmax = op('LogSoftmax', {
   samples: [sample(f32(4, 9), { axis: -1 })],
 })
 /** ln softmax(x) along `axis`, computed without overflow. */
-export const logSoftmax = (x: AnyTensor, axis = -1): AnyTensor => LogSoftmax.apply([x], { axis })
+export const logSoftmax: SoftmaxFn<'logSoftmax'> = typed(
+  (x: AnyTensor, axis = -1): AnyTensor => LogSoftmax.apply([x], { axis }),
+)
 
 const LayerNormalization = op('LayerNormalization', {
   since: 17,
@@ -80,8 +85,10 @@ const LayerNormalization = op('LayerNormalization', {
  * (x − mean) / √(variance + eps) · weight + bias over the trailing dims that `weight` has (Ba, Kiros & Hinton 2016).
  * @param eps added to the variance; 1e-5 as in PyTorch (timm's ViT uses 1e-6)
  */
-export const layerNorm = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
-  LayerNormalization.apply([x, weight, bias], { axis: -weight.shape.length, epsilon: eps })
+export const layerNorm: LayerNormFn = typed(
+  (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
+    LayerNormalization.apply([x, weight, bias], { axis: -weight.shape.length, epsilon: eps }),
+)
 
 /** Layer norm of elementary ops: the same values as {@link layerNorm}, which is what tests hold it against. */
 export const layerNormPlain = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>

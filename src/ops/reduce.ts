@@ -4,6 +4,7 @@ import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { type ReduceFn, typed } from '../graph/typed/signatures.ts'
 import { add, cast, div, equal, exp, log, mul, sub } from './elementwise.ts'
 import { expand, reshape } from './layout.ts'
 
@@ -59,8 +60,9 @@ const ReduceSum = op('ReduceSum', {
   samples,
 })
 /** Sum over `axes` (all when left out). */
-export const sum = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  reduced(ReduceSum, 'sum', x, axes, keepdims)
+export const sum: ReduceFn<'sum'> = typed(
+  (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceSum, 'sum', x, axes, keepdims),
+)
 
 const ReduceMean = op('ReduceMean', {
   attrs: forms(18),
@@ -73,8 +75,9 @@ const ReduceMean = op('ReduceMean', {
   samples,
 })
 /** Arithmetic mean over `axes` (all when left out). */
-export const mean = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  reduced(ReduceMean, 'mean', x, axes, keepdims)
+export const mean: ReduceFn<'mean'> = typed(
+  (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMean, 'mean', x, axes, keepdims),
+)
 
 /** Gradient of an extreme: shared evenly by the elements that attain it, as torch.amax does. */
 const extremeVjp = ({ x: [x], y: [y], dy, attrs }: ExtremeArgs): AnyTensor[] => {
@@ -91,27 +94,33 @@ interface ExtremeArgs {
 
 const ReduceMax = op('ReduceMax', { attrs: forms(18), infer: infer('max'), vjp: extremeVjp, samples })
 /** Largest element over `axes` (all when left out). */
-export const max = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  reduced(ReduceMax, 'max', x, axes, keepdims)
+export const max: ReduceFn<'max'> = typed(
+  (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMax, 'max', x, axes, keepdims),
+)
 
 const ReduceMin = op('ReduceMin', { attrs: forms(18), infer: infer('min'), vjp: extremeVjp, samples })
 /** Smallest element over `axes` (all when left out). */
-export const min = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor =>
-  reduced(ReduceMin, 'min', x, axes, keepdims)
+export const min: ReduceFn<'min'> = typed(
+  (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMin, 'min', x, axes, keepdims),
+)
 
 /** Variance over `axes`, divided by n (not n − 1). */
-export const variance = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => {
-  const centred = sub(x, mean(x, axes, true))
-  return mean(mul(centred, centred), axes, keepdims)
-}
+export const variance: ReduceFn<'variance'> = typed(
+  (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => {
+    const centred = sub(x, mean(x, axes, true))
+    return mean(mul(centred, centred), axes, keepdims)
+  },
+)
 
 /** ln Σ exp(x), computed without overflow. */
-export const logsumexp = (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => {
-  const top = max(x, axes, true)
-  const spread = log(sum(exp(sub(x, top)), axes, true))
-  const attrs = attrsFor('logsumexp', x, axes, keepdims)
-  return reshape(add(spread, top), shapes.reduce('logsumexp', x.shape, attrs.axes, keepdims))
-}
+export const logsumexp: ReduceFn<'logsumexp'> = typed(
+  (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => {
+    const top = max(x, axes, true)
+    const spread = log(sum(exp(sub(x, top)), axes, true))
+    const attrs = attrsFor('logsumexp', x, axes, keepdims)
+    return reshape(add(spread, top), shapes.reduce('logsumexp', x.shape, attrs.axes, keepdims))
+  },
+)
 
 /** Undoes a broadcast: sums `x` down to the shape of `like`. */
 export const sumTo = (x: AnyTensor, like: AnyTensor): AnyTensor => {

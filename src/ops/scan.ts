@@ -2,6 +2,7 @@ import { op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { typed, type UnaryFn } from '../graph/typed/signatures.ts'
 
 const CumSum = op('CumSum', {
   attrs: { axis: { kind: 'int', input: 1 }, reverse: { kind: 'bool' } },
@@ -31,6 +32,10 @@ const Trilu = op('Trilu', {
   ],
 })
 /** The last two axes' lower triangle, zeros above; `k` diagonals above the main one are kept too. */
-export const tril = (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: false, k })
+export const tril: UnaryFn<[k?: number]> = typed(
+  (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: false, k }),
+)
 /** The last two axes' upper triangle, zeros below; it starts `k` diagonals above the main one. */
-export const triu = (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: true, k })
+export const triu: UnaryFn<[k?: number]> = typed(
+  (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: true, k }),
+)

@@ -175,7 +175,7 @@ export type Select<Op extends string, S extends Shape, A extends number, I exten
   : number extends S['length']
     ? Loose<S>
     : AxisAt<S, A> extends infer X
-      ? X extends keyof S
+      ? X extends keyof S & string
         ? Holds<S[X], I> extends false
           ? `${Op}: index ${I} is out of range for dim ${S[X] & Dim} of ${Show<S>}`
           : Splice<S, X, []>

@@ -32,7 +32,7 @@ export type SameShape<Op extends string, W extends Shape, B extends Shape> =
 /** Layer norm over the trailing dims that `W` has. */
 export type LayerNorm<Op extends string, X extends Shape, W extends Shape> = number extends X['length']
   ? X
-  : Tail<X, W> extends false
+  : (W extends readonly [] ? false : Tail<X, W>) extends false
     ? `${Op}: weight ${Show<W>} does not fit the last dims of ${Show<X>}`
     : X
 

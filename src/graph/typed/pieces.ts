@@ -79,7 +79,7 @@ export type Split<
 > = [AxisAt<S, A>] extends [never]
   ? OutOfRange<Op, S, A>
   : AxisAt<S, A> extends infer X
-    ? X extends keyof S
+    ? X extends keyof S & string
       ? [P] extends [number]
         ? EqualParts<Op, S, X, P>
         : P extends readonly number[]
@@ -135,7 +135,7 @@ export type Slice<
   : [Step] extends [0]
     ? `${Op}: step of axis ${A} is 0`
     : AxisAt<S, A> extends infer X
-      ? X extends keyof S
+      ? X extends keyof S & string
         ? Kind<S[X]> extends 'size'
           ? SetAxes<S, X, Range<Digits<S[X] & number>, From, To, Step>>
           : SetAxes<S, X, number>

@@ -13,16 +13,24 @@ import type { Arg, Broadcast, Expand, MatMul, Out, Reshape, Transpose } from './
 
 type Axes = number | readonly number[]
 
-/** Gives an untyped function of tensors the type `F`. The run time checks what it is given either way. */
-export const typed = <F extends (...args: never[]) => unknown>(
-  f: (...args: Parameters<F>) => AnyTensor | readonly AnyTensor[],
-): F => f as unknown as F
+/**
+ * Gives an untyped function of tensors the type `F` that is wanted. The one cast between the two levels: `F` says what
+ * the function's own shape rule does, which runs whatever the types are.
+ */
+export const typed = <F>(f: (...args: never[]) => AnyTensor | readonly AnyTensor[]): F => f as unknown as F
 
-export type UnaryFn = <D extends DType, S>(x: Tensor<D, S>) => Tensor<D, S>
+export type UnaryFn<Rest extends readonly unknown[] = []> = <D extends DType, S extends Shape>(
+  x: Tensor<D, S>,
+  ...rest: Rest
+) => Tensor<D, S>
 
-export type FloatUnaryFn = <D extends FloatType, S>(x: Tensor<D, S>) => Tensor<D, S>
+/** With further arguments `Rest` that change neither dtype nor shape. */
+export type FloatUnaryFn<Rest extends readonly unknown[] = []> = <D extends FloatType, S extends Shape>(
+  x: Tensor<D, S>,
+  ...rest: Rest
+) => Tensor<D, S>
 
-export type CastFn = <S, D extends DType>(x: Tensor<DType, S>, dtype: D) => Tensor<D, S>
+export type CastFn = <S extends Shape, D extends DType>(x: Tensor<DType, S>, dtype: D) => Tensor<D, S>
 
 /** Elementwise with broadcasting; a number is a scalar of `a`'s dtype. */
 export type BinaryFn<Op extends string> = <D extends DType, A extends Shape, B extends Shape = []>(
@@ -214,4 +222,5 @@ export type AttentionFn<Op extends string = 'attention'> = <
   q: Tensor<D, Q>,
   k: Arg<Scores<Op, Q, K>, Tensor<NoInfer<D>, K>>,
   v: Arg<Attention<Op, Q, K, V>, Tensor<NoInfer<D>, V>>,
+  options?: { readonly causal?: boolean },
 ) => Tensor<D, Out<Attention<Op, Q, K, V>>>
