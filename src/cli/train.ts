@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs'
 import { buildModel, MODELS } from '../../models/index.ts'
-import { subset } from '../data/dataset.ts'
+import { type Dataset, subset } from '../data/dataset.ts'
 import { loadMnist } from '../data/mnist-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
@@ -11,7 +11,8 @@ import { layoutOf } from '../train/layout.ts'
 import { adam, adamW, OPTIMIZERS, type Optimizer, sgd } from '../train/optimizer.ts'
 import { RunFolder } from '../train/run-node.ts'
 import { SCHEDULES, withWarmup } from '../train/schedule.ts'
-import { toOnnx } from '../train/trained.ts'
+import { type TrainedModel, toOnnx } from '../train/trained.ts'
+import { trainingPredictor, VERIFY, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'
 import { dataOption, deviceOption, MODEL_FLAGS, resolveConfig, threadsOption } from './options.ts'
 import { duration, note, percent, result, say } from './output.ts'
@@ -95,6 +96,12 @@ const builder = (yargs: Argv) =>
       describe: 'Run folder [default: runs/<model>-<preset>, numbered when taken]',
       group: 'Output:',
     })
+    .option('verify', {
+      type: 'boolean',
+      default: true,
+      describe: 'Check at the end that model.onnx gives the same numbers in onnxruntime-node and -web',
+      group: 'Output:',
+    })
     .option('overwrite', {
       type: 'boolean',
       default: false,
@@ -114,6 +121,16 @@ function optimizerOf({ optimizer, lr, momentum, 'weight-decay': weightDecay }: F
     throw new UserError('--momentum goes with --optimizer sgd')
   if (optimizer === 'sgd') return sgd({ momentum: momentum ?? 0.9, ...given })
   return optimizer === 'adamw' ? adamW(given) : adam(given)
+}
+
+/** The file held against the graph that was trained, on the runtimes that its users have. */
+async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, images: Dataset): Promise<Verdict[]> {
+  const runtimes = [await nodeRuntime('cpu'), await nodeRuntime('wasm')]
+  const reference = await trainingPredictor(runtimes[0]!, trained)
+  const some = subset(images, Math.min(VERIFY.images, images.size))
+  const verdicts = await verify(bytes, reference, some, runtimes, VERIFY.tolerance)
+  await reference.close()
+  return verdicts
 }
 
 async function handler(flags: Flags): Promise<void> {
@@ -200,7 +217,9 @@ async function handler(flags: Flags): Promise<void> {
     })
     const trained = trainedModel(model, data, run)
     await folder.checkpoint('last', run.layout, run.state, trained.training ?? {})
-    await folder.model(toOnnx(trained))
+    const bytes = toOnnx(trained)
+    await folder.model(bytes)
+    const verdicts = flags.verify && !run.stopped ? await verdictsOn(trained, bytes, data.test) : []
     const summary = {
       testAccuracy: run.test.accuracy,
       trainAccuracy: run.train.accuracy,
@@ -215,15 +234,24 @@ async function handler(flags: Flags): Promise<void> {
       parameters,
       device: runtime.device.name,
       out: folder.path,
+      ...(verdicts.length ? { verified: verdicts.every(v => v.ok) } : {}),
     }
     await folder.record({ final: true, ...summary })
     const { images, label } = { images: run.test.count, label: run.stopped ? 'stopped' : 'done' }
     say(
       `${label}      test ${percent(run.test.accuracy)} of ${images.toLocaleString('en-US')}, train ${percent(run.train.accuracy)}, ${run.steps} steps in ${duration(run.seconds)}`,
     )
-    say(`model     ${folder.file('model')}  (check it: onnxgrad verify ${folder.path})`)
+    say(`model     ${folder.file('model')}  `)
+    for (const v of verdicts)
+      say(
+        `verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`,
+      )
     result(summary)
     if (run.stopped) process.exitCode = 130
+    if (summary.verified === false)
+      throw new UserError(
+        `${folder.file('model')} does not give the trained model's numbers on every runtime`,
+      )
   } finally {
     progress.end()
     process.off('SIGINT', interrupt)

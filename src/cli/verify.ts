@@ -9,7 +9,7 @@ import { nodeRuntime } from '../runtime/node.ts'
 import { layoutOf } from '../train/layout.ts'
 import { filePredictor, imageShape } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
-import { trainingPredictor, verify } from '../train/verify.ts'
+import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { isFolder, loadModelFile, loadRun } from './load-node.ts'
 import { dataOption } from './options.ts'
 import { note, result, say, table } from './output.ts'
@@ -25,8 +25,17 @@ const builder = (yargs: Argv) =>
       group: 'Device:',
     })
     .option('data', dataOption)
-    .option('images', { type: 'number', default: 256, describe: 'Test images to compare on', group: 'Data:' })
-    .option('tolerance', { type: 'number', default: 1e-4, describe: 'Largest difference of a logit' })
+    .option('images', {
+      type: 'number',
+      default: VERIFY.images,
+      describe: 'Test images to compare on',
+      group: 'Data:',
+    })
+    .option('tolerance', {
+      type: 'number',
+      default: VERIFY.tolerance,
+      describe: 'Largest difference of a logit',
+    })
     .example('$0 verify runs/vit-lecture', 'holds model.onnx against the checkpoint it was made from')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never

@@ -6,6 +6,9 @@ import { type FilePredictor, filePredictor } from './predictor.ts'
 import { compileForward } from './step.ts'
 import type { TrainedModel } from './trained.ts'
 
+/** How many images are compared, and how far a logit may be off, unless somebody says otherwise. */
+export const VERIFY = { images: 256, tolerance: 1e-4 } as const
+
 /** One runtime's answer, held against the reference. */
 export interface Verdict {
   readonly runtime: string

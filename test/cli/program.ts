@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
+import { type Dataset, subset } from '../../src/data/dataset.ts'
+import { idx, realDigits } from '../data/files.ts'
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** The last line of stdout, as JSON. */
+  readonly json: Record<string, unknown>
+}
+
+/** Starts the program as a user would; `finished` resolves when it ends. */
+export function start(
+  args: readonly string[],
+  cwd?: string,
+): { child: ChildProcess; finished: Promise<Finished> } {
+  const loader = new URL('../../node_modules/tsx/dist/esm/index.mjs', import.meta.url).href
+  const env = { ...process.env, ONNXGRAD_DEBUG: '', NO_COLOR: '1' }
+  const child = spawn(process.execPath, ['--import', loader, main, ...args], { cwd: cwd ?? root, env })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', d => {
+    stdout += d
+  })
+  child.stderr.on('data', d => {
+    stderr += d
+  })
+  const finished = new Promise<Finished>(resolve => {
+    child.on('close', code => {
+      const last = stdout.trim().split('\n').at(-1) ?? ''
+      const json = last.startsWith('{') ? (JSON.parse(last) as Record<string, unknown>) : {}
+      resolve({ code, stdout, stderr, json })
+    })
+  })
+  return { child, finished }
+}
+
+export const onnxgrad = (...args: string[]): Promise<Finished> => start(args).finished
+
+/** What a failed program says: everything on stderr but progress. */
+export const complaint = ({ stderr }: Finished): string[] =>
+  stderr.split('\n').filter(line => line.startsWith('onnxgrad: '))
+
+/** A folder that is gone after the file's tests. */
+export async function workFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'onnxgrad-cli-'))
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Four IDX files with the first real digits, small enough to train on in seconds. */
+export async function writeDigits(folder: string, train: number, test: number): Promise<void> {
+  const source = await realDigits()
+  const write = async (prefix: string, set: Dataset) => {
+    await writeFile(join(folder, `${prefix}-images-idx3-ubyte`), idx(0x803, [set.size, 28, 28], set.images))
+    await writeFile(join(folder, `${prefix}-labels-idx1-ubyte`), idx(0x801, [set.size], set.labels))
+  }
+  await write('train', subset(source.train, train))
+  await write('t10k', subset(source.test, test))
+}
