@@ -1,0 +1,126 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { vit } from '../../models/index.ts'
+import { rng } from '../../src/graph/random.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+import type { Runtime } from '../../src/runtime/session.ts'
+import { Executor, type ExecutorOptions } from '../../src/train/executor.ts'
+import { initialize, layoutOf, views } from '../../src/train/layout.ts'
+import { adam, adamW, sgd } from '../../src/train/optimizer.ts'
+
+const config = { image: 8, channels: 1, patch: 4, dim: 16, depth: 2, heads: 2, mlp: 24, classes: 4 }
+const model = vit(config)
+const layout = layoutOf(model.parameters)
+const params = initialize(layout, 1)
+
+let cpu: Runtime
+beforeAll(async () => {
+  cpu = await nodeRuntime('cpu')
+})
+
+/** `count` noise images whose brightness tells their class. */
+function images(count: number, seed: number) {
+  const random = rng(seed)
+  const label = Int32Array.from({ length: count }, () => random.int(4))
+  const image = new Float32Array(count * 64).map(
+    (_, i) => label[Math.floor(i / 64)]! / 4 + random.uniform() / 4,
+  )
+  return { image, label, count }
+}
+
+type Options = Partial<ExecutorOptions>
+const executor = (options: Options, runtime = cpu, net = model) =>
+  new Executor(net, runtime, layout, { params }, { batch: 8, seed: 3, optimizer: adam(), ...options })
+
+async function paramsAfter(options: Options, steps = 1): Promise<Float32Array> {
+  const run = executor(options)
+  for (let i = 1; i <= steps; i++) await run.step(images(8, i), i, options.optimizer!.lr)
+  const { params: after } = await run.state()
+  await run.close()
+  return after!
+}
+
+const norm = (a: Float32Array): number => Math.sqrt(a.reduce((n, x) => n + x * x, 0))
+
+describe('a training step', () => {
+  it('decays weights, but no bias, norm, CLS token or position', async () => {
+    const [plain, decayed] = [
+      await paramsAfter({ optimizer: adamW({ lr: 0.1, weightDecay: 0 }) }),
+      await paramsAfter({ optimizer: adamW({ lr: 0.1, weightDecay: 0.5 }) }),
+    ]
+    const exempt: string[] = []
+    for (const [name, before] of views(layout, params)) {
+      const a = views(layout, plain).get(name)!
+      const b = views(layout, decayed).get(name)!
+      const shrunk = a.every((x, i) => Math.abs(x - 0.05 * before[i]! - b[i]!) < 1e-6)
+      if (a.every((x, i) => x === b[i])) exempt.push(name)
+      else expect([name, shrunk]).toEqual([name, true])
+    }
+    const expected = [...model.parameters.keys()].filter(n => /bias$|norm|cls_token|pos_embed/.test(n))
+    expect(exempt).toEqual(expected)
+  })
+
+  it('scales a gradient down to the clip norm and leaves a smaller one alone', async () => {
+    const optimizer = sgd({ lr: 1 })
+    const free = await paramsAfter({ optimizer })
+    const length = norm(free.map((x, i) => x - params[i]!))
+    const clipped = await paramsAfter({ optimizer, clipNorm: length / 10 })
+    expect(norm(clipped.map((x, i) => x - params[i]!))).toBeCloseTo(length / 10, 4)
+    const loose = await paramsAfter({ optimizer, clipNorm: length * 10 })
+    loose.forEach((x, i) => {
+      expect(x).toBeCloseTo(free[i]!, 6)
+    })
+  })
+
+  it('learns: the loss falls under half of its start', async () => {
+    const run = executor({ optimizer: adam({ lr: 3e-3 }) })
+    const losses: number[] = []
+    for (let i = 1; i <= 60; i++) losses.push((await run.step(images(8, i), i, 3e-3)).loss)
+    await run.close()
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2)
+  })
+
+  it('takes batches of other sizes than the one it was prepared for', async () => {
+    const run = executor({})
+    const first = await run.step(images(8, 1), 1, 1e-3)
+    const second = await run.step(images(3, 2), 2, 1e-3)
+    await run.close()
+    expect([first.loss, second.loss].every(Number.isFinite)).toBe(true)
+    expect(second.correct).toBeLessThanOrEqual(3)
+  })
+
+  it('gives the same losses on the web runtime', async () => {
+    const wasm = await nodeRuntime('wasm')
+    const runs = [executor({}), executor({}, wasm)]
+    for (let i = 1; i <= 5; i++) {
+      const [a, b] = [await runs[0]!.step(images(8, i), i, 1e-2), await runs[1]!.step(images(8, i), i, 1e-2)]
+      expect(b.loss).toBeCloseTo(a.loss, 4)
+      expect(b.correct).toBe(a.correct)
+    }
+    for (const run of runs) await run.close()
+  })
+})
+
+describe('dropout', () => {
+  const dropping = vit({ ...config, dropout: 0.5 })
+
+  it('changes the loss of a step, differently at each step, but the same for the same seed', async () => {
+    const loss = async (seed: number, step: number, net = dropping) => {
+      const run = executor({ seed }, cpu, net)
+      const { loss: value } = await run.step(images(8, 1), step, 1e-3)
+      await run.close()
+      return value
+    }
+    const plain = await loss(3, 1, model)
+    const values = [await loss(3, 1), await loss(3, 2), await loss(4, 1)]
+    expect(new Set([plain, ...values]).size).toBe(4)
+    expect(await loss(3, 1)).toBe(values[0])
+  })
+
+  it('is off in evaluation', async () => {
+    const [with_, without] = [executor({}, cpu, dropping), executor({})]
+    const batch = images(5, 9)
+    expect(await with_.predict(batch)).toEqual(await without.predict(batch))
+    await with_.close()
+    await without.close()
+  })
+})
