@@ -35,7 +35,10 @@ function read(): void {
 async function readWhileStale(): Promise<void> {
   while (stale) {
     stale = false
-    await readDrawing().catch((error: unknown) => say(textOf(error), 'error'))
+    await readDrawing().catch((error: unknown) => {
+      if (classifier) showReading(classifier, undefined)
+      say(textOf(error), 'error')
+    })
   }
 }
 

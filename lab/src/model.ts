@@ -9,7 +9,10 @@ export interface Classifier {
   readonly info: FileInfo
   /** The name of each class, by index. */
   readonly classes: readonly string[]
-  /** Pixels in [0, 1] of one or more images, `[n, 1, 28, 28]`; returns `[n, classes]`. */
+  /**
+   * Pixels in [0, 1] of one or more images, `[n, 1, 28, 28]`; returns `[n, classes]`.
+   * @throws UserError when the model fails to run or gives NaN or infinity
+   */
   logits(pixels: Float32Array): Promise<Float32Array>
   close(): Promise<void>
 }
@@ -36,7 +39,9 @@ export async function openClassifier(runtime: Runtime, bytes: Uint8Array, name: 
     )
   const count = scores.at(-1)
   if (typeof count !== 'number') throw new UserError(`${name}: does not say how many classes it has`)
-  const session = await runtime.load(bytes)
+  const session = await runtime.load(bytes).catch((error: unknown) => {
+    throw error instanceof UserError ? new UserError(`${name}: ${error.message}`) : error
+  })
   return {
     name,
     bytes: bytes.length,
@@ -46,7 +51,10 @@ export async function openClassifier(runtime: Runtime, bytes: Uint8Array, name: 
       const { logits } = await session.run({
         image: runtime.tensor('float32', pixels, [pixels.length / PIXELS, 1, SIDE, SIDE]),
       })
-      return logits!.data as Float32Array
+      const scores = logits!.data as Float32Array
+      if (!scores.every(Number.isFinite))
+        throw new UserError(`${name}: its scores are not all numbers; the file is damaged or badly trained`)
+      return scores
     },
     close: () => session.close(),
   }

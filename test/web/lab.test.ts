@@ -226,7 +226,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     // Still a message of the right form, but for the operators, which no runtime knows.
     const unknown = Buffer.from(model.bytes).toString('latin1').replaceAll('MatMul', 'MaxMul')
     await choose('unknown.onnx', Buffer.from(unknown, 'latin1'))
-    await shows(page, '#message').toMatch(/MaxMul/)
+    await shows(page, '#message').toMatch(/^unknown\.onnx: .*MaxMul/)
     const small = MODELS.vit.build({ ...MODELS.vit.presets.lecture, image: 14 })
     await choose('small.onnx', toOnnx({ model: small, params: initialize(layoutOf(small.parameters), 1) }))
     await shows(page, '#message').toMatch(/^small\.onnx: takes images of 1 × 14 × 14/)
@@ -235,6 +235,12 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     expect(await textOf(page, '#model')).toContain('model.onnx')
     await draw(page, '1')
     await shows(page, '#predicted').toBe('1')
+
+    const broken = MODELS.vit.build(MODELS.vit.presets.lecture)
+    const params = initialize(layoutOf(broken.parameters), 1).fill(Number.NaN)
+    await choose('broken.onnx', toOnnx({ model: broken, params }))
+    await shows(page, '#message').toMatch(/^broken\.onnx: its scores are not all numbers/)
+    expect(await textOf(page, '#predicted')).toBe('–')
 
     await choose('mine.onnx', model.bytes)
     await loaded(page, 'mine.onnx')
