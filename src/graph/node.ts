@@ -56,12 +56,32 @@ export interface OpSpec<A extends Attrs> {
   readonly samples: readonly Sample<NoInfer<A>>[]
   /** Multiply–accumulates of one evaluation, for ops that have any. */
   readonly macs?: (inputs: readonly TensorType[], outputs: readonly TensorType[], attrs: A) => number
+  /**
+   * Where the op works element by element: for an axis of its outputs, the axis of each input that runs along with it
+   * (`null`: that input is read whole); undefined where the op mixes the axis.
+   */
+  readonly along?: Along<A>
   /** The same outputs by elementary ops, for targets that have no kernel for this one. */
   readonly decompose?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
   /** The op draws random numbers while training and is the identity elsewhere. */
   readonly random?: true
   /** Opset that introduced the operator, where it is newer than 13. */
   readonly since?: number
+}
+
+export type Along<A extends Attrs = Attrs> = (
+  axis: number,
+  inputs: readonly TensorType[],
+  attrs: A,
+) => readonly (number | null)[] | undefined
+
+/** {@link OpSpec.along} of ops that broadcast their inputs against each other. */
+export const elementwise: Along = (axis, inputs) => {
+  const rank = Math.max(...inputs.map(t => t.shape.length))
+  return inputs.map(({ shape }) => {
+    const i = axis - rank + shape.length
+    return i >= 0 && shape[i] !== 1 ? i : null
+  })
 }
 
 /** A primitive: one operator of ONNX with its rules. */

@@ -1,6 +1,6 @@
 import type { DType } from '../graph/dtype.ts'
 import { constant } from '../graph/leaf.ts'
-import { none, type Op, op, sameDType, type TensorType, type Vjp } from '../graph/node.ts'
+import { elementwise, none, type Op, op, sameDType, type TensorType, type Vjp } from '../graph/node.ts'
 import { bool, f32, type Sample, sample } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -25,6 +25,7 @@ type Plain = Record<never, never>
 const binary = (type: string, name: string, vjp: Vjp<Plain>, samples: readonly Sample<Plain>[]): Op<Plain> =>
   op(type, {
     infer: ([a, b]) => [{ dtype: sameDType(name, [a!, b!]), shape: broadcast(name, a!.shape, b!.shape) }],
+    along: elementwise,
     vjp,
     samples,
   })
@@ -32,22 +33,22 @@ const binary = (type: string, name: string, vjp: Vjp<Plain>, samples: readonly S
 const pair = [sample(f32(3, 5), f32(3, 5)), sample(f32(2, 3, 1, 5), f32(4, 1))]
 const same = ([x]: readonly TensorType[]): readonly TensorType[] => [x!]
 const unary = (type: string, vjp: Vjp<Plain>, samples: readonly Sample<Plain>[]): Op<Plain> =>
-  op(type, { infer: same, vjp, samples })
+  op(type, { infer: same, along: elementwise, vjp, samples })
 
 // d(a + b) = da + db
-const Add = binary('Add', 'add', ({ dy }) => [dy, dy], pair)
+export const Add = binary('Add', 'add', ({ dy }) => [dy, dy], pair)
 export const add: BinaryFn<'add'> = typed((a: AnyTensor, b: Operand): AnyTensor => Add.apply([a, lift(b, a)]))
 
 // d(a − b) = da − db
-const Sub = binary('Sub', 'sub', ({ dy }) => [dy, neg(dy)], pair)
+export const Sub = binary('Sub', 'sub', ({ dy }) => [dy, neg(dy)], pair)
 export const sub: BinaryFn<'sub'> = typed((a: AnyTensor, b: Operand): AnyTensor => Sub.apply([a, lift(b, a)]))
 
 // d(a b) = b da + a db
-const Mul = binary('Mul', 'mul', ({ x: [a, b], dy }) => [mul(dy, b!), mul(dy, a!)], pair)
+export const Mul = binary('Mul', 'mul', ({ x: [a, b], dy }) => [mul(dy, b!), mul(dy, a!)], pair)
 export const mul: BinaryFn<'mul'> = typed((a: AnyTensor, b: Operand): AnyTensor => Mul.apply([a, lift(b, a)]))
 
 // d(a / b) = da / b − (a/b) db / b
-const Div = binary(
+export const Div = binary(
   'Div',
   'div',
   ({ x: [, b], y: [y], dy }) => {
@@ -100,7 +101,7 @@ export const minimum: BinaryFn<'minimum'> = typed(
 )
 
 // d(−x) = −dx
-const Neg = unary('Neg', ({ dy }) => [neg(dy)], [sample(f32(3, 4))])
+export const Neg = unary('Neg', ({ dy }) => [neg(dy)], [sample(f32(3, 4))])
 export const neg: UnaryFn = typed((x: AnyTensor): AnyTensor => Neg.apply([x]))
 
 // d|x| = sign(x) dx
@@ -109,6 +110,7 @@ export const abs: UnaryFn = typed((x: AnyTensor): AnyTensor => Abs.apply([x]))
 
 const Sign = op('Sign', {
   infer: same,
+  along: elementwise,
   vjp: () => [null], // flat wherever it has a derivative
   samples: [sample(f32(3, 4))],
 })
@@ -116,13 +118,14 @@ export const sign: UnaryFn = typed((x: AnyTensor): AnyTensor => Sign.apply([x]))
 
 const Floor = op('Floor', {
   infer: same,
+  along: elementwise,
   vjp: () => [null], // flat wherever it has a derivative
   samples: [sample(f32(3, 4))],
 })
 export const floor: UnaryFn = typed((x: AnyTensor): AnyTensor => Floor.apply([x]))
 
 // d exp(x) = exp(x) dx
-const Exp = unary('Exp', ({ y: [y], dy }) => [mul(dy, y!)], [sample(f32(3, 4))])
+export const Exp = unary('Exp', ({ y: [y], dy }) => [mul(dy, y!)], [sample(f32(3, 4))])
 export const exp: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Exp.apply([x]))
 
 // d ln(x) = dx / x
@@ -130,7 +133,7 @@ const Log = unary('Log', ({ x: [x], dy }) => [div(dy, x!)], [sample(f32(3, 4).po
 export const log: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Log.apply([x]))
 
 // d√x = dx / (2√x)
-const Sqrt = unary('Sqrt', ({ y: [y], dy }) => [div(mul(dy, 0.5), y!)], [sample(f32(3, 4).positive())])
+export const Sqrt = unary('Sqrt', ({ y: [y], dy }) => [div(mul(dy, 0.5), y!)], [sample(f32(3, 4).positive())])
 export const sqrt: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sqrt.apply([x]))
 
 // d(1/x) = −(1/x)² dx
@@ -176,6 +179,7 @@ export const clip: UnaryFn<[min: number, max: number]> = typed(
 const Cast = op('Cast', {
   attrs: { to: { kind: 'dtype' } },
   infer: ([x], { to }: { to: DType }) => [{ dtype: to, shape: x!.shape }],
+  along: elementwise,
   // d cast(x) = cast back
   vjp: ({ x: [x], dy }) => [x!.dtype.startsWith('float') ? cast(dy, x!.dtype) : null],
   samples: [
@@ -195,6 +199,7 @@ const comparison = (type: string, name: string): Op<Plain> =>
       sameDType(name, [a!, b!])
       return [{ dtype: 'bool', shape: broadcast(name, a!.shape, b!.shape) }]
     },
+    along: elementwise,
     vjp: none('its output is boolean'),
     samples: [sample(f32(3, 4), f32(4))],
   })
@@ -220,6 +225,7 @@ const Where = op('Where', {
     const dtype = sameDType('where', [a!, b!])
     return [{ dtype, shape: broadcast('where', c!.shape, broadcast('where', a!.shape, b!.shape)) }]
   },
+  along: elementwise,
   // d where(c, a, b) = c da + (1 − c) db
   vjp: ({ x: [c], dy }) => {
     const zero = constant(0, dy.dtype, [])

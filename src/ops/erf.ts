@@ -1,4 +1,4 @@
-import { op } from '../graph/node.ts'
+import { elementwise, op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
@@ -32,6 +32,7 @@ const quotient = (top: readonly number[], bottom: readonly number[], x: AnyTenso
 
 const Erf = op('Erf', {
   infer: ([x]) => [x!],
+  along: elementwise,
   // d erf(x) = 2/√π exp(−x²) dx
   vjp: ({ x: [x], dy }) => [mul(mul(exp(neg(mul(x!, x!))), 2 / Math.sqrt(Math.PI)), dy)],
   samples: [sample(f32(3, 4))],

@@ -18,7 +18,7 @@ import {
 } from '../graph/typed/signatures.ts'
 import { fill } from './fill.ts'
 
-const Reshape = op('Reshape', {
+export const Reshape = op('Reshape', {
   attrs: { shape: { kind: 'dims', input: 1 } },
   infer: ([x], { shape }: { shape: Shape }) => [
     { dtype: x!.dtype, shape: shapes.reshape('reshape', x!.shape, shape) },
@@ -48,11 +48,12 @@ export const unsqueeze: UnsqueezeFn = typed(
     reshape(x, shapes.unsqueeze('unsqueeze', x.shape, [axes].flat())),
 )
 
-const Transpose = op('Transpose', {
+export const Transpose = op('Transpose', {
   attrs: { perm: { kind: 'ints' } },
   infer: ([x], { perm }: { perm: readonly number[] }) => [
     { dtype: x!.dtype, shape: shapes.transpose('transpose', x!.shape, perm) },
   ],
+  along: (axis, _, { perm }) => [perm[axis]!],
   // d transpose(x, p) = transpose(dy, p⁻¹)
   vjp: ({ dy, attrs: { perm } }) => [
     transpose(
@@ -76,7 +77,7 @@ export const transposeLast = (x: AnyTensor): AnyTensor => {
   return transpose(x, perm)
 }
 
-const Concat = op('Concat', {
+export const Concat = op('Concat', {
   attrs: { axis: { kind: 'int' } },
   infer: (inputs, { axis }: { axis: number }) => [
     {
@@ -106,7 +107,7 @@ export const concat: ConcatFn = typed((tensors: readonly AnyTensor[], axis: numb
   return tensors.length === 1 ? tensors[0]! : Concat.apply(tensors, { axis })
 })
 
-const Split = op('Split', {
+export const Split = op('Split', {
   attrs: { axis: { kind: 'int' }, sizes: { kind: 'ints', input: 1 } },
   infer: ([x], { axis, sizes }: { axis: number; sizes: readonly number[] }): TensorType[] =>
     shapes.split('split', x!.shape, axis, sizes).map(shape => ({ dtype: x!.dtype, shape })),
@@ -129,7 +130,7 @@ export const split: SplitFn = typed(
   },
 )
 
-const Slice = op('Slice', {
+export const Slice = op('Slice', {
   attrs: {
     starts: { kind: 'ints', input: 1 },
     ends: { kind: 'ints', input: 2 },
@@ -214,7 +215,7 @@ export const select: SelectFn = typed((x: AnyTensor, axis: number, index: number
   return reshape(slice(x, axis, index, end), shape)
 })
 
-const Expand = op('Expand', {
+export const Expand = op('Expand', {
   attrs: { shape: { kind: 'dims', input: 1 } },
   infer: ([x], { shape }: { shape: Shape }) => [
     { dtype: x!.dtype, shape: shapes.expand('expand', x!.shape, shape) },
@@ -228,7 +229,7 @@ export const expand: ExpandFn = typed(
   (x: AnyTensor, shape: Shape): AnyTensor => (equalShape(x.shape, shape) ? x : Expand.apply([x], { shape })),
 )
 
-const Pad = op('Pad', {
+export const Pad = op('Pad', {
   attrs: { pads: { kind: 'ints', input: 1 }, value: { kind: 'scalar', input: 2 } },
   infer: ([x], { pads }: { pads: readonly number[]; value: number }) => {
     const rank = x!.shape.length

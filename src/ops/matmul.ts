@@ -1,4 +1,4 @@
-import { op, sameDType, type TensorType } from '../graph/node.ts'
+import { elementwise, op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -10,13 +10,21 @@ import { reshape, transpose, transposeLast } from './layout.ts'
 const macs = (a: TensorType, y: TensorType): number =>
   [...y.shape, a.shape.at(-1)!].reduce<number>((n, d) => n * (typeof d === 'number' && d > 0 ? d : 1), 1)
 
-const MatMul = op('MatMul', {
+export const MatMul = op('MatMul', {
   infer: ([a, b]) => [
     {
       dtype: sameDType('matmul', [a!, b!]),
       shape: shapes.matmul('matmul', a!.shape, b!.shape),
     },
   ],
+  along(axis, [a, b]) {
+    const [left, right] = [a!.shape.length, b!.shape.length]
+    if (left === 1 || right === 1) return undefined
+    const rank = Math.max(left, right)
+    if (axis === rank - 1) return [null, right - 1]
+    if (axis === rank - 2) return [left - 2, null]
+    return elementwise(axis, [a!, b!], {})
+  },
   // y = a b: da = dy bᵀ, db = aᵀ dy
   vjp: ({ x: [a, b], dy }) => {
     if (a!.shape.length === 1 || b!.shape.length === 1) return vectorVjp(a!, b!, dy)

@@ -1,5 +1,5 @@
 import { ShapeError } from '../graph/errors.ts'
-import { op } from '../graph/node.ts'
+import { op, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -7,6 +7,10 @@ import { type LayerNormFn, type SoftmaxFn, typed } from '../graph/typed/signatur
 import { add, div, exp, mul, reciprocal, sqrt, sub } from './elementwise.ts'
 import { reshape } from './layout.ts'
 import { mean, sum, variance } from './reduce.ts'
+
+/** {@link OpSpec.along} of ops that mix one axis. */
+const others = (axis: number, [x]: readonly TensorType[], attrs: { axis: number }) =>
+  axis === shapes.axisOf('softmax', attrs.axis, x!.shape.length) ? undefined : [axis]
 
 const softmaxForm = { axis: { kind: 'int' } } as const
 
@@ -16,6 +20,7 @@ const Softmax = op('Softmax', {
     shapes.axisOf('softmax', axis, x!.shape.length)
     return [x!]
   },
+  along: others,
   // y = softmax(x): dx = y (dy − Σ y dy)
   vjp: ({ y: [y], dy, attrs: { axis } }) => [mul(sub(dy, sum(mul(dy, y!), axis, true)), y!)],
   samples: [sample(f32(2, 3, 9), { axis: -1 }), sample(f32(2, 5, 4), { axis: 1 })],
@@ -31,6 +36,7 @@ const LogSoftmax = op('LogSoftmax', {
     shapes.axisOf('logSoftmax', axis, x!.shape.length)
     return [x!]
   },
+  along: others,
   // y = x − ln Σ exp(x): dx = dy − exp(y) Σ dy
   vjp: ({ y: [y], dy, attrs: { axis } }) => [sub(dy, mul(exp(y!), sum(dy, axis, true)))],
   samples: [sample(f32(4, 9), { axis: -1 })],
@@ -40,7 +46,7 @@ export const logSoftmax: SoftmaxFn<'logSoftmax'> = typed(
   (x: AnyTensor, axis = -1): AnyTensor => LogSoftmax.apply([x], { axis }),
 )
 
-const LayerNormalization = op('LayerNormalization', {
+export const LayerNormalization = op('LayerNormalization', {
   since: 17,
   attrs: { axis: { kind: 'int' }, epsilon: { kind: 'float' } },
   infer: ([x, scale, bias], { axis }: { axis: number; epsilon: number }) => {
@@ -51,6 +57,10 @@ const LayerNormalization = op('LayerNormalization', {
     const statistics = x!.shape.map((d, i) => (i < at ? d : 1))
     return [x!, { dtype: x!.dtype, shape: statistics }, { dtype: x!.dtype, shape: statistics }]
   },
+  along: (axis, [x, ...rest], attrs) =>
+    axis < shapes.axisOf('layerNorm', attrs.axis, x!.shape.length)
+      ? [axis, ...rest.map(() => null)]
+      : undefined,
   // x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = r (dx̂ − mean dx̂ − x̂ mean(dx̂ x̂)), with dx̂ = γ dy;
   // the outputs μ and r add dμ/n and −r² x̂ dr/n.
   vjp: ({ x: [x, scale, bias], y: [, mu, r], dy, dys: [, dMu, dR], attrs: { axis } }) => {

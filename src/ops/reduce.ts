@@ -1,5 +1,5 @@
 import { sizeOf } from '../graph/leaf.ts'
-import { type AttrForm, type Op, op, type TensorType } from '../graph/node.ts'
+import { type Along, type AttrForm, type Op, op, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -25,6 +25,12 @@ const infer =
   ([x]: readonly TensorType[], { axes, keepdims }: ReduceAttrs): TensorType[] => [
     { dtype: x!.dtype, shape: shapes.reduce(name, x!.shape, axes, keepdims) },
   ]
+
+const along: Along<ReduceAttrs> = (axis, [x], { axes, keepdims }) => {
+  const kept = [...x!.shape.keys()].filter(i => !axes.includes(i))
+  const i = keepdims ? axis : kept[axis]!
+  return kept.includes(i) ? [i] : undefined
+}
 
 const samples = [
   sample(f32(3, 4, 5), { axes: [0, 2], keepdims: true }),
@@ -52,9 +58,10 @@ const attrsFor = (name: string, x: AnyTensor, axes: Axes, keepdims: boolean): Re
   keepdims,
 })
 
-const ReduceSum = op('ReduceSum', {
+export const ReduceSum = op('ReduceSum', {
   attrs: forms(13),
   infer: infer('sum'),
+  along,
   // d Σx = dy, repeated
   vjp: ({ x: [x], dy, attrs }) => [expand(unreduced(dy, x!.shape, attrs), x!.shape)],
   samples,
@@ -64,9 +71,10 @@ export const sum: ReduceFn<'sum'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceSum, 'sum', x, axes, keepdims),
 )
 
-const ReduceMean = op('ReduceMean', {
+export const ReduceMean = op('ReduceMean', {
   attrs: forms(18),
   infer: infer('mean'),
+  along,
   // d mean(x) = dy / n, repeated
   vjp: ({ x: [x], dy, attrs }) => {
     const n = sizeOf(shapes.product(attrs.axes.map(a => x!.shape[a]!)), dy.dtype)
@@ -92,13 +100,13 @@ interface ExtremeArgs {
   readonly attrs: ReduceAttrs
 }
 
-const ReduceMax = op('ReduceMax', { attrs: forms(18), infer: infer('max'), vjp: extremeVjp, samples })
+const ReduceMax = op('ReduceMax', { attrs: forms(18), infer: infer('max'), along, vjp: extremeVjp, samples })
 /** Largest element over `axes` (all when left out). */
 export const max: ReduceFn<'max'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMax, 'max', x, axes, keepdims),
 )
 
-const ReduceMin = op('ReduceMin', { attrs: forms(18), infer: infer('min'), vjp: extremeVjp, samples })
+const ReduceMin = op('ReduceMin', { attrs: forms(18), infer: infer('min'), along, vjp: extremeVjp, samples })
 /** Smallest element over `axes` (all when left out). */
 export const min: ReduceFn<'min'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMin, 'min', x, axes, keepdims),
