@@ -44,7 +44,7 @@ describe('the main job, from the command line', () => {
     expect(config).toMatchObject({
       batch: 64,
       seed: 0,
-      optimizer: { name: 'adam', lr: 0.001 },
+      optimizer: { name: 'adam', lr: 0.002 },
       device: 'cpu',
     })
     const lines = (await readFile(join(run, 'metrics.jsonl'), 'utf8'))
