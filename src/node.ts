@@ -9,8 +9,8 @@ export type { DataSource, Dataset } from './data/dataset.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'
 export { nodeRuntime, wasmRuntime } from './runtime/node.ts'
 export type { EpochResult, FitOptions, FitResult, Progress } from './train/fit.ts'
-export { adam, adamW, sgd } from './train/optimizer.ts'
-export { constant, cosine, oneCycle, withWarmup } from './train/schedule.ts'
+export { adagrad, adam, adamW, lion, rmsprop, sgd } from './train/optimizer.ts'
+export { constant, cosine, oneCycle, stepDecay, withWarmup } from './train/schedule.ts'
 export type { OnnxOptions, TrainedModel } from './train/trained.ts'
 
 export interface TrainOptions extends FitOptions {

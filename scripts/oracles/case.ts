@@ -27,6 +27,7 @@ export interface Attrs {
   readonly exponent?: number
   readonly gamma?: number
   readonly groups?: number
+  readonly ignore_index?: number
   readonly keepdims?: boolean
   readonly kernel?: number
   readonly label_smoothing?: number
@@ -47,6 +48,7 @@ export interface Attrs {
   readonly step_size?: number
   readonly steps?: readonly number[] | number
   readonly stride?: number
+  readonly target?: string
   readonly training?: boolean
   readonly weight_decay?: number
 }
@@ -91,3 +93,9 @@ export const withPrefix = <T>(record: Readonly<Record<string, T>>, prefix: strin
   Object.entries(record).flatMap(([name, value]) =>
     name.startsWith(prefix) ? [[name.slice(prefix.length), value] as [string, T]] : [],
   )
+
+/** Only the options that are given, so that our own defaults are compared too. */
+export const given = <T extends object>(options: T): { [K in keyof T]: NonNullable<T[K]> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: NonNullable<T[K]>
+  }

@@ -2,8 +2,8 @@ import { input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
 import { evaluate } from '../../src/runtime/evaluate.ts'
-import { crossEntropy } from '../../src/train/loss.ts'
-import { type Attrs, type Check, type Comparison, relativeError, withPrefix } from './case.ts'
+import { bceWithLogits, crossEntropy, mse } from '../../src/train/loss.ts'
+import { type Attrs, type Check, type Comparison, given, relativeError, withPrefix } from './case.ts'
 
 /** Largest relative error of a float64 tensor, outputs and input gradients alike. */
 const LIMIT = 1e-9
@@ -76,10 +76,15 @@ const BUILD: Readonly<Record<string, Build>> = {
   rms_norm: ({ x, w }, { eps }) => ops.rmsNorm(x!, w!, eps),
   group_norm: ({ x, w, b }, { groups, eps }) => ops.groupNorm(x!, groups!, w!, b!, eps),
   batch_norm: ({ x, w, b }, attrs) => (attrs.training ? ops.batchNorm(x!, w!, b!, attrs.eps) : []),
-  cross_entropy: ({ logits, target }, { label_smoothing: labelSmoothing }) =>
-    target!.dtype === 'float64'
-      ? []
-      : crossEntropy(logits!, target!, labelSmoothing ? { labelSmoothing } : {}),
+  cross_entropy: (
+    { logits, target },
+    { label_smoothing: labelSmoothing, ignore_index: ignoreIndex, target: kind },
+  ) =>
+    kind === undefined || kind === 'probabilities'
+      ? crossEntropy(logits!, target!, given({ labelSmoothing, ignoreIndex }))
+      : [],
+  mse_loss: ({ input, target }) => mse(input!, target!),
+  bce_with_logits: ({ input, target }) => bceWithLogits(input!, target!),
 
   reshape: ({ a }, { shape }) => ops.reshape(a!, shape!),
   transpose: ({ a }, { perm }) => ops.transpose(a!, perm!),

@@ -2,18 +2,18 @@ import { constant, input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { concat, fill, reshape, select } from '../../src/ops/index.ts'
 import { evaluate } from '../../src/runtime/evaluate.ts'
-import { adam, adamW, type Optimizer, sgd } from '../../src/train/optimizer.ts'
-import { constant as constantRate, cosine, oneCycle, type Schedule } from '../../src/train/schedule.ts'
-import { type Attrs, type Check, type Comparison, relativeError } from './case.ts'
+import { adagrad, adam, adamW, type Optimizer, rmsprop, sgd } from '../../src/train/optimizer.ts'
+import {
+  constant as constantRate,
+  cosine,
+  oneCycle,
+  type Schedule,
+  stepDecay,
+} from '../../src/train/schedule.ts'
+import { type Attrs, type Check, type Comparison, given, relativeError } from './case.ts'
 
 /** Largest relative error of the learning rates and of the parameters after every step. */
 const LIMIT = 1e-9
-
-/** Only what is given, so that the optimizers' own defaults are compared too. */
-const given = <T extends object>(options: T): { [K in keyof T]: NonNullable<T[K]> } =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: NonNullable<T[K]>
-  }
 
 const adamOptions = ({ lr, betas, eps, weight_decay: weightDecay }: Attrs) =>
   given({ lr, betas, eps, weightDecay })
@@ -27,12 +27,15 @@ const OPTIMIZER: Readonly<Record<string, (attrs: Attrs) => Optimizer>> = {
   sched: attrs => sgd(sgdOptions(attrs)),
   adam: attrs => adam(adamOptions(attrs)),
   adamw: attrs => adamW(adamOptions(attrs)),
+  rmsprop: ({ lr, alpha, eps }) => rmsprop(given({ lr, alpha, eps })),
+  adagrad: ({ lr, eps }) => adagrad(given({ lr, eps })),
 }
 
-const SCHEDULE: Readonly<Record<string, () => Schedule>> = {
+const SCHEDULE: Readonly<Record<string, (attrs: Attrs) => Schedule>> = {
   constant: () => constantRate(),
   cosine: () => cosine(),
   one_cycle: () => oneCycle(),
+  step: ({ step_size, gamma }) => stepDecay({ every: step_size!, gamma: gamma! }),
 }
 
 /** All steps of an optimizer on a given sequence of gradients, unrolled into one graph. */
@@ -63,7 +66,7 @@ export const checkOptimizer: Check = async ({ name, tensors, metadata, attrs, un
   const make = OPTIMIZER[name.split('_')[0]!]
   if (!make) return { skipped: `optimizer ${name} is not implemented` }
   const optimizer = make(attrs)
-  const schedule = SCHEDULE[attrs.schedule ?? 'constant']?.()
+  const schedule = SCHEDULE[attrs.schedule ?? 'constant']?.(attrs)
   if (!schedule) return { skipped: `schedule ${attrs.schedule} is not implemented` }
   const { p0, g, p, lr } = tensors
   const [steps, n] = g!.shape as [number, number]

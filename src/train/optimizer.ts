@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { add, div, mul, sqrt, sub } from '../ops/elementwise.ts'
+import { add, div, mul, sign, sqrt, sub } from '../ops/elementwise.ts'
 
 /** Values of one update: parameters, gradients and moments are flat vectors `[P]`, scalars have shape `[]`. */
 export interface Update {
@@ -118,5 +118,89 @@ export const adam = (options: AdamOptions = {}): Optimizer =>
 export const adamW = (options: AdamOptions = {}): Optimizer =>
   adaptive('adamw', true, options, options.weightDecay ?? 0.01)
 
+export interface RMSpropOptions {
+  readonly lr?: number
+  readonly alpha?: number
+  readonly eps?: number
+  readonly momentum?: number
+  readonly weightDecay?: number
+}
+
+/** RMSprop (Tieleman & Hinton 2012) as torch.optim.RMSprop: v = α v + (1 − α) g²; p −= lr · g / (√v + ε). */
+export function rmsprop(options: RMSpropOptions = {}): Optimizer {
+  const { lr = 1e-2, alpha = 0.99, eps = 1e-8, momentum = 0, weightDecay = 0 } = options
+  positive('rmsprop', { lr, eps, momentum, weightDecay })
+  betas('rmsprop', [alpha])
+  return {
+    name: 'rmsprop',
+    settings: { lr, alpha, eps, momentum, weightDecay },
+    lr,
+    state: momentum ? ['v', 'momentum'] : ['v'],
+    scalars: (_, rate) => ({ lr: rate }),
+    update({ p, g: gradient, state, scalars, decays }): Updated {
+      const g = weightDecay ? add(gradient, mul(p, mul(decays, weightDecay))) : gradient
+      const v = add(mul(state.v!, alpha), mul(mul(g, 1 - alpha), g))
+      const direction = div(g, add(sqrt(v), eps))
+      if (!momentum) return { p: sub(p, mul(direction, scalars.lr!)), state: { v } }
+      const b = add(mul(state.momentum!, momentum), direction)
+      return { p: sub(p, mul(b, scalars.lr!)), state: { v, momentum: b } }
+    },
+  }
+}
+
+export interface AdagradOptions {
+  readonly lr?: number
+  readonly eps?: number
+  readonly weightDecay?: number
+}
+
+/** Adagrad (Duchi, Hazan & Singer 2011) as torch.optim.Adagrad: s += g²; p −= lr · g / (√s + ε). */
+export function adagrad({ lr = 1e-2, eps = 1e-10, weightDecay = 0 }: AdagradOptions = {}): Optimizer {
+  positive('adagrad', { lr, eps, weightDecay })
+  return {
+    name: 'adagrad',
+    settings: { lr, eps, weightDecay },
+    lr,
+    state: ['sum'],
+    scalars: (_, rate) => ({ lr: rate }),
+    update({ p, g: gradient, state, scalars, decays }) {
+      const g = weightDecay ? add(gradient, mul(p, mul(decays, weightDecay))) : gradient
+      const sum = add(state.sum!, mul(g, g))
+      return { p: sub(p, div(mul(g, scalars.lr!), add(sqrt(sum), eps))), state: { sum } }
+    },
+  }
+}
+
+export interface LionOptions {
+  readonly lr?: number
+  readonly betas?: readonly [number, number]
+  readonly weightDecay?: number
+}
+
+/** Lion (Chen et al. 2023): p −= lr · (sign(β₁ m + (1 − β₁) g) + λ p); m = β₂ m + (1 − β₂) g. */
+export function lion({
+  lr = 1e-4,
+  betas: [b1, b2] = [0.9, 0.99],
+  weightDecay = 0,
+}: LionOptions = {}): Optimizer {
+  positive('lion', { lr, weightDecay })
+  betas('lion', [b1, b2])
+  return {
+    name: 'lion',
+    settings: { lr, beta1: b1, beta2: b2, weightDecay },
+    lr,
+    state: ['m'],
+    scalars: (_, rate) => ({ lr: rate, decay: rate * weightDecay }),
+    update({ p, g, state, scalars, decays }) {
+      const direction = sign(add(mul(state.m!, b1), mul(g, 1 - b1)))
+      const shrunk = weightDecay ? sub(p, mul(p, mul(decays, scalars.decay!))) : p
+      return {
+        p: sub(shrunk, mul(direction, scalars.lr!)),
+        state: { m: add(mul(state.m!, b2), mul(g, 1 - b2)) },
+      }
+    },
+  }
+}
+
 /** Optimizers that programs know by name. */
-export const OPTIMIZERS = { adam, adamw: adamW, sgd } as const
+export const OPTIMIZERS = { adam, adamw: adamW, sgd, rmsprop, adagrad, lion } as const

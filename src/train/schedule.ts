@@ -44,6 +44,20 @@ export function oneCycle({ rise = 0.3, divide = 25, finalDivide = 1e4 } = {}): S
   }
 }
 
+/** The rate falls to `gamma` of itself every `every` steps, as torch's StepLR. */
+export function stepDecay({
+  every,
+  gamma = 0.1,
+}: {
+  readonly every: number
+  readonly gamma?: number
+}): Schedule {
+  if (!Number.isInteger(every) || every < 1)
+    throw new UserError(`step: a stage must be a whole number of steps of at least 1, not ${every}`)
+  if (!(gamma > 0)) throw new UserError(`step: gamma must be above 0, not ${gamma}`)
+  return { name: 'step', settings: { every, gamma }, at: step => gamma ** Math.floor(step / every) }
+}
+
 /** Linear warm-up over the first `steps` steps, then `schedule` over the rest. */
 export function withWarmup(schedule: Schedule, steps: number): Schedule {
   if (!Number.isInteger(steps) || steps < 0)
