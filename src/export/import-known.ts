@@ -1,0 +1,189 @@
+import type { DType } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+import { constant, sizeOf } from '../graph/leaf.ts'
+import { type Dim, product, type Shape, sliceRange, sum, UNKNOWN } from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import { concat, reshape } from '../ops/layout.ts'
+import type { NodeReader, Value } from './import-node.ts'
+import { dtypeOf } from './tensor-data.ts'
+
+/** An integer, a size such as `'batch'`, or (undefined) a value that only the run time will know. */
+type Element = Dim | undefined
+
+/**
+ * A scalar or list of integers that is followed through a file, so that a shape which the file computes when it runs
+ * (`Shape → Gather → Concat → Reshape`) becomes dims. Unlike in a shape, -1 is the number.
+ */
+export interface Known {
+  readonly dtype: DType
+  readonly scalar: boolean
+  readonly values: readonly Element[]
+}
+
+/** Longer lists are data and no shapes. */
+export const MOST = 1024
+/** A derived size that is longer than this, as text, comes from no real model. */
+export const LONGEST_DIM = 256
+
+const list = (values: readonly Element[], dtype: DType = 'int64'): Known => ({ dtype, scalar: false, values })
+
+/** A known value as a tensor. @throws UserError when an element is not known */
+export function toTensor({ dtype, scalar, values }: Known): AnyTensor {
+  if (values.every(v => typeof v === 'number')) return constant(values, dtype, scalar ? [] : [values.length])
+  const parts = values.map(v => {
+    if (v === undefined) throw new UserError('a size that is not known before the model runs is used as data')
+    return typeof v === 'number' ? constant(v, dtype, []) : sizeOf(v, dtype)
+  })
+  return scalar
+    ? parts[0]!
+    : concat(
+        parts.map(p => reshape(p, [1])),
+        0,
+      )
+}
+
+/** Result of a node that computes with shapes; `undefined` when it does not, or not in a way that can be followed. */
+export function knownResult(node: NodeReader): Known | undefined {
+  if (node.domain) return undefined
+  const shape = SHAPE_RULES.get(node.type)
+  if (shape) return shape(node)
+  const rule = RULES.get(node.type)
+  const inputs = node.inputs.map(v => v?.known)
+  if (!rule || !inputs.length || !inputs.every(k => k !== undefined)) return undefined
+  const found = rule(inputs, node)
+  return found && found.values.length <= MOST ? { ...found, values: found.values.map(bounded) } : undefined
+}
+
+const bounded = (v: Element): Element =>
+  typeof v === 'string' ? (v.length <= LONGEST_DIM ? v : undefined) : Number.isSafeInteger(v) ? v : undefined
+
+const shapeOf = ({ known, tensor }: Value): Shape =>
+  known ? (known.scalar ? [] : [known.values.length]) : tensor().shape
+const elements = (shape: Shape): Element[] => shape.map(d => (d === UNKNOWN ? undefined : d))
+
+const SHAPE_RULES: ReadonlyMap<string, (node: NodeReader) => Known | undefined> = new Map(
+  Object.entries({
+    Shape: node => {
+      const start = node.attribute('start', 'int') ?? 0
+      const end = node.attribute('end', 'int')
+      return list(elements(shapeOf(node.value(0))).slice(start, end))
+    },
+    Size: node => {
+      const size = product(shapeOf(node.value(0)))
+      return { ...list(elements([size])), scalar: true }
+    },
+  } satisfies Record<string, (node: NodeReader) => Known>),
+)
+
+type Rule = (inputs: readonly Known[], node: NodeReader) => Known | undefined
+
+/** Element by element with broadcasting; `undefined` when the lengths do not fit. */
+function zip(
+  inputs: readonly Known[],
+  f: (...values: Element[]) => Element,
+): Omit<Known, 'dtype'> | undefined {
+  const length = Math.max(...inputs.map(k => k.values.length))
+  if (inputs.some(k => k.values.length !== length && k.values.length !== 1)) return undefined
+  const at = (k: Known, i: number) => k.values[k.values.length === 1 ? 0 : i]
+  const values = Array.from({ length }, (_, i) => f(...inputs.map(k => at(k, i))))
+  return { scalar: inputs.every(k => k.scalar), values }
+}
+
+/** Arithmetic on integers: with two numbers, or with a size where that has a name. */
+const arithmetic =
+  (numbers: (a: number, b: number) => Element, sizes: (a: Dim, b: Dim) => Element): Rule =>
+  inputs => {
+    const { dtype } = inputs[0]!
+    if (inputs.length !== 2 || !['int32', 'int64'].includes(dtype)) return undefined
+    const found = zip(inputs, (a, b) =>
+      a === undefined || b === undefined
+        ? undefined
+        : typeof a === 'number' && typeof b === 'number'
+          ? numbers(a, b)
+          : sizes(a, b),
+    )
+    return found && { dtype, ...found }
+  }
+
+const negative = (d: Dim) => typeof d === 'number' && d < 0
+/** Sums and products of sizes; names exist for non-negative ones only. */
+const named = (f: (dims: Shape) => Dim) => (a: Dim, b: Dim) =>
+  negative(a) || negative(b) ? undefined : elements([f([a, b])])[0]
+
+/** Axis 0 is the only axis of a list. */
+const isFirst = (axis: number | undefined) => axis === 0 || axis === -1
+
+const RULES: ReadonlyMap<string, Rule> = new Map(
+  Object.entries({
+    Gather: ([x, index], node) => {
+      const n = x!.values.length
+      if (x!.scalar || !index || !isFirst(node.attribute('axis', 'int') ?? 0)) return undefined
+      if (!index.values.every(i => typeof i === 'number' && i >= -n && i < n)) return undefined
+      return { ...x!, scalar: index.scalar, values: index.values.map(i => x!.values.at(i as number)) }
+    },
+    Concat: (inputs, node) =>
+      isFirst(node.attribute('axis', 'int')) && !inputs.some(k => k.scalar)
+        ? { ...inputs[0]!, values: inputs.flatMap(k => k.values) }
+        : undefined,
+    Slice: ([x], node) => {
+      const [starts, ends] = [node.ints('starts', 1), node.ints('ends', 2)]
+      const step = (node.ints('steps', 4) ?? [1])[0]
+      const axes = node.ints('axes', 3) ?? [0]
+      if (x!.scalar || !starts || !ends || !step || axes.length !== 1 || !isFirst(axes[0])) return undefined
+      const { start, length } = sliceRange(x!.values.length, starts[0] ?? 0, ends[0] ?? 0, step)
+      return { ...x!, values: Array.from({ length }, (_, i) => x!.values[start + i * step]) }
+    },
+    Squeeze: ([x], node) => {
+      node.ints('axes', 1)
+      return x!.values.length === 1 ? { ...x!, scalar: true } : undefined
+    },
+    Unsqueeze: ([x], node) => {
+      const axes = node.ints('axes', 1)
+      return x!.scalar && axes?.length === 1 && isFirst(axes[0]) ? { ...x!, scalar: false } : undefined
+    },
+    Reshape: ([x, shape]) =>
+      x!.values.length === 1 && shape && shape.values.length <= 1
+        ? { ...x!, scalar: !shape.values.length }
+        : undefined,
+    Cast: ([x], node) => {
+      const dtype = dtypeOf(node.attribute('to', 'int'))
+      return dtype && dtype !== 'bool' ? { ...x!, dtype } : undefined
+    },
+    ConstantOfShape: ([shape], node) => {
+      const length = shape!.values[0]
+      const fill = node.attribute('value', 'tensor')
+      const value = fill?.int64Data?.[0] ?? (fill?.rawData && int64At(fill.rawData))
+      if (fill?.dataType !== 7 || value === undefined || shape!.values.length !== 1) return undefined
+      if (typeof length !== 'number' || length > MOST) return undefined
+      return list(new Array<number>(length).fill(value))
+    },
+    Add: arithmetic((a, b) => a + b, named(sum)),
+    Sub: arithmetic(
+      (a, b) => a - b,
+      (a, b) => (b === 0 ? a : a === b ? 0 : undefined),
+    ),
+    Mul: arithmetic((a, b) => a * b, named(product)),
+    Div: arithmetic(
+      (a, b) => (b ? Math.trunc(a / b) : undefined),
+      (a, b) => (b === 1 ? a : undefined),
+    ),
+    Equal: inputs => {
+      if (inputs.length !== 2) return undefined
+      const found = zip(inputs, (a, b) => {
+        if (a === undefined || b === undefined) return undefined
+        if (a === b) return 1
+        // A size is never negative; two different names may stand for one number.
+        return (typeof a === 'number' && typeof b === 'number') || negative(a) || negative(b) ? 0 : undefined
+      })
+      return found && { dtype: 'bool', ...found }
+    },
+    Where: inputs => {
+      if (inputs.length !== 3) return undefined
+      const found = zip(inputs, (c, a, b) => (c === 1 || a === b ? a : c === 0 ? b : undefined))
+      return found && { dtype: inputs[1]!.dtype, ...found }
+    },
+  } satisfies Record<string, Rule>),
+)
+
+const int64At = (bytes: Uint8Array): number | undefined =>
+  bytes.length === 8 ? Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(0, true)) : undefined

@@ -1,0 +1,110 @@
+import { UserError } from '../graph/errors.ts'
+import { type Shape, UNKNOWN } from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import type { Known } from './import-known.ts'
+import type { AttributeProto, NodeProto, TensorProto } from './onnx-proto.ts'
+
+/** What a name in a file stands for. */
+export interface Value {
+  /** Its elements, where they are integers that follow from constants and the sizes of the inputs. */
+  readonly known?: Known
+  /** The tensor in the graph, made when a node first reads it as data. */
+  readonly tensor: () => AnyTensor
+}
+
+/** A name of an untrusted file for a message or a terminal: one line, no control characters, not endless. */
+export const printable = (name: string, most = 80): string => {
+  const plain = name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�')
+  return plain.length > most ? `${plain.slice(0, most)}…` : plain
+}
+
+interface Kinds {
+  readonly float: number
+  readonly int: number
+  readonly string: string
+  readonly tensor: TensorProto
+  readonly ints: readonly number[]
+}
+
+/** ONNX AttributeProto.AttributeType. */
+const CODES: Readonly<Record<keyof Kinds, number>> = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 }
+
+// A field that is zero or empty may be missing from the bytes.
+const READ: { readonly [K in keyof Kinds]: (a: AttributeProto) => Kinds[K] } = {
+  float: a => a.f ?? 0,
+  int: a => a.i ?? 0,
+  string: a => new TextDecoder().decode(a.s ?? new Uint8Array()),
+  tensor: a => a.t ?? {},
+  ints: a => a.ints ?? [],
+}
+
+/** A node of a file as importing reads it; what is wrong with it is thrown without the node's name. */
+export class NodeReader {
+  readonly type: string
+  readonly domain: string
+  readonly opset: number
+  /** Names behind the inputs; `undefined` where an optional one is left out, none of those at the end. */
+  readonly inputs: readonly (Value | undefined)[]
+  /** How many outputs the node declares. */
+  readonly outputs: number
+  readonly #attributes: ReadonlyMap<string, AttributeProto>
+  readonly #read = new Set<string>()
+
+  constructor(proto: NodeProto, inputs: readonly (Value | undefined)[], opset: number) {
+    this.type = proto.opType ?? ''
+    this.domain = proto.domain === 'ai.onnx' ? '' : (proto.domain ?? '')
+    this.opset = opset
+    this.inputs = inputs.slice(0, inputs.findLastIndex(v => v) + 1)
+    this.outputs = proto.output?.length ?? 0
+    this.#attributes = new Map((proto.attribute ?? []).map(a => [a.name ?? '', a]))
+  }
+
+  /** An attribute; `undefined` when the node does not have it. */
+  attribute<K extends keyof Kinds>(name: string, kind: K): Kinds[K] | undefined {
+    const found = this.#attributes.get(name)
+    if (!found) return undefined
+    this.#read.add(name)
+    if (found.type !== undefined && found.type !== CODES[kind])
+      throw new UserError(`attribute ${name} has type ${found.type} where ${kind} (${CODES[kind]}) belongs`)
+    return READ[kind](found)
+  }
+
+  has(name: string): boolean {
+    return this.#attributes.has(name)
+  }
+
+  /** Attributes that nothing has asked for. */
+  unread(): string[] {
+    return [...this.#attributes.keys()].filter(name => !this.#read.has(name))
+  }
+
+  /** An input that must be there, as data. */
+  data(i: number): AnyTensor {
+    return this.value(i).tensor()
+  }
+
+  value(i: number): Value {
+    const value = this.inputs[i]
+    if (!value) throw new UserError(`input ${i} is missing`)
+    return value
+  }
+
+  /** An input that holds a shape; a size that only the run time finds is unknown. */
+  dims(i: number): Shape {
+    const { known } = this.value(i)
+    if (!known || known.scalar)
+      throw new UserError(`input ${i} depends on more than the sizes of the graph's inputs`)
+    return known.values.map(v => v ?? UNKNOWN)
+  }
+
+  /** A list of integers that must be constant: an attribute or, in newer opsets, an input. */
+  ints(name: string, i: number): readonly number[] | undefined {
+    if (this.has(name)) return this.attribute(name, 'ints')
+    const given = this.inputs[i]
+    if (!given) return undefined
+    const values = given.known?.values
+    if (!values?.every(v => typeof v === 'number'))
+      throw new UserError(`${name} (input ${i}) is not constant`)
+    return values
+  }
+}

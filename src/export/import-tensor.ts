@@ -1,0 +1,54 @@
+import type { DType } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+import { constant } from '../graph/leaf.ts'
+import { MOST } from './import-known.ts'
+import { printable, type Value } from './import-node.ts'
+import type { TensorProto } from './onnx-proto.ts'
+import { DATA_TYPE, readTensor, type TypedArray } from './tensor-data.ts'
+
+/** Value of IEEE half precision bits. */
+export function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const mantissa = bits & 0x3ff
+  if (exponent === 0x1f) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return exponent ? sign * (1 + mantissa / 1024) * 2 ** (exponent - 15) : sign * mantissa * 2 ** -24
+}
+
+/** A tensor of the file with its data. @throws UserError when it is damaged or of an unknown type */
+export function readChecked(proto: TensorProto): { dtype: DType; dims: number[]; data: TypedArray } {
+  for (const d of proto.dims ?? [])
+    if (!Number.isSafeInteger(d) || d < 0)
+      throw new UserError(`tensor ${printable(proto.name ?? '')} has a dim of ${d}; the file is damaged`)
+  if (proto.floatData && proto.dataType !== DATA_TYPE.float32)
+    throw new UserError(
+      `tensor ${printable(proto.name ?? '')} holds floats as another type; the file is damaged`,
+    )
+  return readTensor(proto)
+}
+
+/** A fixed tensor of the file. */
+export function tensorValue(proto: TensorProto): Value {
+  const { dtype, dims, data } = readChecked(proto)
+  const numbers = Float64Array.from<number | bigint>(
+    data,
+    dtype === 'float16' ? v => fromHalf(Number(v)) : Number,
+  )
+  return constantValue(numbers, dtype, dims)
+}
+
+/** A fixed tensor by its elements. */
+export function constantValue(values: ArrayLike<number>, dtype: DType, dims: readonly number[]): Value {
+  const tensor = () => {
+    // Larger integers serve as "up to the end" of slices; as data they would change.
+    if (dtype === 'int64' && !Array.from(values).every(Number.isSafeInteger))
+      throw new UserError('a constant holds integers beyond 2^53, which are not supported as data')
+    return constant(values, dtype, dims)
+  }
+  const whole = dtype === 'int32' || dtype === 'int64' || dtype === 'bool'
+  if (!whole || dims.length > 1 || values.length > MOST) return { tensor }
+  const known = Array.from(values, v =>
+    Math.min(Math.max(v, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER),
+  )
+  return { tensor, known: { dtype, scalar: !dims.length, values: known } }
+}

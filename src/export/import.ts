@@ -1,0 +1,236 @@
+import type { DType } from '../graph/dtype.ts'
+import { ShapeError, UserError } from '../graph/errors.ts'
+import type { Graph } from '../graph/graph.ts'
+import { input, parameter } from '../graph/leaf.ts'
+import { allOps, makeNode, type Node, type Op } from '../graph/node.ts'
+import { withScope } from '../graph/scope.ts'
+import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import '../ops/index.ts'
+import { attrsOf, refuseUnread } from './import-attrs.ts'
+import { knownResult, LONGEST_DIM, toTensor } from './import-known.ts'
+import { NodeReader, printable, type Value } from './import-node.ts'
+import { COMPOSITES, computed } from './import-ops.ts'
+import { readChecked, tensorValue } from './import-tensor.ts'
+import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx-proto.ts'
+import type { FileInfo } from './read.ts'
+import { dtypeOf, type TypedArray } from './tensor-data.ts'
+
+/** A model that was read back from a file. */
+export interface Imported {
+  readonly graph: Graph
+  /** Values of the graph's parameters, by name. */
+  readonly weights: ReadonlyMap<string, { readonly dims: readonly number[]; readonly data: TypedArray }>
+}
+
+/**
+ * The graph of an `.onnx` file: nodes become ops, float initializers parameters, node names the layers' paths
+ * (`blocks.0.attn/MatMul` and PyTorch's `/blocks/blocks.0/attn/MatMul` both belong to `blocks.0.attn`). Shapes that the
+ * file computes when it runs become dims with the inputs' symbols. `lower` writes the same computation again.
+ * @param name what error messages call the file
+ * @throws UserError for an operator that onnxgrad does not have, and for damaged files
+ */
+export function importOnnx(info: FileInfo, name: string): Imported {
+  try {
+    return new Importer(info, name, 'symbols').run()
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error
+    // Two symbols that ONNX leaves to the run time to compare: without symbols every size fits.
+    return new Importer(info, name, 'unknown').run()
+  }
+}
+
+/** Constants that the exporter names by itself. */
+const OWN_CONSTANT = /^const_\d+(_\d+)?$/
+
+/** Whether an initializer is a weight: anything but a constant in own files, floats that are no scalars in others. */
+export function isWeight({ producerName }: ModelProto, { name, dims, dataType }: TensorProto): boolean {
+  if (producerName === 'onnxgrad') return !OWN_CONSTANT.test(name ?? '')
+  const size = (dims ?? []).reduce((a, b) => a * b, 1)
+  return size >= 2 && Boolean(dtypeOf(dataType)?.startsWith('float'))
+}
+
+/** Path of the layer in a node's name. */
+export function scopeOf(name: string): string {
+  const parts = name.split('/').slice(0, -1).filter(Boolean)
+  return parts.filter((part, i) => !parts[i + 1]?.startsWith(`${part}.`)).join('.')
+}
+
+/** The path that the names of all these weights share, for nodes whose own name has none. */
+function sharedPath(names: readonly string[]): string {
+  const paths = names.filter(n => /^[\w.]+$/.test(n)).map(n => n.split('.').slice(0, -1))
+  const [first = [], ...rest] = paths
+  const differs = first.findIndex((part, i) => rest.some(p => p[i] !== part))
+  return first.slice(0, differs < 0 ? undefined : differs).join('.')
+}
+
+class Importer {
+  readonly #info: FileInfo
+  readonly #file: string
+  readonly #dims: 'symbols' | 'unknown'
+  readonly #values = new Map<string, Value>()
+  readonly #inputs = new Map<string, Tensor>()
+  readonly #parameters = new Map<string, Tensor>()
+  readonly #weights = new Map<string, { dims: readonly number[]; data: TypedArray }>()
+  readonly #anonymous = new Map<string, string>()
+  readonly #ops: ReadonlyMap<string, Op>
+
+  constructor(info: FileInfo, file: string, dims: 'symbols' | 'unknown') {
+    this.#info = info
+    this.#file = file
+    this.#dims = dims
+    this.#ops = new Map(allOps().map(op => [`${op.domain ?? ''}.${op.type}`, op]))
+  }
+
+  run(): Imported {
+    const graph: GraphProto = this.#info.proto.graph ?? {}
+    for (const t of graph.initializer ?? [])
+      this.#at(`initializer ${printable(t.name ?? '')}`, () => this.#define(t.name, this.#initializer(t)))
+    // Up to IR version 3 every initializer was listed as an input too.
+    for (const i of graph.input ?? [])
+      if (!this.#values.has(i.name ?? ''))
+        this.#at(`input ${printable(i.name ?? '')}`, () => this.#define(i.name, computed(this.#input(i))))
+    const later = new Set(graph.node?.flatMap(n => n.output ?? []))
+    graph.node?.forEach((node, i) => {
+      const label = `node ${printable(node.name || `number ${i}`)} (${printable(node.opType ?? '?')})`
+      this.#at(label, () => this.#node(node, later))
+    })
+    if (!graph.output?.length) this.#fail('the graph has no outputs; the file is damaged')
+    const outputs = new Map<string, Tensor>()
+    for (const { name = '' } of graph.output ?? [])
+      this.#at(`output ${printable(name)}`, () => outputs.set(name, this.#value(name, later).tensor()))
+    const inputs = Object.fromEntries(this.#inputs)
+    const parameters = Object.fromEntries(this.#parameters)
+    return {
+      graph: { inputs, parameters, outputs: Object.fromEntries(outputs) },
+      weights: this.#weights,
+    }
+  }
+
+  #fail(message: string): never {
+    throw new UserError(`${this.#file}: ${message}`)
+  }
+
+  /** Names the part of the file in errors of `body`. */
+  #at(part: string, body: () => unknown): void {
+    try {
+      body()
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      const Kind = error instanceof ShapeError ? ShapeError : UserError
+      throw new Kind(`${this.#file}: ${part}: ${error.message}`)
+    }
+  }
+
+  #define(name: string | undefined, value: Value): void {
+    if (!name) throw new UserError('has no name; the file is damaged')
+    if (this.#values.has(name))
+      throw new UserError(`${printable(name)} is defined a second time; the file is damaged`)
+    this.#values.set(name, value)
+  }
+
+  #value(name: string, later: ReadonlySet<string>): Value {
+    const found = this.#values.get(name)
+    if (found) return found
+    throw new UserError(
+      later.has(name)
+        ? `needs ${printable(name)}, which only a later node computes (a cycle, or nodes out of order)`
+        : `needs ${printable(name)}, which nothing in the file computes`,
+    )
+  }
+
+  #initializer(proto: TensorProto): Value {
+    if (!isWeight(this.#info.proto, proto)) return tensorValue(proto)
+    const { dtype, dims, data } = readChecked(proto)
+    const name = proto.name ?? ''
+    const t: AnyTensor = parameter(dims, { kind: 'constant', value: 0 }, { dtype })
+    this.#parameters.set(name, t)
+    this.#weights.set(name, { dims, data })
+    return computed(t)
+  }
+
+  #input({ name = '', type }: ValueInfoProto): AnyTensor {
+    const { elemType, shape } = type?.tensorType ?? {}
+    const dtype: DType | undefined = dtypeOf(elemType)
+    if (!dtype)
+      throw new UserError(`is no tensor of a supported type (element type ${elemType ?? 'unknown'})`)
+    if (!shape) throw new UserError('has no shape; set one when the file is written')
+    const dims = (shape.dim ?? []).map((d, i) => this.#dim(d.dimParam, d.dimValue, `${name}/${i}`))
+    const t: AnyTensor = input(name, dtype, dims)
+    checkShape(t)
+    this.#inputs.set(name, t)
+    return t
+  }
+
+  /** Anonymous dims get symbols that no file can name (`?0`), as do those whose name is a formula. */
+  #dim(symbol: string | undefined, size: number | undefined, place: string): Dim {
+    if (!symbol && size !== undefined && size >= 0) return size
+    if (this.#dims === 'unknown') return UNKNOWN
+    if (symbol && symbol.length <= LONGEST_DIM && /^[^\d*+?][^*+]*$/.test(symbol)) return symbol
+    const key = symbol || place
+    const known = this.#anonymous.get(key) ?? `?${this.#anonymous.size}`
+    this.#anonymous.set(key, known)
+    return known
+  }
+
+  #node(proto: NodeProto, later: ReadonlySet<string>): void {
+    const inputs = (proto.input ?? []).map(name => (name ? this.#value(name, later) : undefined))
+    const node = new NodeReader(proto, inputs, this.#info.opset)
+    const weights = (proto.input ?? []).filter(name => this.#parameters.has(name))
+    const results = withScope(scopeOf(proto.name ?? '') || sharedPath(weights), () => this.#results(node))
+    refuseUnread(node)
+    for (const [i, name] of (proto.output ?? []).entries()) {
+      if (!name) continue
+      const result = results[i] ?? missing(i, proto)
+      this.#define(name, result)
+    }
+  }
+
+  #results(node: NodeReader): readonly Value[] {
+    const known = knownResult(node)
+    if (known) return [{ known, tensor: () => toTensor(known) }]
+    const composite = node.domain ? undefined : COMPOSITES.get(node.type)
+    const op = this.#ops.get(`${node.domain}.${node.type}`)
+    if (!composite && !op)
+      throw new UserError(
+        `operator ${printable(node.domain && `${node.domain}.`)}${printable(node.type)} is not supported; inspect still lists the file's inputs, outputs and operators`,
+      )
+    const results = composite ? [composite(node)] : build(op!, node).outputs.map(computed)
+    for (const { known, tensor } of results) if (!known) checkShape(tensor())
+    return results
+  }
+}
+
+/** An output that onnxgrad's op does not have, such as the mask of a dropout: no harm while nothing reads it. */
+const missing = (i: number, { name, opType }: NodeProto): Value => ({
+  tensor() {
+    throw new UserError(`output ${i} of ${printable(name || (opType ?? ''))} is not supported`)
+  },
+})
+
+/** The node of a registered op. */
+function build(op: Op, node: NodeReader): Node {
+  // Inputs that are attributes here come after the others.
+  const attributes = Object.values(op.attrs ?? {}).flatMap(form => form?.input ?? [])
+  const count = Math.min(node.inputs.length, ...attributes)
+  const most = Math.max(count, ...attributes.map(i => i + 1))
+  if (node.inputs.length > most)
+    throw new UserError(`${node.inputs.length} inputs are not supported, only ${most}`)
+  const inputs = Array.from({ length: count }, (_, i) => node.data(i))
+  // An op takes as many inputs as its samples have; ONNX's Concat any number.
+  const counts = [...new Set(op.samples.map(s => s.inputs.length))]
+  const fits = op.type === 'Concat' ? count > 0 : counts.includes(count)
+  if (!fits) throw new UserError(`has ${count} inputs where ${counts.join(' or ')} belong`)
+  return makeNode(op, inputs, attrsOf(op, node, inputs))
+}
+
+/** No size that is negative, fractional or beyond what a tensor can have. */
+function checkShape({ shape }: { readonly shape: Shape }): void {
+  const sizes = shape.filter(d => typeof d === 'number')
+  const names = shape.filter(d => typeof d === 'string')
+  const elements = sizes.reduce((n, d) => n * Math.abs(d), 1)
+  if (sizes.some(d => !Number.isSafeInteger(d) || d < UNKNOWN) || !Number.isSafeInteger(elements))
+    throw new UserError(`has the shape [${shape.slice(0, 8).join()}], which no tensor can have`)
+  if (names.some(d => d.length > LONGEST_DIM))
+    throw new UserError(`has a size that is a formula of more than ${LONGEST_DIM} characters`)
+}
