@@ -1,5 +1,5 @@
 import { ShapeError } from '../graph/errors.ts'
-import { op, type TensorType } from '../graph/node.ts'
+import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -81,7 +81,7 @@ export const Concat = op('Concat', {
   attrs: { axis: { kind: 'int' } },
   infer: (inputs, { axis }: { axis: number }) => [
     {
-      dtype: inputs[0]!.dtype,
+      dtype: sameDType('concat', inputs),
       shape: shapes.concat(
         'concat',
         inputs.map(t => t.shape),

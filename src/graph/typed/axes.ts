@@ -65,7 +65,7 @@ type Positions<
     : [O]
 
 /** Like {@link Positions}; a number is one axis, none at all means all. */
-type Axes<Op extends string, S extends Shape, A> = [A] extends [undefined | readonly []]
+type Axes<Op extends string, S extends Shape, A> = [A] extends [undefined]
   ? [Exclude<keyof S, keyof unknown[]>]
   : [A] extends [number]
     ? Positions<Op, S, [A]>
@@ -83,11 +83,8 @@ type Drop<S, X, I extends readonly unknown[] = [], O extends readonly unknown[] 
   ? Drop<R, X, [...I, D], `${I['length']}` extends X ? O : [...O, D]>
   : O
 
-/** A reduction over `A`; a missing or empty list means all axes. */
-export type Reduce<Op extends string, S extends Shape, A, Keep> = [A, Keep] extends [
-  undefined | readonly [],
-  false,
-]
+/** A reduction over `A`; all when it is left out. */
+export type Reduce<Op extends string, S extends Shape, A, Keep> = [A, Keep] extends [undefined, false]
   ? []
   : number extends S['length']
     ? Loose<S>
@@ -122,7 +119,7 @@ type Ones<S, X, I extends readonly unknown[] = [], O extends readonly unknown[] 
   ...infer R,
 ]
   ? `${I['length']}` extends X
-    ? [Unify<D, 1>] extends [never]
+    ? Unify<D, 1> extends false
       ? `dim ${D & Dim} at axis ${I['length']}`
       : Ones<R, X, [...I, D], O>
     : Ones<R, X, [...I, D], [...O, D]>

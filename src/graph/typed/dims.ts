@@ -6,7 +6,7 @@ import type { AddDigits, Digits, FromDigits, MulDigits } from './arithmetic.ts'
 export type IsUnion<D, E = D> = D extends D ? ([E] extends [D] ? false : true) : never
 
 /**
- * `'size'`, `'symbol'`, `'-1'`, or `'?'` for what is not known: `number`, `string`, unions, patterns, `any`, fractions
+ * `'size'`, `'symbol'`, `'-1'`, or `'?'` for what is not known: `number`, `string`, unions, `any`, fractions
  * and other negatives.
  */
 export type Kind<D> = 0 extends 1 & D
@@ -20,7 +20,7 @@ export type Kind<D> = 0 extends 1 & D
         : `${D}` extends `${bigint}`
           ? 'size'
           : '?'
-      : Record<never, 1> extends Record<D & string, 1>
+      : string extends D
         ? '?'
         : 'symbol'
     : '?'
@@ -28,25 +28,28 @@ export type Kind<D> = 0 extends 1 & D
 /** Kinds of which nothing is known. */
 type Unknown = '?' | '-1'
 
-/** The one dim that two equal dims have; `never` when they certainly differ. */
-export type Unify<A, B> = [A] extends [B]
-  ? A
-  : [B] extends [A]
-    ? B
+/**
+ * `[the one dim that two equal dims have]`; `false` when they certainly differ. Subtypes come first, in arrays: unlike
+ * tuples, those are compared at once even when they hold type parameters.
+ */
+export type Unify<A, B> = A[] extends B[]
+  ? [A]
+  : B[] extends A[]
+    ? [B]
     : Kind<A> extends Unknown
-      ? B
+      ? [B]
       : Kind<B> extends Unknown
-        ? A
-        : never
+        ? [A]
+        : false
 
-/** {@link Unify} where 1 stretches. Equal types come first: that also answers for type parameters. */
-export type Stretch<A, B> = [A, B] extends [B, A]
-  ? A | B
-  : [A] extends [1]
-    ? B
-    : [B] extends [1]
-      ? A
-      : Unify<A, B>
+/** {@link Unify} where 1 stretches. */
+export type Stretch<A, B> = A[] extends B[]
+  ? B[] extends A[]
+    ? [A | B]
+    : StretchOne<A, B>
+  : StretchOne<A, B>
+
+type StretchOne<A, B> = [A] extends [1] ? [B] : [B] extends [1] ? [A] : Unify<A, B>
 
 /** A shape as messages write it; `Hole` stands for -1. */
 export type Show<S, Hole extends string = '?', O extends string = ''> = S extends readonly [
@@ -111,7 +114,7 @@ export type Tally<L, N extends string = '1', Y extends readonly string[] = []> =
   ...infer R,
 ]
   ? D extends number
-    ? Tally<R, MulDigits<N, Digits<D>>, Y>
+    ? Tally<R, N extends '1' ? Digits<D> : MulDigits<N, Digits<D>>, Y>
     : Tally<R, N, [...Y, D & string]>
   : N extends '0'
     ? ['0', []]

@@ -9,7 +9,7 @@ export type Linear<Op extends string, X extends Shape, W extends Shape> = number
   ? Loose<X, W>
   : W extends readonly [infer N, infer L]
     ? X extends readonly [...infer R, infer K]
-      ? [Unify<K, L>] extends [never]
+      ? Unify<K, L> extends false
         ? `${Op}: inner dims ${K & Dim} and ${L & Dim} of ${Show<X>} and weight ${Show<W>} differ`
         : [...R, N]
       : `${Op}: x of ${Show<X>} needs at least 1 dim`
@@ -45,7 +45,7 @@ type SameAs<A extends Shape, B extends Shape> = number extends A['length'] | B['
 /** `false` when the last dims of `A` are certainly not `B`. */
 type Tail<A, B> = B extends readonly [...infer BR, infer Y]
   ? A extends readonly [...infer AR, infer X]
-    ? [Unify<X, Y>] extends [never]
+    ? Unify<X, Y> extends false
       ? false
       : Tail<AR, BR>
     : false
@@ -57,7 +57,7 @@ export type Scores<Op extends string, Q extends Shape, K extends Shape> = number
   | K['length']
   ? Loose<Q, K>
   : [Q, K] extends [readonly [...infer QL, infer T, infer A], readonly [...infer KL, infer S, infer B]]
-    ? [Unify<A, B>] extends [never]
+    ? Unify<A, B> extends false
       ? `${Op}: inner dims ${A & Dim} and ${B & Dim} of q ${Show<Q>} and k ${Show<K>} differ`
       : Zip<QL, KL> extends infer R
         ? R extends readonly unknown[]
@@ -75,7 +75,7 @@ export type Attention<Op extends string, Q extends Shape, K extends Shape, V ext
   : Scores<Op, Q, K> extends infer R
     ? R extends readonly [...infer RL, infer T, infer A]
       ? V extends readonly [...infer VL, infer B, infer E]
-        ? [Unify<A, B>] extends [never]
+        ? Unify<A, B> extends false
           ? `${Op}: lengths ${A & Dim} and ${B & Dim} of k ${Show<K>} and v ${Show<V>} differ`
           : Zip<RL, VL> extends infer L
             ? L extends readonly unknown[]

@@ -65,9 +65,9 @@ type Both<A, B, X, O extends readonly unknown[] = []> = [A, B] extends [
 ]
   ? `${O['length']}` extends X
     ? Both<AR, BR, X, [...O, C]>
-    : [Unify<C, D>] extends [never]
-      ? `dims ${C & Dim} and ${D & Dim}`
-      : Both<AR, BR, X, [...O, Unify<C, D>]>
+    : Unify<C, D> extends [infer E]
+      ? Both<AR, BR, X, [...O, E]>
+      : `dims ${C & Dim} and ${D & Dim}`
   : O
 
 /** Shapes of the pieces of a split, by number of equal parts or by sizes; a tuple of up to 64, else an array. */
@@ -118,7 +118,7 @@ type Pieces<
   ? SetAxes<S, X, number>[]
   : Kind<S[X]> extends 'symbol'
     ? `${Op}: symbolic dim ${S[X] & Dim} of ${Show<S>} cannot be split`
-    : [Unify<SumDims<P>, S[X]>] extends [never]
+    : Unify<SumDims<P>, S[X]> extends false
       ? `${Op}: sizes ${List<P>} add up to ${SumDims<P> & Dim}, not to dim ${S[X] & Dim} of ${Show<S>}`
       : { -readonly [I in keyof P]: SetAxes<S, X, P[I]> }
 

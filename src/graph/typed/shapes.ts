@@ -24,24 +24,28 @@ export type Loose<A, B = 0> = 0 extends 1 & A ? any : 0 extends 1 & B ? any : Di
 /** Aligns shapes at the right; a string names the two dims that do not fit. */
 export type Zip<A, B, O extends readonly unknown[] = []> = A extends readonly [...infer AR, infer X]
   ? B extends readonly [...infer BR, infer Y]
-    ? [Stretch<X, Y>] extends [never]
-      ? `dims ${X & Dim} and ${Y & Dim}`
-      : Zip<AR, BR, [Stretch<X, Y>, ...O]>
+    ? Stretch<X, Y> extends [infer D]
+      ? Zip<AR, BR, [D, ...O]>
+      : `dims ${X & Dim} and ${Y & Dim}`
     : [...A, ...O]
   : B extends readonly unknown[]
     ? [...B, ...O]
     : never
 
+/** Not a tuple in the condition itself, which would wait for type parameters to be known. */
+type Pair<A, B> = [A, B]
+
 /** Numpy broadcasting. */
-export type Broadcast<Op extends string, A extends Shape, B extends Shape> = [A, B] extends [B, A]
-  ? A | B
-  : number extends A['length'] | B['length']
-    ? Loose<A, B>
-    : Zip<A, B> extends infer R
-      ? R extends string
-        ? `${Op}: ${R} of ${Show<A>} and ${Show<B>} do not broadcast`
-        : R
-      : never
+export type Broadcast<Op extends string, A extends Shape, B extends Shape> =
+  Pair<A, B> extends Pair<B, A>
+    ? A | B
+    : number extends A['length'] | B['length']
+      ? Loose<A, B>
+      : Zip<A, B> extends infer R
+        ? R extends string
+          ? `${Op}: ${R} of ${Show<A>} and ${Show<B>} do not broadcast`
+          : R
+        : never
 
 /** Leading dims, rows and inner dim of a left operand. */
 type Left<A> = A extends readonly [...infer L, infer M, infer K]
@@ -66,7 +70,7 @@ export type MatMul<Op extends string, A extends Shape, B extends Shape> = number
         [infer AL, infer M extends unknown[], infer K],
         [infer BL, infer N extends unknown[], infer L],
       ]
-    ? [Unify<K, L>] extends [never]
+    ? Unify<K, L> extends false
       ? `${Op}: inner dims ${K & Dim} and ${L & Dim} of ${Show<A>} and ${Show<B>} differ`
       : Zip<AL, BL> extends infer R
         ? R extends string
@@ -173,9 +177,9 @@ type Grow<S, T, O extends readonly unknown[] = []> = S extends readonly [...infe
   ? T extends readonly [...infer TR, infer Y]
     ? [X] extends [1]
       ? Grow<SR, TR, [Y, ...O]>
-      : [Unify<X, Y>] extends [never]
-        ? false
-        : Grow<SR, TR, [Unify<X, Y>, ...O]>
+      : Unify<X, Y> extends [infer D]
+        ? Grow<SR, TR, [D, ...O]>
+        : false
     : false
   : T extends readonly unknown[]
     ? [...T, ...O]

@@ -87,11 +87,17 @@ export type TransposeFn<Op extends string = 'transpose'> = <
 
 type Shapes<T extends readonly Tensor[]> = { [I in keyof T]: T[I]['shape'] }
 
-/** The dtype is the first tensor's. */
+/** The rule of concat for tensors; their dtype is the first one's. */
+type Joined<Op extends string, T extends readonly Tensor[], A extends number> = [T[number]['dtype']] extends [
+  T[0]['dtype'],
+]
+  ? Concat<Op, Shapes<T>, A>
+  : `${Op}: dtypes ${T[0]['dtype']} and ${Exclude<T[number]['dtype'], T[0]['dtype']>} differ; cast one of them`
+
 export type ConcatFn<Op extends string = 'concat'> = <const T extends readonly Tensor[], A extends number>(
-  tensors: Arg<Concat<Op, Shapes<T>, A>, readonly [...T] & readonly Tensor<T[0]['dtype']>[]>,
+  tensors: Arg<Joined<Op, T, A>, T>,
   axis: A,
-) => Tensor<T[0]['dtype'], Out<Concat<Op, Shapes<T>, A>>>
+) => Tensor<T[0]['dtype'], Out<Joined<Op, T, A>>>
 
 type Tensors<D extends DType, L> = { [I in keyof L]: Tensor<D, L[I]> }
 

@@ -1,0 +1,166 @@
+/**
+ * Programs that must compile, with the exact dtype and shape of each result. They also run: the compiler's shape and
+ * the built graph's must be the same.
+ */
+import type { DType } from '../../src/graph/dtype.ts'
+import { input } from '../../src/graph/leaf.ts'
+import type { Dim, Shape } from '../../src/graph/shape.ts'
+import type { AnyTensor, Tensor } from '../../src/graph/tensor.ts'
+import * as ops from '../../src/ops/index.ts'
+
+/** `true` only for identical types: `any`, `readonly` and optional members count. */
+export type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
+/** A shape as written in this file: -1 stands for a dim that the compiler does not know. */
+type Written<S> = { -readonly [I in keyof S]: S[I] extends -1 ? number : S[I] }
+
+export interface Case {
+  readonly x: Tensor
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+/** A tensor whose type must say exactly this; a call with a wrong expectation lacks an argument. */
+const is = <T extends DType, U, D extends DType, const S extends Shape>(
+  x: Tensor<T, U>,
+  dtype: D,
+  shape: S,
+  ..._: Eq<[T, U], [D, Written<S>]> extends true ? [] : [actual: [T, U]]
+): Case => ({ x: x as AnyTensor, dtype, shape })
+
+const f32 = <const S extends Shape>(...shape: S) => input('x', 'float32', shape)
+const i64 = <const S extends Shape>(...shape: S) => input('i', 'int64', shape)
+const x = f32('batch', 17, 64)
+const heads = f32('batch', 4, 17, 16)
+const narrow: Tensor<'float32', ['batch', number, 64]> = x
+const pieces: Tensor<'float32', ['batch', 17, 64]>[] = [x, x]
+
+export const cases = (): Case[] => [
+  is(x, 'float32', ['batch', 17, 64]),
+
+  // Elementwise
+  is(ops.add(x, 2), 'float32', ['batch', 17, 64]),
+  is(ops.add(x, x), 'float32', ['batch', 17, 64]),
+  is(ops.mul(x, f32(17, 1)), 'float32', ['batch', 17, 64]),
+  is(ops.sub(f32(64), x), 'float32', ['batch', 17, 64]),
+  is(ops.div(f32(3, 1), f32(1, 4)), 'float32', [3, 4]),
+  is(ops.add(f32('b', 1), f32(1, 'n')), 'float32', ['b', 'n']),
+  is(ops.greater(x, 0), 'bool', ['batch', 17, 64]),
+  is(ops.where(ops.less(f32(17, 1), 0), x, f32(64)), 'float32', ['batch', 17, 64]),
+  is(ops.where(ops.equal(x, x), x, 0), 'float32', ['batch', 17, 64]),
+  is(ops.cast(x, 'float16'), 'float16', ['batch', 17, 64]),
+  is(ops.gelu(ops.exp(ops.neg(x)), 'tanh'), 'float32', ['batch', 17, 64]),
+
+  // Products
+  is(ops.matmul(x, f32(64, 10)), 'float32', ['batch', 17, 10]),
+  is(ops.matmul(heads, ops.transpose(heads, [0, 1, 3, 2])), 'float32', ['batch', 4, 17, 17]),
+  is(ops.matmul(f32(5), f32(2, 5, 3)), 'float32', [2, 3]),
+  is(ops.matmul(f32(5), f32(5)), 'float32', []),
+  is(ops.linear(x, f32(10, 64), f32(10)), 'float32', ['batch', 17, 10]),
+  is(ops.linear(x, f32(10, 64)), 'float32', ['batch', 17, 10]),
+  is(ops.attention(heads, heads, heads), 'float32', ['batch', 4, 17, 16]),
+  is(ops.attention(f32(2, 5, 8), f32(2, 7, 8), f32(2, 7, 3)), 'float32', [2, 5, 3]),
+
+  // Other shapes for the same elements
+  is(ops.reshape(x, ['batch', 17, 4, 16]), 'float32', ['batch', 17, 4, 16]),
+  is(ops.reshape(x, ['batch', -1]), 'float32', ['batch', 1088]),
+  is(ops.reshape(x, [-1, 64]), 'float32', ['batch*17', 64]),
+  is(ops.reshape(ops.reshape(x, [-1, 64]), ['batch', 17, -1]), 'float32', ['batch', 17, 64]),
+  is(ops.reshape(x, [x.shape[0], 34, 32]), 'float32', ['batch', 34, 32]),
+  is(ops.reshape(f32('b', 3), [-1, 2]), 'float32', [-1, 2]),
+  is(ops.reshape(f32(50257, 768), [-1]), 'float32', [38597376]),
+  is(ops.transpose(x, [2, 0, 1]), 'float32', [64, 'batch', 17]),
+  is(ops.expand(f32(4, 1), ['batch', 4, 16]), 'float32', ['batch', 4, 16]),
+  is(ops.squeeze(f32(1, 'b', 1), [0, -1]), 'float32', ['b']),
+  is(ops.unsqueeze(f32('b'), [0, -1]), 'float32', [1, 'b', 1]),
+
+  // Pieces
+  is(ops.concat([f32('b', 1, 64), f32('b', 16, 64)], 1), 'float32', ['b', 17, 64]),
+  is(ops.concat([f32('b', 'past', 64), f32('b', 'seq', 64)], -2), 'float32', ['b', 'past+seq', 64]),
+  is(ops.concat([f32('n', 2), f32(3, 2)], 0), 'float32', ['n+3', 2]),
+  is(ops.split(f32('b', 17, 192), -1, 3)[2], 'float32', ['b', 17, 64]),
+  is(ops.split(f32('b', 17, 192), 2, [100, 92])[1], 'float32', ['b', 17, 92]),
+  is(ops.slice(f32('b', 10), 1, 1, 9007199254740991), 'float32', ['b', 9]),
+  is(ops.slice(f32('b', 10), 1, -3, 10, 2), 'float32', ['b', 2]),
+  is(ops.slice(f32('b', 10), 1, -1, -11, -3), 'float32', ['b', 4]),
+  is(ops.slice(f32('b', 10), 0, 0, 1), 'float32', [-1, 10]),
+  is(ops.select(x, 1, 0), 'float32', ['batch', 64]),
+  is(ops.select(x, -1, -64), 'float32', ['batch', 17]),
+  is(ops.gather(f32(50257, 768), i64('b', 17)), 'float32', ['b', 17, 768]),
+  is(ops.gather(x, i64(), 1), 'float32', ['batch', 64]),
+
+  // Reductions and norms
+  is(ops.sum(x), 'float32', []),
+  is(ops.mean(x, -1, true), 'float32', ['batch', 17, 1]),
+  is(ops.max(x, [0, -1]), 'float32', [17]),
+  is(ops.min(x, []), 'float32', ['batch', 17, 64]),
+  is(ops.variance(x, undefined, true), 'float32', [1, 1, 1]),
+  is(ops.argmax(x, -1), 'int64', ['batch', 17]),
+  is(ops.argmax(x, 1, true), 'int64', ['batch', 1, 64]),
+  is(ops.softmax(x), 'float32', ['batch', 17, 64]),
+  is(ops.layerNorm(x, f32(64), f32(64)), 'float32', ['batch', 17, 64]),
+  is(ops.layerNorm(x, f32(17, 64), f32(17, 64), 1e-6), 'float32', ['batch', 17, 64]),
+]
+
+/** Less is known here than at run time, so only the types are looked at. */
+export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'float32', Dim[]>) => {
+  const same = <A>() => ({ as: <B>(_value: B, ..._: Eq<A, B> extends true ? [] : [actual: B]): void => {} })
+  type F32<S> = Tensor<'float32', S>
+
+  // A dim that is not known stays unknown, or becomes the only one that fits.
+  same<F32<['batch', number, 64]>>().as(ops.mul(narrow, 2))
+  same<F32<['batch', 17, 64]>>().as(ops.add(narrow, x))
+  same<F32<['batch', number, 10]>>().as(ops.linear(narrow, f32(10, 64)))
+  same<F32<['batch', number, 128]>>().as(ops.concat([narrow, narrow], 2))
+  same<F32<[number, 4]>>().as(ops.reshape(narrow, [n, 4]))
+  same<F32<[number, 32]>>().as(ops.reshape(narrow, [-1, 32]))
+  same<F32<['batch', number, 64]>>().as(ops.concat(pieces, 1))
+  same<F32<['batch', 17, number]>>().as(ops.slice(x, 2, 0, n))
+  same<F32<[3 | 5, 64]>>().as(ops.add(f32(3 as 3 | 5, 64), f32(n, 64)))
+  same<F32<['batch', 17, number]>[]>().as(ops.split(x, 2, n))
+
+  // An axis that is not known leaves nothing known.
+  same<F32<Dim[]>>().as(ops.sum(x, n))
+  same<F32<[17, 64] | [1, 17, 64]>>().as(ops.sum(x, 0, n > 1))
+  same<F32<Dim[]>>().as(ops.transpose(x, [n, 1, 2]))
+  same<F32<Dim[]>>().as(
+    ops.reshape(
+      x,
+      x.shape.map(d => d),
+    ),
+  )
+  same<F32<Dim[]>>().as(ops.matmul(loose, x))
+  same<F32<[]>>().as(ops.sum(loose))
+  same<F32<[number, 4]>>().as(ops.reshape(loose, [-1, 4]))
+  same<Tensor<DType, Dim[]>>().as(ops.transpose(tensor, [1, 0]))
+
+  // The escape type stays one, whatever it meets.
+  same<AnyTensor>().as(ops.matmul(any, x))
+  same<AnyTensor>().as(ops.add(any, any))
+  same<AnyTensor>().as(ops.transpose(any, [1, 0]))
+  same<AnyTensor>().as(ops.select(any, 0, 0))
+  same<AnyTensor>().as(ops.slice(any, 0, 0, 2))
+  same<AnyTensor>().as(ops.sum(any, 0))
+  same<AnyTensor>().as(ops.linear(any, any, any))
+  same<AnyTensor>().as(ops.layerNorm(any, x, any))
+  same<AnyTensor>().as(ops.attention(any, any, any))
+  same<AnyTensor>().as(ops.concat([any, any], 1))
+  // biome-ignore lint/suspicious/noExplicitAny: what is expected
+  same<readonly Tensor<any, any>[]>().as(ops.split(any, 0, 3) as readonly AnyTensor[])
+  const typed: F32<[3, 4]> = ops.add(any, 1)
+  same<F32<[3, 4]>>().as(typed)
+
+  // The result that is wanted does not decide what the arguments are.
+  const wanted: F32<[3, 4]> = ops.mul(f32(3, 1), f32(1, 4))
+  return wanted
+}
+
+/** Type parameters for leading dims are carried through. */
+export const generic = <B extends Dim, T extends Dim>(
+  tokens: Tensor<'float32', [B, T, 64]>,
+  weight: Tensor<'float32', [32, 64]>,
+): [Tensor<'float32', [B, T, 32]>, Tensor<'float32', [B, 64]>] => {
+  const scores = ops.softmax(ops.matmul(tokens, ops.transpose(weight, [1, 0])))
+  const centred = ops.sub(tokens, ops.mean(tokens, -1, true))
+  return [ops.add(ops.linear(tokens, weight), scores), ops.sum(ops.add(tokens, ops.mul(centred, 0.5)), 1)]
+}

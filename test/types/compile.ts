@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+
+/** The compilers that users have; both must accept and refuse the same programs. */
+export const COMPILERS = { 'TypeScript 7': 'typescript', 'TypeScript 5.9': 'typescript-5.9' } as const
+export type Compiler = keyof typeof COMPILERS
+
+export interface CompileError {
+  /** Name of the source file, as given. */
+  readonly file: string
+  readonly line: number
+  readonly text: string
+}
+
+export interface Compilation {
+  readonly errors: readonly CompileError[]
+  /** How many types were made for type parameters: the compiler's work, equal on every machine. */
+  readonly instantiations: number
+}
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+/** A folder that is gone when the process ends well or not. */
+function temporary(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'onnxgrad-types-'))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Runs a compiler over what the configuration names and returns what it prints, errors or not. */
+function tsc(compiler: Compiler, folder: string, config: object): Promise<string> {
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), ...config }),
+  )
+  const program = join(ROOT, 'node_modules', COMPILERS[compiler], 'bin/tsc')
+  const options = ['--pretty', 'false', '--extendedDiagnostics', '--noErrorTruncation']
+  return new Promise(done => {
+    execFile(
+      process.execPath,
+      [program, '-p', folder, ...options],
+      { maxBuffer: 2 ** 26 },
+      (_, stdout, stderr) => done(stdout + stderr),
+    )
+  })
+}
+
+/** Writes the declarations of the named modules, as users get them. @returns the folder that stands for `src/` */
+export async function declarations(...modules: readonly string[]): Promise<string> {
+  const folder = temporary()
+  await tsc('TypeScript 7', folder, {
+    files: modules.map(m => join(ROOT, 'src', m)),
+    include: [],
+    compilerOptions: {
+      noEmit: false,
+      emitDeclarationOnly: true,
+      declaration: true,
+      rootDir: join(ROOT, 'src'),
+      outDir: folder,
+      types: [],
+    },
+  })
+  return folder
+}
+
+/** Checks programs by file name together; what they import of `src/` is taken from the declarations. */
+export async function compile(
+  compiler: Compiler,
+  library: string,
+  sources: Readonly<Record<string, string>>,
+): Promise<Compilation> {
+  const folder = temporary()
+  for (const [name, text] of Object.entries(sources))
+    writeFileSync(join(folder, name), text.replaceAll("'../../src/", `'${library}/`))
+  const output = await tsc(compiler, folder, {
+    include: ['*.ts'],
+    compilerOptions: { types: [], lib: ['es2023'] },
+  })
+  const instantiations = Number(/^Instantiations:\s*(\d+)/m.exec(output)?.[1] ?? Number.NaN)
+  if (Number.isNaN(instantiations)) throw new Error(`${compiler} did not finish:\n${output}`)
+  const errors = [...output.matchAll(/^(\S+?)\((\d+),\d+\): error (TS\d+: .*(?:\n .*)*)/gm)].map(m => ({
+    file: basename(m[1]!),
+    line: Number(m[2]),
+    text: m[3]!,
+  }))
+  return { errors, instantiations }
+}
+
+/** The text of a file beside this one. */
+export const fixture = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')

@@ -1,0 +1,288 @@
+/** Random shapes and arguments for every rule that exists twice: what the run time says becomes a type to be met. */
+import { type Rng, rng } from '../../src/graph/random.ts'
+import * as shapes from '../../src/graph/shape.ts'
+import { type Dim, type Shape, UNKNOWN } from '../../src/graph/shape.ts'
+
+const SIZES = [0, 1, 1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 49, 64, 100, 128, 768, 50257]
+const SYMBOLS = ['batch', 'n', 'batch*17', 'past+seq', 'n*m']
+
+/** What a case is made with: dims, shapes and small numbers. */
+class Draw {
+  readonly random: Rng
+  constructor(seed: number) {
+    this.random = rng(seed)
+  }
+  int = (from: number, to: number): number => from + this.random.int(to - from + 1)
+  chance = (p: number): boolean => this.random.uniform() < p
+  pick = <T>(from: readonly T[]): T => from[this.random.int(from.length)]!
+  dim = (): Dim => (this.chance(0.08) ? UNKNOWN : this.chance(0.2) ? this.pick(SYMBOLS) : this.pick(SIZES))
+  shape = (from: number, to: number): Dim[] => Array.from({ length: this.int(from, to) }, this.dim)
+  /** A dim that mostly equals `d`. */
+  near = (d: Dim): Dim => (this.chance(0.1) ? this.dim() : this.chance(0.05) ? UNKNOWN : d)
+  /** A dim that mostly broadcasts with `d`. */
+  beside = (d: Dim): Dim => (this.chance(0.25) ? 1 : this.near(d))
+  /** An axis that mostly exists. */
+  axis = (rank: number): number =>
+    this.chance(0.1) ? this.int(-rank - 2, rank + 1) : this.int(-rank, rank - 1)
+  shuffle = <T>(list: readonly T[]): T[] => {
+    const out = [...list]
+    for (let i = out.length - 1; i > 0; i--) {
+      const j = this.random.int(i + 1)
+      ;[out[i], out[j]] = [out[j]!, out[i]!]
+    }
+    return out
+  }
+}
+
+interface Case {
+  /** A type that applies the compiler's rule. */
+  readonly type: string
+  /** The run time's rule for the same arguments. */
+  readonly run: () => Shape | readonly Shape[]
+}
+
+const dimType = (d: Dim): string => (d === UNKNOWN ? 'number' : typeof d === 'string' ? `'${d}'` : String(d))
+const type = (shape: Shape): string => `[${shape.map(dimType).join(', ')}]`
+const list = (numbers: readonly number[]): string => `[${numbers.join(', ')}]`
+
+/** Dims whose product is that of `shape`, in other groups and another order. */
+function regroup(d: Draw, shape: Shape): Dim[] {
+  const parts = shape.flatMap((dim): Dim[] => {
+    if (typeof dim !== 'number' || dim < 2 || d.chance(0.4)) return [dim]
+    const divisor = d.pick([2, 3, 4, 7, 16].filter(n => dim % n === 0).concat(1))
+    return [divisor, dim / divisor]
+  })
+  const order = d.chance(0.3) ? d.shuffle(parts) : parts
+  const out: Dim[] = []
+  for (const part of order) {
+    const last = out.at(-1)
+    if (last !== undefined && last !== UNKNOWN && part !== UNKNOWN && d.chance(0.3))
+      out[out.length - 1] = shapes.product([last, part])
+    else out.push(part)
+  }
+  // An unknown dim of the target would be a hole.
+  const target = out.map(dim => (dim === UNKNOWN ? 4 : d.chance(0.05) ? (d.pick([2, 0, 'n']) as Dim) : dim))
+  while (d.chance(0.35)) target[d.int(0, Math.max(0, target.length - 1))] = -1
+  return target
+}
+
+const RULES: Record<string, (d: Draw) => Case> = {
+  broadcast(d) {
+    const a = d.shape(0, 4)
+    const b = a.map(d.beside).slice(d.chance(0.3) ? 1 : 0)
+    if (d.chance(0.2)) b.unshift(d.dim())
+    const [x, y] = d.chance(0.5) ? [a, b] : [b, a]
+    return { type: `Broadcast<'add', ${type(x)}, ${type(y)}>`, run: () => shapes.broadcast('add', x, y) }
+  },
+  matmul(d) {
+    const lead = d.shape(0, 2)
+    const k = d.dim()
+    const a = d.chance(0.1) ? [k] : [...lead.map(d.beside), d.dim(), k]
+    const b = d.chance(0.1) ? [d.near(k)] : [...lead.map(d.beside), d.near(k), d.dim()]
+    const [x, y] = d.chance(0.05) ? [[], b] : [a, b]
+    return { type: `MatMul<'matmul', ${type(x)}, ${type(y)}>`, run: () => shapes.matmul('matmul', x, y) }
+  },
+  reshape(d) {
+    const from = d.shape(0, 4)
+    const target = regroup(d, from)
+    return {
+      type: `Reshape<'reshape', ${type(from)}, [${target.map(t => (t === -1 ? '-1' : dimType(t))).join(', ')}]>`,
+      run: () => shapes.reshape('reshape', from, target),
+    }
+  },
+  transpose(d) {
+    const from = d.shape(0, 5)
+    const perm = d.shuffle([...from.keys()])
+    if (d.chance(0.1)) perm.push(d.int(0, from.length))
+    if (d.chance(0.15) && perm.length) perm[0] = d.int(-1, from.length)
+    return {
+      type: `Transpose<'transpose', ${type(from)}, ${list(perm)}>`,
+      run: () => shapes.transpose('transpose', from, perm),
+    }
+  },
+  expand(d) {
+    const to = d.shape(0, 4)
+    const from = to.map(d.beside).slice(d.chance(0.3) ? 1 : 0)
+    if (d.chance(0.05)) from.unshift(1)
+    return {
+      type: `Expand<'expand', ${type(from)}, ${type(to)}>`,
+      run: () => shapes.expand('expand', from, to),
+    }
+  },
+  concat(d) {
+    const first = d.shape(1, 3)
+    const axis = d.axis(first.length)
+    const others = Array.from({ length: d.int(0, 3) }, () =>
+      first.map((dim, i) => (i === (axis + first.length) % first.length ? d.dim() : d.near(dim))),
+    )
+    if (others.length && d.chance(0.1)) others[0]!.push(2)
+    const all = [first, ...others]
+    return {
+      type: `Concat<'concat', [${all.map(type).join(', ')}], ${axis}>`,
+      run: () => shapes.concat('concat', all, axis),
+    }
+  },
+  splitParts(d) {
+    const from = d.shape(1, 3).map(dim => (dim === UNKNOWN ? 12 : dim))
+    const axis = d.axis(from.length)
+    const parts = d.int(0, 5)
+    return {
+      type: `Split<'split', ${type(from)}, ${axis}, ${parts}>`,
+      run: () => shapes.split('split', from, axis, shapes.equalParts('split', from, axis, parts)),
+    }
+  },
+  splitSizes(d) {
+    const from = d.shape(1, 3)
+    const axis = d.axis(from.length)
+    const dim = from.at(axis)
+    const sizes = Array.from({ length: d.int(0, 3) }, () => d.pick(SIZES))
+    const rest = typeof dim === 'number' ? dim - sizes.reduce((a, b) => a + b, 0) : 0
+    if (rest >= 0) sizes.push(d.chance(0.2) ? d.int(0, 9) : rest)
+    return {
+      type: `Split<'split', ${type(from)}, ${axis}, ${list(sizes)}>`,
+      run: () => shapes.split('split', from, axis, sizes),
+    }
+  },
+  slice(d) {
+    const from = d.shape(1, 3)
+    const axis = d.axis(from.length)
+    const bound = () => d.pick([d.int(-20, 20), d.int(-130, 130), d.int(-3, 3)])
+    const [start, end, step] = [bound(), bound(), d.chance(0.6) ? 1 : d.int(-5, 5)]
+    return {
+      type: `Slice<'slice', ${type(from)}, ${axis}, ${start}, ${end}, ${step}>`,
+      run: () => shapes.slice('slice', from, [axis], [start], [end], [step]),
+    }
+  },
+  select(d) {
+    const from = d.shape(1, 4)
+    const axis = d.axis(from.length)
+    const dim = from.at(axis)
+    const n = typeof dim === 'number' && dim > 0 ? dim : 3
+    const index = d.chance(0.2) ? d.int(-n - 2, n + 1) : d.int(-n, n - 1)
+    return {
+      type: `Select<'select', ${type(from)}, ${axis}, ${index}>`,
+      run: () => shapes.select('select', from, axis, index),
+    }
+  },
+  gather(d) {
+    const from = d.shape(1, 4)
+    const indices = d.shape(0, 2)
+    const axis = d.axis(from.length)
+    return {
+      type: `Gather<'gather', ${type(from)}, ${type(indices)}, ${axis}>`,
+      run: () => shapes.gather('gather', from, indices, axis),
+    }
+  },
+  reduce(d) {
+    const from = d.shape(0, 4)
+    const keep = d.chance(0.5)
+    const axes =
+      d.chance(0.2) || !from.length
+        ? undefined
+        : Array.from({ length: d.int(0, 3) }, () => d.axis(from.length))
+    return {
+      type: `Reduce<'sum', ${type(from)}, ${axes ? list(axes) : undefined}, ${keep}>`,
+      run: () => shapes.reduce('sum', from, axes, keep),
+    }
+  },
+  squeeze(d) {
+    const from = d.shape(1, 4).map(dim => (d.chance(0.6) ? 1 : dim))
+    const axes = Array.from({ length: d.int(0, 2) }, () => d.axis(from.length))
+    return {
+      type: `Squeeze<'squeeze', ${type(from)}, ${list(axes)}>`,
+      run: () => shapes.squeeze('squeeze', from, axes),
+    }
+  },
+  unsqueeze(d) {
+    const from = d.shape(0, 3)
+    const axes = Array.from({ length: d.int(0, 3) }, () => d.axis(from.length + 2))
+    return {
+      type: `Unsqueeze<'unsqueeze', ${type(from)}, ${list(axes)}>`,
+      run: () => shapes.unsqueeze('unsqueeze', from, axes),
+    }
+  },
+  linear(d) {
+    const [k, n] = [d.dim(), d.dim()]
+    const x = d.chance(0.05) ? [] : [...d.shape(0, 2), k]
+    const weight = d.chance(0.1) ? d.shape(0, 3) : [n, d.near(k)]
+    return {
+      type: `Linear<'linear', ${type(x)}, ${type(weight)}>`,
+      run: () => shapes.linear('linear', x, weight),
+    }
+  },
+  bias(d) {
+    const weight = [d.dim(), 64]
+    const bias = d.chance(0.1) ? d.shape(0, 2) : [d.near(weight[0]!)]
+    return {
+      type: `LinearBias<'linear', ${type(weight)}, ${type(bias)}>`,
+      run: () => {
+        shapes.linear('linear', [3, 64], weight, bias)
+        return bias
+      },
+    }
+  },
+  layerNorm(d) {
+    const x = d.shape(0, 3)
+    const weight = x.slice(d.int(0, x.length)).map(d.near)
+    if (d.chance(0.05)) weight.unshift(2)
+    return {
+      type: `LayerNorm<'layerNorm', ${type(x)}, ${type(weight)}>`,
+      run: () => {
+        shapes.layerNorm('layerNorm', x, weight)
+        return x
+      },
+    }
+  },
+  attention(d) {
+    const [lead, t, s, k, e] = [d.shape(0, 2), d.dim(), d.dim(), d.dim(), d.dim()]
+    const few = () => d.chance(0.03)
+    const q = few() ? [k] : [...lead.map(d.beside), t, k]
+    const keys = few() ? [k] : [...lead.map(d.beside), s, d.near(k)]
+    const values = few() ? [] : [...lead.map(d.beside), d.near(s), e]
+    return {
+      type: `Attention<'attention', ${type(q)}, ${type(keys)}, ${type(values)}>`,
+      run: () => shapes.attention('attention', q, keys, values),
+    }
+  },
+}
+
+export interface Generated {
+  readonly source: string
+  /** How many cases of each rule have a shape, and how many a message. */
+  readonly counts: Readonly<Record<string, { readonly accepted: number; readonly refused: number }>>
+}
+
+/** A program that compiles if the compiler gives, for `count` cases of each rule, the run time's shape or message. */
+export function generate(seed: number, count: number): Generated {
+  const draw = new Draw(seed)
+  const lines: string[] = []
+  const counts: Record<string, { accepted: number; refused: number }> = {}
+  for (const [name, rule] of Object.entries(RULES)) {
+    let refused = 0
+    for (let i = 0; i < count; i++) {
+      const { type: given, run } = rule(draw)
+      let wanted: string
+      try {
+        const result = run()
+        wanted = Array.isArray(result[0])
+          ? `[${(result as readonly Shape[]).map(type).join(', ')}]`
+          : type(result as Shape)
+      } catch (error) {
+        if (!(error instanceof Error && error.name === 'ShapeError')) throw error
+        refused++
+        wanted = JSON.stringify(error.message)
+      }
+      lines.push(`is<${given}, ${wanted}>(true)`)
+    }
+    counts[name] = { accepted: count - refused, refused }
+  }
+  const source = `import type { Expand, Broadcast, MatMul, Reshape, Transpose } from '../../src/graph/typed/shapes.ts'
+import type { Gather, Reduce, Select, Squeeze, Unsqueeze } from '../../src/graph/typed/axes.ts'
+import type { Concat, Slice, Split } from '../../src/graph/typed/pieces.ts'
+import type { Attention, LayerNorm, Linear, LinearBias } from '../../src/graph/typed/layers.ts'
+type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+declare function is<A, B>(equal: Eq<A, B>): void
+${lines.join('\n')}
+`
+  return { source, counts }
+}
