@@ -6,7 +6,7 @@ import { allOps, makeNode, type Node, type Op } from '../graph/node.ts'
 import { withScope } from '../graph/scope.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import '../ops/index.ts'
+import * as ops from '../ops/index.ts'
 import { attrsOf, refuseUnread } from './import-attrs.ts'
 import { knownResult, LONGEST_DIM, toTensor } from './import-known.ts'
 import { NodeReader, printable, type Value } from './import-node.ts'
@@ -39,6 +39,10 @@ export function importOnnx(info: FileInfo, name: string): Imported {
     return new Importer(info, name, 'unknown').run()
   }
 }
+
+/** Every op by domain and type. Reading the names of all modules keeps a bundler from leaving one out as unused. */
+const opTable = (): ReadonlyMap<string, Op> =>
+  new Map(Object.keys(ops).length ? allOps().map(op => [`${op.domain ?? ''}.${op.type}`, op]) : [])
 
 /** Constants that the exporter names by itself. */
 const OWN_CONSTANT = /^const_\d+(_\d+)?$/
@@ -79,7 +83,7 @@ class Importer {
     this.#info = info
     this.#file = file
     this.#dims = dims
-    this.#ops = new Map(allOps().map(op => [`${op.domain ?? ''}.${op.type}`, op]))
+    this.#ops = opTable()
   }
 
   run(): Imported {

@@ -117,7 +117,7 @@ export function pytorchFile(batch: string): Uint8Array {
       node('Relu', ['a'], 'r', '/blocks/blocks.0/act/Relu'),
       node('Slice', ['r', 'first', 'end', 'one', 'one'], 'same', '/Slice_1'),
       node('Gather', ['same', 'zero'], 'token', '/Gather_1', [int('axis', 1)]),
-      node('Dropout', ['token'], 'dropped', '/drop/Dropout'),
+      { ...node('Dropout', ['token'], '', '/drop/Dropout'), output: ['dropped', 'unread_mask'] },
       node('Gemm', ['dropped', 'head.weight', 'head.bias'], 'scores', '/head/Gemm', [int('transB', 1)]),
     ].sort((p, q) => Number(q.opType === 'Constant') - Number(p.opType === 'Constant')),
   })

@@ -1,0 +1,140 @@
+import type { Argv, CommandModule } from 'yargs'
+import { MODELS } from '../../models/index.ts'
+import { printable } from '../export/import-node.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Graph } from '../graph/graph.ts'
+import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
+import { type Row, summarize } from '../graph/summary.ts'
+import { loadModelFile } from './load-node.ts'
+import { resolveConfig } from './options.ts'
+import { result, say, table } from './output.ts'
+import { fileSubject, modelSubject, type Port, type Subject } from './subject.ts'
+import { byteSize, columns, facts, wrap } from './text.ts'
+
+const names = Object.keys(MODELS).join(', ')
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('model', {
+      type: 'string',
+      demandOption: true,
+      describe: `.onnx file, run folder, or name of a model (${names})`,
+    })
+    .option('preset', { type: 'string', describe: 'Which one of a named model [default: its first]' })
+    .option('depth', {
+      type: 'number',
+      default: 2,
+      describe: 'Levels of layers in the table; deeper ones are counted in the layer that holds them',
+    })
+    .option('ops', { type: 'boolean', default: false, describe: 'Count the operators' })
+    .option('graph', { type: 'boolean', default: false, describe: 'Print every node, one a line' })
+    .example('$0 inspect runs/vit-lecture', 'layers, shapes, parameters, MACs of the trained model')
+    .example('$0 inspect vit --preset base16 --depth 1', 'the same before any training')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+export const inspectVerb: CommandModule<object, Flags> = {
+  command: 'inspect <model>',
+  describe: 'Show what a model is made of: layers, shapes, parameters, MACs, metadata',
+  builder,
+  async handler({ model, preset, depth, ops, graph }) {
+    if (!Number.isInteger(depth) || depth < 0)
+      throw new UserError(`--depth must be a whole number of at least 0, not ${depth}`)
+    const subject = await subjectOf(model, preset)
+    const rows = subject.graph && summarize(subject.graph, { depth })
+    const operators = counted(subject.operators)
+
+    for (const line of subject.heading) say(line)
+    say(`\n${ports(subject)}`)
+    if (subject.about.length) say(`\n${facts(subject.about, columns())}`)
+    if (rows) say(`\n${layers(rows, subject.name)}`)
+    say(`\n${totals(subject, rows)}`)
+    if (subject.reason) say(wrap(`No layer table: ${subject.reason}`, columns()).join('\n'))
+    if (ops) say(`\n${table(['operator', 'nodes'], operators)}`)
+    if (graph) say(`\n${subject.listing()}`)
+
+    result({
+      ...subject.record,
+      inputs: subject.inputs.map(portRecord),
+      outputs: subject.outputs.map(portRecord),
+      parameters: subject.parameters,
+      macs: rows ? macsOf(rows) : null,
+      layers:
+        rows?.map(({ layer, output, parameters, macs }) => ({
+          layer,
+          output: output.map(dimRecord),
+          parameters,
+          macs,
+        })) ?? null,
+      ...(subject.reason ? { reason: subject.reason } : {}),
+      operators: Object.fromEntries(operators),
+      ...(graph ? { graph: subject.listing() } : {}),
+    })
+  },
+}
+
+/** A known name is the model; a file or folder of that name is meant by `./vit`. */
+async function subjectOf(model: string, preset: string | undefined): Promise<Subject> {
+  if (Object.hasOwn(MODELS, model)) {
+    const chosen = resolveConfig(model, preset, {})
+    return modelSubject(model, chosen.preset, chosen.config)
+  }
+  if (preset !== undefined) throw new UserError(`--preset belongs to the name of a model: ${names}`)
+  try {
+    return fileSubject(await loadModelFile(model))
+  } catch (error) {
+    const plain = /^\w+$/.test(model) && error instanceof UserError && error.message.startsWith(`${model} `)
+    throw plain ? new UserError(`${error.message}, and no model has that name (${names})`) : error
+  }
+}
+
+const macsOf = (rows: readonly Row[]): number => rows.reduce((n, row) => n + row.macs, 0)
+
+/** How often each occurs, the most frequent first. */
+function counted(types: readonly string[]): [string, number][] {
+  const counts = new Map<string, number>()
+  for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1)
+  return [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1))
+}
+
+/** Symbols that a file's anonymous dims got are no names. */
+const dimText = (d: Dim): string => (d === UNKNOWN ? '?' : String(d).replace(/\?\d+/g, '?'))
+const shapeText = (shape: Shape | undefined): string =>
+  shape ? `[${shape.map(dimText).join(', ')}]` : 'any shape'
+const dimRecord = (d: Dim): Dim | null => (dimText(d) === '?' ? null : d)
+const portRecord = ({ name, dtype, shape }: Port) => ({ name, dtype, shape: shape?.map(dimRecord) ?? null })
+
+function ports({ inputs, outputs }: Subject): string {
+  const rows = (kind: string, all: readonly Port[]) =>
+    all.map(({ name, dtype, shape }) => [kind, name, dtype, shapeText(shape)])
+  return table(['', 'name', 'dtype', 'shape'], [...rows('input', inputs), ...rows('output', outputs)])
+}
+
+/** The layer table; zeros are left blank, long names cut so that a line fits the terminal. */
+function layers(rows: readonly Row[], model: string): string {
+  const blank = (n: number) => n || ''
+  const outputs = rows.map(row => shapeText(row.output))
+  const room = columns() - Math.max(...outputs.map(o => o.length)) - 32
+  return table(
+    ['layer', 'output', 'parameters', 'MACs'],
+    rows.map(({ name, depth, parameters, macs }, i) => [
+      '  '.repeat(depth) + printable(depth ? name : model, Math.max(room - 2 * depth, 12)),
+      outputs[i]!,
+      blank(parameters),
+      blank(macs),
+    ]),
+  )
+}
+
+function totals({ parameters, parameterBytes, graph }: Subject, rows: readonly Row[] | undefined): string {
+  const size = `${parameters.toLocaleString('en-US')} parameters (${byteSize(parameterBytes)})`
+  if (!rows || !graph) return size
+  return `${size}, ${macsOf(rows).toLocaleString('en-US')} multiply–accumulates${assumption(graph)}`
+}
+
+/** What the count of multiply–accumulates takes for the sizes that only a run fixes. */
+function assumption(graph: Graph): string {
+  const dims = Object.values(graph.inputs).flatMap(t => t.shape)
+  const open = new Set(dims.filter(d => typeof d === 'string' || d === UNKNOWN).map(dimText))
+  return open.size ? ` with ${[...open].join(' = ')} = 1` : ''
+}

@@ -1,0 +1,152 @@
+import { basename } from 'node:path'
+import { buildModel } from '../../models/index.ts'
+import { METADATA } from '../export/export.ts'
+import { importOnnx, isWeight } from '../export/import.ts'
+import { printable } from '../export/import-node.ts'
+import type { NodeProto, ValueInfoProto } from '../export/onnx-proto.ts'
+import { dtypeOf } from '../export/tensor-data.ts'
+import { BYTES } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+import { type Graph, isLeaf, nodesOf, type Tensors } from '../graph/graph.ts'
+import { print } from '../graph/print.ts'
+import { type Shape, UNKNOWN } from '../graph/shape.ts'
+import { type Model, parameterCount, trace } from '../nn/model.ts'
+import type { ModelFile } from './load-node.ts'
+import { byteSize, inWords } from './text.ts'
+
+/** An input or output, as it is shown. */
+export interface Port {
+  readonly name: string
+  readonly dtype: string
+  /** Undefined where a file leaves even the rank open. */
+  readonly shape: Shape | undefined
+}
+
+/** What `inspect` tells of a model, wherever the model comes from. */
+export interface Subject {
+  /** Name in the layer table. */
+  readonly name: string
+  readonly heading: readonly string[]
+  /** Labelled texts. */
+  readonly about: readonly (readonly [label: string, text: string])[]
+  /** Title and texts for machines. */
+  readonly record: object
+  readonly inputs: readonly Port[]
+  readonly outputs: readonly Port[]
+  /** How many numbers are learned, and the bytes that they take. */
+  readonly parameters: number
+  readonly parameterBytes: number
+  /** Type of each node. */
+  readonly operators: readonly string[]
+  /** Undefined where a file holds what onnxgrad does not know; `reason` says what. */
+  readonly graph?: Graph
+  readonly reason?: string
+  /** All nodes, one a line. */
+  readonly listing: () => string
+}
+
+/** A model that programs know by name, before any training. */
+export function modelSubject(name: string, preset: string, config: object): Subject {
+  const model: Model = buildModel(name, config)
+  const graph = trace(model)
+  const ports = (tensors: Tensors): Port[] =>
+    Object.entries(tensors).map(([port, { dtype, shape }]) => ({ name: port, dtype, shape }))
+  const parameters = parameterCount(model)
+  return {
+    name,
+    heading: [`${name}, preset ${preset}, before any training`],
+    about: [['model', inWords(config)]],
+    record: { model: name, preset, config },
+    inputs: ports(graph.inputs),
+    outputs: ports(graph.outputs),
+    parameters,
+    parameterBytes: parameters * BYTES.float32,
+    operators: nodesOf(graph)
+      .filter(node => !isLeaf(node))
+      .map(({ op }) => typeName(op.domain, op.type)),
+    graph,
+    listing: () => print(graph),
+  }
+}
+
+/** An `.onnx` file. */
+export function fileSubject({ path, bytes, info }: ModelFile): Subject {
+  const { proto, opset, metadata } = info
+  const file = proto.graph ?? {}
+  const weights = (file.initializer ?? []).filter(t => isWeight(proto, t))
+  const sizes = weights.map(t => (t.dims ?? []).reduce((a, b) => a * b, 1))
+  const given = new Set(file.initializer?.map(t => t.name))
+  const others = (proto.opsetImport ?? []).filter(o => o.domain && o.domain !== 'ai.onnx')
+  const opsets = [`opset ${opset}`, ...others.map(o => `${printable(o.domain!)} ${o.version}`)]
+  const producer = printable([proto.producerName, proto.producerVersion].filter(Boolean).join(' '))
+  const known = { version: metadata[METADATA.version], input: metadata[METADATA.input] }
+  const { model, normalization, classes, training } = info
+  const own = new Set<string>(Object.values(METADATA))
+  const foreign = Object.entries(metadata).filter(([key]) => !own.has(key))
+  return {
+    name: printable(String(model?.name ?? (file.name || basename(path)))),
+    heading: [
+      `${path}  ${byteSize(bytes.length)}`,
+      `ONNX ${opsets.join(', ')}, IR version ${proto.irVersion}${producer && `, written by ${producer}`}`,
+    ],
+    about: [
+      ['model', model?.config ? `${inWords(model.name)}: ${inWords(model.config)}` : model],
+      ...Object.entries({ image: known.input, normalization, classes, training }),
+      ...foreign,
+      ['description', proto.docString || file.docString],
+    ].flatMap(([label, value]) => (value ? [[printable(String(label)), inWords(value)] as const] : [])),
+    record: {
+      file: path,
+      bytes: bytes.length,
+      opset,
+      opsets: Object.fromEntries((proto.opsetImport ?? []).map(o => [o.domain || 'ai.onnx', o.version])),
+      irVersion: proto.irVersion,
+      producer,
+      metadata: { ...Object.fromEntries(foreign), ...known, model, normalization, classes, training },
+    },
+    inputs: (file.input ?? []).filter(i => !given.has(i.name)).map(portOf),
+    outputs: (file.output ?? []).map(portOf),
+    parameters: sizes.reduce((a, b) => a + b, 0),
+    parameterBytes: weights.reduce((n, t, i) => n + sizes[i]! * BYTES[dtypeOf(t.dataType) ?? 'float32'], 0),
+    operators: (file.node ?? []).map(n => printable(typeName(n.domain, n.opType))),
+    ...graphOf(path, info, file.node ?? []),
+  }
+}
+
+function graphOf(path: string, info: ModelFile['info'], nodes: readonly NodeProto[]) {
+  try {
+    const { graph } = importOnnx(info, basename(path))
+    return { graph, listing: () => plainLines(print(graph).split('\n')) }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    return { reason: error.message, listing: () => plainLines(nodes.map(nodeText)) }
+  }
+}
+
+const typeName = (domain: string | undefined, type = '?'): string => (domain ? `${domain}.${type}` : type)
+
+const plainLines = (lines: readonly string[]): string => lines.map(line => printable(line, 1000)).join('\n')
+
+const nodeText = ({ input = [], output = [], name, domain, opType }: NodeProto): string =>
+  `${output.join(', ')} = ${typeName(domain, opType)}(${input.join(', ')})${name ? `  # ${name}` : ''}`
+
+/** Element types of ONNX that onnxgrad does not compute with. */
+const OTHER_TYPES: Readonly<Record<number, string>> = {
+  4: 'uint16',
+  5: 'int16',
+  8: 'string',
+  12: 'uint32',
+  13: 'uint64',
+  14: 'complex64',
+  15: 'complex128',
+  16: 'bfloat16',
+}
+
+function portOf({ name = '', type }: ValueInfoProto): Port {
+  const { elemType, shape } = type?.tensorType ?? {}
+  const dtype =
+    dtypeOf(elemType) ?? OTHER_TYPES[elemType ?? 0] ?? (type?.tensorType ? `type ${elemType}` : 'no tensor')
+  const dims =
+    shape && (shape.dim ?? []).map(d => (d.dimParam ? printable(d.dimParam) : (d.dimValue ?? UNKNOWN)))
+  return { name: printable(name), dtype, shape: dims }
+}

@@ -1,0 +1,184 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import yargs, { type CommandModule } from 'yargs'
+import { MODELS, mlp } from '../../models/index.ts'
+import { inspectVerb } from '../../src/cli/inspect.ts'
+import { useJson } from '../../src/cli/output.ts'
+import { initialize, layoutOf } from '../../src/train/layout.ts'
+import { toOnnx } from '../../src/train/trained.ts'
+import { fileOf, node, port, pytorchFile, weight } from '../ort/foreign.ts'
+import { workFolder } from './program.ts'
+
+const folder = await workFolder()
+const own = join(folder, 'run', 'model.onnx')
+const pytorch = join(folder, 'pytorch.onnx')
+const unknown = join(folder, 'unknown.onnx')
+
+beforeAll(async () => {
+  const model = mlp(MODELS.mlp.presets.small)
+  await mkdir(join(folder, 'run'))
+  const bytes = toOnnx({
+    model,
+    params: initialize(layoutOf(model.parameters), 1),
+    normalization: { mean: [0.1307], std: [0.3081] },
+    classes: Array.from('0123456789'),
+    training: { testAccuracy: 0.97125, epochs: 5 },
+  })
+  await writeFile(own, bytes)
+  await writeFile(pytorch, pytorchFile('N'))
+  const graph = {
+    initializer: [weight('w', 3, 3)],
+    input: [port('x', ['', 3])],
+    output: [port('y', ['', 3])],
+    node: [node('Einsum', ['x', 'w'], 'e', '/fc/Einsum'), node('Relu', ['e'], 'y', '/act/Relu')],
+  }
+  await writeFile(unknown, fileOf(graph))
+})
+
+/** Runs the verb in this process; the text for people, or the object for machines. */
+async function inspect(...args: string[]): Promise<{ text: string; json: Record<string, unknown> }> {
+  const json = args.includes('--json')
+  let stdout = ''
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation(text => {
+    stdout += text
+    return true
+  })
+  const silent = vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
+  useJson(json)
+  try {
+    await yargs(['inspect', ...args])
+      .command(inspectVerb as unknown as CommandModule)
+      .option('json', { type: 'boolean' })
+      .exitProcess(false)
+      .fail((message, error) => {
+        throw error ?? new Error(message)
+      })
+      .parseAsync()
+  } finally {
+    useJson(false)
+    spy.mockRestore()
+    silent.mockRestore()
+  }
+  return { text: stdout.replaceAll(folder, '…'), json: json ? JSON.parse(stdout) : {} }
+}
+
+describe('inspect', () => {
+  it('shows what a trained file holds', async () => {
+    const { text } = await inspect(own, '--ops')
+    expect(text.replace(/\d+\.\d kB/, '# kB').replace(/(onnxgrad) \S+/, '$1 #')).toMatchInlineSnapshot(`
+      "…/run/model.onnx  # kB
+      ONNX opset 17, IR version 8, written by onnxgrad #
+
+              name    dtype    shape
+      ──────  ──────  ───────  ──────────────────
+      input   image   float32  [batch, 1, 28, 28]
+      output  logits  float32  [batch, 10]
+
+      model          mlp: image 28, channels 1, classes 10, hidden 128
+      image          float32 [batch, 1, 28, 28], pixels in [0, 1]; normalization is inside the graph
+      normalization  mean 0.1307, std 0.3081
+      classes        0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+      training       test accuracy 97.13 %, epochs 5
+
+      layer       output        parameters     MACs
+      ──────────  ────────────  ──────────  ───────
+      mlp         [batch, 10]
+        layers.0  [batch, 128]     100,480  100,352
+        layers.1  [batch, 10]        1,290    1,280
+
+      101,770 parameters (407.1 kB), 101,632 multiply–accumulates with batch = 1
+
+      operator   nodes
+      ─────────  ─────
+      Add            2
+      MatMul         2
+      Transpose      2
+      Div            1
+      Relu           1
+      Reshape        1
+      Sub            1
+      "
+    `)
+  })
+
+  it('takes a run folder for the model in it', async () => {
+    expect((await inspect(join(folder, 'run'))).text).toBe((await inspect(own)).text)
+  })
+
+  it('shows a known model before any training, by preset', async () => {
+    const { text } = await inspect('vit', '--preset', 'tiny16', '--depth', '0')
+    expect(text).toContain('vit, preset tiny16, before any training')
+    expect(text).toContain('5,717,416 parameters')
+  })
+
+  it('gives machines the same as one object', async () => {
+    const { json } = await inspect(own, '--json', '--depth', '1')
+    expect(json).toMatchObject({
+      file: own,
+      opset: 17,
+      inputs: [{ name: 'image', dtype: 'float32', shape: ['batch', 1, 28, 28] }],
+      outputs: [{ name: 'logits', dtype: 'float32', shape: ['batch', 10] }],
+      parameters: 101_770,
+      macs: 784 * 128 + 128 * 10,
+      layers: [
+        { layer: '', output: ['batch', 10], parameters: 0, macs: 0 },
+        { layer: 'layers.0', output: ['batch', 128], parameters: 100_480, macs: 784 * 128 },
+        { layer: 'layers.1', output: ['batch', 10], parameters: 1290, macs: 1280 },
+      ],
+      metadata: {
+        model: { name: 'mlp' },
+        classes: Array.from('0123456789'),
+        training: { testAccuracy: 0.97125, epochs: 5 },
+      },
+      operators: { MatMul: 2, Relu: 1 },
+    })
+  })
+
+  it("shows the layers of another program's file", async () => {
+    const { text } = await inspect(pytorch, '--graph')
+    expect(text).toContain('written by pytorch 2.4.0')
+    expect(text).toMatch(/^ {2}blocks\.0 +\[N, 5, 8\]$/m)
+    expect(text).toMatch(/^ {4}fc +\[N, 5, 8\] +72 +320$/m)
+    expect(text).toMatch(/^v\d+:f32\[N,5,8\] = Relu\(v\d+\)$/m)
+  })
+
+  it('lists a file with operators that it does not know, and says why there is no layer table', async () => {
+    const { text } = await inspect(unknown, '--graph', '--ops')
+    expect(text).toContain('input   x     float32  [?, 3]')
+    expect(text).toContain('9 parameters (36 bytes)')
+    expect(text.replaceAll('\n', ' ')).toContain(
+      'No layer table: unknown.onnx: node /fc/Einsum (Einsum): operator Einsum is not supported',
+    )
+    expect(text).toContain('e = Einsum(x, w)  # /fc/Einsum')
+    expect((await inspect(unknown, '--json')).json).toMatchObject({
+      inputs: [{ shape: [null, 3] }],
+      parameters: 9,
+      macs: null,
+      layers: null,
+      operators: { Einsum: 1, Relu: 1 },
+    })
+  })
+
+  it('refuses what is no model in one line', async () => {
+    const text = join(folder, 'notes.txt')
+    const broken = join(folder, 'broken.onnx')
+    await writeFile(text, 'no model')
+    await writeFile(broken, pytorchFile('N').slice(0, 700))
+    await mkdir(join(folder, 'empty'))
+    const cases: [string[], RegExp][] = [
+      [[text], /notes\.txt: not a valid ONNX file/],
+      [[broken], /broken\.onnx: not a valid ONNX file/],
+      [[join(folder, 'nowhere.onnx')], /nowhere\.onnx does not exist$/],
+      [[join(folder, 'empty')], /empty\/model\.onnx does not exist$/],
+      [['vitt'], /^vitt does not exist, and no model has that name \(vit, mlp\)$/],
+      [['vit', '--preset', 'huge'], /vit has no preset huge/],
+      [[own, '--preset', 'small'], /--preset belongs to the name of a model/],
+      [[own, '--depth', '1.5'], /--depth must be a whole number of at least 0, not 1\.5/],
+    ]
+    for (const [args, message] of cases) {
+      await expect(inspect(...args)).rejects.toThrow(message)
+      await expect(inspect(...args)).rejects.toThrow(/^[^\n]+$/)
+    }
+  })
+})
