@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs'
 import { doctorVerb } from './doctor.ts'
 import { evalVerb } from './eval.ts'
 import { exportVerb } from './export.ts'
+import { inspectVerb } from './inspect.ts'
 import { predictVerb } from './predict.ts'
 import { trainVerb } from './train.ts'
 import { verifyVerb } from './verify.ts'
@@ -12,6 +13,7 @@ export const VERBS = [
   evalVerb,
   exportVerb,
   verifyVerb,
+  inspectVerb,
   predictVerb,
   doctorVerb,
 ] as unknown as readonly CommandModule[]

@@ -23,7 +23,10 @@ const MAX_BYTES = 2 ** 31 - 1
 /** A whole file. @throws UserError when it cannot be read or is over 2 GB */
 export async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    const { size } = await stat(path)
+    const file = await stat(path)
+    // A device has no size and no end; a folder gets its own message from readFile.
+    if (!file.isFile() && !file.isDirectory()) throw new UserError(`${path} is not a file`)
+    const { size } = file
     if (size > MAX_BYTES) throw new UserError(`${path} has ${size} bytes; files over 2 GB are not read`)
     return await readFile(path)
   } catch (error) {

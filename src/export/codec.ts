@@ -10,7 +10,7 @@ export interface Field<T, Repeated extends boolean = boolean> {
   readonly type: WireType | (() => Message<Fields>)
   readonly value?: T
 }
-export type WireType = 'int32' | 'int64' | 'float' | 'string' | 'bytes'
+export type WireType = 'int32' | 'int64' | 'float' | 'double' | 'string' | 'bytes'
 export type Fields = Readonly<Record<string, Field<unknown>>>
 
 export interface Message<F extends Fields> {
@@ -23,7 +23,14 @@ export type Value<M> =
     ? { [K in keyof F]?: F[K] extends Field<infer T, infer R> ? (R extends true ? T[] : T) : never }
     : never
 
-type Plain = { int32: number; int64: number; float: number; string: string; bytes: Uint8Array }
+type Plain = {
+  int32: number
+  int64: number
+  float: number
+  double: number
+  string: string
+  bytes: Uint8Array
+}
 
 export const one = <T extends WireType>(id: number, type: T): Field<Plain[T], false> => ({
   id,
@@ -47,7 +54,7 @@ export const manyOf = <M extends Message<Fields>>(id: number, type: () => M): Fi
 })
 export const message = <F extends Fields>(fields: F): Message<F> => ({ fields })
 
-const WIRE: Record<WireType, number> = { int32: 0, int64: 0, float: 5, string: 2, bytes: 2 }
+const WIRE: Record<WireType, number> = { int32: 0, int64: 0, float: 5, double: 1, string: 2, bytes: 2 }
 
 function writeScalar(w: protobuf.Writer, type: WireType, value: unknown): void {
   if (type === 'string') w.string(value as string)

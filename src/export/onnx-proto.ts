@@ -13,6 +13,7 @@ export const Tensor = message({
   int64Data: many(7, 'int64'),
   name: one(8, 'string'),
   rawData: one(9, 'bytes'),
+  doubleData: many(10, 'double'),
   externalData: manyOf(13, () => StringEntry),
   dataLocation: one(14, 'int32'),
 })

@@ -106,7 +106,7 @@ export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data
     bytesOf(data).set(t.rawData)
     return { dtype, dims, data }
   }
-  const values = t.floatData ?? t.int32Data ?? t.int64Data ?? []
+  const values = t.floatData ?? t.int32Data ?? t.int64Data ?? t.doubleData ?? []
   if (values.length !== size) throw wrong(values.length)
   return { dtype, dims, data: dtype === 'float16' ? Uint16Array.from(values) : toTyped(values, dtype, size) }
 }
