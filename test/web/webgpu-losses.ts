@@ -1,5 +1,6 @@
 import { MODELS } from '../../models/index.ts'
 import { batches } from '../../src/data/batches.ts'
+import { subset } from '../../src/data/dataset.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import { Executor } from '../../src/train/executor.ts'
 import { initialize, layoutOf } from '../../src/train/layout.ts'
@@ -9,8 +10,8 @@ import { realDigits } from '../data/files.ts'
 // A program of its own, because Vulkan's loader reads the environment when the process starts.
 // Trains the lecture's ViT on the named device and prints what each step reports, as JSON.
 
-const STEPS = 20
 const BATCH = 8
+const EPOCHS = 10
 
 const { train, mean, std } = await realDigits()
 const model = MODELS.vit.build(MODELS.vit.presets.lecture)
@@ -22,16 +23,14 @@ const executor = new Executor(
   { params: initialize(layout, 1) },
   { batch: BATCH, optimizer: adam({ lr: 1e-3 }), seed: 1, normalization: { mean, std } },
 )
+const images = subset(train, 2 * BATCH)
 const losses: number[] = []
-let last: Float32Array | undefined
-for (const batch of batches(train, { batch: BATCH, seed: 1 })) {
-  const { loss } = await executor.step(batch, losses.length + 1, 1e-3)
-  losses.push(loss)
-  if (losses.length < STEPS) continue
-  last = await executor.predict(batch)
-  break
-}
+for (let epoch = 0; epoch < EPOCHS; epoch++)
+  for (const batch of batches(images, { batch: BATCH, seed: 1, epoch }))
+    losses.push((await executor.step(batch, losses.length + 1, 1e-3)).loss)
+const [probe] = batches(images, { batch: BATCH, shuffle: false })
+const logits = await executor.predict(probe!)
 const { params } = await executor.state()
 await executor.close()
 const norm = Math.sqrt(params!.reduce((sum, p) => sum + p * p, 0))
-console.log(JSON.stringify({ losses, logits: [...last!], norm }))
+console.log(JSON.stringify({ losses, logits: [...logits], norm }))
