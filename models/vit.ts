@@ -1,6 +1,6 @@
-import { UserError } from '../src/graph/errors.ts'
 import { parameter } from '../src/graph/leaf.ts'
 import type { AnyTensor } from '../src/graph/tensor.ts'
+import { typed } from '../src/graph/typed/signatures.ts'
 import { layer } from '../src/nn/layer.ts'
 import {
   attention,
@@ -12,32 +12,13 @@ import {
   prepend,
   TRUNC_NORMAL,
 } from '../src/nn/layers.ts'
-import { type Model, model } from '../src/nn/model.ts'
+import { model } from '../src/nn/model.ts'
 import { gelu } from '../src/ops/activation.ts'
 import { add } from '../src/ops/elementwise.ts'
 import { select } from '../src/ops/layout.ts'
+import { checkViT, type MakeViT, type ViT, type ViTConfig } from './vit-config.ts'
 
-export interface ViTConfig {
-  /** Height and width of the (square) image in pixels. */
-  readonly image: number
-  /** Colour channels of the image. */
-  readonly channels: number
-  /** Height and width of a patch in pixels; divides `image`. */
-  readonly patch: number
-  /** Size of the embedding of a token. */
-  readonly dim: number
-  /** Number of encoder blocks. */
-  readonly depth: number
-  /** Attention heads of a block; divides `dim`. */
-  readonly heads: number
-  /** Hidden size of a block's MLP. */
-  readonly mlp: number
-  readonly classes: number
-  /** Share of activations dropped while training. @default 0 */
-  readonly dropout?: number
-  /** Hidden sizes of the classification head. @default [] (one linear layer) */
-  readonly head?: readonly number[]
-}
+export type { ViT, ViTConfig }
 
 /** Image → tokens: patches mapped to vectors, the CLS token in front, a learned position added to each. */
 const embedding = (c: ViTConfig) => {
@@ -78,8 +59,8 @@ const head = ({ dim, head: hidden = [], classes }: ViTConfig) => {
  * logits `[B, classes]`. Parameter names and shapes are those of timm's `vision_transformer`.
  * @throws UserError for a configuration that cannot be built, with its numbers
  */
-export const vit = (config: ViTConfig): Model<ViTConfig> => {
-  check(config)
+export const vit: MakeViT = typed((config: ViTConfig) => {
+  checkViT(config)
   const net = layer(
     {
       ...embedding(config),
@@ -96,18 +77,4 @@ export const vit = (config: ViTConfig): Model<ViTConfig> => {
   )
   const { image, channels, classes } = config
   return model({ name: 'vit', config, image: [channels, image, image], classes, net })
-}
-
-function check(c: ViTConfig): void {
-  for (const key of ['image', 'channels', 'patch', 'dim', 'depth', 'heads', 'mlp', 'classes'] as const)
-    if (!Number.isInteger(c[key]) || c[key] < 1)
-      throw new UserError(`vit: ${key} must be a whole number of at least 1, not ${c[key]}`)
-  for (const size of c.head ?? [])
-    if (!Number.isInteger(size) || size < 1)
-      throw new UserError(`vit: a hidden size of the head must be a whole number of at least 1, not ${size}`)
-  if (c.image % c.patch) throw new UserError(`vit: patch ${c.patch} does not divide image ${c.image}`)
-  if (c.dim % c.heads) throw new UserError(`vit: dim ${c.dim} is not divisible by heads ${c.heads}`)
-  const rate = c.dropout ?? 0
-  if (!(rate >= 0 && rate < 1))
-    throw new UserError(`vit: dropout must be at least 0 and below 1, not ${rate}`)
-}
+})

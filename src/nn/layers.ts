@@ -1,5 +1,6 @@
 import { parameter } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { typed } from '../graph/typed/signatures.ts'
 import { gelu } from '../ops/activation.ts'
 import { dropout as dropoutOp } from '../ops/dropout.ts'
 import { mul } from '../ops/elementwise.ts'
@@ -7,6 +8,15 @@ import { concat, expand, reshape, select, transpose } from '../ops/layout.ts'
 import { linear as linearOp, matmul } from '../ops/matmul.ts'
 import { layerNorm as layerNormOp, softmax } from '../ops/norm.ts'
 import { layer } from './layer.ts'
+import type {
+  MakeAttention,
+  MakeDropout,
+  MakeLayerNorm,
+  MakeLinear,
+  MakeMlp,
+  MakePatchEmbed,
+  PrependFn,
+} from './signatures.ts'
 
 const zeros = { kind: 'constant', value: 0 } as const
 const ones = { kind: 'constant', value: 1 } as const
@@ -19,54 +29,60 @@ const glorot = (fanIn: number, fanOut: number) =>
   ({ kind: 'uniform', bound: Math.sqrt(6 / (fanIn + fanOut)) }) as const
 
 /** x Wᵀ + b on the last dim: `[..., inputs]` → `[..., outputs]`; weight `[outputs, inputs]` as in PyTorch. */
-export const linear = (inputs: number, outputs: number) =>
+export const linear: MakeLinear = typed((inputs: number, outputs: number) =>
   layer(
     {
       weight: parameter([outputs, inputs], glorot(inputs, outputs)),
       bias: parameter([outputs], zeros, { decay: false }),
     },
     (self, x: AnyTensor) => linearOp(x, self.weight, self.bias),
-  )
+  ),
+)
 
 /** Layer norm over the last dim of size `dim`. @param eps 1e-6 as in timm's ViT */
-export const layerNorm = (dim: number, eps = 1e-6) =>
+export const layerNorm: MakeLayerNorm = typed((dim: number, eps = 1e-6) =>
   layer(
     { weight: parameter([dim], ones, { decay: false }), bias: parameter([dim], zeros, { decay: false }) },
     (self, x: AnyTensor) => layerNormOp(x, self.weight, self.bias, eps),
-  )
+  ),
+)
 
 /** Sets a share `rate` of the elements to zero while training, and scales the others by 1 / (1 − rate). */
-export const dropout = (rate: number) => layer({}, (_, x: AnyTensor) => dropoutOp(x, rate))
+export const dropout: MakeDropout = typed((rate: number) =>
+  layer({}, (_, x: AnyTensor) => dropoutOp(x, rate)),
+)
 
 /**
  * Cuts an image into squares of `patch` pixels and maps each linearly to a vector, which equals a convolution with
  * kernel = stride = patch: `[B, channels, H, W]` → `[B, H/patch · W/patch, dim]`. Weights have the convolution's shape.
  */
-export const patchEmbed = (image: number, channels: number, patch: number, dim: number) => {
-  const side = image / patch
-  const features = channels * patch * patch
-  return layer(
-    {
-      proj: {
-        weight: parameter([dim, channels, patch, patch], glorot(features, dim)),
-        bias: parameter([dim], zeros, { decay: false }),
+export const patchEmbed: MakePatchEmbed = typed(
+  (image: number, channels: number, patch: number, dim: number) => {
+    const side = image / patch
+    const features = channels * patch * patch
+    return layer(
+      {
+        proj: {
+          weight: parameter([dim, channels, patch, patch], glorot(features, dim)),
+          bias: parameter([dim], zeros, { decay: false }),
+        },
       },
-    },
-    ({ proj }, x: AnyTensor) => {
-      const [batch] = x.shape
-      const grid = reshape(x, [batch, channels, side, patch, side, patch])
-      const patches = transpose(grid, [0, 2, 4, 1, 3, 5]) // [B, side, side, channels, patch, patch]
-      const flat = reshape(patches, [batch, side * side, features])
-      return linearOp(flat, reshape(proj.weight, [dim, features]), proj.bias)
-    },
-  )
-}
+      ({ proj }, x: AnyTensor) => {
+        const [batch] = x.shape
+        const grid = reshape(x, [batch, channels, side, patch, side, patch])
+        const patches = transpose(grid, [0, 2, 4, 1, 3, 5]) // [B, side, side, channels, patch, patch]
+        const flat = reshape(patches, [batch, side * side, features])
+        return linearOp(flat, reshape(proj.weight, [dim, features]), proj.bias)
+      },
+    )
+  },
+)
 
 /**
  * Multi-head self-attention (Vaswani et al. 2017): `heads` attentions, each on its slice of `dim / heads` of the
  * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`.
  */
-export const attention = (dim: number, heads: number, rate = 0) => {
+export const attention: MakeAttention = typed((dim: number, heads: number, rate = 0) => {
   const size = dim / heads
   return layer(
     { qkv: linear(dim, 3 * dim), proj: linear(dim, dim), drop: dropout(rate) },
@@ -79,17 +95,18 @@ export const attention = (dim: number, heads: number, rate = 0) => {
       return drop(proj(reshape(transpose(mixed, [0, 2, 1, 3]), [batch, tokens, dim])))
     },
   )
-}
+})
 
 /** Two linear layers with a GELU between them: `[..., dim]` → `[..., dim]`. */
-export const mlp = (dim: number, hidden: number, rate = 0) =>
+export const mlp: MakeMlp = typed((dim: number, hidden: number, rate = 0) =>
   layer(
     { fc1: linear(dim, hidden), fc2: linear(hidden, dim), drop: dropout(rate) },
     ({ fc1, fc2, drop }, x: AnyTensor) => drop(fc2(drop(gelu(fc1(x))))),
-  )
+  ),
+)
 
 /** The same learned vectors before every element of a batch: `[1, n, dim]`, `[B, T, dim]` → `[B, n + T, dim]`. */
-export const prepend = (tokens: AnyTensor, x: AnyTensor): AnyTensor => {
+export const prepend: PrependFn = typed((tokens: AnyTensor, x: AnyTensor): AnyTensor => {
   const [, n, dim] = tokens.shape
   return concat([expand(tokens, [x.shape[0], n, dim]), x], 1)
-}
+})

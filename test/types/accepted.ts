@@ -2,10 +2,12 @@
  * Programs that must compile, with the exact dtype and shape of each result. They also run: the compiler's shape and
  * the built graph's must be the same.
  */
+import { vit } from '../../models/vit.ts'
 import type { DType } from '../../src/graph/dtype.ts'
 import { input } from '../../src/graph/leaf.ts'
 import type { Dim, Shape } from '../../src/graph/shape.ts'
 import type { AnyTensor, Tensor } from '../../src/graph/tensor.ts'
+import * as nn from '../../src/nn/index.ts'
 import * as ops from '../../src/ops/index.ts'
 
 /** `true` only for identical types: `any`, `readonly` and optional members count. */
@@ -102,6 +104,23 @@ export const cases = (): Case[] => [
   is(ops.layerNorm(x, f32(17, 64), f32(17, 64), 1e-6), 'float32', ['batch', 17, 64]),
 ]
 
+/** Layers and models know the shapes of their parameters and of what they are called with. */
+export const layers = (): Case[] => {
+  const fc = nn.linear(64, 10)
+  const attention = nn.attention(64, 4)
+  const model = vit({ image: 28, channels: 1, patch: 7, dim: 64, depth: 1, heads: 4, mlp: 128, classes: 10 })
+  return [
+    is(fc.weight, 'float32', [10, 64]),
+    is(fc(x), 'float32', ['batch', 17, 10]),
+    is(attention.qkv.weight, 'float32', [192, 64]),
+    is(attention(x), 'float32', ['batch', 17, 64]),
+    is(nn.mlp(64, 128, 0.5)(nn.layerNorm(64)(x)), 'float32', ['batch', 17, 64]),
+    is(nn.patchEmbed(28, 1, 7, 64)(f32('batch', 1, 28, 28)), 'float32', ['batch', 16, 64]),
+    is(nn.prepend(f32(1, 1, 64), x), 'float32', ['batch', 18, 64]),
+    is(model.forward(f32('batch', 1, 28, 28)), 'float32', ['batch', 10]),
+  ]
+}
+
 /** Less is known here than at run time, so only the types are looked at. */
 export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'float32', Dim[]>) => {
   const same = <A>() => ({ as: <B>(_value: B, ..._: Eq<A, B> extends true ? [] : [actual: B]): void => {} })
@@ -111,6 +130,7 @@ export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'
   same<F32<['batch', number, 64]>>().as(ops.mul(narrow, 2))
   same<F32<['batch', 17, 64]>>().as(ops.add(narrow, x))
   same<F32<['batch', number, 10]>>().as(ops.linear(narrow, f32(10, 64)))
+  same<F32<['batch', number, 10]>>().as(nn.linear(64, 10)(narrow))
   same<F32<['batch', number, 128]>>().as(ops.concat([narrow, narrow], 2))
   same<F32<[number, 4]>>().as(ops.reshape(narrow, [n, 4]))
   same<F32<[number, 32]>>().as(ops.reshape(narrow, [-1, 32]))

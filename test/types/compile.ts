@@ -48,17 +48,17 @@ function tsc(compiler: Compiler, folder: string, config: object): Promise<string
   })
 }
 
-/** Writes the declarations of the named modules, as users get them. @returns the folder that stands for `src/` */
+/** Writes the declarations of the named modules, as users get them. @returns the folder that stands for the package */
 export async function declarations(...modules: readonly string[]): Promise<string> {
   const folder = temporary()
   await tsc('TypeScript 7', folder, {
-    files: modules.map(m => join(ROOT, 'src', m)),
+    files: modules.map(m => join(ROOT, m)),
     include: [],
     compilerOptions: {
       noEmit: false,
       emitDeclarationOnly: true,
       declaration: true,
-      rootDir: join(ROOT, 'src'),
+      rootDir: ROOT,
       outDir: folder,
       types: [],
     },
@@ -66,7 +66,7 @@ export async function declarations(...modules: readonly string[]): Promise<strin
   return folder
 }
 
-/** Checks programs by file name together; what they import of `src/` is taken from the declarations. */
+/** Checks programs by file name together; what they import of the package is taken from its declarations. */
 export async function compile(
   compiler: Compiler,
   library: string,
@@ -74,7 +74,7 @@ export async function compile(
 ): Promise<Compilation> {
   const folder = temporary()
   for (const [name, text] of Object.entries(sources))
-    writeFileSync(join(folder, name), text.replaceAll("'../../src/", `'${library}/`))
+    writeFileSync(join(folder, name), text.replaceAll("'../../", `'${library}/`))
   const output = await tsc(compiler, folder, {
     include: ['*.ts'],
     compilerOptions: { types: [], lib: ['es2023'] },

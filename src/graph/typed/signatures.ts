@@ -1,6 +1,6 @@
 import type { DType, FloatType, IntType } from '../dtype.ts'
 import type { Shape } from '../shape.ts'
-import type { AnyTensor, Tensor } from '../tensor.ts'
+import type { Tensor } from '../tensor.ts'
 import type { Gather, HasAxis, Reduce, Select, Squeeze, Unsqueeze } from './axes.ts'
 import type { Attention, LayerNorm, Linear, LinearBias, SameShape, Scores } from './layers.ts'
 import type { Concat, Slice, Split } from './pieces.ts'
@@ -14,10 +14,10 @@ import type { Arg, Broadcast, Expand, MatMul, Out, Reshape, Transpose } from './
 type Axes = number | readonly number[]
 
 /**
- * Gives an untyped function of tensors the type `F` that is wanted. The one cast between the two levels: `F` says what
- * the function's own shape rule does, which runs whatever the types are.
+ * Gives an untyped function the type `F` that is wanted. The one cast between the two levels: `F` says what the shape
+ * rules do that the function runs whatever the types are.
  */
-export const typed = <F>(f: (...args: never[]) => AnyTensor | readonly AnyTensor[]): F => f as unknown as F
+export const typed = <F>(f: (...args: never[]) => unknown): F => f as unknown as F
 
 export type UnaryFn<Rest extends readonly unknown[] = []> = <D extends DType, S extends Shape>(
   x: Tensor<D, S>,

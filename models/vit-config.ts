@@ -1,0 +1,70 @@
+import { UserError } from '../src/graph/errors.ts'
+import type { Shape } from '../src/graph/shape.ts'
+import type { Tensor } from '../src/graph/tensor.ts'
+import type { Divides, Flag } from '../src/graph/typed/config.ts'
+import type { Arg } from '../src/graph/typed/shapes.ts'
+import type { Model } from '../src/nn/model.ts'
+import type { Patches } from '../src/nn/signatures.ts'
+
+export interface ViTConfig {
+  /** Height and width of the (square) image in pixels. */
+  readonly image: number
+  /** Colour channels of the image. */
+  readonly channels: number
+  /** Height and width of a patch in pixels; divides `image`. */
+  readonly patch: number
+  /** Size of the embedding of a token. */
+  readonly dim: number
+  /** Number of encoder blocks. */
+  readonly depth: number
+  /** Attention heads of a block; divides `dim`. */
+  readonly heads: number
+  /** Hidden size of a block's MLP. */
+  readonly mlp: number
+  readonly classes: number
+  /** Share of activations dropped while training. @default 0 */
+  readonly dropout?: number
+  /** Hidden sizes of the classification head. @default [] (one linear layer) */
+  readonly head?: readonly number[]
+}
+
+/** `C`, or the run time's message in place of the number that does not fit. */
+export type CheckViT<C extends ViTConfig> =
+  Exclude<keyof C, keyof ViTConfig> extends never
+    ? Divides<C['patch'], C['image']> extends false
+      ? Flag<C, 'patch', `vit: patch ${C['patch']} does not divide image ${C['image']}`>
+      : Divides<C['heads'], C['dim']> extends false
+        ? Flag<C, 'heads', `vit: dim ${C['dim']} is not divisible by heads ${C['heads']}`>
+        : C
+    : Flag<C, Exclude<keyof C, keyof ViTConfig>, 'vit has no such option'>
+
+/** A ViT that knows which images it takes and how many logits it gives. */
+export interface ViT<
+  Image extends number = number,
+  Channels extends number = number,
+  Patch extends number = number,
+  Classes extends number = number,
+> extends Model<ViTConfig> {
+  readonly forward: <X extends Shape>(
+    image: Arg<Patches<X, Image, Channels, Patch>, Tensor<'float32', X>>,
+  ) => Tensor<'float32', [X[0], Classes]>
+}
+
+export type MakeViT = <const C extends ViTConfig>(
+  config: CheckViT<C>,
+) => ViT<C['image'], C['channels'], C['patch'], C['classes']>
+
+/** @throws UserError for a configuration that cannot be built, with its numbers */
+export function checkViT(c: ViTConfig): void {
+  for (const key of ['image', 'channels', 'patch', 'dim', 'depth', 'heads', 'mlp', 'classes'] as const)
+    if (!Number.isInteger(c[key]) || c[key] < 1)
+      throw new UserError(`vit: ${key} must be a whole number of at least 1, not ${c[key]}`)
+  for (const size of c.head ?? [])
+    if (!Number.isInteger(size) || size < 1)
+      throw new UserError(`vit: a hidden size of the head must be a whole number of at least 1, not ${size}`)
+  if (c.image % c.patch) throw new UserError(`vit: patch ${c.patch} does not divide image ${c.image}`)
+  if (c.dim % c.heads) throw new UserError(`vit: dim ${c.dim} is not divisible by heads ${c.heads}`)
+  const rate = c.dropout ?? 0
+  if (!(rate >= 0 && rate < 1))
+    throw new UserError(`vit: dropout must be at least 0 and below 1, not ${rate}`)
+}
