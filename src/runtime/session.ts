@@ -54,6 +54,7 @@ export const plainMessage = (error: unknown): string => {
   return text
     .split('\n')[0]!
     .replace(/^\[.*?\]\s*:\s*\d+\s*:\s*\w+\s*:\s*/, '')
+    .replace(/^Can't create a session\. ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
     .slice(0, 400)
 }
 
