@@ -15,4 +15,6 @@ export const BYTES: Readonly<Record<DType, number>> = {
   bool: 1,
 }
 
+export const FLOATS: readonly FloatType[] = ['float16', 'float32', 'float64']
+
 export const isFloat = (dtype: DType): dtype is FloatType => dtype.startsWith('float')

@@ -1,4 +1,4 @@
-import type { DType } from '../graph/dtype.ts'
+import { type DType, FLOATS } from '../graph/dtype.ts'
 import { constant } from '../graph/leaf.ts'
 import { elementwise, none, type Op, op, sameDType, type TensorType, type Vjp } from '../graph/node.ts'
 import { bool, f32, type Sample, sample } from '../graph/sample.ts'
@@ -34,6 +34,13 @@ const pair = [sample(f32(3, 5), f32(3, 5)), sample(f32(2, 3, 1, 5), f32(4, 1))]
 const same = ([x]: readonly TensorType[]): readonly TensorType[] => [x!]
 const unary = (type: string, vjp: Vjp<Plain>, samples: readonly Sample<Plain>[]): Op<Plain> =>
   op(type, { infer: same, along: elementwise, vjp, samples })
+const floatUnary = (type: string, vjp: Vjp<Plain>, samples: readonly Sample<Plain>[]): Op<Plain> =>
+  op(type, {
+    infer: ([x]) => [{ dtype: sameDType(type.toLowerCase(), [x!], FLOATS), shape: x!.shape }],
+    along: elementwise,
+    vjp,
+    samples,
+  })
 
 // d(a + b) = da + db
 export const Add = binary('Add', 'add', ({ dy }) => [dy, dy], pair)
@@ -125,39 +132,43 @@ const Floor = op('Floor', {
 export const floor: UnaryFn = typed((x: AnyTensor): AnyTensor => Floor.apply([x]))
 
 // d exp(x) = exp(x) dx
-export const Exp = unary('Exp', ({ y: [y], dy }) => [mul(dy, y!)], [sample(f32(3, 4))])
+export const Exp = floatUnary('Exp', ({ y: [y], dy }) => [mul(dy, y!)], [sample(f32(3, 4))])
 export const exp: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Exp.apply([x]))
 
 // d ln(x) = dx / x
-const Log = unary('Log', ({ x: [x], dy }) => [div(dy, x!)], [sample(f32(3, 4).positive())])
+const Log = floatUnary('Log', ({ x: [x], dy }) => [div(dy, x!)], [sample(f32(3, 4).positive())])
 export const log: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Log.apply([x]))
 
 // d√x = dx / (2√x)
-export const Sqrt = unary('Sqrt', ({ y: [y], dy }) => [div(mul(dy, 0.5), y!)], [sample(f32(3, 4).positive())])
+export const Sqrt = floatUnary('Sqrt', ({ y: [y], dy }) => [div(mul(dy, 0.5), y!)], [
+  sample(f32(3, 4).positive()),
+])
 export const sqrt: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sqrt.apply([x]))
 
 // d(1/x) = −(1/x)² dx
-const Reciprocal = unary('Reciprocal', ({ y: [y], dy }) => [neg(mul(dy, mul(y!, y!)))], [
+const Reciprocal = floatUnary('Reciprocal', ({ y: [y], dy }) => [neg(mul(dy, mul(y!, y!)))], [
   sample(f32(3, 4).positive()),
 ])
 export const reciprocal: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Reciprocal.apply([x]))
 
 // d sin(x) = cos(x) dx
-const Sin = unary('Sin', ({ x: [x], dy }) => [mul(dy, cos(x!))], [sample(f32(3, 4))])
+const Sin = floatUnary('Sin', ({ x: [x], dy }) => [mul(dy, cos(x!))], [sample(f32(3, 4))])
 export const sin: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sin.apply([x]))
 
 // d cos(x) = −sin(x) dx
-const Cos = unary('Cos', ({ x: [x], dy }) => [neg(mul(dy, sin(x!)))], [sample(f32(3, 4))])
+const Cos = floatUnary('Cos', ({ x: [x], dy }) => [neg(mul(dy, sin(x!)))], [sample(f32(3, 4))])
 export const cos: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Cos.apply([x]))
 
 // d σ(x) = σ(x)(1 − σ(x)) dx
-const Sigmoid = unary('Sigmoid', ({ y: [y], dy }) => [mul(dy, mul(y!, sub(constant(1, y!.dtype, []), y!)))], [
-  sample(f32(3, 4)),
-])
+const Sigmoid = floatUnary(
+  'Sigmoid',
+  ({ y: [y], dy }) => [mul(dy, mul(y!, sub(constant(1, y!.dtype, []), y!)))],
+  [sample(f32(3, 4))],
+)
 export const sigmoid: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sigmoid.apply([x]))
 
 // d tanh(x) = (1 − tanh²(x)) dx
-const Tanh = unary('Tanh', ({ y: [y], dy }) => [sub(dy, mul(dy, mul(y!, y!)))], [sample(f32(3, 4))])
+const Tanh = floatUnary('Tanh', ({ y: [y], dy }) => [sub(dy, mul(dy, mul(y!, y!)))], [sample(f32(3, 4))])
 export const tanh: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Tanh.apply([x]))
 
 // d relu(x) = [x > 0] dx; 0 at 0, as in PyTorch

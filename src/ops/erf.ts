@@ -1,4 +1,5 @@
-import { elementwise, op } from '../graph/node.ts'
+import { FLOATS } from '../graph/dtype.ts'
+import { elementwise, op, sameDType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
@@ -31,7 +32,7 @@ const quotient = (top: readonly number[], bottom: readonly number[], x: AnyTenso
   div(polynomial(top, x), polynomial(bottom, x))
 
 const Erf = op('Erf', {
-  infer: ([x]) => [x!],
+  infer: ([x]) => [{ dtype: sameDType('erf', [x!], FLOATS), shape: x!.shape }],
   along: elementwise,
   // d erf(x) = 2/√π exp(−x²) dx
   vjp: ({ x: [x], dy }) => [mul(mul(exp(neg(mul(x!, x!))), 2 / Math.sqrt(Math.PI)), dy)],

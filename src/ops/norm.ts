@@ -1,5 +1,6 @@
+import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op, type TensorType } from '../graph/node.ts'
+import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -17,6 +18,7 @@ const softmaxForm = { axis: { kind: 'int' } } as const
 const Softmax = op('Softmax', {
   attrs: softmaxForm,
   infer: ([x], { axis }: { axis: number }) => {
+    sameDType('softmax', [x!], FLOATS)
     shapes.axisOf('softmax', axis, x!.shape.length)
     return [x!]
   },
@@ -33,6 +35,7 @@ export const softmax: SoftmaxFn<'softmax'> = typed(
 const LogSoftmax = op('LogSoftmax', {
   attrs: softmaxForm,
   infer: ([x], { axis }: { axis: number }) => {
+    sameDType('logSoftmax', [x!], FLOATS)
     shapes.axisOf('logSoftmax', axis, x!.shape.length)
     return [x!]
   },
@@ -50,6 +53,7 @@ export const LayerNormalization = op('LayerNormalization', {
   since: 17,
   attrs: { axis: { kind: 'int' }, epsilon: { kind: 'float' } },
   infer: ([x, scale, bias], { axis }: { axis: number; epsilon: number }) => {
+    sameDType('layerNorm', bias ? [x!, scale!, bias] : [x!, scale!], FLOATS)
     shapes.layerNorm('layerNorm', x!.shape, scale!.shape, bias?.shape)
     const at = shapes.axisOf('layerNorm', axis, x!.shape.length)
     if (at !== x!.shape.length - scale!.shape.length)

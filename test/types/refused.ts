@@ -180,6 +180,12 @@ export const refused: readonly (() => unknown)[] = [
   // concat: dtypes float32 and int64 differ; cast one of them
   // @ts-expect-error
   () => ops.concat([f32(3), i64(3)], 0),
+  // exp: takes float16, float32, float64, not int64; cast it
+  // @ts-expect-error Type '"int64"' is not assignable to type 'FloatType'
+  () => ops.exp(i64(3)),
+  // layerNorm: dtypes float32 and float64 differ; cast one of them
+  // @ts-expect-error Type '"float64"' is not assignable to type '"float32"'
+  () => ops.layerNorm(f32(3), ops.cast(f32(3), 'float64'), f32(3)),
   // gather: indices must be int32 or int64, not float32
   // @ts-expect-error Type '"float32"' is not assignable to type 'IntType'
   () => ops.gather(f32(9, 6), f32(4)),
