@@ -15,7 +15,9 @@ import { refused } from './refused.ts'
 import { logits, shape } from './vit.ts'
 
 const compilers = Object.keys(COMPILERS) as Compiler[]
-const generated = generate(7, Number(process.env.ONNXGRAD_TYPE_CASES ?? 120))
+const CASES = Number(process.env.ONNXGRAD_TYPE_CASES ?? 100)
+const generated = generate(7, CASES)
+const hidden = generate(8, CASES, 0.25)
 
 /** The refused programs with nothing expected: each must give one error. */
 const mistakes = fixture('refused.ts').replaceAll('@ts-expect-error', '')
@@ -40,7 +42,11 @@ beforeAll(async () => {
     const run = (sources: Record<string, string>) => compile(compiler, library, sources)
     compiled.set(compiler, {
       mistakes: await run({ 'refused.ts': mistakes }),
-      programs: await run({ 'accepted.ts': fixture('accepted.ts'), 'generated.ts': generated.source }),
+      programs: await run({
+        'accepted.ts': fixture('accepted.ts'),
+        'generated.ts': generated.source,
+        'hidden.ts': hidden.source,
+      }),
       vit: await run({ 'vit.ts': fixture('vit.ts') }),
     })
   }
@@ -60,7 +66,14 @@ describe.each(compilers)('%s', compiler => {
 
   test("gives the run time's shape or message for random arguments", () => {
     const errors = of('programs').errors.filter(e => e.file === 'generated.ts')
-    expect(describeErrors(errors, { 'generated.ts': generated.source })).toEqual([])
+    expect(describeErrors(errors, { 'generated.ts': generated.source, 'hidden.ts': hidden.source })).toEqual(
+      [],
+    )
+  })
+
+  test('knows nothing wrong when it is not told all dims and numbers', () => {
+    const errors = of('programs').errors.filter(e => e.file === 'hidden.ts')
+    expect(describeErrors(errors, { 'hidden.ts': hidden.source })).toEqual([])
   })
 
   test.each(expected)('refuses in one error: $message', ({ line, shown }) => {
@@ -104,7 +117,7 @@ describe('the run time', () => {
 test.each(Object.entries(generated.counts))(
   'random arguments of %s are both right and wrong',
   (_, counts) => {
-    expect(counts.accepted).toBeGreaterThan(5)
-    expect(counts.refused).toBeGreaterThan(5)
+    expect(counts.accepted).toBeGreaterThan(1)
+    expect(counts.refused).toBeGreaterThan(1)
   },
 )

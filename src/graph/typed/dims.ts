@@ -26,7 +26,7 @@ export type Kind<D> = 0 extends 1 & D
     : '?'
 
 /** Kinds of which nothing is known. */
-type Unknown = '?' | '-1'
+export type Unknown = '?' | '-1'
 
 /**
  * `[the one dim that two equal dims have]`; `false` when they certainly differ. Subtypes come first, in arrays: unlike
@@ -49,7 +49,16 @@ export type Stretch<A, B> = A[] extends B[]
     : StretchOne<A, B>
   : StretchOne<A, B>
 
-type StretchOne<A, B> = [A] extends [1] ? [B] : [B] extends [1] ? [A] : Unify<A, B>
+// Of two dims that are not known, such as `number` and `1 | 7`, either may be the 1.
+type StretchOne<A, B> = [A] extends [1]
+  ? [B]
+  : [B] extends [1]
+    ? [A]
+    : Kind<A> extends Unknown
+      ? [Kind<B> extends Unknown ? number : B]
+      : Kind<B> extends Unknown
+        ? [A]
+        : false
 
 /** A shape as messages write it; `Hole` stands for -1. */
 export type Show<S, Hole extends string = '?', O extends string = ''> = S extends readonly [

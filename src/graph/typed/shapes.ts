@@ -1,6 +1,6 @@
 import type { Dim, Shape } from '../shape.ts'
 import type { DivModDigits } from './arithmetic.ts'
-import type { AllFactors, FromTally, List, Show, Stretch, Tally, Unify } from './dims.ts'
+import type { AllFactors, FromTally, Kind, List, Show, Stretch, Tally, Unify, Unknown } from './dims.ts'
 
 /**
  * The rules of `../shape.ts` for the compiler. Each type is the resulting shape, or the message that the run time
@@ -178,7 +178,7 @@ type Grow<S, T, O extends readonly unknown[] = []> = S extends readonly [...infe
     ? [X] extends [1]
       ? Grow<SR, TR, [Y, ...O]>
       : Unify<X, Y> extends [infer D]
-        ? Grow<SR, TR, [D, ...O]>
+        ? Grow<SR, TR, [Kind<X> extends Unknown ? Y : D, ...O]>
         : false
     : false
   : T extends readonly unknown[]
