@@ -7,7 +7,10 @@ import type { AllFactors, FromTally, Kind, List, Show, Stretch, Tally, Unify, Un
  * would throw as a string literal: a shape is never a string. It may know less than the run time, never differ.
  */
 
-/** A checked argument of type `T`: `R` is the result of a shape rule; its message takes the place of `T`. */
+/**
+ * A checked argument of type `T`: `R` is the result of a shape rule; its message takes the place of `T`. In brackets, for
+ * TypeScript would otherwise unroll recursive rules without end while it infers.
+ */
 export type Arg<R, T> = 0 extends 1 & R ? T : [R] extends [infer M extends string] ? M : T
 
 /**
