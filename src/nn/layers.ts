@@ -1,3 +1,4 @@
+import { UserError } from '../graph/errors.ts'
 import { parameter } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { typed } from '../graph/typed/signatures.ts'
@@ -81,8 +82,10 @@ export const patchEmbed: MakePatchEmbed = typed(
 /**
  * Multi-head self-attention (Vaswani et al. 2017): `heads` attentions, each on its slice of `dim / heads` of the
  * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`.
+ * @throws UserError when `heads` does not divide `dim`
  */
 export const attention: MakeAttention = typed((dim: number, heads: number, rate = 0) => {
+  if (dim % heads) throw new UserError(`attention: dim ${dim} is not divisible by heads ${heads}`)
   const size = dim / heads
   return layer(
     { qkv: linear(dim, 3 * dim), proj: linear(dim, dim), drop: dropout(rate) },
