@@ -1,5 +1,6 @@
 import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
+import { filledWith } from '../graph/leaf.ts'
 import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
@@ -65,17 +66,18 @@ export const LayerNormalization = op('LayerNormalization', {
     axis < shapes.axisOf('layerNorm', attrs.axis, x!.shape.length)
       ? [axis, ...rest.map(() => null)]
       : undefined,
-  // x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = r (dx̂ − mean dx̂ − x̂ mean(dx̂ x̂)), with dx̂ = γ dy;
+  // x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = r (c − x̂ mean(c x̂)) with dx̂ = γ dy and c = dx̂ − mean dx̂;
   // the outputs μ and r add dμ/n and −r² x̂ dr/n.
-  vjp: ({ x: [x, scale, bias], y: [, mu, r], dy, dys: [, dMu, dR], attrs: { axis } }) => {
+  vjp: ({ x: [x, scale, bias], y: [y, mu, r], dy, dys: [, dMu, dR], attrs: { axis } }) => {
     const rank = x!.shape.length
     const at = shapes.axisOf('layerNorm', axis, rank)
     const axes = Array.from({ length: rank - at }, (_, i) => at + i)
     const n = shapes.product(x!.shape.slice(at)) as number
-    const xhat = mul(sub(x!, mu!), r!)
-    const dxhat = mul(dy, scale!)
-    const drift = add(mean(dxhat, axes, true), mul(xhat, mean(mul(dxhat, xhat), axes, true)))
-    let dx = mul(sub(dxhat, drift), r!)
+    const plain = !bias && filledWith(scale!) === 1
+    const xhat = plain ? y! : mul(sub(x!, mu!), r!)
+    const dxhat = plain ? dy : mul(dy, scale!)
+    const centred = sub(dxhat, mean(dxhat, axes, true))
+    let dx = mul(sub(centred, mul(xhat, mean(mul(centred, xhat), axes, true))), r!)
     if (dMu) dx = add(dx, div(dMu, n))
     if (dR) dx = sub(dx, mul(xhat, div(mul(dR, mul(r!, r!)), n)))
     return [dx, mul(dy, xhat), ...(bias ? [dy] : [])]

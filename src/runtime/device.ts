@@ -8,6 +8,8 @@ export interface Target {
   readonly name: string
   /** Operators of the `com.microsoft` domain may be used. */
   readonly contrib: boolean
+  /** Its matrix products outrun its sums over leading axes and its transpositions, as onnxruntime's CPU kernels do. */
+  readonly prefersProducts: boolean
   /** Most inputs or outputs that one node may have (buffers that a shader can bind). */
   readonly maxFanout: number
   /** Operators without a kernel for a dtype. */
@@ -40,7 +42,13 @@ const NO_FLOAT64 = new Set([
 ])
 const lacks = (op: string, dtype: DType): boolean => dtype === 'float64' && NO_FLOAT64.has(op)
 
-const HOST: Target = { name: 'cpu', contrib: true, maxFanout: Number.POSITIVE_INFINITY, lacks }
+const HOST: Target = {
+  name: 'cpu',
+  contrib: true,
+  prefersProducts: true,
+  maxFanout: Number.POSITIVE_INFINITY,
+  lacks,
+}
 
 /** Every device, in the order in which `doctor` lists them. */
 export const DEVICES: Readonly<Record<DeviceName, Device>> = {
@@ -56,7 +64,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     name: 'webgpu',
     provider: 'webgpu',
     // Some adapters bind no more than 8 storage buffers in a shader, WebGPU's default limit.
-    target: { name: 'webgpu', contrib: false, maxFanout: 6, lacks },
+    target: { name: 'webgpu', contrib: false, prefersProducts: false, maxFanout: 6, lacks },
     resident: true,
     preallocated: false,
     install: 'it needs a GPU with a Vulkan, Metal or D3D12 driver (on Linux, test it with: vulkaninfo)',
@@ -64,7 +72,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
   cuda: {
     name: 'cuda',
     provider: 'cuda',
-    target: { ...HOST, name: 'cuda' },
+    target: { ...HOST, name: 'cuda', prefersProducts: false },
     resident: false,
     preallocated: true,
     install:
