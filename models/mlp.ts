@@ -1,10 +1,10 @@
-import { UserError } from '../src/graph/errors.ts'
 import type { AnyTensor } from '../src/graph/tensor.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, linear } from '../src/nn/layers.ts'
 import { type Model, model } from '../src/nn/model.ts'
 import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
+import { checkDropout, checkSizes } from './config.ts'
 
 export interface MLPConfig {
   /** Height and width of the (square) image in pixels. */
@@ -20,11 +20,9 @@ export interface MLPConfig {
 /** Multi-layer perceptron on the flattened image: linear layers with ReLUs between them. */
 export const mlp = (config: MLPConfig): Model<MLPConfig> => {
   const { image, channels, hidden, classes, dropout: rate = 0 } = config
-  for (const size of [image, channels, ...hidden, classes])
-    if (!Number.isInteger(size) || size < 1)
-      throw new UserError(`mlp: sizes must be whole numbers of at least 1, not ${size}`)
-  if (!(rate >= 0 && rate < 1))
-    throw new UserError(`mlp: dropout must be at least 0 and below 1, not ${rate}`)
+  checkSizes('mlp', { image, channels, classes })
+  checkSizes('mlp', Object.fromEntries(hidden.map((size, i) => [`hidden[${i}]`, size])))
+  checkDropout('mlp', rate)
   const features = channels * image * image
   const sizes = [features, ...hidden, classes]
   const net = layer(

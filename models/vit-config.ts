@@ -5,6 +5,7 @@ import type { Divides, Flag } from '../src/graph/typed/config.ts'
 import type { Arg } from '../src/graph/typed/shapes.ts'
 import type { Model } from '../src/nn/model.ts'
 import type { Patches } from '../src/nn/signatures.ts'
+import { checkDropout, checkHeads, checkSizes } from './config.ts'
 
 export interface ViTConfig {
   /** Height and width of the (square) image in pixels. */
@@ -26,6 +27,8 @@ export interface ViTConfig {
   readonly dropout?: number
   /** Hidden sizes of the classification head. @default [] (one linear layer) */
   readonly head?: readonly number[]
+  /** What the head reads: the CLS token, or the mean of the patches' tokens. @default 'cls' */
+  readonly pool?: 'cls' | 'mean'
 }
 
 /** `C`, or the run time's message in place of the number that does not fit. */
@@ -55,16 +58,12 @@ export type MakeViT = <const C extends ViTConfig>(
 ) => ViT<C['image'], C['channels'], C['patch'], C['classes']>
 
 /** @throws UserError for a configuration that cannot be built, with its numbers */
-export function checkViT(c: ViTConfig): void {
-  for (const key of ['image', 'channels', 'patch', 'dim', 'depth', 'heads', 'mlp', 'classes'] as const)
-    if (!Number.isInteger(c[key]) || c[key] < 1)
-      throw new UserError(`vit: ${key} must be a whole number of at least 1, not ${c[key]}`)
-  for (const size of c.head ?? [])
-    if (!Number.isInteger(size) || size < 1)
-      throw new UserError(`vit: a hidden size of the head must be a whole number of at least 1, not ${size}`)
-  if (c.image % c.patch) throw new UserError(`vit: patch ${c.patch} does not divide image ${c.image}`)
-  if (c.dim % c.heads) throw new UserError(`vit: dim ${c.dim} is not divisible by heads ${c.heads}`)
-  const rate = c.dropout ?? 0
-  if (!(rate >= 0 && rate < 1))
-    throw new UserError(`vit: dropout must be at least 0 and below 1, not ${rate}`)
+export function checkViT(config: ViTConfig): void {
+  const { image, channels, patch, dim, depth, heads, mlp, classes, head = [], pool = 'cls', dropout } = config
+  checkSizes('vit', { image, channels, patch, dim, depth, heads, mlp, classes })
+  checkSizes('vit', Object.fromEntries(head.map((size, i) => [`head[${i}]`, size])))
+  if (image % patch) throw new UserError(`vit: patch ${patch} does not divide image ${image}`)
+  checkHeads('vit', config)
+  checkDropout('vit', dropout)
+  if (pool !== 'cls' && pool !== 'mean') throw new UserError(`vit: pool must be cls or mean, not ${pool}`)
 }

@@ -2,20 +2,13 @@ import { parameter } from '../src/graph/leaf.ts'
 import type { AnyTensor } from '../src/graph/tensor.ts'
 import { typed } from '../src/graph/typed/signatures.ts'
 import { layer } from '../src/nn/layer.ts'
-import {
-  attention,
-  dropout,
-  layerNorm,
-  linear,
-  mlp,
-  patchEmbed,
-  prepend,
-  TRUNC_NORMAL,
-} from '../src/nn/layers.ts'
+import { dropout, layerNorm, linear, patchEmbed, prepend, TRUNC_NORMAL } from '../src/nn/layers.ts'
 import { model } from '../src/nn/model.ts'
+import { attentionMaps, encoderBlock } from '../src/nn/transformer.ts'
 import { gelu } from '../src/ops/activation.ts'
 import { add } from '../src/ops/elementwise.ts'
-import { select } from '../src/ops/layout.ts'
+import { select, slice } from '../src/ops/layout.ts'
+import { mean } from '../src/ops/reduce.ts'
 import { checkViT, type MakeViT, type ViT, type ViTConfig } from './vit-config.ts'
 
 export type { ViT, ViTConfig }
@@ -31,22 +24,15 @@ const embedding = (c: ViTConfig) => {
   }
 }
 
-/** One encoder block: attention among the tokens, then an MLP on each; both pre-normed, both residual. */
-const block = ({ dim, heads, mlp: hidden, dropout: rate }: ViTConfig) =>
-  layer(
-    {
-      norm1: layerNorm(dim),
-      attn: attention(dim, heads, rate),
-      norm2: layerNorm(dim),
-      mlp: mlp(dim, hidden, rate),
-    },
-    (self, x: AnyTensor) => {
-      const y = add(x, self.attn(self.norm1(x)))
-      return add(y, self.mlp(self.norm2(y)))
-    },
-  )
+/** Tokens → one vector for each image, with timm's name for the norm: the CLS token, or the mean of the others. */
+const pooling = ({ dim, pool }: ViTConfig) => {
+  const norm = layerNorm(dim)
+  if (pool !== 'mean') return { norms: { norm }, read: (x: AnyTensor): AnyTensor => select(norm(x), 1, 0) }
+  const patches = (x: AnyTensor): AnyTensor => slice(x, 1, 1, x.shape[1])
+  return { norms: { fc_norm: norm }, read: (x: AnyTensor): AnyTensor => norm(mean(patches(x), 1)) }
+}
 
-/** CLS embedding → logits: linear layers with GELUs between them; a single one is named `head`, as in timm. */
+/** Image's vector → logits: linear layers with GELUs between them; a single one is named `head`, as in timm. */
 const head = ({ dim, head: hidden = [], classes }: ViTConfig) => {
   const sizes = [dim, ...hidden, classes]
   const layers = sizes.slice(1).map((size, i) => linear(sizes[i]!, size))
@@ -55,26 +41,28 @@ const head = ({ dim, head: hidden = [], classes }: ViTConfig) => {
 }
 
 /**
- * Vision Transformer (Dosovitskiy et al. 2021), pre-norm, CLS token into the head: `[B, channels, image, image]` →
- * logits `[B, classes]`. Parameter names and shapes are those of timm's `vision_transformer`.
+ * Vision Transformer (Dosovitskiy et al. 2021), pre-norm: `[B, channels, image, image]` → logits `[B, classes]`.
+ * Parameter names and shapes are those of timm's `vision_transformer`.
  * @throws UserError for a configuration that cannot be built, with its numbers
  */
 export const vit: MakeViT = typed((config: ViTConfig) => {
   checkViT(config)
-  const net = layer(
-    {
-      ...embedding(config),
-      blocks: Array.from({ length: config.depth }, () => block(config)),
-      norm: layerNorm(config.dim),
-      head: head(config),
-    },
-    (self, image: AnyTensor) => {
-      const patches = self.patch_embed(image) // [B, N, dim]
-      const embedded = add(prepend(self.cls_token, patches), self.pos_embed) // [B, N + 1, dim]
-      const encoded = self.blocks.reduce((x, encode) => encode(x), self.pos_drop(embedded))
-      return self.head(select(self.norm(encoded), 1, 0)) // CLS only: [B, dim] → [B, classes]
-    },
-  )
+  const { norms, read } = pooling(config)
+  const parts = {
+    ...embedding(config),
+    blocks: Array.from({ length: config.depth }, () => encoderBlock(config)),
+    ...norms,
+    head: head(config),
+  }
+  const embed = (image: AnyTensor): AnyTensor => {
+    const patches = parts.patch_embed(image) // [B, N, dim]
+    return parts.pos_drop(add(prepend(parts.cls_token, patches), parts.pos_embed)) // [B, N + 1, dim]
+  }
+  const net = layer(parts, (self, image: AnyTensor) => {
+    const encoded = self.blocks.reduce((x, encode) => encode(x), embed(image)) // [B, N + 1, dim]
+    return self.head(read(encoded)) // [B, dim] → [B, classes]
+  })
+  const attention = (image: AnyTensor) => attentionMaps(parts.blocks, embed(image))
   const { image, channels, classes } = config
-  return model({ name: 'vit', config, image: [channels, image, image], classes, net })
+  return model({ name: 'vit', config, image: [channels, image, image], classes, net, attention })
 })

@@ -1,3 +1,5 @@
+export * from './conv.ts'
 export * from './layer.ts'
 export * from './layers.ts'
 export * from './model.ts'
+export * from './transformer.ts'

@@ -81,21 +81,28 @@ export const patchEmbed: MakePatchEmbed = typed(
 
 /**
  * Multi-head self-attention (Vaswani et al. 2017): `heads` attentions, each on its slice of `dim / heads` of the
- * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`.
+ * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`. `weights` gives what each token attends to,
+ * `[B, heads, T, T]`: the same nodes again, so that looking costs nothing.
  * @throws UserError when `heads` does not divide `dim`
  */
 export const attention: MakeAttention = typed((dim: number, heads: number, rate = 0) => {
   if (dim % heads) throw new UserError(`attention: dim ${dim} is not divisible by heads ${heads}`)
   const size = dim / heads
+  const qkv = linear(dim, 3 * dim)
+  const project = (x: AnyTensor): [q: AnyTensor, k: AnyTensor, v: AnyTensor] => {
+    const split = transpose(reshape(qkv(x), [x.shape[0], x.shape[1], 3, heads, size]), [2, 0, 3, 1, 4])
+    return [select(split, 0, 0), select(split, 0, 1), select(split, 0, 2)] // [B, heads, T, size]
+  }
+  const weights = (x: AnyTensor): AnyTensor => {
+    const [q, k] = project(x)
+    return softmax(mul(matmul(q, transpose(k, [0, 1, 3, 2])), 1 / Math.sqrt(size))) // [B, heads, T, T]
+  }
   return layer(
-    { qkv: linear(dim, 3 * dim), proj: linear(dim, dim), drop: dropout(rate) },
-    ({ qkv, proj, drop }, x: AnyTensor) => {
-      const [batch, tokens] = x.shape
-      const split = transpose(reshape(qkv(x), [batch, tokens, 3, heads, size]), [2, 0, 3, 1, 4])
-      const [q, k, v] = [0, 1, 2].map(i => select(split, 0, i)) as [AnyTensor, AnyTensor, AnyTensor] // [B, heads, T, size]
-      const scores = mul(matmul(q, transpose(k, [0, 1, 3, 2])), 1 / Math.sqrt(size)) // [B, heads, T, T]
-      const mixed = matmul(softmax(scores), v)
-      return drop(proj(reshape(transpose(mixed, [0, 2, 1, 3]), [batch, tokens, dim])))
+    { qkv, weights, proj: linear(dim, dim), drop: dropout(rate) },
+    ({ proj, drop }, x: AnyTensor) => {
+      const [, , v] = project(x)
+      const mixed = transpose(matmul(weights(x), v), [0, 2, 1, 3]) // [B, T, heads, size]
+      return drop(proj(reshape(mixed, x.shape)))
     },
   )
 })

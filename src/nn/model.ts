@@ -1,3 +1,4 @@
+import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { input, type Parameter } from '../graph/leaf.ts'
 import type { Dim } from '../graph/shape.ts'
@@ -14,6 +15,8 @@ export interface Model<Config extends object = object> {
   readonly classes: number
   readonly parameters: ReadonlyMap<string, Parameter>
   readonly forward: UnaryLayer
+  /** Attention maps of an image's blocks, `[batch, heads, T, T]` each; for models that attend. */
+  readonly attention?: (image: AnyTensor) => readonly AnyTensor[]
 }
 
 export interface ModelSpec<Config extends object> {
@@ -22,6 +25,7 @@ export interface ModelSpec<Config extends object> {
   readonly image: readonly [channels: number, height: number, width: number]
   readonly classes: number
   readonly net: UnaryLayer
+  readonly attention?: (image: AnyTensor) => readonly AnyTensor[]
 }
 
 /** Makes a trainable model of a network: its parameters get their names. */
@@ -29,10 +33,24 @@ export function model<Config extends object>({ net, ...spec }: ModelSpec<Config>
   return Object.freeze({ ...spec, forward: net, parameters: namedParameters(net) })
 }
 
-/** The model as a graph from `image` to `logits`, for a batch of the given size or symbol. */
-export function trace({ image, forward, parameters }: Model, batch: Dim = 'batch'): Graph {
+/**
+ * The model as a graph from `image` to `logits`, for a batch of the given size or symbol.
+ * @param attention also outputs `attention.0`, `attention.1` … @throws UserError for a model that does not attend
+ */
+export function trace(
+  { name, image, forward, attention, parameters }: Model,
+  batch: Dim = 'batch',
+  options: { readonly attention?: boolean } = {},
+): Graph {
+  if (options.attention && !attention) throw new UserError(`${name} has no attention maps`)
   const x: AnyTensor = input('image', 'float32', [batch, ...image])
-  return { inputs: { image: x }, parameters: Object.fromEntries(parameters), outputs: { logits: forward(x) } }
+  const logits = forward(x)
+  const maps = options.attention ? attention!(x).map((map, i) => [`attention.${i}`, map] as const) : []
+  return {
+    inputs: { image: x },
+    parameters: Object.fromEntries(parameters),
+    outputs: { logits, ...Object.fromEntries(maps) },
+  }
 }
 
 /** How many numbers a model learns. */

@@ -6,7 +6,7 @@ import type { LayerNorm, Linear } from '../graph/typed/layers.ts'
 import type { Concat } from '../graph/typed/pieces.ts'
 import type { Arg, Out, Reshape } from '../graph/typed/shapes.ts'
 import type { FloatUnaryFn } from '../graph/typed/signatures.ts'
-import type { Layer } from './layer.ts'
+import type { Layer, UnaryLayer } from './layer.ts'
 
 /** Types of the layers: the shapes of their parameters, and which inputs their forward functions take. */
 
@@ -40,7 +40,12 @@ type Through<In extends number, O extends number> = <X extends Shape>(
 ) => F32<X>
 
 export type AttentionLayer<N extends number> = Layer<
-  { qkv: LinearLayer<N, Multiply<3, N>>; proj: LinearLayer<N, N>; drop: DropoutLayer },
+  {
+    qkv: LinearLayer<N, Multiply<3, N>>
+    weights: UnaryLayer
+    proj: LinearLayer<N, N>
+    drop: DropoutLayer
+  },
   Through<N, Multiply<3, N>>
 >
 

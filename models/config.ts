@@ -1,0 +1,19 @@
+import { UserError } from '../src/graph/errors.ts'
+
+/** @throws UserError unless all sizes are whole numbers of at least 1 */
+export function checkSizes(model: string, sizes: object): void {
+  for (const [key, size] of Object.entries(sizes))
+    if (!Number.isInteger(size) || size < 1)
+      throw new UserError(`${model}: ${key} must be a whole number of at least 1, not ${size}`)
+}
+
+/** @throws UserError unless `rate` is a share that leaves something */
+export function checkDropout(model: string, rate = 0): void {
+  if (!(rate >= 0 && rate < 1))
+    throw new UserError(`${model}: dropout must be at least 0 and below 1, not ${rate}`)
+}
+
+/** @throws UserError when the embedding cannot be shared out to the attention heads */
+export function checkHeads(model: string, { dim, heads }: { dim: number; heads: number }): void {
+  if (dim % heads) throw new UserError(`${model}: dim ${dim} is not divisible by heads ${heads}`)
+}
