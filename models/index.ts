@@ -1,11 +1,14 @@
 import { UserError } from '../src/graph/errors.ts'
 import type { Model } from '../src/nn/model.ts'
+import { type CCTConfig, cct } from './cct.ts'
+import { type LeNetConfig, lenet } from './lenet.ts'
 import { type MLPConfig, mlp } from './mlp.ts'
 import { type ViTConfig, vit } from './vit.ts'
 
-export { type MLPConfig, mlp, type ViTConfig, vit }
+export { type CCTConfig, cct, type LeNetConfig, lenet, type MLPConfig, mlp, type ViTConfig, vit }
 
 const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
+const cifar10 = { image: 32, channels: 3, classes: 10 } as const
 const mnist = { image: 28, channels: 1, classes: 10 } as const
 
 /** The models that programs know by name, each with its presets; the first preset is the default. */
@@ -20,6 +23,20 @@ export const MODELS = {
       small16: { ...imageNet, dim: 384, heads: 6, mlp: 1536 },
       base16: { ...imageNet, dim: 768, heads: 12, mlp: 3072 },
     } as const satisfies Record<string, ViTConfig>,
+  },
+  lenet: {
+    about: 'LeNet-5: two convolutions with pooling, three linear layers',
+    build: lenet,
+    presets: { mnist } as const satisfies Record<string, LeNetConfig>,
+  },
+  cct: {
+    about: 'Compact Convolutional Transformer: convolutional tokens, encoder blocks, sequence pooling',
+    build: cct,
+    presets: {
+      mnist: { ...mnist, kernel: 3, planes: [32], dim: 64, depth: 2, heads: 2, mlp: 64 },
+      'cct-2/3x2': { ...cifar10, kernel: 3, planes: [64], dim: 128, depth: 2, heads: 2, mlp: 128 },
+      'cct-7/3x1': { ...cifar10, kernel: 3, planes: [], dim: 256, depth: 7, heads: 4, mlp: 512 },
+    } as const satisfies Record<string, CCTConfig>,
   },
   mlp: {
     about: 'multi-layer perceptron on the flattened image',

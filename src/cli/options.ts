@@ -33,17 +33,29 @@ export const MODEL_FLAGS = {
   channels: size('Colour channels'),
   classes: size('Number of classes'),
   patch: size('vit: height and width of a patch, in pixels'),
-  dim: size('vit: size of the embedding'),
-  depth: size('vit: encoder blocks'),
-  heads: size('vit: attention heads'),
-  mlp: size("vit: hidden size of a block's MLP"),
+  kernel: size("cct: height and width of the tokenizer's kernels"),
+  planes: sizes("cct: output channels of the tokenizer's convolutions before the last"),
+  dim: size('vit, cct: size of the embedding'),
+  depth: size('vit, cct: encoder blocks'),
+  heads: size('vit, cct: attention heads'),
+  mlp: size("vit, cct: hidden size of a block's MLP"),
   head: sizes('vit: hidden sizes of the classification head'),
+  pool: {
+    choices: ['cls', 'mean'],
+    describe: "vit: what the head reads, the CLS token or the mean of the patches' tokens",
+    group: 'Model:',
+  },
   hidden: sizes('mlp: sizes of the hidden layers'),
   dropout: size('Share of activations dropped while training'),
 } as const satisfies Record<string, Options>
 
 /** Keys that a configuration may have beside those of the presets. */
-const EXTRA: Readonly<Record<ModelName, readonly string[]>> = { vit: ['head', 'dropout'], mlp: ['dropout'] }
+const EXTRA: Readonly<Record<ModelName, readonly string[]>> = {
+  vit: ['head', 'pool', 'dropout'],
+  lenet: [],
+  cct: ['dropout'],
+  mlp: ['dropout'],
+}
 
 /** The configuration of a preset with the given flags put over it. @throws UserError for a flag of another model */
 export function resolveConfig(
