@@ -95,3 +95,10 @@ export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
 }
 
 export const typeOf = (t: Tensor): TensorType => ({ dtype: t.dtype, shape: t.shape })
+
+/** The number that a tensor is filled with, when it is a constant of one value. */
+export const filledWith = ({ node }: Tensor): number | undefined => {
+  if (node.op !== Constant) return undefined
+  const data = node.attrs.data as Float64Array
+  return data.every(v => v === data[0]) ? data[0] : undefined
+}
