@@ -24,7 +24,11 @@ import { erf } from './erf.ts'
  */
 export const gelu: FloatUnaryFn<[approximate?: 'none' | 'tanh']> = typed(
   (x: AnyTensor, approximate: 'none' | 'tanh' = 'none'): AnyTensor => {
-    if (approximate === 'none') return mul(x, mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5))
+    if (approximate === 'none') {
+      // z (1 + erf z) / √2 with z = x / √2: both factors are next to the linear layers, which take them in.
+      const z = mul(x, Math.SQRT1_2)
+      return mul(mul(z, add(erf(z), 1)), Math.SQRT1_2)
+    }
     const inner = mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI))
     return mul(x, mul(add(tanh(inner), 1), 0.5))
   },
