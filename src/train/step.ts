@@ -11,7 +11,7 @@ import { concat, reshape, split } from '../ops/layout.ts'
 import { SEED_SIZE } from '../ops/random.ts'
 import { sum } from '../ops/reduce.ts'
 import { isRandom, removeDropout, seedDropout } from '../passes/dropout.ts'
-import { optimizeFor } from '../passes/index.ts'
+import { optimizeFor, optimizeForward } from '../passes/index.ts'
 import type { Target } from '../runtime/device.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { crossEntropy } from './loss.ts'
@@ -94,7 +94,7 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   if (clipNorm !== undefined && !(clipNorm > 0))
     throw new UserError(`clip norm must be above 0, not ${clipNorm}`)
   const layout = layoutOf(model.parameters)
-  const forward = traceNormalized(model, batch, normalization)
+  const traced = traceNormalized(model, batch, normalization)
   const label = input('label', 'int32', [batch])
   const vector = (name: string): AnyTensor => input(name, 'float32', [layout.size])
   const scalar = (name: string): AnyTensor => input(name, 'float32', [])
@@ -104,10 +104,11 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   const scalars = Object.fromEntries(scalarNames.map(name => [name, scalar(name)]))
   const seed = input('seed', 'float32', [SEED_SIZE])
 
-  const random = isRandom(forward)
+  const random = isRandom(traced)
+  const purpose = { target: options.target, dtype, training: true }
+  const forward = optimizeForward(random ? seedDropout(traced, seed) : traced, purpose)
   const leaves = unflatten(forward, layout, p)
-  const bound = { ...forward, parameters: {}, outputs: substitute(forward, leaves) }
-  const logits = (random ? seedDropout(bound, seed) : bound).outputs.logits as AnyTensor
+  const logits = substitute(forward, leaves).logits as AnyTensor
   const loss = crossEntropy(logits, label, { labelSmoothing })
 
   const pieces = layout.slots.map(s => leaves.get(forward.parameters[s.name]!)!)
@@ -133,7 +134,7 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
     ...scalars,
     ...(random ? { seed } : {}),
   }
-  const graph = optimizeFor(options.target, { inputs, parameters: {}, outputs }, dtype)
+  const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
   const bytes = lower(graph, { name: `${model.name}-step`, opset: 21 })
   return { bytes, graph, layout, state: Object.keys(state), scalars: scalarNames, random }
 }
@@ -162,13 +163,12 @@ export function compileForward(
   },
 ): Program {
   const layout = layoutOf(model.parameters)
-  const forward = removeDropout(traceNormalized(model, 'batch', options.normalization))
+  const purpose = { target: options.target, dtype: options.dtype ?? 'float32', training: false } as const
+  const traced = removeDropout(traceNormalized(model, 'batch', options.normalization))
+  const forward = optimizeForward(traced, purpose)
   const p: AnyTensor = input('params', 'float32', [layout.size])
   const outputs = substitute(forward, unflatten(forward, layout, p))
-  const graph = optimizeFor(
-    options.target,
-    { inputs: { ...forward.inputs, params: p }, parameters: {}, outputs },
-    options.dtype ?? 'float32',
-  )
+  const inputs = { ...forward.inputs, params: p }
+  const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
   return { bytes: lower(graph, { name: `${model.name}-forward`, opset: 21 }), graph, layout }
 }
