@@ -1,3 +1,4 @@
+import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { FusedMatMul } from '../ops/fused-matmul.ts'
 import type { Target } from '../runtime/device.ts'
@@ -15,76 +16,75 @@ import { timeMajor } from './time-major.ts'
 import { transposeByProduct } from './transpose-product.ts'
 import { simplifyViews } from './views.ts'
 
-/** A rewriting of a graph that keeps what it computes. */
-export interface Pass {
-  readonly name: string
-  readonly run: (graph: Graph) => Graph
-}
-
 /** What a graph is prepared for. */
 export interface Purpose {
   readonly target: Target
   readonly dtype: 'float32' | 'float64'
-  /** A gradient will be taken of the graph. */
+  /** A gradient will be taken of the graph, or was. */
   readonly training: boolean
 }
 
-const when = (condition: boolean, pass: Pass): Pass[] => (condition ? [pass] : [])
+/** A rewriting of a graph that keeps what it computes. */
+export interface Pass {
+  readonly name: string
+  readonly run: (graph: Graph, purpose: Purpose) => Graph
+  /** Whether it pays; always, when left out. */
+  readonly when?: (purpose: Purpose) => boolean
+}
 
 const fuses = ({ target, dtype }: Purpose): boolean =>
   target.contrib && !target.lacks(FusedMatMul.type, dtype)
+const prefersProducts = ({ target }: Purpose): boolean => target.prefersProducts
 
-/**
- * Passes over a forward graph. What they change, the gradient inherits, so they come before it is taken. Each can be
- * left out, for measurement: ONNXGRAD_PASSES=-slices,-views
- */
-export const forwardPasses = (purpose: Purpose): Pass[] =>
-  chosen([
-    ...when(purpose.training, { name: 'fold-norm', run: foldNorms }),
-    { name: 'slices', run: pushSlices },
-    { name: 'splits', run: joinSlices },
-    { name: 'views', run: simplifyViews },
-    ...when(fuses(purpose), { name: 'time-major', run: timeMajor }),
-  ])
-
-/** Passes that make a complete graph fast on a target; each can be left out likewise. */
-export const loweringPasses = (purpose: Purpose): Pass[] =>
-  chosen([
-    { name: 'simplify', run: simplify },
-    { name: 'centre', run: centreWeights },
-    ...when(purpose.target.prefersProducts, { name: 'column-sums', run: columnSums }),
-    ...when(fuses(purpose), { name: 'fuse', run: g => fuseMatMuls(g, purpose.target.lacks) }),
-    ...when(purpose.target.prefersProducts, { name: 'gemm', run: biasIntoGemm }),
-    ...when(fuses(purpose) && purpose.target.prefersProducts, { name: 'transpose', run: transposeByProduct }),
-    { name: 'views', run: simplifyViews },
-  ])
-
-/** What a target cannot do without: the dtype, operators that it has, and no more of their inputs than it takes. */
-const requiredPasses = ({ target, dtype }: Purpose): [first: Pass[], last: Pass[]] => [
-  [
-    ...when(dtype === 'float64', { name: 'float64', run: g => withDType(g, 'float32', 'float64') }),
-    { name: 'decompose', run: g => decompose(g, target.lacks) },
-  ],
-  [{ name: 'fanout', run: g => limitFanout(g, target.maxFanout) }],
+/** Passes over a forward graph. What they change, the gradient inherits, so they come before it is taken. */
+const FORWARD: readonly Pass[] = [
+  { name: 'fold-norm', run: foldNorms, when: p => p.training },
+  { name: 'slices', run: pushSlices },
+  { name: 'splits', run: joinSlices },
+  { name: 'views', run: simplifyViews },
+  { name: 'time-major', run: timeMajor, when: fuses },
 ]
 
-/** Every pass that prepares a complete graph for a target, in order. */
-export const passesFor = (purpose: Purpose): Pass[] => {
-  const [first, last] = requiredPasses(purpose)
-  return [...first, ...loweringPasses(purpose), ...last]
-}
+/** What a target cannot do without: the dtype, and operators that it has. */
+const REQUIRED: readonly Pass[] = [
+  { name: 'float64', run: g => withDType(g, 'float32', 'float64'), when: p => p.dtype === 'float64' },
+  { name: 'decompose', run: (g, p) => decompose(g, p.target.lacks) },
+]
 
-/** Takes out the passes that ONNXGRAD_PASSES names after a minus. Read without node:process: pages load this file. */
+/** Passes that make a complete graph fast. */
+const LOWERING: readonly Pass[] = [
+  { name: 'simplify', run: simplify },
+  { name: 'centre', run: centreWeights },
+  { name: 'column-sums', run: columnSums, when: prefersProducts },
+  { name: 'fuse', run: (g, p) => fuseMatMuls(g, p.target.lacks), when: fuses },
+  { name: 'gemm', run: biasIntoGemm, when: prefersProducts },
+  { name: 'transpose', run: transposeByProduct, when: p => fuses(p) && prefersProducts(p) },
+  { name: 'views', run: simplifyViews },
+]
+
+/** Nodes with no more inputs and outputs than a target takes. */
+const LAST: Pass = { name: 'fanout', run: (g, p) => limitFanout(g, p.target.maxFanout) }
+
+/**
+ * Passes less those that ONNXGRAD_PASSES names, for measurement: `-slices,-views`, or `-all` for every one that a graph
+ * can do without. Read without node:process, because pages load this file.
+ */
 function chosen(passes: readonly Pass[]): Pass[] {
   const host = globalThis as { process?: { env?: Record<string, string | undefined> } }
-  const names = host.process?.env?.ONNXGRAD_PASSES?.split(',') ?? []
-  return passes.filter(pass => !names.some(name => name.trim() === `-${pass.name}`))
+  const out = (host.process?.env?.ONNXGRAD_PASSES ?? '').split(',').filter(Boolean)
+  const known = ['-all', ...[...FORWARD, ...LOWERING].map(pass => `-${pass.name}`)]
+  const wrong = out.find(name => !known.includes(name))
+  if (wrong !== undefined)
+    throw new UserError(`ONNXGRAD_PASSES: ${wrong} is not known; choose of ${[...new Set(known)].join(', ')}`)
+  return out.includes('-all') ? [] : passes.filter(pass => !out.includes(`-${pass.name}`))
 }
 
-const run = (passes: readonly Pass[], graph: Graph): Graph => passes.reduce((g, pass) => pass.run(g), graph)
+const run = (passes: readonly Pass[], graph: Graph, purpose: Purpose): Graph =>
+  passes.reduce((g, pass) => (pass.when?.(purpose) === false ? g : pass.run(g, purpose)), graph)
 
 /** A forward graph that computes no more than is read of it, laid out as its products read it. */
-export const optimizeForward = (graph: Graph, purpose: Purpose): Graph => run(forwardPasses(purpose), graph)
+export const optimizeForward = (graph: Graph, purpose: Purpose): Graph => run(chosen(FORWARD), graph, purpose)
 
-/** The graph as the target runs it best. */
-export const optimizeFor = (graph: Graph, purpose: Purpose): Graph => run(passesFor(purpose), graph)
+/** A complete graph as its target runs it best. */
+export const optimizeFor = (graph: Graph, purpose: Purpose): Graph =>
+  run([...REQUIRED, ...chosen(LOWERING), LAST], graph, purpose)
