@@ -17,6 +17,11 @@ const builder = (yargs: Argv) =>
       default: false,
       describe: 'Add an output with the softmax of the logits',
     })
+    .option('attention', {
+      type: 'boolean',
+      default: false,
+      describe: 'Add an output attention.<i> for each block: what each token attends to',
+    })
     .option('checkpoint', {
       choices: ['last', 'best'] as const,
       default: 'last' as const,
@@ -35,7 +40,7 @@ export const exportVerb: CommandModule<object, Flags> = {
   command: 'export <run>',
   describe: 'Write the model of a run as .onnx',
   builder,
-  async handler({ run, out, opset, probabilities, checkpoint, overwrite }) {
+  async handler({ run, out, opset, probabilities, attention, checkpoint, overwrite }) {
     const path = out ?? join(run, 'export.onnx')
     const taken = await stat(path).then(
       () => true,
@@ -43,9 +48,9 @@ export const exportVerb: CommandModule<object, Flags> = {
     )
     if (taken && !overwrite)
       throw new UserError(`${path} exists already; choose another --out, or give --overwrite`)
-    const bytes = toOnnx(await loadRun(run, checkpoint), { opset, probabilities })
+    const bytes = toOnnx(await loadRun(run, checkpoint), { opset, probabilities, attention })
     await writeAtomic(path, bytes)
     say(`${path}  ${bytes.length.toLocaleString('en-US')} bytes, opset ${opset}`)
-    result({ out: path, bytes: bytes.length, opset, probabilities, checkpoint })
+    result({ out: path, bytes: bytes.length, opset, probabilities, attention, checkpoint })
   },
 }

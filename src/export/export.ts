@@ -31,8 +31,8 @@ export const METADATA = {
 } as const
 
 /**
- * A forward graph with its weights as an `.onnx` file: input `image`, output `logits`, standard operators only, no
- * weight that is not used. Equal inputs give equal bytes.
+ * A forward graph with its weights as an `.onnx` file: input `image`, output `logits` and what else the graph puts out,
+ * standard operators only, no weight that is not used. Equal inputs give equal bytes.
  * @param graph from `image` to `logits`, dropout removed @param weights value of each parameter, by name
  */
 export function exportOnnx(
@@ -48,8 +48,8 @@ export function exportOnnx(
   if (options.classes && options.classes.length !== classes)
     throw new UserError(`export: ${options.classes.length} class names for ${classes} classes`)
   const outputs: Record<string, AnyTensor> = options.probabilities
-    ? { logits, probabilities: softmax(logits) }
-    : { logits }
+    ? { ...graph.outputs, probabilities: softmax(logits) }
+    : { ...graph.outputs }
   const [, channels, height, width] = image.shape
   const about = `${image.dtype} [batch, ${channels}, ${height}, ${width}], pixels in [0, 1]; normalization is inside the graph`
   const json = (value: unknown) => (value === undefined ? [] : [JSON.stringify(value)])

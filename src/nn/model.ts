@@ -33,14 +33,19 @@ export function model<Config extends object>({ net, ...spec }: ModelSpec<Config>
   return Object.freeze({ ...spec, forward: net, parameters: namedParameters(net) })
 }
 
+export interface TraceOptions {
+  /** Also output the attention maps, as `attention.0`, `attention.1` … @default false */
+  readonly attention?: boolean
+}
+
 /**
  * The model as a graph from `image` to `logits`, for a batch of the given size or symbol.
- * @param attention also outputs `attention.0`, `attention.1` … @throws UserError for a model that does not attend
+ * @throws UserError when attention is asked of a model that has none
  */
 export function trace(
   { name, image, forward, attention, parameters }: Model,
   batch: Dim = 'batch',
-  options: { readonly attention?: boolean } = {},
+  options: TraceOptions = {},
 ): Graph {
   if (options.attention && !attention) throw new UserError(`${name} has no attention maps`)
   const x: AnyTensor = input('image', 'float32', [batch, ...image])

@@ -3,7 +3,7 @@ import { UserError } from '../graph/errors.ts'
 import { type Graph, substitute, type Tensors } from '../graph/graph.ts'
 import { constant, input } from '../graph/leaf.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import { type Model, trace } from '../nn/model.ts'
+import { type Model, type TraceOptions, trace } from '../nn/model.ts'
 import { add, cast, div, equal, minimum, mul, sqrt, sub } from '../ops/elementwise.ts'
 import { argmax } from '../ops/gather.ts'
 import { grad } from '../ops/grad.ts'
@@ -55,8 +55,13 @@ export interface StepOptions {
 }
 
 /** The model's graph with pixels in [0, 1] at its input. */
-export function traceNormalized(model: Model, batch: number | 'batch', normalization?: Normalization): Graph {
-  const graph = trace(model, batch)
+export function traceNormalized(
+  model: Model,
+  batch: number | 'batch',
+  normalization?: Normalization,
+  options?: TraceOptions,
+): Graph {
+  const graph = trace(model, batch, options)
   if (!normalization) return graph
   const image = graph.inputs.image as AnyTensor
   const [channels] = model.image

@@ -1,6 +1,6 @@
 import { exportOnnx } from '../export/export.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { Model } from '../nn/model.ts'
+import type { Model, TraceOptions } from '../nn/model.ts'
 import { removeDropout } from '../passes/dropout.ts'
 import { VERSION } from '../version.ts'
 import { layoutOf, views } from './layout.ts'
@@ -23,20 +23,24 @@ export interface OnnxOptions {
   readonly opset?: number
   /** Also output `probabilities`. @default false */
   readonly probabilities?: boolean
+  /** Also output what each block attends to, as `attention.0` … `[batch, heads, T, T]`. @default false */
+  readonly attention?: boolean
 }
 
 /** The graph that is shipped: any batch size, pixels in [0, 1] in, logits out, nothing of the training in it. */
-export const servingGraph = ({
-  model,
-  normalization,
-}: Pick<TrainedModel, 'model' | 'normalization'>): Graph =>
-  removeDropout(traceNormalized(model, 'batch', normalization))
+export const servingGraph = (
+  { model, normalization }: Pick<TrainedModel, 'model' | 'normalization'>,
+  options?: TraceOptions,
+): Graph => removeDropout(traceNormalized(model, 'batch', normalization, options))
 
-/** The trained model as the bytes of an `.onnx` file; equal models give equal bytes. */
+/**
+ * The trained model as the bytes of an `.onnx` file; equal models give equal bytes.
+ * @throws UserError when attention is asked of a model that has none
+ */
 export function toOnnx(trained: TrainedModel, options: OnnxOptions = {}): Uint8Array {
   const { model, params, normalization, classes, training } = trained
   const optional = Object.entries({ normalization, classes, training }).filter(([, v]) => v !== undefined)
-  return exportOnnx(servingGraph(trained), views(layoutOf(model.parameters), params), {
+  return exportOnnx(servingGraph(trained, options), views(layoutOf(model.parameters), params), {
     ...options,
     ...Object.fromEntries(optional),
     model: { name: model.name, config: model.config },
