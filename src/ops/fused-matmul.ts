@@ -4,7 +4,7 @@ import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import { mul } from './elementwise.ts'
 import { transpose } from './layout.ts'
-import { matmul } from './matmul.ts'
+import { matmul, productMacs } from './matmul.ts'
 
 interface FusedAttrs {
   readonly [key: string]: number | boolean
@@ -47,6 +47,7 @@ export const FusedMatMul = op('FusedMatMul', {
       ),
     },
   ],
+  macs: ([a], [y], { transA, transBatchA }) => productMacs(seen(a!.shape, transA, transBatchA), y!.shape),
   vjp: none('passes make it after differentiation'),
   samples: [
     sample(f32(7, 5), f32(7, 3), {

@@ -3,7 +3,7 @@ import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import { add, mul } from './elementwise.ts'
 import { transpose } from './layout.ts'
-import { matmul } from './matmul.ts'
+import { matmul, productMacs } from './matmul.ts'
 
 interface GemmAttrs {
   readonly [key: string]: number | boolean
@@ -21,6 +21,7 @@ export const Gemm = op('Gemm', {
     const shape = shapes.matmul('gemm', turned(a!, transA), turned(b!, transB))
     return [{ dtype: a!.dtype, shape: c ? shapes.expand('gemm', c.shape, shape) : shape }]
   },
+  macs: ([a], [y], { transA }) => productMacs(turned(a!, transA), y!.shape),
   vjp: none('passes make it after differentiation'),
   samples: [
     sample(f32(5, 7), f32(3, 7), f32(3), { alpha: 0.5, transA: false, transB: true }),

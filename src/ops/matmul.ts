@@ -1,4 +1,4 @@
-import { elementwise, op, sameDType, type TensorType } from '../graph/node.ts'
+import { elementwise, op, sameDType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -6,9 +6,9 @@ import { type LinearFn, type MatMulFn, typed } from '../graph/typed/signatures.t
 import { add } from './elementwise.ts'
 import { reshape, transpose, transposeLast } from './layout.ts'
 
-/** Multiply–accumulates of a matrix product: elements of the result × inner dim; symbols count as 1. */
-const macs = (a: TensorType, y: TensorType): number =>
-  [...y.shape, a.shape.at(-1)!].reduce<number>((n, d) => n * (typeof d === 'number' && d > 0 ? d : 1), 1)
+/** Multiply–accumulates of a matrix product `[…, K]` × … = y: elements of y × K; symbols count as 1. */
+export const productMacs = (a: shapes.Shape, y: shapes.Shape): number =>
+  [...y, a.at(-1)!].reduce<number>((n, d) => n * (typeof d === 'number' && d > 0 ? d : 1), 1)
 
 export const MatMul = op('MatMul', {
   infer: ([a, b]) => [
@@ -42,7 +42,7 @@ export const MatMul = op('MatMul', {
     sample(f32(7), f32(2, 7, 5)),
     sample(f32(7), f32(7)),
   ],
-  macs: ([a], [y]) => macs(a!, y!),
+  macs: ([a], [y]) => productMacs(a!.shape, y!.shape),
 })
 
 /** Matrix product as numpy.matmul: 1-D operands gain and lose a dim, leading dims broadcast. */
