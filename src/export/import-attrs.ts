@@ -115,6 +115,7 @@ const DEFAULTS: ReadonlyMap<string, Default> = new Map(
   Object.entries({
     Softmax: softmax,
     LogSoftmax: softmax,
+    BatchNormalization: () => ({ epsilon: 1e-5, momentum: 0.9 }),
     LayerNormalization: () => ({ axis: -1, epsilon: 1e-5 }),
     Transpose: ([x]) => ({ perm: axes(x).reverse() }),
     Gather: axis0,
@@ -125,6 +126,7 @@ const DEFAULTS: ReadonlyMap<string, Default> = new Map(
       return { axis: 0 }
     },
     ArgMax: () => ({ axis: 0, keepdims: true }),
+    TopK: () => ({ axis: -1, largest: true, sorted: true }),
     ReduceSum: reduction,
     ReduceMean: reduction,
     ReduceMax: reduction,
@@ -134,7 +136,7 @@ const DEFAULTS: ReadonlyMap<string, Default> = new Map(
     Pad: () => ({ value: 0 }),
     Conv: windows,
     ConvTranspose: (...args) => ({ ...windows(...args), output_padding: [0, 0] }),
-    MaxPool: windows,
+    MaxPool: (inputs, given, node) => ({ ...windows(inputs, given, node), indices: node.outputs > 1 }),
     AveragePool: (inputs, given, node) => {
       if (!given.count_include_pad && (given.pads as readonly number[] | undefined)?.some(Boolean))
         throw new UserError('padding that does not count in the mean is not supported')
@@ -165,6 +167,7 @@ const NEUTRAL: ReadonlyMap<string, number | string | readonly number[]> = new Ma
     'AveragePool.auto_pad': 'NOTSET',
     'AveragePool.ceil_mode': 0,
     'AveragePool.dilations': [1, 1],
+    'BatchNormalization.training_mode': 0,
     'Cast.saturate': 1,
     'Conv.auto_pad': 'NOTSET',
     'ConvTranspose.auto_pad': 'NOTSET',

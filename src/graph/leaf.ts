@@ -20,6 +20,8 @@ export interface ParameterAttrs {
   readonly init: Init
   /** Whether decoupled weight decay applies; false for biases, norms and embeddings. */
   readonly decay: boolean
+  /** Not learned but kept up by a layer, such as the running statistics of a batch norm. */
+  readonly buffer: boolean
 }
 
 export const isParameter = (value: Tensor): boolean => value.node.op === ParameterOp
@@ -57,13 +59,14 @@ export function input<D extends DType, const S extends Shape>(
   return makeNode(Input, [], { name, dtype, shape }, null).outputs[0] as AnyTensor
 }
 
-/** A trainable tensor. Two calls with equal arguments make two parameters. */
+/** A tensor that belongs to a model: trainable, or a buffer. Two calls with equal arguments make two parameters. */
 export function parameter<const S extends readonly number[], D extends DType = 'float32'>(
   shape: S,
   init: Init,
-  options: { readonly decay?: boolean; readonly dtype?: D } = {},
+  options: { readonly decay?: boolean; readonly buffer?: boolean; readonly dtype?: D } = {},
 ): Parameter<D, { -readonly [K in keyof S]: S[K] }> {
-  const attrs = { dtype: options.dtype ?? 'float32', shape, init, decay: options.decay ?? true }
+  const { buffer = false, decay = !buffer, dtype = 'float32' } = options
+  const attrs = { dtype, shape, init, decay, buffer }
   return makeNode(ParameterOp, [], attrs, null).outputs[0] as AnyTensor
 }
 

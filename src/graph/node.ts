@@ -65,8 +65,15 @@ export interface OpSpec<A extends Attrs> {
   readonly decompose?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
   /** The op draws random numbers while training and is the identity elsewhere. */
   readonly random?: true
+  /** What the op computes in a training step, where that differs, and the new values of its buffers (by input). */
+  readonly training?: (inputs: readonly AnyTensor[], attrs: A) => TrainingForm
   /** Opset that introduced the operator, where it is newer than 13. */
   readonly since?: number
+}
+
+export interface TrainingForm {
+  readonly outputs: readonly AnyTensor[]
+  readonly buffers: readonly (readonly [input: number, value: AnyTensor])[]
 }
 
 export type Along<A extends Attrs = Attrs> = (

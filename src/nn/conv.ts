@@ -1,6 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import { type Init, parameter } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { batchNormRunning } from '../ops/batch-norm.ts'
 import { conv2d as conv2dOp } from '../ops/conv.ts'
 import type { WindowOptions } from '../ops/window.ts'
 import { layer } from './layer.ts'
@@ -41,5 +42,23 @@ export const conv2d = (
       ...(bias ? { bias: parameter([outputs], uniform, { decay: false }) } : {}),
     },
     (self, x: AnyTensor): AnyTensor => conv2dOp(x, self.weight, self.bias, options),
+  )
+}
+
+/**
+ * Batch norm of each channel, as torch.nn.BatchNorm2d: `[B, channels, H, W]`; a training step uses the statistics of
+ * its batch and mixes a share `momentum` of them into the running ones, which everything else uses.
+ */
+export const batchNorm2d = (channels: number, { eps = 1e-5, momentum = 0.1 } = {}) => {
+  const filled = (value: number) => ({ kind: 'constant', value }) as const
+  return layer(
+    {
+      weight: parameter([channels], filled(1), { decay: false }),
+      bias: parameter([channels], filled(0), { decay: false }),
+      running_mean: parameter([channels], filled(0), { buffer: true }),
+      running_var: parameter([channels], filled(1), { buffer: true }),
+    },
+    (self, x: AnyTensor) =>
+      batchNormRunning(x, self.weight, self.bias, self.running_mean, self.running_var, { eps, momentum }),
   )
 }

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
-import { input, type Parameter } from '../graph/leaf.ts'
+import { input, type Parameter, parameterAttrs } from '../graph/leaf.ts'
 import type { Dim } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { namedParameters, type UnaryLayer } from './layer.ts'
@@ -58,6 +58,8 @@ export function trace(
   }
 }
 
-/** How many numbers a model learns. */
+/** How many numbers a model learns; buffers are not counted. */
 export const parameterCount = ({ parameters }: Pick<Model, 'parameters'>): number =>
-  [...parameters.values()].reduce((n, p) => n + p.shape.reduce<number>((a, d) => a * (d as number), 1), 0)
+  [...parameters.values()]
+    .filter(p => !parameterAttrs(p).buffer)
+    .reduce((n, p) => n + p.shape.reduce<number>((a, d) => a * (d as number), 1), 0)

@@ -1,5 +1,6 @@
 export * from './activation.ts'
 export * from './attention.ts'
+export * from './batch-norm.ts'
 export * from './conv.ts'
 export * from './dropout.ts'
 export * from './elementwise.ts'

@@ -9,6 +9,7 @@ export interface Slot {
   readonly size: number
   readonly init: Init
   readonly decay: boolean
+  readonly buffer: boolean
 }
 
 /** How a model's parameters lie in one vector, in the order of declaration. */
@@ -20,10 +21,10 @@ export interface Layout {
 export function layoutOf(parameters: ReadonlyMap<string, Parameter>): Layout {
   let offset = 0
   const slots = [...parameters].map(([name, p]): Slot => {
-    const { shape, init, decay } = parameterAttrs(p)
+    const { shape, init, decay, buffer } = parameterAttrs(p)
     const size = shape.reduce((a, b) => a * b, 1)
     offset += size
-    return { name, shape, offset: offset - size, size, init, decay }
+    return { name, shape, offset: offset - size, size, init, decay, buffer }
   })
   return { slots, size: offset }
 }

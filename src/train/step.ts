@@ -5,6 +5,7 @@ import { constant, input } from '../graph/leaf.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type TraceOptions, trace } from '../nn/model.ts'
 import { add, cast, div, equal, minimum, mul, sqrt, sub } from '../ops/elementwise.ts'
+import { fill } from '../ops/fill.ts'
 import { argmax } from '../ops/gather.ts'
 import { grad } from '../ops/grad.ts'
 import { concat, reshape, split } from '../ops/layout.ts'
@@ -12,6 +13,7 @@ import { SEED_SIZE } from '../ops/random.ts'
 import { sum } from '../ops/reduce.ts'
 import { isRandom, removeDropout, seedDropout } from '../passes/dropout.ts'
 import { optimizeFor, optimizeForward } from '../passes/index.ts'
+import { bufferUpdates, trainingForm } from '../passes/training-form.ts'
 import type { Target } from '../runtime/device.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { crossEntropy } from './loss.ts'
@@ -111,9 +113,11 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
 
   const random = isRandom(traced)
   const purpose = { target: options.target, dtype, training: true }
-  const forward = optimizeForward(random ? seedDropout(traced, seed) : traced, purpose)
+  const trained = trainingForm(random ? seedDropout(traced, seed) : traced)
+  const forward = optimizeForward(trained, purpose)
   const leaves = unflatten(forward, layout, p)
-  const logits = substitute(forward, leaves).logits as AnyTensor
+  const results = substitute(forward, leaves)
+  const logits = results.logits as AnyTensor
   const loss = crossEntropy(logits, label, { labelSmoothing })
 
   const pieces = layout.slots.map(s => leaves.get(forward.parameters[s.name]!)!)
@@ -124,7 +128,8 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   const g = clipNorm === undefined ? gradient : clipByNorm(gradient, clipNorm)
   const updated = optimizer.update({ p, g, state: moments, scalars, decays: decayMask(layout) })
 
-  const state: Record<string, AnyTensor> = { params: updated.p, ...updated.state }
+  const params = withBuffers(updated.p, pieces, layout, bufferUpdates(results))
+  const state: Record<string, AnyTensor> = { params, ...updated.state }
   const outputs: Tensors = {
     loss,
     correct: countCorrect(logits, label),
@@ -142,6 +147,22 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
   const bytes = lower(graph, { name: `${model.name}-step`, opset: 21 })
   return { bytes, graph, layout, state: Object.keys(state), scalars: scalarNames, random }
+}
+
+/** The new parameters with the new values of buffers in their places: their gradient is zero, so no optimizer moves them. */
+function withBuffers(
+  p: AnyTensor,
+  pieces: readonly AnyTensor[],
+  { slots }: Layout,
+  buffers: ReadonlyMap<string, Tensor>,
+): AnyTensor {
+  if (!buffers.size) return p
+  const changes = slots.map((slot, i) => {
+    const value = buffers.get(slot.name)
+    const change = value ? sub(value as AnyTensor, pieces[i]!) : fill(0, p.dtype, [slot.size])
+    return reshape(change, [slot.size])
+  })
+  return add(p, concat(changes, 0))
 }
 
 /** g · min(1, norm / ‖g‖), as torch.nn.utils.clip_grad_norm_. */
