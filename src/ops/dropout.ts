@@ -1,24 +1,50 @@
+import { ShapeError, UserError } from '../graph/errors.ts'
 import { none, op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { currentScope } from '../graph/scope.ts'
+import { type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
 
+type DropoutAttrs = { readonly rate: number; readonly site: string; readonly per: 'element' | 'sample' }
+
 const Dropout = op('Dropout', {
   random: true,
-  // `site` keeps apart two layers that drop the same tensor and is not written; ONNX's Dropout is the identity
-  // unless its third input says that it trains.
-  infer: ([x], _: { rate: number; site: string }) => [x!],
+  // `site` keeps apart two layers that drop the same tensor; it and `per` are not written: ONNX's Dropout is the
+  // identity unless its third input says that it trains.
+  infer: ([x], _: DropoutAttrs) => [x!],
   attrs: { rate: { kind: 'scalar', input: 1 } },
   vjp: none('the step compiler replaces it by a random mask before it differentiates'),
-  samples: [sample(f32(3, 4), { rate: 0.5, site: '' })],
+  samples: [
+    sample(f32(3, 4), { rate: 0.5, site: '', per: 'element' }),
+    sample(f32(3, 4), { rate: 0.2, site: '', per: 'sample' }),
+  ],
 })
+
+/** Shape of the mask that a node of an op with `random` is multiplied by while training. */
+export const maskShape = (shape: Shape, per: DropoutAttrs['per']): Shape =>
+  per === 'element' ? shape : shape.map((d, i) => (i ? 1 : d))
+
+const drop = (name: string, x: AnyTensor, rate: number, per: DropoutAttrs['per']): AnyTensor => {
+  if (!(rate >= 0 && rate < 1))
+    throw new UserError(`${name}: the rate must be at least 0 and below 1, not ${rate}`)
+  return rate === 0 ? x : Dropout.apply([x], { rate, site: currentScope(), per })
+}
 
 /**
  * Sets a share `rate` of the elements to zero and scales the rest by 1 / (1 − rate) (Srivastava et al. 2014) in a
  * training step; anywhere else it is the identity.
  */
 export const dropout: FloatUnaryFn<[rate: number]> = typed(
-  (x: AnyTensor, rate: number): AnyTensor =>
-    rate === 0 ? x : Dropout.apply([x], { rate, site: currentScope() }),
+  (x: AnyTensor, rate: number): AnyTensor => drop('dropout', x, rate, 'element'),
 )
+
+/**
+ * Stochastic depth (Huang et al. 2016), for the branch of a residual: sets a share `rate` of the samples, the places of
+ * axis 0, to zero as a whole and scales the others by 1 / (1 − rate), as timm's DropPath, in a training step; anywhere
+ * else it is the identity. @param x `[B, ...]`
+ */
+export const dropPath: FloatUnaryFn<[rate: number]> = typed((x: AnyTensor, rate: number): AnyTensor => {
+  if (x.shape.length === 0) throw new ShapeError(`dropPath: ${show(x.shape)} has no axis of samples`)
+  return drop('dropPath', x, rate, 'sample')
+})

@@ -1,12 +1,20 @@
+import type { DType } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { none, op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { type ArgReduceFn, type GatherFn, typed } from '../graph/typed/signatures.ts'
-import { fill } from './fill.ts'
-import { expand, reshape, slice } from './layout.ts'
+import {
+  type ArgReduceFn,
+  type GatherFn,
+  type OneHotFn,
+  type TopKFn,
+  typed,
+} from '../graph/typed/signatures.ts'
+import { cast, equal } from './elementwise.ts'
+import { arange, fill } from './fill.ts'
+import { expand, reshape } from './layout.ts'
 
 const wantIndices = (name: string, t: TensorType): void => {
   if (t.dtype !== 'int32' && t.dtype !== 'int64')
@@ -20,7 +28,7 @@ const Gather = op('Gather', {
     return [{ dtype: x!.dtype, shape: shapes.gather('gather', x!.shape, indices!.shape, axis) }]
   },
   // d gather(x, i) = dy added into zeros at i
-  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterAdd(x!.shape, indices!, dy, axis), null],
+  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterSlices(x!.shape, indices!, dy, axis), null],
   samples: [sample(f32(9, 6), i64(9, 4, 3), { axis: 0 }), sample(f32(3, 9), i64(9, 4), { axis: 1 })],
 })
 /** Slices of `x` along `axis` at `indices` (an embedding, for axis 0). */
@@ -37,10 +45,7 @@ const GatherElements = op('GatherElements', {
     return [{ dtype: x!.dtype, shape: indices!.shape }]
   },
   // d gather(x, i) = dy added into zeros at i
-  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [
-    ScatterElements.apply([fill(0, dy.dtype, x!.shape), indices!, dy], { axis, reduction: 'add' }),
-    null,
-  ],
+  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterAdd(x!.shape, indices!, dy, axis), null],
   samples: [sample(f32(4, 9), i64(9, 4, 6), { axis: 1 }), sample(f32(5, 4, 3), i64(5, 7, 2, 3), { axis: 0 })],
 })
 /** `y[i, j, k] = x[i, indices[i, j, k], k]` for axis 1 of three, as torch.gather. @param indices int32 or int64 */
@@ -76,21 +81,19 @@ function wantElements(name: string, x: Shape, indices: Shape, axis: number): voi
     )
 }
 
-/** Zeros of `shape` with `updates` added at `indices` of `axis`; what a gather is transposed to. */
-function scatterAdd(shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor {
+/** Zeros of `shape` with each element of `updates` added at its index along `axis`; what {@link gatherElements} is transposed to. */
+export const scatterAdd = (shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor =>
+  ScatterElements.apply([fill(0, updates.dtype, shape), indices, updates], { axis, reduction: 'add' })
+
+/** Zeros of `shape` with the slices of `updates` added at `indices` of `axis`; what {@link gather} is transposed to. */
+function scatterSlices(shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor {
   const count = shapes.product(indices.shape)
   const whole = shape.with(axis, count)
   const along = reshape(
     indices,
     shape.map((_, i) => (i === axis ? count : 1)),
   )
-  return ScatterElements.apply(
-    [fill(0, updates.dtype, shape), expand(along, whole), reshape(updates, whole)],
-    {
-      axis,
-      reduction: 'add',
-    },
-  )
+  return scatterAdd(shape, expand(along, whole), reshape(updates, whole), axis)
 }
 
 const ArgMax = op('ArgMax', {
@@ -107,5 +110,54 @@ export const argmax: ArgReduceFn<'argmax'> = typed(
     ArgMax.apply([x], { axis: shapes.axisOf('argmax', axis, x.shape.length), keepdims }),
 )
 
-/** First `n` elements of an axis; with `slice` for the rest. */
-export const take = (x: AnyTensor, axis: number, n: number): AnyTensor => slice(x, axis, 0, n)
+/** `classes` numbers for each index, 1 at it and 0 elsewhere: `[...]` → `[..., classes]`; an index that is no class gives zeros. */
+export const oneHot: OneHotFn = typed(
+  (labels: AnyTensor, classes: number, dtype: DType = 'float32'): AnyTensor => {
+    wantIndices('oneHot', labels)
+    if (!Number.isInteger(classes) || classes < 0)
+      throw new ShapeError(`oneHot: ${classes} is not a number of classes`)
+    return cast(equal(reshape(labels, [...labels.shape, 1]), arange(classes, labels.dtype)), dtype)
+  },
+)
+
+type TopKAttrs = {
+  readonly k: readonly [number]
+  readonly axis: number
+  readonly largest: boolean
+  readonly sorted: boolean
+}
+
+const TopK = op('TopK', {
+  attrs: {
+    k: { kind: 'ints', input: 1 },
+    axis: { kind: 'int' },
+    largest: { kind: 'bool' },
+    sorted: { kind: 'bool' },
+  },
+  infer: ([x], { k: [k], axis }: TopKAttrs) => {
+    const at = shapes.axisOf('topK', axis, x!.shape.length)
+    const dim = x!.shape[at]!
+    if (!Number.isInteger(k) || k < 0 || (typeof dim === 'number' && dim !== shapes.UNKNOWN && k > dim))
+      throw new ShapeError(`topK: cannot take ${k} of dim ${dim} of ${shapes.show(x!.shape)}`)
+    const shape = x!.shape.with(at, k)
+    return [
+      { dtype: x!.dtype, shape },
+      { dtype: 'int64', shape },
+    ]
+  },
+  // values = x gathered at the indices: dx = dy added into zeros there
+  vjp: ({ x: [x], y: [, indices], dy, attrs: { axis } }) => [scatterAdd(x!.shape, indices!, dy, axis)],
+  samples: [
+    sample(f32(3, 7).distinct(), { k: [3], axis: 1, largest: true, sorted: true }),
+    sample(f32(5, 2, 3).distinct(), { k: [2], axis: 0, largest: false, sorted: true }),
+  ],
+})
+/** The `k` largest elements along `axis`, largest first, and their indices (int64), the lower one first at a tie. */
+export const topK: TopKFn = typed((x: AnyTensor, k: number, axis = -1): readonly AnyTensor[] =>
+  TopK.applyAll([x], {
+    k: [k],
+    axis: shapes.axisOf('topK', axis, x.shape.length),
+    largest: true,
+    sorted: true,
+  }),
+)

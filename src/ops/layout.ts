@@ -153,6 +153,15 @@ export const Slice = op('Slice', {
   ) => [{ dtype: x!.dtype, shape: shapes.slice('slice', x!.shape, axes, starts, ends, steps) }],
   // d slice(x) = dy set into zeros of x's shape
   vjp: ({ x: [x], dy, attrs }) => [unslice(dy, x!.shape, attrs)],
+  // Axis by axis; a step back is one forward in the reversed axis, where index i is -1 - i.
+  decompose: ([x], { axes, starts, ends, steps }) => [
+    axes.reduce((y, axis, i): AnyTensor => {
+      const [start, end, step] = [starts[i]!, ends[i]!, steps[i]!]
+      return step > 0
+        ? slice(y, axis, start, end, step)
+        : slice(reversed(y, axis), axis, -1 - start, -1 - end, -step)
+    }, x!),
+  ],
   samples: [
     sample(f32(2, 7, 5), { starts: [1], ends: [4], axes: [1], steps: [1] }),
     sample(f32(2, 7, 5), { starts: [1, -3], ends: [6, 5], axes: [1, 2], steps: [2, 1] }),
@@ -175,12 +184,14 @@ function unslice(
     const step = steps[i] ?? 1
     const { start, length } = shapes.sliceRange(n, starts[i]!, ends[i]!, step)
     if (length === 0) return fill(0, dy.dtype, y.shape.with(axis, n))
-    const forward = step > 0 ? y : slice(y, axis, -1, Number.MIN_SAFE_INTEGER, -1)
+    const forward = step > 0 ? y : reversed(y, axis)
     const first = step > 0 ? start : start + (length - 1) * step
     const spread = dilate(forward, axis, Math.abs(step))
     return padAxis(spread, axis, first, n - first - (spread.shape[axis] as number))
   }, dy)
 }
+
+const reversed = (x: AnyTensor, axis: number): AnyTensor => slice(x, axis, -1, Number.MIN_SAFE_INTEGER, -1)
 
 /** Adds elements around one axis. */
 export const padAxis = (x: AnyTensor, axis: number, before: number, after: number, value = 0): AnyTensor => {

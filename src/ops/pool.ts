@@ -1,7 +1,13 @@
-import { op } from '../graph/node.ts'
+import { ShapeError } from '../graph/errors.ts'
+import { constant } from '../graph/leaf.ts'
+import { type Op, op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
+import { product, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { add, cast } from './elementwise.ts'
+import { argmax, gather, scatterAdd } from './gather.ts'
 import { vjp } from './grad.ts'
+import { reshape } from './layout.ts'
 import { max, mean } from './reduce.ts'
 import {
   type Pair,
@@ -18,23 +24,74 @@ const samples = [
   { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1], dilations: [1, 1] },
 ].map(attrs => sample(f32(2, 3, 7, 8).distinct(), attrs))
 
-/** Pooling as a reduction over all windows: what the operators are held against, and what is differentiated. */
-const maxPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor =>
-  max(windows('maxPool2d', x, attrs, Number.NEGATIVE_INFINITY), 2)
+/** Average pooling as a mean over all windows: what the operator is held against, and what is differentiated. */
 const meanPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor => mean(windows('avgPool2d', x, attrs), 2)
 
-const MaxPool = op('MaxPool', {
+/** Max pooling as a maximum over all windows. */
+const maxPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor =>
+  max(windows('maxPool2d', x, attrs, Number.NEGATIVE_INFINITY), 2)
+
+/** Where the first maximum of each window stands in the elements of `x`, as MaxPool's second output. */
+function maxPlaces(x: AnyTensor, attrs: WindowAttrs): AnyTensor {
+  const shape: Shape = x.shape
+  if (!shape.every((d): d is number => typeof d === 'number' && d !== UNKNOWN))
+    throw new ShapeError(`maxPool2d: the dims of ${show(shape)} must be known for a gradient on this target`)
+  const [batch, channels, height, width] = shape as [number, number, number, number]
+  const [down, right] = attrs.strides as [number, number]
+  const [top, left] = attrs.pads as [number, number]
+  const [rowStep, columnStep] = attrs.dilations as [number, number]
+  const columns = attrs.kernel_shape[1]!
+  const seen = windows('maxPool2d', x, attrs, Number.NEGATIVE_INFINITY)
+  const [, , size, rows, across] = seen.shape as [number, number, number, number, number]
+  // Where the image begins, its window (in the padding, perhaps), and the element of the window.
+  const image = table([batch, channels, 1, 1], i => i * height * width)
+  const corner = table([rows, across], i => {
+    const [row, column] = [Math.floor(i / across), i % across]
+    return (row * down - top) * width + column * right - left
+  })
+  const within = table([size], i => Math.floor(i / columns) * rowStep * width + (i % columns) * columnStep)
+  return cast(add(add(image, corner), gather(within, argmax(seen, 2))), 'int64')
+}
+
+const table = (shape: readonly number[], at: (i: number) => number): AnyTensor =>
+  constant(
+    Array.from({ length: product(shape) as number }, (_, i) => at(i)),
+    'int32',
+    shape,
+  )
+
+type MaxPoolAttrs = WindowAttrs & {
+  /** Whether there is a second output: where each maximum stands in the elements of `x`. */
+  readonly indices: boolean
+}
+
+const MaxPool: Op<MaxPoolAttrs> = op<MaxPoolAttrs>('MaxPool', {
   attrs: WINDOW_FORMS,
-  infer: ([x], attrs: WindowAttrs) => [
-    { dtype: x!.dtype, shape: [...x!.shape.slice(0, 2), ...windowDims('maxPool2d', x!.shape, attrs)] },
+  infer: ([x], attrs) => {
+    const shape = [...x!.shape.slice(0, 2), ...windowDims('maxPool2d', x!.shape, attrs)]
+    return [{ dtype: x!.dtype, shape }, ...(attrs.indices ? [{ dtype: 'int64' as const, shape }] : [])]
+  },
+  // dx = dy added into zeros where the first maximum of each window stands
+  vjp: ({ x: [x], dy, attrs }) => {
+    const [, indices] = MaxPool.applyAll([x!], { ...attrs, indices: true })
+    const flat = (t: AnyTensor): AnyTensor => reshape(t, [product(t.shape)])
+    return [reshape(scatterAdd([product(x!.shape)], flat(indices!), flat(dy), 0), x!.shape)]
+  },
+  samples: [
+    ...samples.map(s => ({ ...s, attrs: { ...s.attrs, indices: false } })),
+    ...samples.map(s => ({ ...s, attrs: { ...s.attrs, dilations: [2, 1], indices: true } })),
   ],
-  // that of the maximum over windows: each place gives its gradient to its largest element
-  vjp: ({ x: [x], dy, attrs }) => vjp(maxPlain(x!, attrs), dy, [x!]),
-  samples,
+  decompose: ([x], attrs) => [maxPlain(x!, attrs), ...(attrs.indices ? [maxPlaces(x!, attrs)] : [])],
 })
-/** Largest element of each window; the stride is the kernel where none is given. `[n, c, h, w]` → `[n, c, h', w']` */
+/**
+ * Largest element of each window; the stride is the kernel where none is given. `[n, c, h, w]` → `[n, c, h', w']`.
+ * At a tie the first element gets the gradient, as in PyTorch.
+ */
 export const maxPool2d = (x: AnyTensor, kernel: Pair, options: WindowOptions = {}): AnyTensor =>
-  MaxPool.apply([x], windowAttrs('maxPool2d', x, kernel, { stride: kernel, ...options }))
+  MaxPool.apply([x], {
+    ...windowAttrs('maxPool2d', x, kernel, { stride: kernel, ...options }),
+    indices: false,
+  })
 
 const { dilations: _, ...averageForms } = WINDOW_FORMS // which came to AveragePool with opset 19
 
@@ -58,3 +115,20 @@ export const avgPool2d = (
     ...windowAttrs('avgPool2d', x, kernel, { stride: kernel, ...options }),
     count_include_pad: 1,
   })
+
+const wantImages = (name: string, x: AnyTensor): void => {
+  if (x.shape.length !== 4)
+    throw new ShapeError(`${name}: takes [n, channels, height, width], not ${show(x.shape)}`)
+}
+
+/** Largest element of each channel, `[n, c, h, w]` → `[n, c]`; a tie shares the gradient evenly, as torch.amax does. */
+export const globalMaxPool2d = (x: AnyTensor): AnyTensor => {
+  wantImages('globalMaxPool2d', x)
+  return max(x, [2, 3])
+}
+
+/** Mean of each channel, `[n, c, h, w]` → `[n, c]`. */
+export const globalAvgPool2d = (x: AnyTensor): AnyTensor => {
+  wantImages('globalAvgPool2d', x)
+  return mean(x, [2, 3])
+}

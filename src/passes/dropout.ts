@@ -1,5 +1,6 @@
 import { type Graph, nodesOf, rewrite } from '../graph/graph.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import { maskShape } from '../ops/dropout.ts'
 import { mul } from '../ops/elementwise.ts'
 import { randomMask } from '../ops/random.ts'
 
@@ -10,12 +11,13 @@ export const removeDropout = (graph: Graph): Graph =>
 /** Whether a graph draws random numbers and so needs a seed. */
 export const isRandom = (graph: Graph): boolean => nodesOf(graph).some(n => n.op.random)
 
-/** Training: each dropout multiplies by a mask of its own, drawn from the step's `seed`. */
+/** Training: each dropout (and each path that is dropped) multiplies by a mask of its own, drawn from the step's `seed`. */
 export function seedDropout(graph: Graph, seed: AnyTensor): Graph {
   let site = 0
   return rewrite(graph, (node, inputs) => {
     if (!node.op.random) return undefined
     const x: AnyTensor = inputs[0]!
-    return [mul(x, randomMask(x.shape, x.dtype, node.attrs.rate as number, seed, site++))]
+    const { rate, per } = node.attrs as { rate: number; per: 'element' | 'sample' }
+    return [mul(x, randomMask(maskShape(x.shape, per), x.dtype, rate, seed, site++))]
   })
 }

@@ -1,5 +1,6 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import type { Attrs } from '../graph/node.ts'
 
 export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'wasm'
 
@@ -12,8 +13,10 @@ export interface Target {
   readonly prefersProducts: boolean
   /** Most inputs or outputs that one node may have (buffers that a shader can bind). */
   readonly maxFanout: number
-  /** Operators without a kernel for a dtype. */
-  readonly lacks: (op: string, dtype: DType) => boolean
+  /** Operators without a (correct) kernel for a dtype and, where it depends on them, for a node's attributes. */
+  readonly lacks: (op: string, dtype: DType, attrs?: Attrs) => boolean
+  /** Largest absolute error of float32 operators that are less exact here than arithmetic is. */
+  readonly inexact: Readonly<Record<string, number>>
 }
 
 /** One row of the table of devices. */
@@ -42,12 +45,25 @@ const NO_FLOAT64 = new Set([
 ])
 const lacks = (op: string, dtype: DType): boolean => dtype === 'float64' && NO_FLOAT64.has(op)
 
+/** Nodes that onnxruntime 1.30 does not run (right) on WebGPU. */
+const NO_WEBGPU: Readonly<Record<string, (attrs: Attrs) => boolean>> = {
+  // The kernel refuses a second output.
+  MaxPool: ({ indices }) => indices === true,
+  // Steps back from another element than the last give wrong elements.
+  Slice: ({ starts = [], steps = [] }) =>
+    (steps as readonly number[]).some((step, i) => step < 0 && (starts as readonly number[])[i] !== -1),
+}
+
+// What WGSL promises of both within ±π.
+const WGSL_TRIGONOMETRY = 2 ** -11
+
 const HOST: Target = {
   name: 'cpu',
   contrib: true,
   prefersProducts: true,
   maxFanout: Number.POSITIVE_INFINITY,
   lacks,
+  inexact: {},
 }
 
 /** Every device, in the order in which `doctor` lists them. */
@@ -64,7 +80,14 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     name: 'webgpu',
     provider: 'webgpu',
     // Some adapters bind no more than 8 storage buffers in a shader, WebGPU's default limit.
-    target: { name: 'webgpu', contrib: false, prefersProducts: false, maxFanout: 6, lacks },
+    target: {
+      name: 'webgpu',
+      contrib: false,
+      prefersProducts: false,
+      maxFanout: 6,
+      lacks: (op, dtype, attrs = {}) => Boolean(NO_WEBGPU[op]?.(attrs)) || lacks(op, dtype),
+      inexact: { Sin: WGSL_TRIGONOMETRY, Cos: WGSL_TRIGONOMETRY },
+    },
     resident: true,
     preallocated: false,
     install: 'it needs a GPU with a Vulkan, Metal or D3D12 driver (on Linux, test it with: vulkaninfo)',

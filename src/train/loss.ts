@@ -3,15 +3,11 @@ import { constant } from '../graph/leaf.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { softplus } from '../ops/activation.ts'
-import { abs, add, cast, div, equal, less, mul, neg, sub, where } from '../ops/elementwise.ts'
-import { arange } from '../ops/fill.ts'
-import { equalShape, reshape } from '../ops/layout.ts'
+import { abs, add, div, equal, less, mul, neg, sub, where } from '../ops/elementwise.ts'
+import { oneHot } from '../ops/gather.ts'
+import { equalShape } from '../ops/layout.ts'
 import { logSoftmax } from '../ops/norm.ts'
 import { mean, sum } from '../ops/reduce.ts'
-
-/** Class indices `[B]` as rows of 0 and 1: `[B, classes]` of `dtype`; an index that is no class gives zeros. */
-export const oneHot = (labels: AnyTensor, classes: number, dtype: AnyTensor['dtype']): AnyTensor =>
-  cast(equal(reshape(labels, [...labels.shape, 1]), arange(classes, labels.dtype)), dtype)
 
 export interface CrossEntropyOptions {
   /** Share of the target that is spread evenly over all classes (Szegedy et al. 2016). @default 0 */

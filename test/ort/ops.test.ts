@@ -3,6 +3,7 @@ import type { Tensors } from '../../src/graph/graph.ts'
 import { input } from '../../src/graph/leaf.ts'
 import { allOps, type Op } from '../../src/graph/node.ts'
 import { erf } from '../../src/ops/index.ts'
+import { decompose } from '../../src/passes/decompose.ts'
 import { withDType } from '../../src/passes/float64.ts'
 import { type Evaluated, evaluate, graphOf } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime, wasmRuntime } from '../../src/runtime/node.ts'
@@ -17,9 +18,12 @@ const outputsOf = (some: readonly Case[]): Tensors =>
     some.flatMap(c => c.apply(c.inputs).outputs.map((t, k) => [`${c.name}/y${k}`, t] as const)),
   )
 
+const hasDecomposition = (type: string): boolean =>
+  allOps().some(op => op.type === type && op.decompose !== undefined)
+
 type Results = Record<string, Evaluated>
 let cpu: Results
-let others: Record<'float64' | 'opset 17' | 'WASM', Results>
+let others: Record<'float64' | 'opset 17' | 'elementary ops' | 'WASM', Results>
 
 beforeAll(async () => {
   const node = await nodeRuntime('cpu')
@@ -29,6 +33,7 @@ beforeAll(async () => {
   others = {
     float64: await evaluate(node, withDType(graphOf(all), 'float32', 'float64').outputs, feeds),
     'opset 17': await evaluate(node, old, feeds, {}, 17),
+    'elementary ops': await evaluate(node, decompose(graphOf(all), hasDecomposition).outputs, feeds),
     WASM: await evaluate(await wasmRuntime(), all, feeds),
   }
 })
@@ -50,20 +55,23 @@ describe.each(allOps())('$type', op => {
       })
   })
 
-  test.each(['float64', 'opset 17', 'WASM'] as const)('gives the same values in %s', where => {
-    for (const name of outputNames(op)) {
-      const got = others[where][name]
-      if (!got) {
-        expect([where, (op.since ?? 0) > 17], `${name} was not computed`).toEqual(['opset 17', true])
-        continue
+  test.each(['float64', 'opset 17', 'elementary ops', 'WASM'] as const)(
+    'gives the same values in %s',
+    where => {
+      for (const name of outputNames(op)) {
+        const got = others[where][name]
+        if (!got) {
+          expect([where, (op.since ?? 0) > 17], `${name} was not computed`).toEqual(['opset 17', true])
+          continue
+        }
+        expect(got.dims, name).toEqual(cpu[name]!.dims)
+        const want = numbers(cpu[name]!)
+        const scale = Math.max(1, ...want.map(Math.abs))
+        const worst = Math.max(0, ...numbers(got).map((v, i) => Math.abs(v - want[i]!) / scale))
+        expect(worst, name).toBeLessThan(2e-6)
       }
-      expect(got.dims, name).toEqual(cpu[name]!.dims)
-      const want = numbers(cpu[name]!)
-      const scale = Math.max(1, ...want.map(Math.abs))
-      const worst = Math.max(0, ...numbers(got).map((v, i) => Math.abs(v - want[i]!) / scale))
-      expect(worst, name).toBeLessThan(2e-6)
-    }
-  })
+    },
+  )
 })
 
 // Values of C's erf (glibc), among them the ends of the intervals that the approximation changes at.
