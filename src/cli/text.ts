@@ -43,6 +43,7 @@ export function inWords(value: unknown, key = '', depth = 0): string {
   }
   if (typeof value !== 'object' || value === null) return printable(String(value), 400)
   if (depth === DEEPEST) return '…'
+  if (Array.isArray(value) && !value.length) return 'none'
   const items = Array.isArray(value)
     ? value.map(v => inWords(v, '', depth + 1))
     : Object.entries(value).map(([k, v]) => `${printable(words(k))} ${inWords(v, k, depth + 1)}`)

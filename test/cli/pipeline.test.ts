@@ -111,13 +111,18 @@ describe('the main job, from the command line', () => {
     expect(verified.json.ok).toBe(false)
   })
 
-  it('exports at opset 21 with probabilities, and the file still verifies', async () => {
+  it('exports at opset 21 with probabilities and attention maps, and the file still verifies', async () => {
     const out = join(folder, 'vit.onnx')
-    const exported = await onnxgrad('export', run, '--opset', '21', '--probabilities', '--out', out, '--json')
-    expect(exported.json).toMatchObject({ out, opset: 21, probabilities: true })
+    const flags = ['--opset', '21', '--probabilities', '--attention']
+    const exported = await onnxgrad('export', run, ...flags, '--out', out, '--json')
+    expect(exported.json).toMatchObject({ out, opset: 21, probabilities: true, attention: true })
     const info = readOnnx(await readFile(out), 'vit.onnx')
     expect(info.opset).toBe(21)
-    expect(info.proto.graph!.output?.map(o => o.name)).toEqual(['logits', 'probabilities'])
+    expect(info.proto.graph!.output?.map(o => o.name)).toEqual([
+      'logits',
+      ...[0, 1, 2, 3].map(i => `attention.${i}`),
+      'probabilities',
+    ])
     expect((await onnxgrad('verify', out, '--data', data)).code).toBe(0)
   })
 
