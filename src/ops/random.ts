@@ -4,7 +4,7 @@ import { constant } from '../graph/leaf.ts'
 import { hash } from '../graph/random.ts'
 import { product, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { add, cast, floor, less, mul, sub } from './elementwise.ts'
+import { add, cast, floor, greater, mul, sub } from './elementwise.ts'
 import { reshape, select } from './layout.ts'
 
 // Random bits from float32 arithmetic alone, which every device has and does exactly: all intermediate values are
@@ -55,14 +55,15 @@ export function randomMask(
     throw new ShapeError(
       `dropout: the sizes of ${show(shape)} must be known when a training step is compiled`,
     )
+  // In the mask's own shape from the start, so that a pass can cut or turn it like any other tensor.
   const sum = (k: number): AnyTensor =>
     add(
-      reshape(residues(rows, hash(site, 'row', k), seed), [rows, 1]),
+      reshape(residues(rows, hash(site, 'row', k), seed), [...shape.slice(0, -1), 1]),
       residues(columns, hash(site, 'column', k), seed),
     )
   const [x, y, z] = [sum(0), sum(1), sum(2)] as const
   const u = mod(mul(mod(mul(x, x), PRIMES[0]), add(mod(mul(y, y), PRIMES[1]), mod(z, PRIMES[2]))), LAST)
   const dropped = Math.round(rate * LAST)
-  const keep = sub(constant(1, 'float32', []), cast(less(u, dropped), 'float32'))
+  const keep = cast(greater(u, dropped - 0.5), 'float32')
   return reshape(cast(mul(keep, LAST / (LAST - dropped)), dtype), shape)
 }
