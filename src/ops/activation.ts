@@ -37,12 +37,12 @@ export const gelu: FloatUnaryFn<[approximate?: 'none' | 'tanh']> = typed(
 /** x σ(x), also called swish. */
 export const silu: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => mul(x, sigmoid(x)))
 
-/** x where x > 0, else α x. */
+/** x where x > 0, else α x; the gradient at 0 is α. */
 export const leakyRelu: FloatUnaryFn<[alpha?: number]> = typed(
   (x: AnyTensor, alpha = 0.01): AnyTensor => where(greater(x, 0), x, mul(x, alpha)),
 )
 
-/** x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016). */
+/** x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016); the gradient at 0 is α. */
 export const elu: FloatUnaryFn<[alpha?: number]> = typed(
   (x: AnyTensor, alpha = 1): AnyTensor =>
     // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
@@ -57,7 +57,7 @@ export const softplus: FloatUnaryFn = typed(
 /** x / (1 + |x|). */
 export const softsign: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => div(x, add(abs(x), 1)))
 
-/** x · clip(x + 3, 0, 6) / 6 (Howard et al. 2019). */
+/** x · clip(x + 3, 0, 6) / 6 (Howard et al. 2019); the gradient at ±3 is that of the parabola, x / 3 + 1 / 2. */
 export const hardswish: FloatUnaryFn = typed(
   (x: AnyTensor): AnyTensor => mul(x, div(clip(add(x, 3), 0, 6), 6)),
 )

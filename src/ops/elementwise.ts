@@ -1,5 +1,5 @@
 import { type DType, FLOATS } from '../graph/dtype.ts'
-import { constant } from '../graph/leaf.ts'
+import { constant, filledWith } from '../graph/leaf.ts'
 import { elementwise, none, type Op, op, sameDType, type TensorType, type Vjp } from '../graph/node.ts'
 import { bool, f32, type Sample, sample } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
@@ -66,17 +66,20 @@ export const Div = binary(
 )
 export const div: BinaryFn<'div'> = typed((a: AnyTensor, b: Operand): AnyTensor => Div.apply([a, lift(b, a)]))
 
-// d(a^b) = b a^(b−1) da + a^b ln(a) db, the second term only where a > 0 (as PyTorch: 0 at a = 0)
+// d(a^b) = b a^(b−1) da + a^b ln(a) db, the second term only where a > 0 (as PyTorch: 0 at a = 0); the first is 0 for
+// b = 0, where a^(b−1) may be infinite
 const Pow = binary(
   'Pow',
   'pow',
   ({ x: [a, b], y: [y], dy }) => {
-    const positive = greater(a!, 0)
-    const safe = where(positive, a!, constant(1, a!.dtype, []))
-    return [mul(dy, mul(b!, pow(a!, sub(b!, 1)))), mul(dy, mul(y!, log(safe)))]
+    const [zero, one] = [constant(0, a!.dtype, []), constant(1, a!.dtype, [])]
+    const safe = where(greater(a!, 0), a!, one)
+    const slope = mul(b!, pow(a!, sub(b!, 1)))
+    return [mul(dy, filledWith(b!) ? slope : where(equal(b!, 0), zero, slope)), mul(dy, mul(y!, log(safe)))]
   },
   [sample(f32(3, 4).positive(), f32(3, 4))],
 )
+/** a to the power of b; with b = 0 or a = 0 the gradients are those of PyTorch, 0 rather than not a number. */
 export const pow: BinaryFn<'pow'> = typed((a: AnyTensor, b: Operand): AnyTensor => Pow.apply([a, lift(b, a)]))
 
 /** Shares a gradient between the larger (smaller) of two operands; at a tie each gets half, as in PyTorch. */
@@ -85,24 +88,26 @@ const share = (dy: AnyTensor, mine: AnyTensor, other: AnyTensor, wins: typeof gr
   return mul(dy, add(cast(wins(mine, other), dy.dtype), half))
 }
 
-// d max(a, b) = [a > b] da + [b > a] db, half each at a tie
+// d max(a, b) = [a > b] da + [b > a] db
 const Max = binary(
   'Max',
   'maximum',
   ({ x: [a, b], dy }) => [share(dy, a!, b!, greater), share(dy, b!, a!, greater)],
   [sample(f32(3, 4), f32(4))],
 )
+/** The larger of two elements; at a tie each gets half of the gradient. */
 export const maximum: BinaryFn<'maximum'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Max.apply([a, lift(b, a)]),
 )
 
-// d min(a, b) = [a < b] da + [b < a] db, half each at a tie
+// d min(a, b) = [a < b] da + [b < a] db
 const Min = binary(
   'Min',
   'minimum',
   ({ x: [a, b], dy }) => [share(dy, a!, b!, less), share(dy, b!, a!, less)],
   [sample(f32(3, 4), f32(4))],
 )
+/** The smaller of two elements; at a tie each gets half of the gradient. */
 export const minimum: BinaryFn<'minimum'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Min.apply([a, lift(b, a)]),
 )
@@ -113,6 +118,7 @@ export const neg: UnaryFn = typed((x: AnyTensor): AnyTensor => Neg.apply([x]))
 
 // d|x| = sign(x) dx
 const Abs = unary('Abs', ({ x: [x], dy }) => [mul(dy, sign(x!))], [sample(f32(3, 4))])
+/** |x|; the gradient at 0 is 0. */
 export const abs: UnaryFn = typed((x: AnyTensor): AnyTensor => Abs.apply([x]))
 
 const Sign = op('Sign', {
@@ -121,6 +127,7 @@ const Sign = op('Sign', {
   vjp: () => [null], // flat wherever it has a derivative
   samples: [sample(f32(3, 4))],
 })
+/** −1, 0 or 1; the gradient is 0 everywhere. */
 export const sign: UnaryFn = typed((x: AnyTensor): AnyTensor => Sign.apply([x]))
 
 const Floor = op('Floor', {
@@ -129,6 +136,7 @@ const Floor = op('Floor', {
   vjp: () => [null], // flat wherever it has a derivative
   samples: [sample(f32(3, 4))],
 })
+/** The largest whole number that is not above x; the gradient is 0 everywhere. */
 export const floor: UnaryFn = typed((x: AnyTensor): AnyTensor => Floor.apply([x]))
 
 // d exp(x) = exp(x) dx
@@ -171,18 +179,19 @@ export const sigmoid: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sigmoid.
 const Tanh = floatUnary('Tanh', ({ y: [y], dy }) => [sub(dy, mul(dy, mul(y!, y!)))], [sample(f32(3, 4))])
 export const tanh: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Tanh.apply([x]))
 
-// d relu(x) = [x > 0] dx; 0 at 0, as in PyTorch
+// d relu(x) = [x > 0] dx
 const Relu = unary('Relu', ({ y: [y], dy }) => [mul(dy, cast(greater(y!, 0), dy.dtype))], [sample(f32(3, 4))])
+/** x where x > 0, else 0; the gradient at 0 is 0. */
 export const relu: UnaryFn = typed((x: AnyTensor): AnyTensor => Relu.apply([x]))
 
 const Clip = op('Clip', {
   attrs: { min: { kind: 'scalar', input: 1 }, max: { kind: 'scalar', input: 2 } },
   infer: same,
-  // d clip(x) = [min ≤ x ≤ max] dx, as in PyTorch
+  // d clip(x) = [min ≤ x ≤ max] dx
   vjp: ({ x: [x], y: [y], dy }) => [mul(dy, cast(equal(x!, y!), dy.dtype))],
   samples: [sample(f32(3, 8), { min: -0.5, max: 0.8 })],
 })
-/** x, but not below `min` or above `max`. */
+/** x, but not below `min` or above `max`; the gradient is 1 between the bounds and on them. */
 export const clip: UnaryFn<[min: number, max: number]> = typed(
   (x: AnyTensor, min: number, max: number): AnyTensor => Clip.apply([x], { min, max }),
 )

@@ -87,7 +87,7 @@ export const mean: ReduceFn<'mean'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMean, 'mean', x, axes, keepdims),
 )
 
-/** Gradient of an extreme: shared evenly by the elements that attain it, as torch.amax does. */
+/** Gradient of an extreme: shared by the elements that attain it. */
 const extremeVjp = ({ x: [x], y: [y], dy, attrs }: ExtremeArgs): AnyTensor[] => {
   const hits = cast(equal(x!, unreduced(y!, x!.shape, attrs)), dy.dtype)
   const share = div(unreduced(dy, x!.shape, attrs), sum(hits, attrs.axes, true))
@@ -101,13 +101,13 @@ interface ExtremeArgs {
 }
 
 const ReduceMax = op('ReduceMax', { attrs: forms(18), infer: infer('max'), along, vjp: extremeVjp, samples })
-/** Largest element over `axes` (all when left out). */
+/** Largest element over `axes` (all when left out); a tie shares the gradient evenly, as torch.amax does. */
 export const max: ReduceFn<'max'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMax, 'max', x, axes, keepdims),
 )
 
 const ReduceMin = op('ReduceMin', { attrs: forms(18), infer: infer('min'), along, vjp: extremeVjp, samples })
-/** Smallest element over `axes` (all when left out). */
+/** Smallest element over `axes` (all when left out); a tie shares the gradient evenly, as torch.amin does. */
 export const min: ReduceFn<'min'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMin, 'min', x, axes, keepdims),
 )
