@@ -1,7 +1,7 @@
 import { type Graph, isLeaf, nodesOf, rewrite, type Tensors, usersOf } from '../graph/graph.ts'
 import { filledWith, Input, SizeOf } from '../graph/leaf.ts'
 import { type Attrs, makeNode, type Node, type Op } from '../graph/node.ts'
-import { product, type Shape, UNKNOWN } from '../graph/shape.ts'
+import { type Dim, product, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { Mul } from '../ops/elementwise.ts'
 import { Reshape, reshape } from '../ops/layout.ts'
@@ -17,9 +17,14 @@ export interface Match<A extends Attrs> {
 export const match = <A extends Attrs>(node: Node, op: Op<A>): Match<A> | undefined =>
   (node.op as unknown) === op ? { inputs: node.inputs, attrs: node.attrs as A, node } : undefined
 
-/** Elements of a tensor; a size that is not known counts as a usual batch. */
-export const elements = (shape: Shape): number =>
-  shape.reduce<number>((n, d) => n * (typeof d === 'number' && d >= 0 ? d : 64), 1)
+/** Size of a dim; a symbol counts as a usual batch. */
+const typical = (dim: Dim): number => {
+  if (typeof dim === 'number') return dim < 0 ? 64 : dim
+  return dim.split('*').reduce((n, part) => n * (/^\d+$/.test(part) ? Number(part) : 64), 1)
+}
+
+/** Elements of a tensor, where a size that is not known counts as a usual batch. */
+export const elements = (shape: Shape): number => shape.reduce<number>((n, d) => n * typical(d), 1)
 
 /** Nodes whose values are the same for all inputs: what is made of parameters and constants only. */
 export function staticNodes(nodes: readonly Node[]): Set<Node> {

@@ -30,7 +30,8 @@ function partOf(node: Node): Part | undefined {
   const { axes, starts, ends, steps } = found.attrs
   const size = found.inputs[0]!.shape[axes[0]!]
   if (axes.length !== 1 || steps[0] !== 1 || typeof size !== 'number' || size < 1) return undefined
-  return { axis: axes[0]!, ...sliceRange(size, starts[0]!, ends[0]!, 1) }
+  const range = sliceRange(size, starts[0]!, ends[0]!, 1)
+  return range.length ? { axis: axes[0]!, ...range } : undefined
 }
 
 const take = (x: AnyTensor, { axis, start, length }: Part): AnyTensor =>
