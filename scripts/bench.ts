@@ -20,6 +20,12 @@ const argv = yargs(hideBin(process.argv))
   .option('steps', { type: 'number', describe: 'Steps that are timed of each kind [default: by workload]' })
   .option('threads', { type: 'number', describe: 'Threads of one op [default: physical cores]' })
   .option('json', { type: 'boolean', default: false, describe: 'Print one JSON object as the last line' })
+  .check(({ steps, threads }) => {
+    for (const [name, n] of Object.entries({ steps, threads }))
+      if (n !== undefined && !(Number.isInteger(n) && n > 0))
+        throw new Error(`--${name} must be a whole number above 0`)
+    return true
+  })
   .strict()
   .help()
   .wrap(100)
