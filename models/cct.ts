@@ -3,7 +3,7 @@ import type { AnyTensor } from '../src/graph/tensor.ts'
 import { conv2d, fanIn } from '../src/nn/conv.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, layerNorm, linear } from '../src/nn/layers.ts'
-import { type Model, model } from '../src/nn/model.ts'
+import { imageInput, type Model, model } from '../src/nn/model.ts'
 import { attentionMaps, encoderBlock } from '../src/nn/transformer.ts'
 import { add, relu } from '../src/ops/elementwise.ts'
 import { reshape, transpose } from '../src/ops/layout.ts'
@@ -85,5 +85,5 @@ export const cct = (config: CCTConfig): Model<CCTConfig> => {
     return self.fc(reshape(pooled, [x.shape[0], dim])) // [B, classes]
   })
   const attention = (x: AnyTensor) => attentionMaps(parts.blocks, embed(x))
-  return model({ name: 'cct', config, image: [channels, image, image], classes, net, attention })
+  return model({ name: 'cct', config, input: imageInput(channels, image), classes, net, attention })
 }

@@ -1,11 +1,23 @@
 import { UserError } from '../src/graph/errors.ts'
 import type { Model } from '../src/nn/model.ts'
 import { type CCTConfig, cct } from './cct.ts'
+import { type GPTConfig, gpt } from './gpt.ts'
 import { type LeNetConfig, lenet } from './lenet.ts'
 import { type MLPConfig, mlp } from './mlp.ts'
 import { type ViTConfig, vit } from './vit.ts'
 
-export { type CCTConfig, cct, type LeNetConfig, lenet, type MLPConfig, mlp, type ViTConfig, vit }
+export {
+  type CCTConfig,
+  cct,
+  type GPTConfig,
+  gpt,
+  type LeNetConfig,
+  lenet,
+  type MLPConfig,
+  mlp,
+  type ViTConfig,
+  vit,
+}
 
 const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
 const cifar10 = { image: 32, channels: 3, classes: 10 } as const
@@ -37,6 +49,14 @@ export const MODELS = {
       'cct-2/3x2': { ...cifar10, kernel: 3, planes: [64], dim: 128, depth: 2, heads: 2, mlp: 128 },
       'cct-7/3x1': { ...cifar10, kernel: 3, planes: [], dim: 256, depth: 7, heads: 4, mlp: 512 },
     } as const satisfies Record<string, CCTConfig>,
+  },
+  gpt: {
+    about: 'character-level GPT: causal attention over the text so far',
+    build: gpt,
+    presets: {
+      // The vocabulary is that of the text.
+      char: { vocabulary: 65, context: 64, dim: 128, depth: 4, heads: 4, mlp: 512 },
+    } as const satisfies Record<string, GPTConfig>,
   },
   mlp: {
     about: 'multi-layer perceptron on the flattened image',

@@ -3,7 +3,7 @@ import type { AnyTensor } from '../src/graph/tensor.ts'
 import { conv2d } from '../src/nn/conv.ts'
 import { layer } from '../src/nn/layer.ts'
 import { linear } from '../src/nn/layers.ts'
-import { type Model, model } from '../src/nn/model.ts'
+import { imageInput, type Model, model } from '../src/nn/model.ts'
 import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
 import { maxPool2d } from '../src/ops/pool.ts'
@@ -45,5 +45,5 @@ export const lenet = (config: LeNetConfig): Model<LeNetConfig> => {
       return self.fc3(relu(self.fc2(relu(self.fc1(flat)))))
     },
   )
-  return model({ name: 'lenet', config, image: [channels, image, image], classes, net })
+  return model({ name: 'lenet', config, input: imageInput(channels, image), classes, net })
 }

@@ -1,7 +1,7 @@
 import type { AnyTensor } from '../src/graph/tensor.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, linear } from '../src/nn/layers.ts'
-import { type Model, model } from '../src/nn/model.ts'
+import { imageInput, type Model, model } from '../src/nn/model.ts'
 import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
 import { checkDropout, checkSizes } from './config.ts'
@@ -30,5 +30,5 @@ export const mlp = (config: MLPConfig): Model<MLPConfig> => {
     ({ layers, drop }, x: AnyTensor) =>
       layers.reduce((h, fc, i) => fc(i ? drop(relu(h)) : h), reshape(x, [x.shape[0], features])),
   )
-  return model({ name: 'mlp', config, image: [channels, image, image], classes, net })
+  return model({ name: 'mlp', config, input: imageInput(channels, image), classes, net })
 }

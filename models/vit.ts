@@ -3,7 +3,7 @@ import type { AnyTensor } from '../src/graph/tensor.ts'
 import { typed } from '../src/graph/typed/signatures.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, layerNorm, linear, patchEmbed, prepend, TRUNC_NORMAL } from '../src/nn/layers.ts'
-import { model } from '../src/nn/model.ts'
+import { imageInput, model } from '../src/nn/model.ts'
 import { attentionMaps, encoderBlock } from '../src/nn/transformer.ts'
 import { gelu } from '../src/ops/activation.ts'
 import { add } from '../src/ops/elementwise.ts'
@@ -64,5 +64,5 @@ export const vit: MakeViT = typed((config: ViTConfig) => {
   })
   const attention = (image: AnyTensor) => attentionMaps(parts.blocks, embed(image))
   const { image, channels, classes } = config
-  return model({ name: 'vit', config, image: [channels, image, image], classes, net, attention })
+  return model({ name: 'vit', config, input: imageInput(channels, image), classes, net, attention })
 })

@@ -23,7 +23,7 @@ const run = new Executor(
   { batch, seed: 0, optimizer: adam() },
 )
 const random = rng(0)
-const image = Float32Array.from({ length: batch * 28 * 28 }, () => random.uniform())
+const input = Float32Array.from({ length: batch * 28 * 28 }, () => random.uniform())
 const label = Int32Array.from({ length: batch }, () => random.int(10))
 
 const megabytes = () => process.memoryUsage().rss / 2 ** 20
@@ -31,7 +31,7 @@ let begin = performance.now()
 let warm = 0
 console.log('    step  ms/step  RSS MB')
 for (let step = 1; step <= steps; step++) {
-  await run.step({ image, label, count: batch }, step, 1e-4)
+  await run.step({ input, label, count: batch }, step, 1e-4)
   if (step % report) continue
   const ms = (performance.now() - begin) / report
   if (step === report) warm = megabytes()

@@ -38,7 +38,7 @@ export async function train(model: Model, { data, device = 'cpu', ...options }: 
 export const trainedModel = (model: Model, data: DataSource, result: FitResult): TrainedModel => ({
   model,
   params: result.state.params!,
-  normalization: { mean: data.mean, std: data.std },
+  ...(data.normalization ? { normalization: data.normalization } : {}),
   classes: data.train.classes,
   training: {
     data: data.train.name,

@@ -69,7 +69,7 @@ async function trainer(
   all: boolean,
 ) {
   const layout = layoutOf(model.parameters)
-  const perChannel = (value: number): number[] => Array(model.image[0]).fill(value)
+  const perChannel = (value: number): number[] => Array(model.input.shape[0]).fill(value)
   const normalization = { mean: perChannel(0.5), std: perChannel(0.25) }
   const options = { batch, seed: 1, optimizer: adam(), normalization, ...(threads ? { threads } : {}) }
   const executor = new Executor(model, runtime, layout, { params: initialize(layout, 1) }, options)
@@ -92,8 +92,8 @@ async function trainer(
 async function inference(model: Model, runtime: Runtime, threads: number | undefined): Promise<number[]> {
   const params = initialize(layoutOf(model.parameters), 1)
   const session = await runtime.load(toOnnx({ model, params }), threads ? { threads } : {})
-  const { image } = noise(model, 1, 9)
-  const feeds = { image: runtime.tensor('float32', image, [1, ...model.image]) }
+  const { name, dtype, shape } = model.input
+  const feeds = { [name]: runtime.tensor(dtype, noise(model, 1, 9).input, [1, ...shape]) }
   const [times] = await interleaved(INFERENCES, [() => session.run(feeds)])
   await session.close()
   return times!

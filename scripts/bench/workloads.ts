@@ -28,9 +28,9 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
 /** Images of noise with random labels: as costly as real ones. */
 export function noise(model: Model, count: number, seed: number): StepInput {
   const random = rng(seed)
-  const pixels = model.image.reduce((a, b) => a * b, count)
+  const pixels = model.input.shape.reduce((a, b) => a * b, count)
   return {
-    image: Float32Array.from({ length: pixels }, () => random.uniform()),
+    input: Float32Array.from({ length: pixels }, () => random.uniform()),
     label: Int32Array.from({ length: count }, () => random.int(model.classes)),
     count,
   }

@@ -1,17 +1,17 @@
 import type { Argv, CommandModule } from 'yargs'
-import { loadMnist } from '../data/mnist-node.ts'
-import { UserError } from '../graph/errors.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
-import { filePredictor, imageShape } from '../train/predictor.ts'
+import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { loadData } from './load-data.ts'
 import { loadModelFile } from './load-node.ts'
-import { dataOption, deviceOption, threadsOption } from './options.ts'
+import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
 import { duration, note, percent, result, say, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
     .option('data', dataOption)
+    .option('text', textOption)
     .option('split', {
       choices: ['test', 'train'] as const,
       default: 'test' as const,
@@ -29,18 +29,15 @@ export const evalVerb: CommandModule<object, Flags> = {
   command: 'eval <model>',
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
-  async handler({ model, data, split, batch, device, threads }) {
+  async handler({ model, data, text, split, batch, device, threads }) {
     const file = await loadModelFile(model)
-    const shape = imageShape(file.info, file.path)
+    const input = modelInput(file.info, file.path)
     const runtime = await nodeRuntime(device)
-    const source = await loadMnist({ ...(data ? { data } : {}), log: note })
+    const source = await loadData(input, { data, text }, file.info.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
-    if (shape.join() !== images.shape.join())
-      throw new UserError(
-        `${file.path} takes images of ${shape.join('×')}, ${images.name} has ${images.shape.join('×')}`,
-      )
-    const predictor = await filePredictor(runtime, file.bytes, shape, threads)
+    fits(file.path, input, images)
+    const predictor = await filePredictor(runtime, file.bytes, input.shape, threads)
     const begin = performance.now()
     const { accuracy, loss, count, confusion } = await evaluate(predictor, images, batch)
     const seconds = (performance.now() - begin) / 1000

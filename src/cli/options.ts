@@ -11,6 +11,12 @@ export const dataOption = {
   group: 'Data:',
 } as const satisfies Options
 
+export const textOption = {
+  type: 'string',
+  describe: 'Text file, UTF-8, for models that read text (gpt)',
+  group: 'Data:',
+} as const satisfies Options
+
 export const deviceOption = {
   choices: Object.keys(DEVICES),
   default: 'cpu',
@@ -35,16 +41,17 @@ export const MODEL_FLAGS = {
   patch: size('vit: height and width of a patch, in pixels'),
   kernel: size("cct: height and width of the tokenizer's kernels"),
   planes: sizes("cct: output channels of the tokenizer's convolutions before the last"),
-  dim: size('vit, cct: size of the embedding'),
-  depth: size('vit, cct: encoder blocks'),
-  heads: size('vit, cct: attention heads'),
-  mlp: size("vit, cct: hidden size of a block's MLP"),
+  dim: size('vit, cct, gpt: size of the embedding'),
+  depth: size('vit, cct, gpt: encoder blocks'),
+  heads: size('vit, cct, gpt: attention heads'),
+  mlp: size("vit, cct, gpt: hidden size of a block's MLP"),
   head: sizes('vit: hidden sizes of the classification head'),
   pool: {
     choices: ['cls', 'mean'],
     describe: "vit: what the head reads, the CLS token or the mean of the patches' tokens",
     group: 'Model:',
   },
+  context: size('gpt: characters that the model sees at once'),
   hidden: sizes('mlp: sizes of the hidden layers'),
   dropout: size('Share of activations dropped while training'),
 } as const satisfies Record<string, Options>
@@ -54,6 +61,7 @@ const EXTRA: Readonly<Record<ModelName, readonly string[]>> = {
   vit: ['head', 'pool', 'dropout'],
   lenet: [],
   cct: ['dropout'],
+  gpt: ['dropout'],
   mlp: ['dropout'],
 }
 

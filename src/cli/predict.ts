@@ -1,8 +1,9 @@
 import type { Argv, CommandModule } from 'yargs'
 import { readDigit } from '../data/image-node.ts'
+import { UserError } from '../graph/errors.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
-import { filePredictor, imageShape } from '../train/predictor.ts'
+import { filePredictor, modelInput } from '../train/predictor.ts'
 import { loadModelFile } from './load-node.ts'
 import { deviceOption } from './options.ts'
 import { percent, result, say } from './output.ts'
@@ -25,11 +26,13 @@ export const predictVerb: CommandModule<object, Flags> = {
   builder,
   async handler({ model, image: path, top, device }) {
     const file = await loadModelFile(model)
-    const shape = imageShape(file.info, file.path)
-    const [channels, height, width] = shape
+    const { name, shape } = modelInput(file.info, file.path)
+    if (name !== 'image')
+      throw new UserError(`${file.path} reads ${name}, not images; see: onnxgrad sample --help`)
+    const [channels, height, width] = shape as [number, number, number]
     const { image, inverted } = await readDigit(path, { channels, height, width })
     const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
-    const logits = await predictor.predict({ image, count: 1 })
+    const logits = await predictor.predict({ input: image, count: 1 })
     await predictor.close()
     const all = logSumExpAt(logits, 0, logits.length)
     const probabilities = Array.from(logits, z => Math.exp(z - all))

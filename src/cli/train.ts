@@ -1,7 +1,6 @@
 import type { Argv, CommandModule } from 'yargs'
 import { buildModel, MODELS } from '../../models/index.ts'
-import { type Dataset, subset } from '../data/dataset.ts'
-import { loadMnist } from '../data/mnist-node.ts'
+import type { Dataset } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
 import { trainedModel } from '../node.ts'
@@ -12,9 +11,10 @@ import { OPTIMIZERS, type Optimizer } from '../train/optimizer.ts'
 import { RunFolder } from '../train/run-node.ts'
 import { SCHEDULES, withWarmup } from '../train/schedule.ts'
 import { type TrainedModel, toOnnx } from '../train/trained.ts'
-import { trainingPredictor, VERIFY, type Verdict, verify } from '../train/verify.ts'
+import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'
-import { dataOption, deviceOption, MODEL_FLAGS, resolveConfig, threadsOption } from './options.ts'
+import { loadData } from './load-data.ts'
+import { dataOption, deviceOption, MODEL_FLAGS, resolveConfig, textOption, threadsOption } from './options.ts'
 import { duration, note, percent, result, say } from './output.ts'
 import { reporter } from './progress.ts'
 
@@ -35,6 +35,7 @@ const builder = (yargs: Argv) =>
     })
     .options(MODEL_FLAGS)
     .option('data', dataOption)
+    .option('text', textOption)
     .option('limit', {
       type: 'number',
       describe: 'Train on the first N images only, for a quick try',
@@ -135,11 +136,10 @@ function optimizerOf({ optimizer, lr, momentum, 'weight-decay': weightDecay }: F
 }
 
 /** The file held against the graph that was trained, on the runtimes that its users have. */
-async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, images: Dataset): Promise<Verdict[]> {
+async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, examples: Dataset): Promise<Verdict[]> {
   const runtimes = [await nodeRuntime('cpu'), await nodeRuntime('wasm')]
   const reference = await trainingPredictor(runtimes[0]!, trained)
-  const some = subset(images, Math.min(VERIFY.images, images.size))
-  const verdicts = await verify(bytes, reference, some, runtimes, VERIFY.tolerance)
+  const verdicts = await verify(bytes, reference, examples, runtimes)
   await reference.close()
   return verdicts
 }
@@ -153,11 +153,15 @@ async function handler(flags: Flags): Promise<void> {
   if (!(warmup >= 0 && warmup < epochs))
     throw new UserError(`--warmup must be at least 0 and below --epochs ${epochs}, not ${warmup}`)
   const { preset, config } = resolveConfig(name, flags.preset, flags)
-  const model = buildModel(name, config)
+  const draft = buildModel(name, config)
   const optimizer = optimizerOf(flags)
   const runtime = await nodeRuntime(flags.device)
-  const source = await loadMnist({ ...(flags.data ? { data: flags.data } : {}), log: note })
-  const data = flags.limit ? { ...source, train: subset(source.train, flags.limit) } : source
+  const data = await loadData(draft.input, flags)
+  // A text decides how many kinds of tokens there are.
+  const model =
+    draft.input.name === 'tokens'
+      ? buildModel(name, { ...config, vocabulary: data.train.classes.length })
+      : draft
   const warmupSteps = Math.round(warmup * Math.ceil(data.train.size / batch))
   const schedule = withWarmup(SCHEDULES[flags.schedule as keyof typeof SCHEDULES](), warmupSteps)
   const folder = flags.out
@@ -177,7 +181,7 @@ async function handler(flags: Flags): Promise<void> {
     model: { name, preset, config: model.config },
     parameters,
     data: { origin: data.origin, train: data.train.size, test: data.test.size },
-    normalization: { mean: data.mean, std: data.std },
+    normalization: data.normalization,
     classes: data.train.classes,
     ...settings,
     optimizer: { name: optimizer.name, ...optimizer.settings },

@@ -4,6 +4,7 @@ import { evalVerb } from './eval.ts'
 import { exportVerb } from './export.ts'
 import { inspectVerb } from './inspect.ts'
 import { predictVerb } from './predict.ts'
+import { sampleVerb } from './sample.ts'
 import { trainVerb } from './train.ts'
 import { verifyVerb } from './verify.ts'
 
@@ -15,5 +16,6 @@ export const VERBS = [
   verifyVerb,
   inspectVerb,
   predictVerb,
+  sampleVerb,
   doctorVerb,
 ] as unknown as readonly CommandModule[]

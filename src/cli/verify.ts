@@ -1,16 +1,19 @@
 import type { Argv, CommandModule } from 'yargs'
 import { buildModel } from '../../models/index.ts'
-import { subset } from '../data/dataset.ts'
+import type { Dataset } from '../data/dataset.ts'
 import { loadMnist } from '../data/mnist-node.ts'
+import { textDataset } from '../data/text.ts'
 import { type FileInfo, readWeights } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
+import { rng } from '../graph/random.ts'
+import type { ModelInput } from '../nn/model.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { layoutOf } from '../train/layout.ts'
-import { filePredictor, imageShape } from '../train/predictor.ts'
+import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
-import { isFolder, loadModelFile, loadRun } from './load-node.ts'
+import { isFolder, loadModelFile, loadRun, type ModelFile } from './load-node.ts'
 import { dataOption } from './options.ts'
 import { note, result, say, table } from './output.ts'
 
@@ -27,8 +30,8 @@ const builder = (yargs: Argv) =>
     .option('data', dataOption)
     .option('images', {
       type: 'number',
-      default: VERIFY.images,
-      describe: 'Test images to compare on',
+      default: VERIFY.count,
+      describe: 'Test images (or rows of tokens) to compare on',
       group: 'Data:',
     })
     .option('tolerance', {
@@ -58,6 +61,19 @@ function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
   return { model, params, ...(info.normalization ? { normalization: info.normalization } : {}) }
 }
 
+/** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
+async function examplesFor(input: ModelInput, file: ModelFile, data: string | undefined): Promise<Dataset> {
+  if (input.name === 'tokens') {
+    const vocabulary = file.info.classes ?? []
+    const random = rng(0)
+    const ids = Int32Array.from({ length: 300 * input.shape[0]! }, () => random.int(vocabulary.length || 1))
+    return textDataset('random tokens', { ids, vocabulary }, input.shape[0]!)
+  }
+  const { test } = await loadMnist({ ...(data ? { data } : {}), log: note })
+  fits(file.path, input, test)
+  return test
+}
+
 export const verifyVerb: CommandModule<object, Flags> = {
   command: 'verify <model>',
   describe: 'Check that an exported file gives the same numbers on every runtime',
@@ -65,17 +81,13 @@ export const verifyVerb: CommandModule<object, Flags> = {
   async handler({ model, device, data, images, tolerance }) {
     if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)
     const file = await loadModelFile(model)
-    const shape = imageShape(file.info, file.path)
+    const input = modelInput(file.info, file.path)
     const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
-    const source = await loadMnist({ ...(data ? { data } : {}), log: note })
-    if (shape.join() !== source.test.shape.join())
-      throw new UserError(
-        `${file.path} takes images of ${shape.join('×')}, ${source.test.name} has ${source.test.shape.join('×')}`,
-      )
+    const examples = await examplesFor(input, file, data)
     const host = await nodeRuntime('cpu')
     const reference = trained
       ? await trainingPredictor(host, trained)
-      : await filePredictor(host, file.bytes, shape)
+      : await filePredictor(host, file.bytes, input.shape)
     const against = trained
       ? (await isFolder(model))
         ? "the training graph with the run's last checkpoint"
@@ -83,10 +95,10 @@ export const verifyVerb: CommandModule<object, Flags> = {
       : 'onnxruntime-node on the CPU (the file does not say which model it holds)'
     const runtimes = []
     for (const name of [...new Set(device)]) runtimes.push(await nodeRuntime(name))
-    const verdicts = await verify(file.bytes, reference, subset(source.test, images), runtimes, tolerance)
+    const verdicts = await verify(file.bytes, reference, examples, runtimes, { count: images, tolerance })
     await reference.close()
 
-    say(`${file.path} on ${images} images of ${source.test.name}, against ${against}\n`)
+    say(`${file.path} on ${images} examples of ${examples.name}, against ${against}\n`)
     say(
       table(
         ['runtime', 'version', 'max abs diff', ''],

@@ -16,9 +16,9 @@ export interface BatchOptions {
 }
 
 export interface Batch {
-  /** `[count, channels, height, width]`, pixels in [0, 1]. */
-  readonly image: Float32Array
-  /** `[count]` class indices. */
+  /** Images `[count, channels, height, width]` with pixels in [0, 1], or rows of tokens `[count, T]`. */
+  readonly input: Float32Array | Int32Array
+  /** Class indices: `[count]`, or `[count, T]` where each token has one. */
   readonly label: Int32Array
   readonly count: number
 }
@@ -33,6 +33,7 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
   const { batch, seed = 0, epoch = 0, shuffle = true, skip = 0 } = options
   if (!Number.isInteger(batch) || batch < 1)
     throw new UserError(`batch ${batch} is not a whole number above 0`)
+  if ('batches' in dataset) return dataset.batches(options)
   const { size, images, labels, shape } = dataset
   const pixels = shape[0] * shape[1] * shape[2]
 
@@ -40,7 +41,7 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
     *[Symbol.iterator]() {
       const order = shuffle ? permutation(size, seed, epoch) : undefined
       const most = Math.min(batch, size)
-      const image = new Float32Array(most * pixels)
+      const input = new Float32Array(most * pixels)
       const label = new Int32Array(most)
       for (let start = skip * batch; start < size; start += batch) {
         const count = Math.min(batch, size - start)
@@ -49,11 +50,11 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
           label[i] = labels[index]!
           const from = index * pixels
           const to = i * pixels
-          for (let p = 0; p < pixels; p++) image[to + p] = images[from + p]! / 255
+          for (let p = 0; p < pixels; p++) input[to + p] = images[from + p]! / 255
         }
         yield count === most
-          ? { image, label, count }
-          : { image: image.subarray(0, count * pixels), label: label.subarray(0, count), count }
+          ? { input, label, count }
+          : { input: input.subarray(0, count * pixels), label: label.subarray(0, count), count }
       }
     },
   }

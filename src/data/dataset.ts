@@ -1,28 +1,53 @@
 import { UserError } from '../graph/errors.ts'
+import type { Batch, BatchOptions } from './batches.ts'
 
-/** Labelled images, as bytes. */
-export interface Dataset {
+interface Described {
   readonly name: string
-  /** How many images there are. */
+  /** How many examples there are. */
   readonly size: number
-  /** The shape of one image. */
-  readonly shape: readonly [channels: number, height: number, width: number]
+  /** The shape of one example's input: `[channels, height, width]` of an image, `[T]` of a row of tokens. */
+  readonly shape: readonly number[]
   /** The name of class i, for i = the label. */
   readonly classes: readonly string[]
+}
+
+/** Anything that comes in batches: implement it for data of your own. */
+export interface BatchedDataset extends Described {
+  /** One epoch; its order is wholly decided by `seed` and `epoch`, so that a run can be repeated. */
+  batches(options: BatchOptions): Iterable<Batch>
+}
+
+/** What a model learns from, or is tested on. */
+export type Dataset = ImageDataset | BatchedDataset
+
+/** Labelled images, as bytes. */
+export interface ImageDataset extends Described {
+  readonly shape: readonly [channels: number, height: number, width: number]
   /** Pixels 0 … 255, `size × channels × height × width`, row-major. */
   readonly images: Uint8Array
   /** One label per image, an index into `classes`. */
   readonly labels: Uint8Array
 }
 
+/** Mean and standard deviation of each channel. */
+export interface Normalization {
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/** Images to learn from and images to be tested on. */
+export interface ImageSource extends DataSource {
+  readonly train: ImageDataset
+  readonly test: ImageDataset
+  readonly normalization: Normalization
+}
+
 /** What a model learns from and what it is tested on. */
 export interface DataSource {
   readonly train: Dataset
   readonly test: Dataset
-  /** Per channel, the mean of the training pixels, scaled to [0, 1]. */
-  readonly mean: readonly number[]
-  /** Per channel, the standard deviation of the training pixels, scaled to [0, 1]. */
-  readonly std: readonly number[]
+  /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is no image. */
+  readonly normalization?: Normalization
   /** One sentence that says where the data came from. */
   readonly origin: string
   /** What the user must not overlook, for example that this is not the whole of MNIST. */
@@ -30,7 +55,7 @@ export interface DataSource {
 }
 
 /** The first `n` images, sharing the memory of the whole. Throws a `UserError` where there are fewer. */
-export function subset(dataset: Dataset, n: number): Dataset {
+export function subset(dataset: ImageDataset, n: number): ImageDataset {
   if (!Number.isInteger(n) || n < 1 || n > dataset.size) {
     throw new UserError(`${dataset.name}: cannot take the first ${n} of ${dataset.size} images`)
   }
@@ -48,7 +73,7 @@ export function subset(dataset: Dataset, n: number): Dataset {
  * are commonly published (MNIST's training set: 0.1307 and 0.3081). A constant channel gets the deviation 1, so that
  * dividing by it is safe.
  */
-export function statistics(dataset: Dataset): { mean: number[]; std: number[] } {
+export function statistics(dataset: ImageDataset): { mean: number[]; std: number[] } {
   const [channels, height, width] = dataset.shape
   const plane = height * width
   const counts = Array.from({ length: channels }, () => new Float64Array(256))

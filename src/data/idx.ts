@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import type { Dataset } from './dataset.ts'
+import type { ImageDataset } from './dataset.ts'
 
 /**
  * The IDX files that MNIST and its relatives come in: a big-endian header (magic number, count and, for images, height
@@ -44,7 +44,7 @@ export function idxDataset(
   images: NamedBytes,
   labels: NamedBytes,
   classes: readonly string[],
-): Dataset {
+): ImageDataset {
   const [count, height, width] = check(images, IMAGES)
   const [labelled] = check(labels, LABELS)
   if (count !== labelled) {

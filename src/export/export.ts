@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { softmax } from '../ops/norm.ts'
 import { lower } from './lower.ts'
 import type { TypedArray } from './tensor-data.ts'
@@ -31,9 +31,9 @@ export const METADATA = {
 } as const
 
 /**
- * A forward graph with its weights as an `.onnx` file: input `image`, output `logits` and what else the graph puts out,
+ * A forward graph with its weights as an `.onnx` file: one input, output `logits` and what else the graph puts out,
  * standard operators only, no weight that is not used. Equal inputs give equal bytes.
- * @param graph from `image` to `logits`, dropout removed @param weights value of each parameter, by name
+ * @param graph from `image` (or `tokens`) to `logits`, dropout removed @param weights value of each parameter, by name
  */
 export function exportOnnx(
   graph: Graph,
@@ -41,17 +41,18 @@ export function exportOnnx(
   options: ExportOptions,
 ): Uint8Array {
   const logits = graph.outputs.logits as AnyTensor | undefined
-  const image = graph.inputs.image
-  if (!logits || !image)
-    throw new UserError('export: the graph needs an input `image` and an output `logits`')
+  const [example, ...more] = Object.entries(graph.inputs)
+  if (!logits || !example || more.length)
+    throw new UserError('export: the graph needs one input and an output `logits`')
+  const [inputName, input] = example
   const classes = logits.shape.at(-1)
   if (options.classes && options.classes.length !== classes)
     throw new UserError(`export: ${options.classes.length} class names for ${classes} classes`)
   const outputs: Record<string, AnyTensor> = options.probabilities
     ? { ...graph.outputs, probabilities: softmax(logits) }
     : { ...graph.outputs }
-  const [, channels, height, width] = image.shape
-  const about = `${image.dtype} [batch, ${channels}, ${height}, ${width}], pixels in [0, 1]; normalization is inside the graph`
+  const show = (t: Tensor) => `${t.dtype} [${t.shape.join(', ')}]`
+  const about = `${show(input)}${inputName === 'image' ? ', pixels in [0, 1]; normalization is inside the graph' : ', an id for each token'}`
   const json = (value: unknown) => (value === undefined ? [] : [JSON.stringify(value)])
   const entries = [
     [METADATA.version, options.version],
@@ -68,7 +69,7 @@ export function exportOnnx(
       opset: options.opset ?? 17,
       producerVersion: options.version,
       metadata: Object.fromEntries(entries),
-      docs: { image: about, logits: `${image.dtype} [batch, ${classes}], one score for each class` },
+      docs: { [inputName]: about, logits: `${show(logits)}, one score for each class` },
       weights(name) {
         const data = weights.get(name)
         if (!data) throw new UserError(`export: no value for parameter ${name}`)

@@ -1,10 +1,12 @@
 import { UserError } from '../graph/errors.ts'
-import { parameter } from '../graph/leaf.ts'
+import { type Init, parameter } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { typed } from '../graph/typed/signatures.ts'
 import { gelu } from '../ops/activation.ts'
+import { hideFuture } from '../ops/attention.ts'
 import { dropout as dropoutOp } from '../ops/dropout.ts'
 import { mul } from '../ops/elementwise.ts'
+import { gather } from '../ops/gather.ts'
 import { concat, expand, reshape, select, transpose } from '../ops/layout.ts'
 import { linear as linearOp, matmul } from '../ops/matmul.ts'
 import { layerNorm as layerNormOp, softmax } from '../ops/norm.ts'
@@ -83,9 +85,10 @@ export const patchEmbed: MakePatchEmbed = typed(
  * Multi-head self-attention (Vaswani et al. 2017): `heads` attentions, each on its slice of `dim / heads` of the
  * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`. `weights` gives what each token attends to,
  * `[B, heads, T, T]`: the same nodes again, so that looking costs nothing.
+ * @param causal whether a token sees only itself and those before it
  * @throws UserError when `heads` does not divide `dim`
  */
-export const attention: MakeAttention = typed((dim: number, heads: number, rate = 0) => {
+export const attention: MakeAttention = typed((dim: number, heads: number, rate = 0, causal = false) => {
   if (dim % heads) throw new UserError(`attention: dim ${dim} is not divisible by heads ${heads}`)
   const size = dim / heads
   const qkv = linear(dim, 3 * dim)
@@ -95,7 +98,8 @@ export const attention: MakeAttention = typed((dim: number, heads: number, rate 
   }
   const weights = (x: AnyTensor): AnyTensor => {
     const [q, k] = project(x)
-    return softmax(mul(matmul(q, transpose(k, [0, 1, 3, 2])), 1 / Math.sqrt(size))) // [B, heads, T, T]
+    const scores = mul(matmul(q, transpose(k, [0, 1, 3, 2])), 1 / Math.sqrt(size)) // [B, heads, T, T]
+    return softmax(causal ? hideFuture(scores) : scores)
   }
   return layer(
     { qkv, weights, proj: linear(dim, dim), drop: dropout(rate) },
@@ -106,6 +110,12 @@ export const attention: MakeAttention = typed((dim: number, heads: number, rate 
     },
   )
 })
+
+/** A learned vector for each of `count` ids: int32 or int64 `[...]` → `[..., dim]`, as torch.nn.Embedding. */
+export const embedding = (count: number, dim: number, init: Init = { kind: 'normal', std: 1 }) =>
+  layer({ weight: parameter([count, dim], init, { decay: false }) }, (self, ids: AnyTensor) =>
+    gather(self.weight, ids),
+  )
 
 /** Two linear layers with a GELU between them: `[..., dim]` → `[..., dim]`. */
 export const mlp: MakeMlp = typed((dim: number, hidden: number, rate = 0) =>

@@ -5,13 +5,23 @@ import type { Dim } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { namedParameters, type UnaryLayer } from './layer.ts'
 
-/** An image classifier: `[batch, channels, height, width]` → logits `[batch, classes]`. */
+/** One example of what a model reads. */
+export interface ModelInput {
+  /** `image`: pixels `[channels, height, width]`; `tokens`: a row of ids `[T]`. */
+  readonly name: 'image' | 'tokens'
+  readonly dtype: 'float32' | 'int32'
+  readonly shape: readonly number[]
+}
+
+/**
+ * A classifier: an image `[batch, channels, height, width]` → logits `[batch, classes]`, or tokens `[batch, T]` → logits of
+ * each one's class `[batch, T, classes]`.
+ */
 export interface Model<Config extends object = object> {
   /** Name of the architecture, such as `vit`; with `config` it is enough to build the model again. */
   readonly name: string
   readonly config: Config
-  /** Channels, height and width of an image. */
-  readonly image: readonly [channels: number, height: number, width: number]
+  readonly input: ModelInput
   readonly classes: number
   readonly parameters: ReadonlyMap<string, Parameter>
   readonly forward: UnaryLayer
@@ -22,7 +32,7 @@ export interface Model<Config extends object = object> {
 export interface ModelSpec<Config extends object> {
   readonly name: string
   readonly config: Config
-  readonly image: readonly [channels: number, height: number, width: number]
+  readonly input: ModelInput
   readonly classes: number
   readonly net: UnaryLayer
   readonly attention?: (image: AnyTensor) => readonly AnyTensor[]
@@ -33,26 +43,33 @@ export function model<Config extends object>({ net, ...spec }: ModelSpec<Config>
   return Object.freeze({ ...spec, forward: net, parameters: namedParameters(net) })
 }
 
+/** An image with pixels in [0, 1] as a model's input. */
+export const imageInput = (channels: number, height: number, width = height): ModelInput => ({
+  name: 'image',
+  dtype: 'float32',
+  shape: [channels, height, width],
+})
+
 export interface TraceOptions {
   /** Also output the attention maps, as `attention.0`, `attention.1` … @default false */
   readonly attention?: boolean
 }
 
 /**
- * The model as a graph from `image` to `logits`, for a batch of the given size or symbol.
+ * The model as a graph from its input to `logits`, for a batch of the given size or symbol.
  * @throws UserError when attention is asked of a model that has none
  */
 export function trace(
-  { name, image, forward, attention, parameters }: Model,
+  { name, input: example, forward, attention, parameters }: Model,
   batch: Dim = 'batch',
   options: TraceOptions = {},
 ): Graph {
   if (options.attention && !attention) throw new UserError(`${name} has no attention maps`)
-  const x: AnyTensor = input('image', 'float32', [batch, ...image])
+  const x: AnyTensor = input(example.name, example.dtype, [batch, ...example.shape])
   const logits = forward(x)
   const maps = options.attention ? attention!(x).map((map, i) => [`attention.${i}`, map] as const) : []
   return {
-    inputs: { image: x },
+    inputs: { [example.name]: x },
     parameters: Object.fromEntries(parameters),
     outputs: { logits, ...Object.fromEntries(maps) },
   }

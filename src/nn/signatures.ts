@@ -53,6 +53,7 @@ export type MakeAttention = <const N extends number>(
   dim: N,
   heads: number,
   rate?: number,
+  causal?: boolean,
 ) => AttentionLayer<N>
 
 export type MlpLayer<N extends number, Hidden extends number> = Layer<

@@ -12,17 +12,19 @@ export interface EncoderBlockConfig {
   readonly mlp: number
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number
+  /** Tokens see only themselves and those before them. @default false */
+  readonly causal?: boolean
 }
 
 /**
  * One block of a transformer's encoder: attention among the tokens, then an MLP on each; both pre-normed, both
  * residual. `[B, T, dim]` → `[B, T, dim]`, with timm's names.
  */
-export const encoderBlock = ({ dim, heads, mlp: hidden, dropout: rate }: EncoderBlockConfig) =>
+export const encoderBlock = ({ dim, heads, mlp: hidden, dropout: rate, causal }: EncoderBlockConfig) =>
   layer(
     {
       norm1: layerNorm(dim),
-      attn: attention(dim, heads, rate),
+      attn: attention(dim, heads, rate, causal),
       norm2: layerNorm(dim),
       mlp: mlp(dim, hidden, rate),
     },

@@ -9,6 +9,12 @@ import { matmul } from './matmul.ts'
 import { softmax } from './norm.ts'
 import { tril } from './scan.ts'
 
+/** Scores `[..., T, S]` with −∞ where token i would see one after it. */
+export const hideFuture = (scores: AnyTensor): AnyTensor => {
+  const visible = greater(tril(fill(1, scores.dtype, scores.shape.slice(-2))), 0)
+  return where(visible, scores, constant(Number.NEGATIVE_INFINITY, scores.dtype, []))
+}
+
 /**
  * Scaled dot-product attention, softmax(q kᵀ / √d) v (Vaswani et al. 2017).
  * @param q `[..., T, d]` @param k `[..., S, d]` @param v `[..., S, e]` @param causal whether token i sees only 0 … i
@@ -24,8 +30,6 @@ export const attention: AttentionFn = typed(
     shapes.attention('attention', q.shape, k.shape, v.shape)
     const scores = mul(matmul(q, transposeLast(k)), 1 / Math.sqrt(q.shape.at(-1) as number))
     if (!causal) return matmul(softmax(scores), v)
-    const visible = greater(tril(fill(1, q.dtype, scores.shape.slice(-2))), 0)
-    const hidden = constant(Number.NEGATIVE_INFINITY, q.dtype, [])
-    return matmul(softmax(where(visible, scores, hidden)), v)
+    return matmul(softmax(hideFuture(scores)), v)
   },
 )

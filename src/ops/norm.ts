@@ -6,9 +6,9 @@ import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type LayerNormFn, type SoftmaxFn, typed } from '../graph/typed/signatures.ts'
-import { add, div, exp, mul, reciprocal, sqrt, sub } from './elementwise.ts'
+import { add, div, exp, log, mul, reciprocal, sqrt, sub } from './elementwise.ts'
 import { reshape } from './layout.ts'
-import { mean, sum, variance } from './reduce.ts'
+import { max, mean, sum, variance } from './reduce.ts'
 
 /** {@link OpSpec.along} of ops that mix one axis. */
 const others = (axis: number, [x]: readonly TensorType[], attrs: { axis: number }) =>
@@ -43,6 +43,10 @@ const LogSoftmax = op('LogSoftmax', {
   along: others,
   // y = x − ln Σ exp(x): dx = dy − exp(y) Σ dy
   vjp: ({ y: [y], dy, attrs: { axis } }) => [sub(dy, mul(exp(y!), sum(dy, axis, true)))],
+  decompose: ([x], { axis }) => {
+    const shifted = sub(x!, max(x!, axis, true))
+    return [sub(shifted, log(sum(exp(shifted), axis, true)))]
+  },
   samples: [sample(f32(4, 9), { axis: -1 })],
 })
 /** ln softmax(x) along `axis`, computed without overflow. */

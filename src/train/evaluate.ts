@@ -1,16 +1,17 @@
 import { batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 
-/** What answers `[count, classes]` logits for a batch of pixels in [0, 1]. */
+/** What answers logits for a batch: `[count, classes]`, or `[count, T, classes]` for tokens. */
 export interface Predictor {
-  predict(batch: { readonly image: Float32Array; readonly count: number }): Promise<Float32Array>
+  predict(batch: { readonly input: Float32Array | Int32Array; readonly count: number }): Promise<Float32Array>
 }
 
 export interface Evaluation {
-  /** Share of images in the right class. */
+  /** Share of labels that got the highest logit. */
   readonly accuracy: number
   /** Mean cross-entropy. */
   readonly loss: number
+  /** Labels that were compared: one for each image, or for each token. */
   readonly count: number
   /** `confusion[truth][prediction]`: how many images. */
   readonly confusion: readonly (readonly number[])[]
@@ -35,13 +36,15 @@ export function logSumExpAt(values: ArrayLike<number>, start: number, size: numb
 export async function evaluate(predictor: Predictor, dataset: Dataset, batch = 250): Promise<Evaluation> {
   let correct = 0
   let loss = 0
+  let count = 0
   let confusion: number[][] = []
   for (const b of batches(dataset, { batch, shuffle: false })) {
     const logits = await predictor.predict(b)
-    const classes = logits.length / b.count
+    const classes = logits.length / b.label.length
+    count += b.label.length
     if (!confusion.length)
       confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
-    for (let i = 0; i < b.count; i++) {
+    for (let i = 0; i < b.label.length; i++) {
       const truth = b.label[i]!
       const guess = argmaxAt(logits, i * classes, classes)
       if (guess === truth) correct++
@@ -50,5 +53,5 @@ export async function evaluate(predictor: Predictor, dataset: Dataset, batch = 2
       row[guess] = row[guess]! + 1
     }
   }
-  return { accuracy: correct / dataset.size, loss: loss / dataset.size, count: dataset.size, confusion }
+  return { accuracy: correct / count, loss: loss / count, count, confusion }
 }

@@ -11,13 +11,14 @@ import { compileForward, compileStep, type StepOptions, type StepProgram } from 
 export interface StepResult {
   /** Mean loss of the batch, before the update. */
   readonly loss: number
-  /** Images of the batch in the right class. */
+  /** Labels of the batch that got the highest logit. */
   readonly correct: number
 }
 
 export interface StepInput {
-  /** Pixels in [0, 1]: `[count, channels, height, width]`. */
-  readonly image: Float32Array
+  /** Pixels in [0, 1], `[count, channels, height, width]`, or tokens `[count, T]`. */
+  readonly input: Float32Array | Int32Array
+  /** `[count]`, or `[count, T]` where each token has a label. */
   readonly label: Int32Array
   readonly count: number
 }
@@ -107,14 +108,14 @@ export class Executor {
    * One update of the parameters.
    * @param step counted from 1 @param lr learning rate of this step
    */
-  async step({ image, label, count }: StepInput, step: number, lr: number): Promise<StepResult> {
+  async step({ input: example, label, count }: StepInput, step: number, lr: number): Promise<StepResult> {
     const { program, session, outputs } = await this.prepare(count)
     const runtime = this.#runtime
     const scalars = this.#options.optimizer.scalars(step, lr)
     for (const [name, t] of Object.entries(this.#scalars)) (t.data as Float32Array)[0] = scalars[name]!
     const feeds: Record<string, OrtTensor> = {
-      image: runtime.tensor('float32', image, [count, ...this.#model.image]),
-      label: runtime.tensor('int32', label, [count]),
+      [this.#model.input.name]: this.#tensor(example, count),
+      label: runtime.tensor('int32', label, label.length === count ? [count] : [count, label.length / count]),
       ...this.#state,
       ...this.#scalars,
     }
@@ -132,8 +133,8 @@ export class Executor {
     return { loss: Number(got.loss!.data[0]), correct: Number(got.correct!.data[0]) }
   }
 
-  /** Logits `[count, classes]` of a batch under the present parameters. */
-  async predict({ image, count }: Omit<StepInput, 'label'>): Promise<Float32Array> {
+  /** Logits `[count, classes]` (`[count, T, classes]`) of a batch under the present parameters. */
+  async predict({ input: example, count }: Omit<StepInput, 'label'>): Promise<Float32Array> {
     const { normalization } = this.#options
     const target = this.#runtime.device.target
     this.#evaluator ??= this.#runtime.load(
@@ -141,9 +142,16 @@ export class Executor {
       this.#withThreads({ optimize: 'basic' }),
     )
     const session = await this.#evaluator
-    const pixels = this.#runtime.tensor('float32', image, [count, ...this.#model.image])
-    const { logits } = await session.run({ image: pixels, params: this.#state.params! })
+    const { logits } = await session.run({
+      [this.#model.input.name]: this.#tensor(example, count),
+      params: this.#state.params!,
+    })
     return logits!.data as Float32Array
+  }
+
+  #tensor(example: Float32Array | Int32Array, count: number): OrtTensor {
+    const { dtype, shape } = this.#model.input
+    return this.#runtime.tensor(dtype, example, [count, ...shape])
   }
 
   /** A copy of the state. */

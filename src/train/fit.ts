@@ -94,9 +94,9 @@ function check(model: Model, data: DataSource, epochs: number): void {
   if (!Number.isInteger(epochs) || epochs < 1)
     throw new UserError(`epochs must be a whole number of at least 1, not ${epochs}`)
   for (const set of [data.train, data.test]) {
-    if (set.shape.join() !== model.image.join())
+    if (set.shape.join() !== model.input.shape.join())
       throw new UserError(
-        `${set.name} holds images of ${set.shape.join('×')}, the model takes ${model.image.join('×')} (channels × height × width)`,
+        `${set.name} holds examples of ${set.shape.join('×')}, the model takes ${model.input.name} of ${model.input.shape.join('×')}`,
       )
     if (set.classes.length > model.classes)
       throw new UserError(`${set.name} has ${set.classes.length} classes, the model ${model.classes}`)
@@ -123,7 +123,13 @@ export async function fit(
     runtime,
     layout,
     { params: initialize(layout, seed) },
-    { ...options, batch, optimizer, seed, normalization: { mean: data.mean, std: data.std } },
+    {
+      ...options,
+      batch,
+      optimizer,
+      seed,
+      ...(data.normalization ? { normalization: data.normalization } : {}),
+    },
   )
   const first = Math.min(batch, data.train.size)
   await executor.prepare(first)
@@ -139,7 +145,7 @@ export async function fit(
   let test: Evaluation | undefined
   try {
     for (let epoch = 0; epoch < epochs && !stopped; epoch++) {
-      const total = { loss: 0, correct: 0, images: 0, ms: 0 }
+      const total = { loss: 0, correct: 0, images: 0, labels: 0, ms: 0 }
       let lr = 0
       for (const b of batches(data.train, { batch, seed, epoch })) {
         lr = optimizer.lr * schedule.at(step, steps)
@@ -150,6 +156,7 @@ export async function fit(
         total.loss += loss * b.count
         total.correct += correct
         total.images += b.count
+        total.labels += b.label.length
         options.onStep?.({
           epoch: epoch + 1,
           epochs,
@@ -157,7 +164,7 @@ export async function fit(
           steps,
           lr,
           loss: total.loss / total.images,
-          accuracy: total.correct / total.images,
+          accuracy: total.correct / total.labels,
           imagesPerSecond: (1000 * total.images) / total.ms,
         })
         if (signal?.aborted) {
@@ -175,7 +182,7 @@ export async function fit(
         step,
         lr,
         trainLoss: total.loss / total.images,
-        trainAccuracy: total.correct / total.images,
+        trainAccuracy: total.correct / total.labels,
         testLoss: test.loss,
         testAccuracy: test.accuracy,
         imagesPerSecond: (1000 * total.images) / total.ms,

@@ -1,19 +1,37 @@
+import type { Dataset } from '../data/dataset.ts'
 import type { FileInfo } from '../export/read.ts'
+import { dtypeOf } from '../export/tensor-data.ts'
 import { UserError } from '../graph/errors.ts'
+import type { ModelInput } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import type { Predictor } from './evaluate.ts'
 
-/** Sizes of one image of a file's input, such as [1, 28, 28]. @throws UserError for a model of another kind */
-export function imageShape({ proto }: FileInfo, name: string): readonly [number, number, number] {
+/**
+ * What a file reads: images of known size, or rows of tokens.
+ * @throws UserError for a model of another kind
+ */
+export function modelInput({ proto }: FileInfo, name: string): ModelInput {
   const weights = new Set(proto.graph?.initializer?.map(t => t.name))
   const inputs = (proto.graph?.input ?? []).filter(i => !weights.has(i.name))
-  const dims = inputs[0]?.type?.tensorType?.shape?.dim ?? []
-  const sizes = dims.slice(1).map(d => d.dimValue ?? 0)
-  if (inputs.length !== 1 || sizes.length !== 3 || sizes.some(d => d < 1))
+  const type = inputs[0]?.type?.tensorType
+  const shape = (type?.shape?.dim ?? []).slice(1).map(d => d.dimValue ?? 0)
+  const dtype = dtypeOf(type?.elemType)
+  if (inputs.length === 1 && shape.every(d => d > 0)) {
+    if (dtype === 'float32' && shape.length === 3) return { name: 'image', dtype, shape }
+    if (dtype === 'int32' && shape.length === 1) return { name: 'tokens', dtype, shape }
+  }
+  const given = inputs.map(i => `${i.name} of rank ${i.type?.tensorType?.shape?.dim?.length ?? 0}`)
+  throw new UserError(
+    `${name}: takes ${given.join(', ') || 'no input'}; it must take one: an image, float32 [batch, channels, height, width], or tokens, int32 [batch, T]`,
+  )
+}
+
+/** @throws UserError when a file's input is not what a data set holds */
+export function fits(name: string, input: ModelInput, data: Dataset): void {
+  if (input.shape.join() !== data.shape.join())
     throw new UserError(
-      `${name}: takes ${inputs.map(i => `${i.name} of rank ${i.type?.tensorType?.shape?.dim?.length ?? 0}`).join(', ') || 'no input'}; images need one input of [batch, channels, height, width]`,
+      `${name} takes ${input.name} of ${input.shape.join('×')}, ${data.name} has ${data.shape.join('×')}`,
     )
-  return sizes as unknown as readonly [number, number, number]
 }
 
 /** A loaded `.onnx` file that answers logits. */
@@ -32,8 +50,9 @@ export async function filePredictor(
   const [input] = session.inputs
   const output = session.outputs.includes('logits') ? 'logits' : session.outputs[0]!
   return {
-    async predict({ image, count }) {
-      const got = await session.run({ [input!]: runtime.tensor('float32', image, [count, ...shape]) })
+    async predict({ input: example, count }) {
+      const dtype = example instanceof Int32Array ? 'int32' : 'float32'
+      const got = await session.run({ [input!]: runtime.tensor(dtype, example, [count, ...shape]) })
       return got[output]!.data as Float32Array
     },
     close: () => session.close(),

@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Normalization } from '../data/dataset.ts'
 import { readBytes, reason, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
@@ -20,7 +21,7 @@ export const RUN_FILES = {
 /** What `config.json` must hold for a run to be read again; programs add more to it. */
 export interface RunConfig {
   readonly model: { readonly name: string; readonly config: object }
-  readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  readonly normalization?: Normalization | undefined
   readonly classes: readonly string[]
   readonly [key: string]: unknown
 }
@@ -118,7 +119,7 @@ export async function readRun(
   return {
     model,
     params: state.params!,
-    normalization: config.normalization,
+    ...(config.normalization ? { normalization: config.normalization } : {}),
     classes: config.classes,
     ...(training ? { training } : {}),
   }

@@ -1,3 +1,4 @@
+import type { Normalization } from '../data/dataset.ts'
 import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, substitute, type Tensors } from '../graph/graph.ts'
@@ -18,12 +19,6 @@ import type { Target } from '../runtime/device.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { crossEntropy } from './loss.ts'
 import type { Optimizer } from './optimizer.ts'
-
-/** Mean and standard deviation of each channel, of pixels in [0, 1]. */
-export interface Normalization {
-  readonly mean: readonly number[]
-  readonly std: readonly number[]
-}
 
 /** A compiled graph and how to call it. */
 export interface Program {
@@ -65,8 +60,9 @@ export function traceNormalized(
 ): Graph {
   const graph = trace(model, batch, options)
   if (!normalization) return graph
-  const image = graph.inputs.image as AnyTensor
-  const [channels] = model.image
+  const image = graph.inputs.image as AnyTensor | undefined
+  if (!image) throw new UserError(`${model.name} reads ${model.input.name}, which is not normalized`)
+  const channels = model.input.shape[0]!
   const { mean, std } = normalization
   for (const [what, values] of Object.entries({ mean, std }))
     if (values.length !== channels)
@@ -88,12 +84,12 @@ function unflatten(graph: Graph, layout: Layout, flat: AnyTensor): Map<Tensor, A
   return new Map(layout.slots.map((s, i) => [graph.parameters[s.name]!, reshape(pieces[i]!, s.shape)]))
 }
 
-/** Images of the batch that the logits put in the right class, as float32. */
+/** Labels of the batch that the logits put first, as float32. */
 const countCorrect = (logits: AnyTensor, label: AnyTensor): AnyTensor =>
-  sum(cast(equal(argmax(logits, 1), cast(label, 'int64')), 'float32'))
+  sum(cast(equal(argmax(logits, -1), cast(label, 'int64')), 'float32'))
 
 /**
- * Forward, loss, backward and optimizer as one graph: `image`, `label`, `params`, moments and scalars in; `loss` (mean of the batch),
+ * Forward, loss, backward and optimizer as one graph: the model's input, `label`, `params`, moments and scalars in; `loss` (mean of the batch),
  * `correct` (count), `next.params` and new moments out.
  */
 export function compileStep(model: Model, options: StepOptions): StepProgram {
@@ -102,7 +98,6 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
     throw new UserError(`clip norm must be above 0, not ${clipNorm}`)
   const layout = layoutOf(model.parameters)
   const traced = traceNormalized(model, batch, normalization)
-  const label = input('label', 'int32', [batch])
   const vector = (name: string): AnyTensor => input(name, 'float32', [layout.size])
   const scalar = (name: string): AnyTensor => input(name, 'float32', [])
   const p = vector('params')
@@ -118,6 +113,7 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   const leaves = unflatten(forward, layout, p)
   const results = substitute(forward, leaves)
   const logits = results.logits as AnyTensor
+  const label = input('label', 'int32', logits.shape.slice(0, -1))
   const loss = crossEntropy(logits, label, { labelSmoothing })
 
   const pieces = layout.slots.map(s => leaves.get(forward.parameters[s.name]!)!)

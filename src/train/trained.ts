@@ -1,10 +1,11 @@
+import type { Normalization } from '../data/dataset.ts'
 import { exportOnnx } from '../export/export.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Model, TraceOptions } from '../nn/model.ts'
 import { removeDropout } from '../passes/dropout.ts'
 import { VERSION } from '../version.ts'
 import { layoutOf, views } from './layout.ts'
-import { type Normalization, traceNormalized } from './step.ts'
+import { traceNormalized } from './step.ts'
 
 /** A model with its weights: what training gives and export takes. */
 export interface TrainedModel {

@@ -6,8 +6,8 @@ import { type FilePredictor, filePredictor } from './predictor.ts'
 import { compileForward } from './step.ts'
 import type { TrainedModel } from './trained.ts'
 
-/** How many images are compared, and how far a logit may be off, unless somebody says otherwise. */
-export const VERIFY = { images: 256, tolerance: 1e-4 } as const
+/** How many examples are compared, and how far a logit may be off, unless somebody says otherwise. */
+export const VERIFY = { count: 256 as number, tolerance: 1e-4 as number }
 
 /** One runtime's answer, held against the reference. */
 export interface Verdict {
@@ -30,20 +30,28 @@ export async function trainingPredictor(runtime: Runtime, trained: TrainedModel)
   const session = await runtime.load(bytes, { optimize: 'disabled' })
   const weights = runtime.tensor('float32', params, [layout.size])
   return {
-    async predict({ image, count }) {
-      const pixels = runtime.tensor('float32', image, [count, ...model.image])
-      const { logits } = await session.run({ image: pixels, params: weights })
+    async predict({ input: example, count }) {
+      const { name, dtype, shape } = model.input
+      const x = runtime.tensor(dtype, example, [count, ...shape])
+      const { logits } = await session.run({ [name]: x, params: weights })
       return logits!.data as Float32Array
     },
     close: () => session.close(),
   }
 }
 
-async function logitsOf(predictor: Predictor, images: Dataset): Promise<Float32Array> {
+/** Logits of the first `most` examples. */
+async function logitsOf(predictor: Predictor, examples: Dataset, most: number): Promise<Float32Array> {
   const parts: Float32Array[] = []
   // Odd sizes, so that a batch dimension that was fixed by mistake is noticed.
-  for (const b of batches(images, { batch: 100, shuffle: false }))
-    parts.push((await predictor.predict(b)).slice())
+  let left = Math.min(most, examples.size)
+  for (const { input, count } of batches(examples, { batch: 100, shuffle: false })) {
+    const taken = Math.min(count, left)
+    const some = input.subarray(0, (input.length / count) * taken)
+    parts.push((await predictor.predict({ input: some, count: taken })).slice())
+    left -= taken
+    if (!left) break
+  }
   const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0))
   let at = 0
   for (const p of parts) {
@@ -66,24 +74,24 @@ export function maxAbsDiff(a: Float32Array, b: Float32Array): number {
 }
 
 /**
- * Runs a file on each runtime over `images` and compares its logits with the reference's.
+ * Runs a file on each runtime over the first `count` examples and compares its logits with the reference's.
  * @param tolerance largest |difference| of a logit that counts as equal
  */
 export async function verify(
   bytes: Uint8Array,
   reference: Predictor,
-  images: Dataset,
+  examples: Dataset,
   runtimes: readonly Runtime[],
-  tolerance: number,
+  { count = VERIFY.count, tolerance = VERIFY.tolerance } = {},
 ): Promise<Verdict[]> {
-  const expected = await logitsOf(reference, images)
+  const expected = await logitsOf(reference, examples, count)
   const verdicts: Verdict[] = []
   for (const runtime of runtimes) {
     const name = runtime.device.name
     const label = name === 'wasm' ? 'onnxruntime-web wasm' : `onnxruntime-node ${name}`
     try {
-      const predictor = await filePredictor(runtime, bytes, images.shape)
-      const diff = maxAbsDiff(await logitsOf(predictor, images), expected)
+      const predictor = await filePredictor(runtime, bytes, examples.shape)
+      const diff = maxAbsDiff(await logitsOf(predictor, examples, count), expected)
       await predictor.close()
       verdicts.push({ runtime: label, version: runtime.version, maxAbsDiff: diff, ok: diff <= tolerance })
     } catch (error) {

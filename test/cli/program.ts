@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
-import { type Dataset, subset } from '../../src/data/dataset.ts'
+import { type ImageDataset, subset } from '../../src/data/dataset.ts'
 import { idx, realDigits } from '../data/files.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
@@ -60,7 +60,7 @@ export async function workFolder(): Promise<string> {
 /** Four IDX files with the first real digits, small enough to train on in seconds. */
 export async function writeDigits(folder: string, train: number, test: number): Promise<void> {
   const source = await realDigits()
-  const write = async (prefix: string, set: Dataset) => {
+  const write = async (prefix: string, set: ImageDataset) => {
     await writeFile(join(folder, `${prefix}-images-idx3-ubyte`), idx(0x803, [set.size, 28, 28], set.images))
     await writeFile(join(folder, `${prefix}-labels-idx1-ubyte`), idx(0x801, [set.size], set.labels))
   }

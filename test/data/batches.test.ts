@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { batches, permutation } from '../../src/data/batches.ts'
-import { type Dataset, statistics, subset } from '../../src/data/dataset.ts'
+import { type ImageDataset, statistics, subset } from '../../src/data/dataset.ts'
 
 /** `size` images of 2 channels, 1 × 2, all of whose pixels are the image's number. */
-function numbered(size: number): Dataset {
+function numbered(size: number): ImageDataset {
   const images = Uint8Array.from({ length: size * 4 }, (_, i) => i >> 2)
   const labels = Uint8Array.from({ length: size }, (_, i) => i % 7)
   return { name: 'numbered', size, shape: [2, 1, 2], classes: [...'0123456'], images, labels }
@@ -13,7 +13,7 @@ function numbered(size: number): Dataset {
 /** The numbers of the images, in the order in which they come. */
 function seen(options: Parameters<typeof batches>[1], size = 100): number[] {
   const order: number[] = []
-  for (const { image, label, count } of batches(numbered(size), options)) {
+  for (const { input: image, label, count } of batches(numbered(size), options)) {
     expect([image.length, label.length]).toEqual([count * 4, count])
     for (let i = 0; i < count; i++) {
       const number = Math.round(image[i * 4]! * 255)
@@ -64,7 +64,7 @@ describe('an epoch', () => {
 
   test('uses the same memory for all its batches', () => {
     const buffers = new Set<ArrayBufferLike>()
-    for (const { image, label } of batches(numbered(100), { batch: 32 })) {
+    for (const { input: image, label } of batches(numbered(100), { batch: 32 })) {
       buffers.add(image.buffer).add(label.buffer)
     }
     expect(buffers.size).toBe(2)
@@ -96,7 +96,7 @@ test('a subset is the first images, and cannot be larger than the whole', () => 
 
 test('statistics are per channel, of pixels scaled to [0, 1]', () => {
   const images = Uint8Array.from([0, 255, 51, 51, 255, 0, 51, 51])
-  const dataset: Dataset = { ...numbered(2), images }
+  const dataset: ImageDataset = { ...numbered(2), images }
   // Channel 0 is half 0 and half 1, channel 1 is 0.2 throughout.
   expect(statistics(dataset)).toEqual({ mean: [0.5, 0.2], std: [0.5, 1] })
 })

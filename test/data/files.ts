@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import type { DataSource } from '../../src/data/dataset.ts'
+import type { ImageSource } from '../../src/data/dataset.ts'
 import { loadMnist } from '../../src/data/mnist-node.ts'
 
 const shared = fileURLToPath(new URL('../../../shared/data/mnist', import.meta.url))
@@ -15,7 +15,7 @@ const shared = fileURLToPath(new URL('../../../shared/data/mnist', import.meta.u
 export const mnistFolder: string | undefined = existsSync(shared) ? shared : undefined
 
 /** Real digits: MNIST where this machine has it, else those of the npm package. */
-export function realDigits(): Promise<DataSource> {
+export function realDigits(): Promise<ImageSource> {
   if (mnistFolder) return loadMnist({ data: mnistFolder })
   return loadMnist({ env: { XDG_CACHE_HOME: join(tmpdir(), 'onnxgrad-no-cache') }, offline: true })
 }

@@ -44,9 +44,9 @@ describe('a folder with the four files', () => {
   })
 
   test.runIf(mnistFolder)('holds MNIST with its published statistics', async () => {
-    const { train, test: held, mean, std } = await loadMnist({ data: mnistFolder! })
+    const { train, test: held, normalization } = await loadMnist({ data: mnistFolder! })
     expect([train.size, held.size, train.shape]).toEqual([60_000, 10_000, [1, 28, 28]])
-    expect([mean, std]).toEqual([[0.1307], [0.3081]])
+    expect(normalization).toEqual({ mean: [0.1307], std: [0.3081] })
     expect([...train.labels.subarray(0, 5), ...held.labels.subarray(0, 5)]).toEqual([
       5, 0, 4, 1, 9, 7, 2, 1, 0, 4,
     ])
@@ -160,7 +160,7 @@ describe('without network', () => {
       expect(share).toBeCloseTo(whole[digit]!, 2)
     })
     for (const share of shares(data.test.labels.subarray(0, 500))) expect(share).toBeGreaterThan(0.05)
-    expect(data.mean[0]).toBeCloseTo(0.1307, 2)
+    expect(data.normalization.mean[0]).toBeCloseTo(0.1307, 2)
   })
 
   test('the split is always the same, and its halves share no image', async () => {

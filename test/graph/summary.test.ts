@@ -5,7 +5,7 @@ import { type Row, summarize } from '../../src/graph/summary.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { layer } from '../../src/nn/layer.ts'
 import { dropout, linear } from '../../src/nn/layers.ts'
-import { model, parameterCount, trace } from '../../src/nn/model.ts'
+import { imageInput, model, parameterCount, trace } from '../../src/nn/model.ts'
 import { add, relu } from '../../src/ops/elementwise.ts'
 import { reshape } from '../../src/ops/layout.ts'
 import { matmul } from '../../src/ops/matmul.ts'
@@ -78,7 +78,7 @@ test('a layer that runs twice is one row, with its parameters once and its produ
   const net = layer({ fc: shared }, (self, x: AnyTensor) =>
     self.fc(relu(self.fc(reshape(x, [x.shape[0], 8])))),
   )
-  const m = model({ name: 'twice', config: {}, image: [1, 2, 4], classes: 8, net })
+  const m = model({ name: 'twice', config: {}, input: imageInput(1, 2, 4), classes: 8, net })
   expect(summarize(trace(m)).slice(1)).toMatchObject([{ layer: 'fc', parameters: 72, macs: 2 * 64 }])
 })
 
@@ -87,7 +87,7 @@ test('a parameter belongs to the layer that its name says, also where another la
   const net = layer({ table: parameter([8, 8], ones), inner, drop: dropout(0.5) }, (self, x: AnyTensor) =>
     self.inner(self.drop(reshape(x, [x.shape[0], 8])), self.table),
   )
-  const m = model({ name: 'lent', config: {}, image: [1, 2, 4], classes: 8, net })
+  const m = model({ name: 'lent', config: {}, input: imageInput(1, 2, 4), classes: 8, net })
   const rows = summarize(trace(m))
   expect(rows.map(r => [r.layer, r.parameters, r.macs])).toEqual([
     ['', 64, 0],
@@ -100,7 +100,7 @@ test("names that are no paths, as in other programs' files, count in the layer t
   const x = input('x', 'float32', ['n', 4])
   const w = parameter([4], ones)
   const net = layer({ fc: layer({}, (_, t: AnyTensor) => add(t, w)) }, (self, t: AnyTensor) => self.fc(t))
-  model({ name: 'm', config: {}, image: [1, 1, 4], classes: 4, net })
+  model({ name: 'm', config: {}, input: imageInput(1, 1, 4), classes: 4, net })
   const graph = { inputs: { x }, parameters: { 'onnx::Add_7': w }, outputs: { y: net(x) } }
   expect(summarize(graph).map(r => [r.layer, r.parameters])).toEqual([
     ['', 0],

@@ -4,7 +4,7 @@ import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { batchNorm2d } from '../../src/nn/conv.ts'
 import { layer } from '../../src/nn/layer.ts'
 import { linear } from '../../src/nn/layers.ts'
-import { model, parameterCount } from '../../src/nn/model.ts'
+import { imageInput, model, parameterCount } from '../../src/nn/model.ts'
 import { mean } from '../../src/ops/reduce.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
@@ -16,7 +16,7 @@ const [COUNT, CHANNELS, SIDE] = [6, 2, 3]
 const net = layer({ bn: batchNorm2d(CHANNELS), head: linear(CHANNELS, 3) }, (self, x: AnyTensor) =>
   self.head(mean(self.bn(x), [2, 3])),
 )
-const tiny = model({ name: 'bn', config: {}, image: [CHANNELS, SIDE, SIDE], classes: 3, net })
+const tiny = model({ name: 'bn', config: {}, input: imageInput(CHANNELS, SIDE, SIDE), classes: 3, net })
 const layout = layoutOf(tiny.parameters)
 const random = rng(4)
 const image = Float32Array.from({ length: COUNT * CHANNELS * SIDE * SIDE }, () => 2 + 3 * random.normal())
@@ -41,7 +41,7 @@ const channel = (c: number): number[] =>
 
 it('running statistics follow PyTorch: a tenth of the batch, the variance unbiased', async () => {
   const run = start()
-  await run.step({ image, label, count: COUNT }, 1, 1e-2)
+  await run.step({ input: image, label, count: COUNT }, 1, 1e-2)
   const after = views(layout, (await run.state()).params!)
   await run.close()
   for (let c = 0; c < CHANNELS; c++) {
@@ -55,9 +55,9 @@ it('running statistics follow PyTorch: a tenth of the batch, the variance unbias
 
 it('evaluation uses the running statistics, so that one image alone gives what it gives in a batch', async () => {
   const run = start()
-  for (let step = 1; step <= 3; step++) await run.step({ image, label, count: COUNT }, step, 1e-2)
-  const all = await run.predict({ image, count: COUNT })
-  const first = await run.predict({ image: image.subarray(0, CHANNELS * SIDE ** 2), count: 1 })
+  for (let step = 1; step <= 3; step++) await run.step({ input: image, label, count: COUNT }, step, 1e-2)
+  const all = await run.predict({ input: image, count: COUNT })
+  const first = await run.predict({ input: image.subarray(0, CHANNELS * SIDE ** 2), count: 1 })
   await run.close()
   for (const [i, z] of first.entries()) expect(z).toBeCloseTo(all[i]!, 5)
 })

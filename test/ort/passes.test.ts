@@ -211,7 +211,7 @@ async function losses(without: string, dropout: number): Promise<number[]> {
   const label = Int32Array.from({ length: 6 }, (_, i) => i % 4)
   const out: number[] = []
   for (let step = 1; step <= 20; step++)
-    out.push((await run.step({ image, label, count: 6 }, step, 0.1)).loss)
+    out.push((await run.step({ input: image, label, count: 6 }, step, 0.1)).loss)
   await run.close()
   process.env.ONNXGRAD_PASSES = before ?? ''
   return out

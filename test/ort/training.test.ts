@@ -21,10 +21,10 @@ beforeAll(async () => {
 function images(count: number, seed: number) {
   const random = rng(seed)
   const label = Int32Array.from({ length: count }, () => random.int(4))
-  const image = new Float32Array(count * 64).map(
+  const input = new Float32Array(count * 64).map(
     (_, i) => label[Math.floor(i / 64)]! / 4 + random.uniform() / 4,
   )
-  return { image, label, count }
+  return { input, label, count }
 }
 
 type Options = Partial<ExecutorOptions>

@@ -47,11 +47,10 @@ const STEPS = 400
 
 /** The lecture's ViT after a few hundred steps, as bytes, and test images with the logits that onnxruntime-node gives for them. */
 async function trainedModel() {
-  const { train, test: held, mean, std } = await realDigits()
+  const { train, test: held, normalization } = await realDigits()
   const runtime = await nodeRuntime('cpu')
   const model = MODELS.vit.build(MODELS.vit.presets.lecture)
   const layout = layoutOf(model.parameters)
-  const normalization = { mean, std }
   const settings = { batch: 64, optimizer: adam({ lr: 1e-3 }), seed: 1, normalization }
   const executor = new Executor(model, runtime, layout, { params: initialize(layout, 1) }, settings)
   let step = 0
@@ -69,7 +68,7 @@ async function trainedModel() {
     classes: train.classes,
     training: { testAccuracy: 0.5 },
   })
-  const [{ image, count } = { image: new Float32Array(), count: 0 }] = batches(held, {
+  const [{ input: image, count } = { input: new Float32Array(), count: 0 }] = batches(held, {
     batch: 64,
     shuffle: false,
   })

@@ -13,7 +13,7 @@ import { realDigits } from '../data/files.ts'
 const BATCH = 8
 const EPOCHS = 10
 
-const { train, mean, std } = await realDigits()
+const { train, normalization } = await realDigits()
 const model = MODELS.vit.build(MODELS.vit.presets.lecture)
 const layout = layoutOf(model.parameters)
 const executor = new Executor(
@@ -21,7 +21,7 @@ const executor = new Executor(
   await nodeRuntime(process.argv[2]!),
   layout,
   { params: initialize(layout, 1) },
-  { batch: BATCH, optimizer: adam({ lr: 1e-3 }), seed: 1, normalization: { mean, std } },
+  { batch: BATCH, optimizer: adam({ lr: 1e-3 }), seed: 1, normalization },
 )
 const images = subset(train, 2 * BATCH)
 const losses: number[] = []

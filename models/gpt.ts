@@ -1,0 +1,57 @@
+import { parameter } from '../src/graph/leaf.ts'
+import type { AnyTensor } from '../src/graph/tensor.ts'
+import { layer } from '../src/nn/layer.ts'
+import { dropout, embedding, layerNorm } from '../src/nn/layers.ts'
+import { type Model, model } from '../src/nn/model.ts'
+import { encoderBlock } from '../src/nn/transformer.ts'
+import { add } from '../src/ops/elementwise.ts'
+import { linear } from '../src/ops/matmul.ts'
+import { checkDropout, checkHeads, checkSizes } from './config.ts'
+
+export interface GPTConfig {
+  /** Number of different tokens; for a character model, of characters. */
+  readonly vocabulary: number
+  /** Tokens that the model sees at once. */
+  readonly context: number
+  /** Size of the embedding of a token. */
+  readonly dim: number
+  /** Number of blocks. */
+  readonly depth: number
+  /** Attention heads of a block; divides `dim`. */
+  readonly heads: number
+  /** Hidden size of a block's MLP. */
+  readonly mlp: number
+  /** Share of activations dropped while training. @default 0 */
+  readonly dropout?: number
+}
+
+/** Normal of standard deviation 0.02, as GPT-2 starts. */
+const NORMAL = { kind: 'normal', std: 0.02 } as const
+
+/**
+ * GPT (Radford et al. 2019): token and position embeddings, pre-norm blocks whose attention looks back only, and a head that
+ * shares the token embedding's weights. Tokens `[B, context]` → logits of each next token `[B, context, vocabulary]`.
+ * @throws UserError for a configuration that cannot be built, with its numbers
+ */
+export const gpt = (config: GPTConfig): Model<GPTConfig> => {
+  const { vocabulary, context, dim, depth, heads, mlp, dropout: rate = 0 } = config
+  checkSizes('gpt', { vocabulary, context, dim, depth, heads, mlp })
+  checkHeads('gpt', config)
+  checkDropout('gpt', rate)
+  const net = layer(
+    {
+      wte: embedding(vocabulary, dim, NORMAL),
+      wpe: parameter([context, dim], NORMAL, { decay: false }),
+      drop: dropout(rate),
+      blocks: Array.from({ length: depth }, () => encoderBlock({ ...config, causal: true })),
+      norm: layerNorm(dim),
+    },
+    (self, tokens: AnyTensor) => {
+      const embedded = self.drop(add(self.wte(tokens), self.wpe)) // [B, T, dim]
+      const seen = self.blocks.reduce((x, attend) => attend(x), embedded)
+      return linear(self.norm(seen), self.wte.weight) // [B, T, vocabulary]
+    },
+  )
+  const input = { name: 'tokens', dtype: 'int32', shape: [context] } as const
+  return model({ name: 'gpt', config, input, classes: vocabulary, net })
+}

@@ -1,0 +1,34 @@
+import { type DataSource, subset } from '../data/dataset.ts'
+import { loadMnist } from '../data/mnist-node.ts'
+import { loadText } from '../data/text-node.ts'
+import { UserError } from '../graph/errors.ts'
+import type { ModelInput } from '../nn/model.ts'
+import { note } from './output.ts'
+
+export interface DataFlags {
+  readonly data?: string | undefined
+  readonly text?: string | undefined
+  readonly limit?: number | undefined
+}
+
+/**
+ * What a model that reads `input` is trained and tested on: images of a folder, or a text.
+ * @param vocabulary characters that the model knows already
+ * @throws UserError when flag and model do not fit, or the data cannot be read
+ */
+export async function loadData(
+  input: ModelInput,
+  { data, text, limit }: DataFlags,
+  vocabulary?: readonly string[],
+): Promise<DataSource> {
+  if (input.name === 'tokens') {
+    if (data !== undefined)
+      throw new UserError('--data names images; this model reads text: give --text FILE')
+    if (text === undefined) throw new UserError('this model reads text: give --text FILE')
+    if (limit !== undefined) throw new UserError('--limit goes with images')
+    return loadText(text, input.shape[0]!, vocabulary)
+  }
+  if (text !== undefined) throw new UserError('--text goes with models that read text (gpt)')
+  const source = await loadMnist({ ...(data === undefined ? {} : { data }), log: note })
+  return limit === undefined ? source : { ...source, train: subset(source.train, limit) }
+}

@@ -1,0 +1,55 @@
+import type { Argv, CommandModule } from 'yargs'
+import { encodeText } from '../data/text.ts'
+import { UserError } from '../graph/errors.ts'
+import { rng } from '../graph/random.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import { filePredictor, modelInput } from '../train/predictor.ts'
+import { continueText } from '../train/sample.ts'
+import { loadModelFile } from './load-node.ts'
+import { deviceOption } from './options.ts'
+import { result, say } from './output.ts'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
+    .option('prompt', { type: 'string', default: '\n', describe: 'Text to go on from' })
+    .option('length', { type: 'number', default: 300, describe: 'Characters to write' })
+    .option('temperature', {
+      type: 'number',
+      default: 0.8,
+      describe: 'Below 1 more likely characters, above 1 more surprising ones',
+    })
+    .option('seed', { type: 'number', default: 0, describe: 'Same seed, same text' })
+    .option('device', deviceOption)
+    .example('$0 sample runs/gpt-char --prompt "ROMEO:"', '')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+export const sampleVerb: CommandModule<object, Flags> = {
+  command: 'sample <model>',
+  describe: 'Write text with a character model',
+  builder,
+  async handler({ model, prompt, length, temperature, seed, device }) {
+    if (!Number.isInteger(length) || length < 1)
+      throw new UserError(`--length must be a whole number of at least 1, not ${length}`)
+    if (!(temperature > 0)) throw new UserError(`--temperature must be above 0, not ${temperature}`)
+    const file = await loadModelFile(model)
+    const { name, shape } = modelInput(file.info, file.path)
+    const vocabulary = file.info.classes
+    if (name !== 'tokens' || !vocabulary)
+      throw new UserError(`${file.path} does not write text: it reads ${name}`)
+    const start = encodeText(prompt, vocabulary)
+    if (!start.length) throw new UserError('--prompt must hold at least one character')
+    const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
+    const ids = await continueText(predictor, start, {
+      length,
+      context: shape[0]!,
+      temperature,
+      random: rng(seed),
+    })
+    await predictor.close()
+    const text = prompt + Array.from(ids, i => vocabulary[i]!).join('')
+    say(text)
+    result({ text, seed, temperature, device })
+  },
+}

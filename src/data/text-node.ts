@@ -1,0 +1,37 @@
+import { basename } from 'node:path'
+import { UserError } from '../graph/errors.ts'
+import type { DataSource } from './dataset.ts'
+import { readBytes } from './files-node.ts'
+import { encodeText, textDataset, tokenize } from './text.ts'
+
+/** Share of a text that is kept from training. */
+const HELD_OUT = 0.1
+
+/**
+ * A text file as a character-level data source: its first nine tenths to train on, the rest to be tested on.
+ * @param vocabulary characters that a model knows already; left out, those of the file
+ * @throws UserError when the file cannot be read, is no UTF-8, or is too short
+ */
+export async function loadText(
+  path: string,
+  context: number,
+  vocabulary?: readonly string[],
+): Promise<DataSource> {
+  const bytes = await readBytes(path)
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new UserError(`${path} is no UTF-8 text`)
+  }
+  if (!text) throw new UserError(`${path} is empty`)
+  const tokens = vocabulary ? { ids: encodeText(text, vocabulary), vocabulary } : tokenize(text)
+  const cut = Math.floor(tokens.ids.length * (1 - HELD_OUT))
+  const part = (name: string, from: number, to?: number) =>
+    textDataset(`${basename(path)} (${name})`, { ...tokens, ids: tokens.ids.subarray(from, to) }, context)
+  return {
+    train: part('train', 0, cut),
+    test: part('held out', cut),
+    origin: `${tokens.ids.length.toLocaleString('en-US')} characters of ${tokens.vocabulary.length} kinds from ${path}`,
+  }
+}

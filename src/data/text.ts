@@ -1,0 +1,76 @@
+import { UserError } from '../graph/errors.ts'
+import { hash, rng } from '../graph/random.ts'
+import type { Batch, BatchOptions } from './batches.ts'
+import type { Dataset } from './dataset.ts'
+
+/** A text as numbers, and the characters that they stand for. */
+export interface Tokens {
+  readonly ids: Int32Array
+  /** The character of id i; sorted by code point. */
+  readonly vocabulary: readonly string[]
+}
+
+/** Every character of a text as the index of its kind. @throws UserError for a text without any */
+export function tokenize(text: string): Tokens {
+  const characters = [...text]
+  if (!characters.length) throw new UserError('the text is empty')
+  const vocabulary = [...new Set(characters)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
+  const index = new Map(vocabulary.map((c, i) => [c, i]))
+  return { ids: Int32Array.from(characters, c => index.get(c)!), vocabulary }
+}
+
+/** Ids of a text's characters in a known vocabulary. @throws UserError that names a character it does not have */
+export function encodeText(text: string, vocabulary: readonly string[]): Int32Array {
+  const index = new Map(vocabulary.map((c, i) => [c, i]))
+  return Int32Array.from([...text], c => {
+    const id = index.get(c)
+    if (id === undefined)
+      throw new UserError(`the character ${JSON.stringify(c)} is not in the model's vocabulary`)
+    return id
+  })
+}
+
+/**
+ * Windows of `context` tokens, each labelled with the tokens that follow. An epoch walks through the text once: the windows
+ * follow each other from an offset that differs by epoch, in shuffled order.
+ * @throws UserError when the text is too short for one window
+ */
+export function textDataset(name: string, { ids, vocabulary }: Tokens, context: number): Dataset {
+  const size = Math.floor((ids.length - 1) / context)
+  if (size < 1)
+    throw new UserError(`${name} has ${ids.length} characters; a context of ${context} needs ${context + 1}`)
+  return {
+    name,
+    size,
+    shape: [context],
+    classes: vocabulary,
+    batches({ batch, seed = 0, epoch = 0, shuffle = true, skip = 0 }: BatchOptions): Iterable<Batch> {
+      return {
+        *[Symbol.iterator]() {
+          const random = rng(hash(seed, 'text', epoch))
+          const slack = ids.length - 1 - size * context
+          const offset = shuffle ? random.int(slack + 1) : 0
+          const order = Array.from({ length: size }, (_, i) => i)
+          if (shuffle)
+            for (let i = size - 1; i > 0; i--) {
+              const j = random.int(i + 1)
+              ;[order[i], order[j]] = [order[j]!, order[i]!]
+            }
+          const most = Math.min(batch, size)
+          const input = new Int32Array(most * context)
+          const label = new Int32Array(most * context)
+          for (let start = skip * batch; start < size; start += batch) {
+            const count = Math.min(batch, size - start)
+            for (let i = 0; i < count; i++) {
+              const from = offset + order[start + i]! * context
+              input.set(ids.subarray(from, from + context), i * context)
+              label.set(ids.subarray(from + 1, from + 1 + context), i * context)
+            }
+            const used = count * context
+            yield { input: input.subarray(0, used), label: label.subarray(0, used), count }
+          }
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import type { Rng } from '../graph/random.ts'
+import { argmaxAt, type Predictor } from './evaluate.ts'
+
+export interface SampleOptions {
+  /** Tokens to add. */
+  readonly length: number
+  /** Tokens that the model sees at once. */
+  readonly context: number
+  /** Logits are divided by it. */
+  readonly temperature: number
+  readonly random: Rng
+}
+
+/** Index drawn with probability softmax(logits / temperature). */
+function draw(logits: Float32Array, temperature: number, random: Rng): number {
+  const top = logits[argmaxAt(logits, 0, logits.length)]!
+  const weights = Array.from(logits, z => Math.exp((z - top) / temperature))
+  let left = random.uniform() * weights.reduce((a, b) => a + b, 0)
+  for (const [i, w] of weights.entries()) {
+    left -= w
+    if (left < 0) return i
+  }
+  return weights.length - 1
+}
+
+/**
+ * Goes on from `start`, one token at a time, each drawn from the model's answer to the last `context` tokens.
+ * @returns the new tokens alone
+ */
+export async function continueText(
+  predictor: Predictor,
+  start: Int32Array,
+  { length, context, temperature, random }: SampleOptions,
+): Promise<Int32Array> {
+  const all = Array.from(start)
+  const input = new Int32Array(context)
+  for (let n = 0; n < length; n++) {
+    const seen = all.slice(-context)
+    // What stands after the last token cannot be seen by it.
+    input.fill(0)
+    input.set(seen)
+    const logits = await predictor.predict({ input, count: 1 })
+    const classes = logits.length / context
+    const at = (seen.length - 1) * classes
+    all.push(draw(logits.slice(at, at + classes), temperature, random))
+  }
+  return Int32Array.from(all.slice(start.length))
+}
