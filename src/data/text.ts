@@ -1,7 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import { hash, rng } from '../graph/random.ts'
 import type { Batch, BatchOptions } from './batches.ts'
-import type { Dataset } from './dataset.ts'
+import type { BatchedDataset } from './dataset.ts'
 
 /** A text as numbers, and the characters that they stand for. */
 export interface Tokens {
@@ -35,7 +35,7 @@ export function encodeText(text: string, vocabulary: readonly string[]): Int32Ar
  * follow each other from an offset that differs by epoch, in shuffled order.
  * @throws UserError when the text is too short for one window
  */
-export function textDataset(name: string, { ids, vocabulary }: Tokens, context: number): Dataset {
+export function textDataset(name: string, { ids, vocabulary }: Tokens, context: number): BatchedDataset {
   const size = Math.floor((ids.length - 1) / context)
   if (size < 1)
     throw new UserError(`${name} has ${ids.length} characters; a context of ${context} needs ${context + 1}`)

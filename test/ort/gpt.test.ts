@@ -6,7 +6,7 @@ import { parameterCount } from '../../src/nn/model.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { Executor } from '../../src/train/executor.ts'
-import { fit } from '../../src/train/fit.ts'
+import { fit as learn } from '../../src/train/fit.ts'
 import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { adam } from '../../src/train/optimizer.ts'
 import { filePredictor } from '../../src/train/predictor.ts'
@@ -98,7 +98,7 @@ describe('a character GPT', () => {
       test: textDataset('rhyme', tokens, 32),
       origin: 'a rhyme',
     }
-    const run = await fit(model, cpu, data, { epochs: 14, batch: 8, optimizer: adam({ lr: 5e-3 }) })
+    const run = await learn(model, cpu, data, { epochs: 14, batch: 8, optimizer: adam({ lr: 5e-3 }) })
     expect(run.test.accuracy).toBeGreaterThan(0.85)
     const trained = { model, params: run.state.params!, classes: tokens.vocabulary }
     const bytes = toOnnx(trained)
