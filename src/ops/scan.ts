@@ -1,3 +1,4 @@
+import { ShapeError } from '../graph/errors.ts'
 import { op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
@@ -22,7 +23,11 @@ export const cumsum = (x: AnyTensor, axis: number): AnyTensor =>
 
 const Trilu = op('Trilu', {
   attrs: { upper: { kind: 'bool' }, k: { kind: 'int', input: 1 } },
-  infer: ([x], _: { upper: boolean; k: number }) => [x!],
+  infer: ([x], { upper }: { upper: boolean; k: number }) => {
+    if (x!.shape.length < 2)
+      throw new ShapeError(`${upper ? 'triu' : 'tril'}: ${shapes.show(x!.shape)} needs at least 2 dims`)
+    return [x!]
+  },
   // d tril(x) = tril(dy)
   vjp: ({ dy, attrs: { upper, k } }) => [upper ? triu(dy, k) : tril(dy, k)],
   samples: [
