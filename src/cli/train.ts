@@ -5,7 +5,7 @@ import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
 import { trainedModel } from '../node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
-import { fit } from '../train/fit.ts'
+import { checkData, fit } from '../train/fit.ts'
 import { layoutOf } from '../train/layout.ts'
 import { OPTIMIZERS, type Optimizer } from '../train/optimizer.ts'
 import { RunFolder } from '../train/run-node.ts'
@@ -162,6 +162,7 @@ async function handler(flags: Flags): Promise<void> {
     draft.input.name === 'tokens'
       ? buildModel(name, { ...config, vocabulary: data.train.classes.length })
       : draft
+  checkData(model, data)
   const warmupSteps = Math.round(warmup * Math.ceil(data.train.size / batch))
   const schedule = withWarmup(SCHEDULES[flags.schedule as keyof typeof SCHEDULES](), warmupSteps)
   const folder = flags.out

@@ -90,9 +90,8 @@ function diverged(loss: number, step: number, epoch: number, lr: number): never 
   )
 }
 
-function check(model: Model, data: DataSource, epochs: number): void {
-  if (!Number.isInteger(epochs) || epochs < 1)
-    throw new UserError(`epochs must be a whole number of at least 1, not ${epochs}`)
+/** @throws UserError when a model cannot be trained on the data */
+export function checkData(model: Model, data: DataSource): void {
   for (const set of [data.train, data.test]) {
     if (set.shape.join() !== model.input.shape.join())
       throw new UserError(
@@ -115,7 +114,9 @@ export async function fit(
   options: FitOptions = {},
 ): Promise<FitResult> {
   const { epochs = 5, batch = 64, optimizer = adam(), schedule = constant(), seed = 0, signal } = options
-  check(model, data, epochs)
+  checkData(model, data)
+  if (!Number.isInteger(epochs) || epochs < 1)
+    throw new UserError(`epochs must be a whole number of at least 1, not ${epochs}`)
   const begin = performance.now()
   const layout = layoutOf(model.parameters)
   const executor = new Executor(

@@ -205,3 +205,21 @@ describe('a run', () => {
     expect(saved).toMatchObject({ batch: 50, optimizer: { lr: 0.01 } })
   })
 })
+
+it('a text model trains on a file and writes text from its export', async () => {
+  const text = join(folder, 'rhyme.txt')
+  await writeFile(text, 'one two three four five six seven eight nine ten\n'.repeat(60))
+  const out = join(folder, 'gpt')
+  const size = ['--context', '16', '--dim', '16', '--depth', '1', '--heads', '2', '--mlp', '32']
+  const gpt = await onnxgrad('train', 'gpt', '--text', text, ...size, '--epochs', '2', '--out', out, '--json')
+  expect(gpt).toMatchObject({ code: 0, json: { epochs: 2, verified: true } })
+  const written = await onnxgrad('sample', out, '--prompt', 'one ', '--length', '30', '--json')
+  expect(written.json.text).toMatch(/^one [a-z \n]{30}$/)
+  expect((await onnxgrad('sample', out, '--prompt', 'one ', '--length', '30', '--json')).json).toEqual(
+    written.json,
+  )
+  const evaluated = await onnxgrad('eval', out, '--text', text, '--json')
+  expect(evaluated.json.accuracy).toBe(gpt.json.testAccuracy)
+  const refused = await onnxgrad('train', 'gpt', '--data', data, '--out', join(folder, 'no'))
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('give --text FILE')])
+})
