@@ -125,6 +125,7 @@ const Sign = op('Sign', {
   infer: same,
   along: elementwise,
   vjp: () => [null], // flat wherever it has a derivative
+  decompose: ([x]) => [sub(cast(greater(x!, 0), x!.dtype), cast(less(x!, 0), x!.dtype))],
   samples: [sample(f32(3, 4))],
 })
 /** −1, 0 or 1; the gradient is 0 everywhere. */

@@ -47,6 +47,9 @@ const lacks = (op: string, dtype: DType): boolean => dtype === 'float64' && NO_F
 
 /** Nodes that onnxruntime 1.30 does not run (right) on WebGPU. */
 const NO_WEBGPU: Readonly<Record<string, (attrs: Attrs) => boolean>> = {
+  // These have no kernel and would run on the CPU, with a copy there and back in the middle of the step.
+  LogSoftmax: () => true,
+  Sign: () => true,
   // The kernel refuses a second output.
   MaxPool: ({ indices }) => indices === true,
   // Steps back from another element than the last give wrong elements.
