@@ -6,7 +6,7 @@ import { bceWithLogits, crossEntropy, mse } from '../../src/train/loss.ts'
 import { type Attrs, type Check, type Comparison, given, relativeError, withPrefix } from './case.ts'
 
 /** Largest relative error of a float64 tensor, outputs and input gradients alike. */
-const LIMIT = 1e-9
+export const LIMIT = 1e-9
 
 type Inputs = Readonly<Record<string, AnyTensor>>
 type Build = (x: Inputs, attrs: Attrs) => AnyTensor | readonly AnyTensor[]

@@ -2,7 +2,7 @@ import { ShapeError, UserError } from '../graph/errors.ts'
 import { none, op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { currentScope } from '../graph/scope.ts'
-import { type Shape, show } from '../graph/shape.ts'
+import { show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
 
@@ -20,10 +20,6 @@ const Dropout = op('Dropout', {
     sample(f32(3, 4), { rate: 0.2, site: '', per: 'sample' }),
   ],
 })
-
-/** Shape of the mask that a node of an op with `random` is multiplied by while training. */
-export const maskShape = (shape: Shape, per: DropoutAttrs['per']): Shape =>
-  per === 'element' ? shape : shape.map((d, i) => (i ? 1 : d))
 
 const drop = (name: string, x: AnyTensor, rate: number, per: DropoutAttrs['per']): AnyTensor => {
   if (!(rate >= 0 && rate < 1))

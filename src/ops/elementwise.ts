@@ -44,14 +44,17 @@ const floatUnary = (type: string, vjp: Vjp<Plain>, samples: readonly Sample<Plai
 
 // d(a + b) = da + db
 export const Add = binary('Add', 'add', ({ dy }) => [dy, dy], pair)
+/** a + b. */
 export const add: BinaryFn<'add'> = typed((a: AnyTensor, b: Operand): AnyTensor => Add.apply([a, lift(b, a)]))
 
 // d(a − b) = da − db
 export const Sub = binary('Sub', 'sub', ({ dy }) => [dy, neg(dy)], pair)
+/** a − b. */
 export const sub: BinaryFn<'sub'> = typed((a: AnyTensor, b: Operand): AnyTensor => Sub.apply([a, lift(b, a)]))
 
 // d(a b) = b da + a db
 export const Mul = binary('Mul', 'mul', ({ x: [a, b], dy }) => [mul(dy, b!), mul(dy, a!)], pair)
+/** a b, element by element. */
 export const mul: BinaryFn<'mul'> = typed((a: AnyTensor, b: Operand): AnyTensor => Mul.apply([a, lift(b, a)]))
 
 // d(a / b) = da / b − (a/b) db / b
@@ -64,6 +67,7 @@ export const Div = binary(
   },
   [sample(f32(3, 4), f32(4).positive())],
 )
+/** a / b. */
 export const div: BinaryFn<'div'> = typed((a: AnyTensor, b: Operand): AnyTensor => Div.apply([a, lift(b, a)]))
 
 // d(a^b) = b a^(b−1) da + a^b ln(a) db, the second term only where a > 0 (as PyTorch: 0 at a = 0); the first is 0 for
@@ -114,6 +118,7 @@ export const minimum: BinaryFn<'minimum'> = typed(
 
 // d(−x) = −dx
 export const Neg = unary('Neg', ({ dy }) => [neg(dy)], [sample(f32(3, 4))])
+/** −x. */
 export const neg: UnaryFn = typed((x: AnyTensor): AnyTensor => Neg.apply([x]))
 
 // d|x| = sign(x) dx
@@ -142,30 +147,36 @@ export const floor: UnaryFn = typed((x: AnyTensor): AnyTensor => Floor.apply([x]
 
 // d exp(x) = exp(x) dx
 export const Exp = floatUnary('Exp', ({ y: [y], dy }) => [mul(dy, y!)], [sample(f32(3, 4))])
+/** eˣ. */
 export const exp: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Exp.apply([x]))
 
 // d ln(x) = dx / x
 const Log = floatUnary('Log', ({ x: [x], dy }) => [div(dy, x!)], [sample(f32(3, 4).positive())])
+/** The natural logarithm, for x > 0. */
 export const log: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Log.apply([x]))
 
 // d√x = dx / (2√x)
 export const Sqrt = floatUnary('Sqrt', ({ y: [y], dy }) => [div(mul(dy, 0.5), y!)], [
   sample(f32(3, 4).positive()),
 ])
+/** √x, for x ≥ 0. */
 export const sqrt: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sqrt.apply([x]))
 
 // d(1/x) = −(1/x)² dx
 const Reciprocal = floatUnary('Reciprocal', ({ y: [y], dy }) => [neg(mul(dy, mul(y!, y!)))], [
   sample(f32(3, 4).positive()),
 ])
+/** 1 / x. */
 export const reciprocal: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Reciprocal.apply([x]))
 
 // d sin(x) = cos(x) dx
 const Sin = floatUnary('Sin', ({ x: [x], dy }) => [mul(dy, cos(x!))], [sample(f32(3, 4))])
+/** The sine, of radians. */
 export const sin: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sin.apply([x]))
 
 // d cos(x) = −sin(x) dx
 const Cos = floatUnary('Cos', ({ x: [x], dy }) => [neg(mul(dy, sin(x!)))], [sample(f32(3, 4))])
+/** The cosine, of radians. */
 export const cos: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Cos.apply([x]))
 
 // d σ(x) = σ(x)(1 − σ(x)) dx
@@ -174,10 +185,12 @@ const Sigmoid = floatUnary(
   ({ y: [y], dy }) => [mul(dy, mul(y!, sub(constant(1, y!.dtype, []), y!)))],
   [sample(f32(3, 4))],
 )
+/** 1 / (1 + e⁻ˣ). */
 export const sigmoid: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Sigmoid.apply([x]))
 
 // d tanh(x) = (1 − tanh²(x)) dx
 const Tanh = floatUnary('Tanh', ({ y: [y], dy }) => [sub(dy, mul(dy, mul(y!, y!)))], [sample(f32(3, 4))])
+/** The hyperbolic tangent. */
 export const tanh: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Tanh.apply([x]))
 
 // d relu(x) = [x > 0] dx
@@ -226,16 +239,19 @@ const comparison = (type: string, name: string): Op<Plain> =>
   })
 
 const Equal = comparison('Equal', 'equal')
+/** Whether a = b: booleans. */
 export const equal: CompareFn<'equal'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Equal.apply([a, lift(b, a)]),
 )
 
 const Greater = comparison('Greater', 'greater')
+/** Whether a > b: booleans. */
 export const greater: CompareFn<'greater'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Greater.apply([a, lift(b, a)]),
 )
 
 const Less = comparison('Less', 'less')
+/** Whether a < b: booleans. */
 export const less: CompareFn<'less'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Less.apply([a, lift(b, a)]),
 )

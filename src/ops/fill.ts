@@ -11,7 +11,9 @@ export const fill = (value: number, dtype: DType, shape: Shape): AnyTensor => {
   return known ? constant(value, dtype, shape) : expand(constant(value, dtype, []), shape)
 }
 
+/** Zeros of the dtype and shape of `x`. */
 export const zerosLike: UnaryFn = typed((x: AnyTensor): AnyTensor => fill(0, x.dtype, x.shape))
+/** Ones of the dtype and shape of `x`. */
 export const onesLike: UnaryFn = typed((x: AnyTensor): AnyTensor => fill(1, x.dtype, x.shape))
 
 /** `0, 1, …, n − 1`. */

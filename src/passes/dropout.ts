@@ -1,6 +1,6 @@
 import { type Graph, nodesOf, rewrite } from '../graph/graph.ts'
+import type { Dim, Shape } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { maskShape } from '../ops/dropout.ts'
 import { mul } from '../ops/elementwise.ts'
 import { randomMask } from '../ops/random.ts'
 
@@ -18,6 +18,7 @@ export function seedDropout(graph: Graph, seed: AnyTensor): Graph {
     if (!node.op.random) return undefined
     const x: AnyTensor = inputs[0]!
     const { rate, per } = node.attrs as { rate: number; per: 'element' | 'sample' }
-    return [mul(x, randomMask(maskShape(x.shape, per), x.dtype, rate, seed, site++))]
+    const shape: Shape = per === 'element' ? x.shape : x.shape.map((d: Dim, i: number) => (i ? 1 : d))
+    return [mul(x, randomMask(shape, x.dtype, rate, seed, site++))]
   })
 }
