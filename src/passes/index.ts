@@ -1,7 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
+import type { Target } from '../graph/target.ts'
 import { FusedMatMul } from '../ops/fused-matmul.ts'
-import type { Target } from '../runtime/device.ts'
 import { centreWeights } from './centre.ts'
 import { columnSums } from './column-sums.ts'
 import { decompose } from './decompose.ts'

@@ -1,23 +1,9 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Attrs } from '../graph/node.ts'
+import type { Target } from '../graph/target.ts'
 
 export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'wasm'
-
-/** What the graph compiler must know of the place where a graph will run. */
-export interface Target {
-  readonly name: string
-  /** Operators of the `com.microsoft` domain may be used. */
-  readonly contrib: boolean
-  /** Its matrix products outrun its sums over leading axes and its transpositions, as onnxruntime's CPU kernels do. */
-  readonly prefersProducts: boolean
-  /** Most inputs or outputs that one node may have (buffers that a shader can bind). */
-  readonly maxFanout: number
-  /** Operators without a (correct) kernel for a dtype and, where it depends on them, for a node's attributes. */
-  readonly lacks: (op: string, dtype: DType, attrs?: Attrs) => boolean
-  /** Largest absolute error of float32 operators that are less exact here than arithmetic is. */
-  readonly inexact: Readonly<Record<string, number>>
-}
 
 /** One row of the table of devices. */
 export interface Device {

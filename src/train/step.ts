@@ -3,6 +3,7 @@ import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, substitute, type Tensors } from '../graph/graph.ts'
 import { constant, input } from '../graph/leaf.ts'
+import type { Target } from '../graph/target.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type TraceOptions, trace } from '../nn/model.ts'
 import { add, cast, div, equal, minimum, mul, sqrt, sub } from '../ops/elementwise.ts'
@@ -15,7 +16,7 @@ import { sum } from '../ops/reduce.ts'
 import { isRandom, removeDropout, seedDropout } from '../passes/dropout.ts'
 import { optimizeFor, optimizeForward } from '../passes/index.ts'
 import { bufferUpdates, trainingForm } from '../passes/training-form.ts'
-import type { Target } from '../runtime/device.ts'
+import { factorsOf } from './groups.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { crossEntropy } from './loss.ts'
 import type { Optimizer } from './optimizer.ts'
@@ -122,7 +123,8 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
     0,
   )
   const g = clipNorm === undefined ? gradient : clipByNorm(gradient, clipNorm)
-  const updated = optimizer.update({ p, g, state: moments, scalars, decays: decayMask(layout) })
+  const factors = factorsOf(layout, optimizer.grouping)
+  const updated = optimizer.update({ p, g, state: moments, scalars, ...factors })
 
   const params = withBuffers(updated.p, pieces, layout, bufferUpdates(results))
   const state: Record<string, AnyTensor> = { params, ...updated.state }
@@ -165,14 +167,6 @@ function withBuffers(
 const clipByNorm = (g: AnyTensor, norm: number): AnyTensor => {
   const length = sqrt(sum(mul(g, g)))
   return mul(g, minimum(div(constant(norm, g.dtype, []), add(length, 1e-6)), 1))
-}
-
-/** 1 for each parameter that decays, 0 for the others; a scalar when there is no difference. */
-function decayMask({ slots, size }: Layout): AnyTensor {
-  if (slots.every(s => s.decay)) return constant(1, 'float32', [])
-  const mask = new Float64Array(size)
-  for (const s of slots) if (s.decay) mask.fill(1, s.offset, s.offset + s.size)
-  return constant(mask, 'float32', [size])
 }
 
 /** What a checkpoint's parameters answer: `image` and `params` in, `logits` out; any batch size. */
