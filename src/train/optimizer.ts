@@ -1,6 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { add, div, mul, sign, sqrt, sub } from '../ops/elementwise.ts'
+import { checkGroups, describeGroups, type Grouping, type ParameterGroup, referenceDecay } from './groups.ts'
 
 /** Values of one update: parameters, gradients and moments are flat vectors `[P]`, scalars have shape `[]`. */
 export interface Update {
@@ -8,8 +9,10 @@ export interface Update {
   readonly g: AnyTensor
   readonly state: Readonly<Record<string, AnyTensor>>
   readonly scalars: Readonly<Record<string, AnyTensor>>
-  /** 1 where weight decay applies and 0 where it does not; a scalar 1 when it applies everywhere. */
+  /** Share of the weight decay that each parameter has: 0 where none applies; a scalar when it is the same everywhere. */
   readonly decays: AnyTensor
+  /** Factor of each parameter's learning rate, where groups of parameters differ in it. */
+  readonly rates?: AnyTensor
 }
 
 export interface Updated {
@@ -23,7 +26,9 @@ export interface Updated {
  */
 export interface Optimizer {
   readonly name: string
-  readonly settings: Readonly<Record<string, number | boolean>>
+  readonly settings: Readonly<Record<string, unknown>>
+  /** Parameters that are treated otherwise than the others. */
+  readonly grouping: Grouping
   /** Base learning rate, which a schedule scales. */
   readonly lr: number
   /** Names of the moment vectors; all start at zero. */
@@ -39,12 +44,32 @@ function positive(name: string, values: Readonly<Record<string, number>>): void 
       throw new UserError(`${name}: ${key} must be a number of at least 0, not ${value}`)
 }
 
+interface Grouped {
+  /** Parameters with a learning rate or weight decay of their own, by name; later groups win. */
+  readonly groups?: readonly ParameterGroup[]
+}
+
+/** What every optimizer takes from its groups: how it shows them, and the decay that all factors refer to. */
+function grouped(name: string, groups: readonly ParameterGroup[], lr: number, weightDecay: number) {
+  const grouping: Grouping = { groups, lr, weightDecay }
+  checkGroups(name, grouping)
+  return {
+    grouping,
+    shown: groups.length ? { groups: describeGroups(groups) } : {},
+    reference: referenceDecay(grouping),
+  }
+}
+
+/** A step's scalar, for each parameter where groups differ in their learning rate. */
+const rated = (scalar: AnyTensor, rates: AnyTensor | undefined): AnyTensor =>
+  rates ? mul(rates, scalar) : scalar
+
 function betas(name: string, values: readonly number[]): void {
   for (const b of values)
     if (!(b >= 0 && b < 1)) throw new UserError(`${name}: betas must be at least 0 and below 1, not ${b}`)
 }
 
-export interface SGDOptions {
+export interface SGDOptions extends Grouped {
   readonly lr?: number
   readonly momentum?: number
   readonly nesterov?: boolean
@@ -57,26 +82,29 @@ export function sgd({
   momentum = 0,
   nesterov = false,
   weightDecay = 0,
+  groups = [],
 }: SGDOptions = {}): Optimizer {
   positive('sgd', { lr, momentum, weightDecay })
+  const { grouping, shown, reference } = grouped('sgd', groups, lr, weightDecay)
   if (nesterov && !momentum) throw new UserError('sgd: nesterov needs a momentum above 0')
   return {
     name: 'sgd',
-    settings: { lr, momentum, nesterov, weightDecay },
+    settings: { lr, momentum, nesterov, weightDecay, ...shown },
+    grouping,
     lr,
     state: momentum ? ['momentum'] : [],
     scalars: (_, rate) => ({ lr: rate }),
-    update({ p, g: gradient, state, scalars, decays }): Updated {
-      const g = weightDecay ? add(gradient, mul(p, mul(decays, weightDecay))) : gradient
-      if (!momentum) return { p: sub(p, mul(g, scalars.lr!)), state: {} }
+    update({ p, g: gradient, state, scalars, decays, rates }): Updated {
+      const g = reference ? add(gradient, mul(p, mul(decays, reference))) : gradient
+      if (!momentum) return { p: sub(p, mul(g, rated(scalars.lr!, rates))), state: {} }
       const b = add(mul(state.momentum!, momentum), g)
       const direction = nesterov ? add(g, mul(b, momentum)) : b
-      return { p: sub(p, mul(direction, scalars.lr!)), state: { momentum: b } }
+      return { p: sub(p, mul(direction, rated(scalars.lr!, rates))), state: { momentum: b } }
     },
   }
 }
 
-export interface AdamOptions {
+export interface AdamOptions extends Grouped {
   readonly lr?: number
   readonly betas?: readonly [number, number]
   readonly eps?: number
@@ -85,26 +113,28 @@ export interface AdamOptions {
 
 /** Both Adams; `decoupled` decides where weight decay enters. */
 function adaptive(name: string, decoupled: boolean, options: AdamOptions, weightDecay: number): Optimizer {
-  const { lr = 1e-3, betas: [b1, b2] = [0.9, 0.999], eps = 1e-8 } = options
+  const { lr = 1e-3, betas: [b1, b2] = [0.9, 0.999], eps = 1e-8, groups = [] } = options
   positive(name, { lr, eps, weightDecay })
+  const { grouping, shown, reference } = grouped(name, groups, lr, weightDecay)
   betas(name, [b1, b2])
   return {
     name,
-    settings: { lr, beta1: b1, beta2: b2, eps, weightDecay },
+    settings: { lr, beta1: b1, beta2: b2, eps, weightDecay, ...shown },
+    grouping,
     lr,
     state: ['m', 'v'],
     // p −= lr · m̂ / (√v̂ + ε) with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ); both corrections are moved out of the vectors:
     // p −= (lr √c / (1 − β₁ᵗ)) · m / (√v + ε √c), c = 1 − β₂ᵗ
     scalars(step, rate) {
       const root = Math.sqrt(1 - b2 ** step)
-      return { rate: (rate * root) / (1 - b1 ** step), eps: eps * root, decay: rate * weightDecay }
+      return { rate: (rate * root) / (1 - b1 ** step), eps: eps * root, decay: rate * reference }
     },
-    update({ p, g: gradient, state, scalars, decays }) {
-      const g = weightDecay && !decoupled ? add(gradient, mul(p, mul(decays, weightDecay))) : gradient
+    update({ p, g: gradient, state, scalars, decays, rates }) {
+      const g = reference && !decoupled ? add(gradient, mul(p, mul(decays, reference))) : gradient
       const m = add(mul(state.m!, b1), mul(g, 1 - b1))
       const v = add(mul(state.v!, b2), mul(mul(g, 1 - b2), g))
-      const shrunk = weightDecay && decoupled ? sub(p, mul(p, mul(decays, scalars.decay!))) : p
-      const step = div(mul(m, scalars.rate!), add(sqrt(v), scalars.eps!))
+      const shrunk = reference && decoupled ? sub(p, mul(p, mul(decays, rated(scalars.decay!, rates)))) : p
+      const step = div(mul(m, rated(scalars.rate!, rates)), add(sqrt(v), scalars.eps!))
       return { p: sub(shrunk, step), state: { m, v } }
     },
   }
@@ -118,7 +148,7 @@ export const adam = (options: AdamOptions = {}): Optimizer =>
 export const adamW = (options: AdamOptions = {}): Optimizer =>
   adaptive('adamw', true, options, options.weightDecay ?? 0.01)
 
-export interface RMSpropOptions {
+export interface RMSpropOptions extends Grouped {
   readonly lr?: number
   readonly alpha?: number
   readonly eps?: number
@@ -128,50 +158,59 @@ export interface RMSpropOptions {
 
 /** RMSprop (Tieleman & Hinton 2012) as torch.optim.RMSprop: v = α v + (1 − α) g²; p −= lr · g / (√v + ε). */
 export function rmsprop(options: RMSpropOptions = {}): Optimizer {
-  const { lr = 1e-2, alpha = 0.99, eps = 1e-8, momentum = 0, weightDecay = 0 } = options
+  const { lr = 1e-2, alpha = 0.99, eps = 1e-8, momentum = 0, weightDecay = 0, groups = [] } = options
   positive('rmsprop', { lr, eps, momentum, weightDecay })
+  const { grouping, shown, reference } = grouped('rmsprop', groups, lr, weightDecay)
   betas('rmsprop', [alpha])
   return {
     name: 'rmsprop',
-    settings: { lr, alpha, eps, momentum, weightDecay },
+    settings: { lr, alpha, eps, momentum, weightDecay, ...shown },
+    grouping,
     lr,
     state: momentum ? ['v', 'momentum'] : ['v'],
     scalars: (_, rate) => ({ lr: rate }),
-    update({ p, g: gradient, state, scalars, decays }): Updated {
-      const g = weightDecay ? add(gradient, mul(p, mul(decays, weightDecay))) : gradient
+    update({ p, g: gradient, state, scalars, decays, rates }): Updated {
+      const g = reference ? add(gradient, mul(p, mul(decays, reference))) : gradient
       const v = add(mul(state.v!, alpha), mul(mul(g, 1 - alpha), g))
       const direction = div(g, add(sqrt(v), eps))
-      if (!momentum) return { p: sub(p, mul(direction, scalars.lr!)), state: { v } }
+      if (!momentum) return { p: sub(p, mul(direction, rated(scalars.lr!, rates))), state: { v } }
       const b = add(mul(state.momentum!, momentum), direction)
-      return { p: sub(p, mul(b, scalars.lr!)), state: { v, momentum: b } }
+      return { p: sub(p, mul(b, rated(scalars.lr!, rates))), state: { v, momentum: b } }
     },
   }
 }
 
-export interface AdagradOptions {
+export interface AdagradOptions extends Grouped {
   readonly lr?: number
   readonly eps?: number
   readonly weightDecay?: number
 }
 
 /** Adagrad (Duchi, Hazan & Singer 2011) as torch.optim.Adagrad: s += g²; p −= lr · g / (√s + ε). */
-export function adagrad({ lr = 1e-2, eps = 1e-10, weightDecay = 0 }: AdagradOptions = {}): Optimizer {
+export function adagrad({
+  lr = 1e-2,
+  eps = 1e-10,
+  weightDecay = 0,
+  groups = [],
+}: AdagradOptions = {}): Optimizer {
   positive('adagrad', { lr, eps, weightDecay })
+  const { grouping, shown, reference } = grouped('adagrad', groups, lr, weightDecay)
   return {
     name: 'adagrad',
-    settings: { lr, eps, weightDecay },
+    settings: { lr, eps, weightDecay, ...shown },
+    grouping,
     lr,
     state: ['sum'],
     scalars: (_, rate) => ({ lr: rate }),
-    update({ p, g: gradient, state, scalars, decays }) {
-      const g = weightDecay ? add(gradient, mul(p, mul(decays, weightDecay))) : gradient
+    update({ p, g: gradient, state, scalars, decays, rates }) {
+      const g = reference ? add(gradient, mul(p, mul(decays, reference))) : gradient
       const sum = add(state.sum!, mul(g, g))
-      return { p: sub(p, div(mul(g, scalars.lr!), add(sqrt(sum), eps))), state: { sum } }
+      return { p: sub(p, div(mul(g, rated(scalars.lr!, rates)), add(sqrt(sum), eps))), state: { sum } }
     },
   }
 }
 
-export interface LionOptions {
+export interface LionOptions extends Grouped {
   readonly lr?: number
   readonly betas?: readonly [number, number]
   readonly weightDecay?: number
@@ -182,20 +221,23 @@ export function lion({
   lr = 1e-4,
   betas: [b1, b2] = [0.9, 0.99],
   weightDecay = 0,
+  groups = [],
 }: LionOptions = {}): Optimizer {
   positive('lion', { lr, weightDecay })
+  const { grouping, shown, reference } = grouped('lion', groups, lr, weightDecay)
   betas('lion', [b1, b2])
   return {
     name: 'lion',
-    settings: { lr, beta1: b1, beta2: b2, weightDecay },
+    settings: { lr, beta1: b1, beta2: b2, weightDecay, ...shown },
+    grouping,
     lr,
     state: ['m'],
-    scalars: (_, rate) => ({ lr: rate, decay: rate * weightDecay }),
-    update({ p, g, state, scalars, decays }) {
+    scalars: (_, rate) => ({ lr: rate, decay: rate * reference }),
+    update({ p, g, state, scalars, decays, rates }) {
       const direction = sign(add(mul(state.m!, b1), mul(g, 1 - b1)))
-      const shrunk = weightDecay ? sub(p, mul(p, mul(decays, scalars.decay!))) : p
+      const shrunk = reference ? sub(p, mul(p, mul(decays, rated(scalars.decay!, rates)))) : p
       return {
-        p: sub(shrunk, mul(direction, scalars.lr!)),
+        p: sub(shrunk, mul(direction, rated(scalars.lr!, rates))),
         state: { m: add(mul(state.m!, b2), mul(g, 1 - b2)) },
       }
     },
