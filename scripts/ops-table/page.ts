@@ -149,7 +149,8 @@ This page is written by \`npm run docs\` from the code; a test fails when it is 
 
 - **ONNX**: operators that a call makes, of ONNX's own domain; **opset**: the one that brought the newest of them (${OLDEST} where all
   are as old or older). Files are written for opset ${OPSETS.min} to ${OPSETS.max}.
-- **dtypes**: those that onnxgrad takes and onnxruntime ${cpu.version} computes on the CPU. WebGPU has no float64.
+- **dtypes**: those that onnxgrad takes and onnxruntime ${cpu.version} computes on the CPU. On WebGPU it leaves what
+  reads int64 or float64 to the CPU, with a copy there and back; give indices as int32.
 - **gradient**: whether there is one; every rule is a graph of these ops, so gradients of gradients exist too. At kinks and ties
   they are PyTorch's.
 - **devices**: where an op or its gradient is computed otherwise. Ops without a kernel become elementary ops when the graph
