@@ -4,7 +4,7 @@ import { op, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { product, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { add, div, mul, reciprocal, sqrt, sub } from './elementwise.ts'
+import { add, div, mul, neg, reciprocal, sqrt, sub } from './elementwise.ts'
 import { reshape } from './layout.ts'
 import { batchNorm as normalizeBatch } from './norm.ts'
 import { mean, sum, variance } from './reduce.ts'
@@ -27,17 +27,19 @@ export const BatchNormalization = op('BatchNormalization', {
         )
     return [x!]
   },
-  // With fixed statistics, x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = γ r dy, dγ = Σ x̂ dy, dβ = Σ dy; the statistics are
-  // buffers, not parameters.
+  // With fixed statistics, x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = γ r dy, dγ = Σ x̂ dy, dβ = Σ dy, dμ = −γ r Σ dy,
+  // dσ² = −γ r² / 2 Σ x̂ dy
   vjp: ({ x: [x, weight, , mu, v], dy, attrs: { epsilon } }) => {
     const r = reciprocal(sqrt(add(v!, epsilon)))
+    const gain = mul(weight!, r)
     const xhat = mul(sub(x!, perChannel(mu!, x!)), perChannel(r, x!))
+    const [slopes, total] = [sum(mul(dy, xhat), others(x!)), sum(dy, others(x!))]
     return [
-      mul(dy, perChannel(mul(weight!, r), x!)),
-      sum(mul(dy, xhat), others(x!)),
-      sum(dy, others(x!)),
-      null,
-      null,
+      mul(dy, perChannel(gain, x!)),
+      slopes,
+      total,
+      neg(mul(gain, total)),
+      mul(mul(gain, r), mul(slopes, -0.5)),
     ]
   },
   // While training: the batch's own statistics, which are also mixed into the running ones (the variance unbiased).
