@@ -257,7 +257,7 @@ async function handler(flags: Flags): Promise<void> {
     say(
       `${label}      test ${percent(run.test.accuracy)} of ${images.toLocaleString('en-US')}, train ${percent(run.train.accuracy)}, ${run.steps} steps in ${duration(run.seconds)}`,
     )
-    say(`model     ${folder.file('model')}  `)
+    say(`model     ${folder.file('model')}`)
     for (const v of verdicts)
       say(
         `verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`,
