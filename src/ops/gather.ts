@@ -7,6 +7,7 @@ import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import {
   type ArgReduceFn,
+  type GatherElementsFn,
   type GatherFn,
   type OneHotFn,
   type TopKFn,
@@ -49,8 +50,9 @@ const GatherElements = op('GatherElements', {
   samples: [sample(f32(4, 9), i64(9, 4, 6), { axis: 1 }), sample(f32(5, 4, 3), i64(5, 7, 2, 3), { axis: 0 })],
 })
 /** `y[i, j, k] = x[i, indices[i, j, k], k]` for axis 1 of three, as torch.gather. @param indices int32 or int64 */
-export const gatherElements = (x: AnyTensor, indices: AnyTensor, axis: number): AnyTensor =>
-  GatherElements.apply([x, indices], { axis: shapes.axisOf('gatherElements', axis, x.shape.length) })
+export const gatherElements: GatherElementsFn = typed((x: AnyTensor, indices: AnyTensor, axis: number) =>
+  GatherElements.apply([x, indices], { axis: shapes.axisOf('gatherElements', axis, x.shape.length) }),
+)
 
 // Not ScatterND, which onnxruntime runs on several threads without a lock: repeated indices lose updates.
 const ScatterElements = op('ScatterElements', {

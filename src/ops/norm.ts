@@ -1,11 +1,13 @@
+import type { DType } from '../graph/dtype.ts'
 import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { filledWith } from '../graph/leaf.ts'
 import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
+import type { Dim } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
-import { type LayerNormFn, type SoftmaxFn, typed } from '../graph/typed/signatures.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { type FloatUnaryFn, type LayerNormFn, type SoftmaxFn, typed } from '../graph/typed/signatures.ts'
 import { add, div, exp, log, mul, reciprocal, sqrt, sub } from './elementwise.ts'
 import { reshape } from './layout.ts'
 import { max, mean, sum, variance } from './reduce.ts'
@@ -124,9 +126,16 @@ export const layerNormPlain = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor,
     bias,
   )
 
-/** x / √(mean(x²) + eps) · weight over the last dim (Zhang & Sennrich 2019). @param weight `[d]` */
-export const rmsNorm = (x: AnyTensor, weight: AnyTensor, eps = 1e-6): AnyTensor =>
-  mul(mul(x, reciprocal(sqrt(add(mean(mul(x, x), -1, true), eps)))), weight)
+/**
+ * x / √(mean(x²) + eps) · weight over the last dim (Zhang & Sennrich 2019).
+ * @param weight `[d]` @throws ShapeError when it does not fit the last dim
+ */
+export const rmsNorm: FloatUnaryFn<[weight: Tensor<DType, [Dim]>, eps?: number]> = typed(
+  (x: AnyTensor, weight: AnyTensor, eps = 1e-6) => {
+    shapes.layerNorm('rmsNorm', x.shape, weight.shape)
+    return mul(mul(x, reciprocal(sqrt(add(mean(mul(x, x), -1, true), eps)))), weight)
+  },
+)
 
 /** A weight and a bias `[c]` for the channels of `[n, c, ...]`. */
 const perChannel = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor): AnyTensor => {

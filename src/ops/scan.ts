@@ -18,8 +18,9 @@ const CumSum = op('CumSum', {
 const scan = (x: AnyTensor, axis: number, reverse: boolean): AnyTensor => CumSum.apply([x], { axis, reverse })
 
 /** Running sums along `axis`, each with its own element. */
-export const cumsum = (x: AnyTensor, axis: number): AnyTensor =>
-  scan(x, shapes.axisOf('cumsum', axis, x.shape.length), false)
+export const cumsum: UnaryFn<[axis: number]> = typed((x: AnyTensor, axis: number) =>
+  scan(x, shapes.axisOf('cumsum', axis, x.shape.length), false),
+)
 
 const Trilu = op('Trilu', {
   attrs: { upper: { kind: 'bool' }, k: { kind: 'int', input: 1 } },

@@ -63,6 +63,10 @@ export const cases = (): Case[] => [
   is(ops.attention(heads, heads, heads), 'float32', ['batch', 4, 17, 16]),
   is(ops.attention(f32(2, 5, 8), f32(2, 7, 8), f32(2, 7, 3)), 'float32', [2, 5, 3]),
 
+  is(ops.rmsNorm(x, f32(64)), 'float32', ['batch', 17, 64]),
+  is(ops.cumsum(x, 1), 'float32', ['batch', 17, 64]),
+  is(ops.gatherElements(f32(4, 9), i64(4, 3), 1), 'float32', [4, 3]),
+
   // Other shapes for the same elements
   is(ops.reshape(x, ['batch', 17, 4, 16]), 'float32', ['batch', 17, 4, 16]),
   is(ops.reshape(x, ['batch', -1]), 'float32', ['batch', 1088]),

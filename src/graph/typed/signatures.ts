@@ -150,6 +150,13 @@ export type GatherFn<Op extends string = 'gather'> = <
   axis?: Arg<Gather<Op, S, I, A>, A>,
 ) => Tensor<D, Out<Gather<Op, S, I, A>>>
 
+/** The result has the shape of the indices. */
+export type GatherElementsFn = <D extends DType, I extends Shape>(
+  x: Tensor<D>,
+  indices: Tensor<IntType, I>,
+  axis: number,
+) => Tensor<D, I>
+
 export type OneHotFn = <S extends Shape, N extends number, D extends DType = 'float32'>(
   labels: Tensor<IntType, S>,
   classes: N,
