@@ -17,6 +17,7 @@ import { loadData } from './load-data.ts'
 import { dataOption, deviceOption, MODEL_FLAGS, resolveConfig, textOption, threadsOption } from './options.ts'
 import { duration, note, percent, result, say } from './output.ts'
 import { reporter } from './progress.ts'
+import { columns, facts, inWords } from './text.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -144,6 +145,8 @@ async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, examples: Da
   return verdicts
 }
 
+const count = (n: number): string => n.toLocaleString('en-US')
+
 async function handler(flags: Flags): Promise<void> {
   const { model: name, epochs, batch, seed, warmup } = flags
   for (const key of ['epochs', 'batch'] as const)
@@ -190,18 +193,20 @@ async function handler(flags: Flags): Promise<void> {
     device: runtime.device.name,
     versions: { onnxgrad: VERSION, onnxruntime: runtime.version, node: process.versions.node },
   }
-  say(
-    `model     ${name} ${preset}  ${JSON.stringify(model.config)}  ${parameters.toLocaleString('en-US')} parameters`,
-  )
-  say(
-    `data      ${data.origin}: ${data.train.size.toLocaleString('en-US')} train, ${data.test.size.toLocaleString('en-US')} test`,
-  )
+  const method = ({ name: rule, ...settings }: object & { name: string }) =>
+    Object.keys(settings).length ? `${rule} (${inWords(settings)})` : rule
+  const about = [
+    ['model', `${name} ${preset}: ${inWords(model.config)}; ${count(parameters)} parameters`],
+    ['data', `${data.origin}: ${count(data.train.size)} to train on, ${count(data.test.size)} to test on`],
+    [
+      'training',
+      `${epochs} epochs of batch ${batch}, ${method(resolved.optimizer)}, ${method(resolved.schedule)} schedule, seed ${seed}`,
+    ],
+    ['device', `${runtime.device.name} (onnxruntime ${runtime.version})`],
+    ['run', folder.path],
+  ] as const
+  say(facts(about, columns()))
   if (data.notice) note(`NOTE      ${data.notice}`)
-  say(
-    `training  ${epochs} epochs of batch ${batch}, ${JSON.stringify(resolved.optimizer)}, ${JSON.stringify(resolved.schedule)}, seed ${seed}`,
-  )
-  say(`device    ${runtime.device.name} (onnxruntime ${runtime.version})`)
-  say(`run       ${folder.path}`)
   await folder.begin(resolved)
 
   const stop = new AbortController()

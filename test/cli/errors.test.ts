@@ -161,5 +161,5 @@ it.skipIf(!mnistFolder)('the whole of MNIST is found by ONNXGRAD_DATA', async ()
     join(folder, 'env'),
   )
   delete process.env.ONNXGRAD_DATA
-  expect(finished.stdout).toContain('10,000 test')
+  expect(finished.stdout).toMatch(/10,000\s+to\s+test/)
 })
