@@ -4,7 +4,7 @@ import { readSafetensors } from '../../src/export/safetensors.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import type { Attrs, Check, OracleCase } from './case.ts'
+import type { Attrs, Check, Comparison, OracleCase } from './case.ts'
 import { checkOp } from './ops.ts'
 import { checkOptimizer } from './optim.ts'
 import { checkViT } from './vit.ts'
@@ -19,7 +19,7 @@ export interface Tally {
 
 /**
  * Computes every case in the sub-folders of `folder` and compares it with its reference values.
- * @param print takes one line for each case that failed or was skipped
+ * @param print takes a line for each case that failed or was skipped, and for each sub-folder the case nearest to its limit
  * @throws UserError when the folder has no cases
  */
 export async function runOracles(folder: string, print: (line: string) => void): Promise<Tally> {
@@ -27,11 +27,19 @@ export async function runOracles(folder: string, print: (line: string) => void):
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 }
   for (const [name, check] of Object.entries(FOLDERS)) {
     const files = await readdir(join(folder, name)).catch(() => [])
+    let nearest: (Comparison & { readonly of: string }) | undefined
     for (const file of files.filter(f => f.endsWith('.safetensors')).sort()) {
-      const [status, detail] = await judge(join(folder, name, file), check, runtime)
+      const of = file.replace('.safetensors', '')
+      const { status, detail, comparisons } = await judge(join(folder, name, file), check, runtime)
       tally[status]++
-      if (status !== 'passed') print(`${status} ${name}/${file.replace('.safetensors', '')}: ${detail}`)
+      if (status !== 'passed') print(`${status} ${name}/${of}: ${detail}`)
+      for (const c of comparisons)
+        if (!nearest || c.error / c.limit > nearest.error / nearest.limit) nearest = { ...c, of }
     }
+    if (nearest)
+      print(
+        `${name}: nearest to its limit is ${nearest.of}, ${nearest.what}: ${nearest.error.toExponential(1)} of ${nearest.limit}`,
+      )
   }
   if (!(tally.passed + tally.failed + tally.skipped))
     throw new UserError(
@@ -40,18 +48,27 @@ export async function runOracles(folder: string, print: (line: string) => void):
   return tally
 }
 
-async function judge(path: string, check: Check, runtime: Runtime): Promise<[keyof Tally, string]> {
+interface Verdict {
+  readonly status: keyof Tally
+  readonly detail: string
+  readonly comparisons: readonly Comparison[]
+}
+
+async function judge(path: string, check: Check, runtime: Runtime): Promise<Verdict> {
   try {
     const outcome = await check(await readCase(path), runtime)
-    if ('skipped' in outcome) return ['skipped', outcome.skipped]
-    const wrong = outcome.comparisons.filter(c => !(c.error <= c.limit))
+    if ('skipped' in outcome) return { status: 'skipped', detail: outcome.skipped, comparisons: [] }
+    const { comparisons } = outcome
+    const wrong = comparisons.filter(c => !(c.error <= c.limit))
     const shown = wrong.map(c => `${c.what} is off by ${c.error.toExponential(1)} (limit ${c.limit})`)
-    return [
-      wrong.length || !outcome.comparisons.length ? 'failed' : 'passed',
-      shown.join('; ') || 'compares nothing',
-    ]
+    const status = wrong.length || !comparisons.length ? 'failed' : 'passed'
+    return { status, detail: shown.join('; ') || 'compares nothing', comparisons }
   } catch (error) {
-    return ['failed', error instanceof Error ? error.message : String(error)]
+    return {
+      status: 'failed',
+      detail: error instanceof Error ? error.message : String(error),
+      comparisons: [],
+    }
   }
 }
 
