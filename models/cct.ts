@@ -4,7 +4,7 @@ import { conv2d, fanIn } from '../src/nn/conv.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, layerNorm, linear } from '../src/nn/layers.ts'
 import { imageInput, type Model, model } from '../src/nn/model.ts'
-import { attentionMaps, encoderBlock } from '../src/nn/transformer.ts'
+import { attentionMaps, encoderBlocks } from '../src/nn/transformer.ts'
 import { add, relu } from '../src/ops/elementwise.ts'
 import { reshape, transpose } from '../src/ops/layout.ts'
 import { matmul } from '../src/ops/matmul.ts'
@@ -31,6 +31,8 @@ export interface CCTConfig {
   readonly classes: number
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number
+  /** Share of images for which a branch of the last block is left out while training; less in those before. @default 0 */
+  readonly dropPath?: number
 }
 
 /** Image → tokens: convolutions, each with a ReLU and a max-pool that halves the image; a place is a token. */
@@ -65,14 +67,14 @@ export const cct = (config: CCTConfig): Model<CCTConfig> => {
   checkSizes('cct', { image, channels, kernel, dim, depth, heads, mlp, classes })
   checkSizes('cct', Object.fromEntries(planes.map((size, i) => [`planes[${i}]`, size])))
   checkHeads('cct', config)
-  checkDropout('cct', rate)
+  checkDropout('cct', config)
   const tokenize = tokenizer(config)
   const [, tokens] = tokenize(input('image', 'float32', [1, channels, image, image])).shape
   const parts = {
     tokenizer: tokenize,
     positional_emb: parameter([1, tokens, dim], { kind: 'truncNormal', std: 0.2 }, { decay: false }),
     pos_drop: dropout(rate),
-    blocks: Array.from({ length: depth }, () => encoderBlock(config)),
+    blocks: encoderBlocks(depth, config),
     norm: layerNorm(dim),
     attention_pool: linear(dim, 1),
     fc: linear(dim, classes),

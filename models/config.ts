@@ -7,10 +7,14 @@ export function checkSizes(model: string, sizes: object): void {
       throw new UserError(`${model}: ${key} must be a whole number of at least 1, not ${size}`)
 }
 
-/** @throws UserError unless `rate` is a share that leaves something */
-export function checkDropout(model: string, rate = 0): void {
-  if (!(rate >= 0 && rate < 1))
-    throw new UserError(`${model}: dropout must be at least 0 and below 1, not ${rate}`)
+/** @throws UserError unless both rates are shares that leave something */
+export function checkDropout(
+  model: string,
+  { dropout = 0, dropPath = 0 }: { readonly dropout?: number; readonly dropPath?: number },
+): void {
+  for (const [key, rate] of Object.entries({ dropout, dropPath }))
+    if (!(rate >= 0 && rate < 1))
+      throw new UserError(`${model}: ${key} must be at least 0 and below 1, not ${rate}`)
 }
 
 /** @throws UserError when the embedding cannot be shared out to the attention heads */

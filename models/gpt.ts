@@ -3,7 +3,7 @@ import type { AnyTensor } from '../src/graph/tensor.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, embedding, layerNorm } from '../src/nn/layers.ts'
 import { type Model, model } from '../src/nn/model.ts'
-import { encoderBlock } from '../src/nn/transformer.ts'
+import { encoderBlocks } from '../src/nn/transformer.ts'
 import { add } from '../src/ops/elementwise.ts'
 import { linear } from '../src/ops/matmul.ts'
 import { checkDropout, checkHeads, checkSizes } from './config.ts'
@@ -23,6 +23,8 @@ export interface GPTConfig {
   readonly mlp: number
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number
+  /** Share of images for which a branch of the last block is left out while training; less in those before. @default 0 */
+  readonly dropPath?: number
 }
 
 /** Normal of standard deviation 0.02, as GPT-2 starts. */
@@ -37,13 +39,13 @@ export const gpt = (config: GPTConfig): Model<GPTConfig> => {
   const { vocabulary, context, dim, depth, heads, mlp, dropout: rate = 0 } = config
   checkSizes('gpt', { vocabulary, context, dim, depth, heads, mlp })
   checkHeads('gpt', config)
-  checkDropout('gpt', rate)
+  checkDropout('gpt', config)
   const net = layer(
     {
       wte: embedding(vocabulary, dim, NORMAL),
       wpe: parameter([context, dim], NORMAL, { decay: false }),
       drop: dropout(rate),
-      blocks: Array.from({ length: depth }, () => encoderBlock({ ...config, causal: true })),
+      blocks: encoderBlocks(depth, { ...config, causal: true }),
       norm: layerNorm(dim),
     },
     (self, tokens: AnyTensor) => {

@@ -22,7 +22,7 @@ export const mlp = (config: MLPConfig): Model<MLPConfig> => {
   const { image, channels, hidden, classes, dropout: rate = 0 } = config
   checkSizes('mlp', { image, channels, classes })
   checkSizes('mlp', Object.fromEntries(hidden.map((size, i) => [`hidden[${i}]`, size])))
-  checkDropout('mlp', rate)
+  checkDropout('mlp', config)
   const features = channels * image * image
   const sizes = [features, ...hidden, classes]
   const net = layer(

@@ -25,6 +25,8 @@ export interface ViTConfig {
   readonly classes: number
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number
+  /** Share of images for which a branch of the last block is left out while training; less in those before. @default 0 */
+  readonly dropPath?: number
   /** Hidden sizes of the classification head. @default [] (one linear layer) */
   readonly head?: readonly number[]
   /** What the head reads: the CLS token, or the mean of the patches' tokens. @default 'cls' */
@@ -59,11 +61,11 @@ export type MakeViT = <const C extends ViTConfig>(
 
 /** @throws UserError for a configuration that cannot be built, with its numbers */
 export function checkViT(config: ViTConfig): void {
-  const { image, channels, patch, dim, depth, heads, mlp, classes, head = [], pool = 'cls', dropout } = config
+  const { image, channels, patch, dim, depth, heads, mlp, classes, head = [], pool = 'cls' } = config
   checkSizes('vit', { image, channels, patch, dim, depth, heads, mlp, classes })
   checkSizes('vit', Object.fromEntries(head.map((size, i) => [`head[${i}]`, size])))
   if (image % patch) throw new UserError(`vit: patch ${patch} does not divide image ${image}`)
   checkHeads('vit', config)
-  checkDropout('vit', dropout)
+  checkDropout('vit', config)
   if (pool !== 'cls' && pool !== 'mean') throw new UserError(`vit: pool must be cls or mean, not ${pool}`)
 }

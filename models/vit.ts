@@ -4,7 +4,7 @@ import { typed } from '../src/graph/typed/signatures.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, layerNorm, linear, patchEmbed, prepend, TRUNC_NORMAL } from '../src/nn/layers.ts'
 import { imageInput, model } from '../src/nn/model.ts'
-import { attentionMaps, encoderBlock } from '../src/nn/transformer.ts'
+import { attentionMaps, encoderBlocks } from '../src/nn/transformer.ts'
 import { gelu } from '../src/ops/activation.ts'
 import { add } from '../src/ops/elementwise.ts'
 import { select, slice } from '../src/ops/layout.ts'
@@ -50,7 +50,7 @@ export const vit: MakeViT = typed((config: ViTConfig) => {
   const { norms, read } = pooling(config)
   const parts = {
     ...embedding(config),
-    blocks: Array.from({ length: config.depth }, () => encoderBlock(config)),
+    blocks: encoderBlocks(config.depth, config),
     ...norms,
     head: head(config),
   }

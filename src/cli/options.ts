@@ -54,14 +54,18 @@ export const MODEL_FLAGS = {
   context: size('gpt: characters that the model sees at once'),
   hidden: sizes('mlp: sizes of the hidden layers'),
   dropout: size('Share of activations dropped while training'),
+  dropPath: {
+    ...size('vit, cct, gpt: share of images that skip a branch of the last block (stochastic depth)'),
+    alias: 'drop-path',
+  },
 } as const satisfies Record<string, Options>
 
 /** Keys that a configuration may have beside those of the presets. */
 const EXTRA: Readonly<Record<ModelName, readonly string[]>> = {
-  vit: ['head', 'pool', 'dropout'],
+  vit: ['head', 'pool', 'dropout', 'dropPath'],
   lenet: [],
-  cct: ['dropout'],
-  gpt: ['dropout'],
+  cct: ['dropout', 'dropPath'],
+  gpt: ['dropout', 'dropPath'],
   mlp: ['dropout'],
 }
 

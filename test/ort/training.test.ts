@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { vit } from '../../models/index.ts'
+import { nodesOf } from '../../src/graph/graph.ts'
 import { rng } from '../../src/graph/random.ts'
+import { trace } from '../../src/nn/model.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { Executor, type ExecutorOptions } from '../../src/train/executor.ts'
@@ -114,6 +116,21 @@ describe('dropout', () => {
     const values = [await loss(3, 1), await loss(3, 2), await loss(4, 1)]
     expect(new Set([plain, ...values]).size).toBe(4)
     expect(await loss(3, 1)).toBe(values[0])
+  })
+
+  it('of whole branches leaves some images to their shortcuts, more of them in later blocks', async () => {
+    const skipping = vit({ ...config, dropPath: 0.5 })
+    const rates = nodesOf(trace(skipping)).flatMap(n => (n.op.random ? [n.attrs.rate] : []))
+    expect(rates).toEqual([0.5, 0.5]) // two branches of the second block; none of the first
+    const run = executor({ optimizer: adam({ lr: 3e-3 }) }, cpu, skipping)
+    const losses: number[] = []
+    for (let i = 1; i <= 60; i++) losses.push((await run.step(images(8, i), i, 3e-3)).loss)
+    await run.close()
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2)
+    const [with_, without] = [executor({}, cpu, skipping), executor({})]
+    expect(await with_.predict(images(5, 9))).toEqual(await without.predict(images(5, 9)))
+    await with_.close()
+    await without.close()
   })
 
   it('is off in evaluation', async () => {
