@@ -86,7 +86,7 @@ const GRADIENTS = [
 ]
 
 /** Parameters after three steps. */
-async function after(optimizer: Optimizer): Promise<number[]> {
+async function threeSteps(optimizer: Optimizer): Promise<number[]> {
   const vector = (values: readonly number[]): AnyTensor => constant(values, 'float64', [3])
   let p = vector(P0)
   let state = Object.fromEntries(optimizer.state.map(name => [name, vector([0, 0, 0])]))
@@ -122,7 +122,7 @@ describe('optimizers with every setting', () => {
       [0.941349034048, -2.060842039896, 0.31564327368399997],
     ],
   ])('%s gives the parameters of PyTorch', async (_, optimizer, expected) => {
-    for (const [i, p] of (await after(optimizer)).entries()) expect(p).toBeCloseTo(expected[i]!, 9)
+    for (const [i, p] of (await threeSteps(optimizer)).entries()) expect(p).toBeCloseTo(expected[i]!, 9)
   })
 
   test('Lion moves by the sign of the blended momentum and decays apart from it', async () => {
@@ -135,7 +135,7 @@ describe('optimizers with every setting', () => {
       }
       return p
     })
-    const got = await after(lion({ lr, betas: [b1, b2], weightDecay: decay }))
+    const got = await threeSteps(lion({ lr, betas: [b1, b2], weightDecay: decay }))
     for (const [i, p] of got.entries()) expect(p).toBeCloseTo(expected[i]!, 12)
   })
 })
