@@ -20,7 +20,7 @@ const run = new Executor(
   await nodeRuntime('cpu'),
   layout,
   { params: initialize(layout, 0) },
-  { batch, seed: 0, optimizer: adam() },
+  { seed: 0, optimizer: adam() },
 )
 const random = rng(0)
 const input = Float32Array.from({ length: batch * 28 * 28 }, () => random.uniform())

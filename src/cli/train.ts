@@ -169,8 +169,8 @@ async function handler(flags: Flags): Promise<void> {
   const warmupSteps = Math.round(warmup * Math.ceil(data.train.size / batch))
   const schedule = withWarmup(SCHEDULES[flags.schedule as keyof typeof SCHEDULES](), warmupSteps)
   const folder = flags.out
-    ? await RunFolder.create(flags.out, { overwrite: flags.overwrite })
-    : await RunFolder.createNext(`runs/${name}-${preset}`)
+    ? await RunFolder.at(flags.out, { overwrite: flags.overwrite })
+    : await RunFolder.next(`runs/${name}-${preset}`)
 
   const settings = {
     epochs,
@@ -207,7 +207,6 @@ async function handler(flags: Flags): Promise<void> {
   ] as const
   say(facts(about, columns()))
   if (data.notice) note(`NOTE      ${data.notice}`)
-  await folder.begin(resolved)
 
   const stop = new AbortController()
   const interrupt = () => {
@@ -217,6 +216,7 @@ async function handler(flags: Flags): Promise<void> {
   }
   process.on('SIGINT', interrupt)
   const progress = reporter(epochs)
+  const layout = layoutOf(model.parameters)
   let best = 0
   try {
     const run = await fit(model, runtime, data, {
@@ -224,15 +224,17 @@ async function handler(flags: Flags): Promise<void> {
       optimizer,
       schedule,
       signal: stop.signal,
+      // Not before: a setting that cannot be compiled must cost no folder, and no older run its files.
+      onReady: () => folder.begin(resolved),
       onStep: progress.step,
       async onEpoch(epoch, state) {
         progress.epoch(epoch)
         await folder.record(epoch)
         const { epoch: epochsDone, step: steps, testAccuracy, trainLoss } = epoch
         const about = { epochs: epochsDone, steps, testAccuracy, trainLoss }
-        const layout = layoutOf(model.parameters)
-        await folder.checkpoint('last', layout, await state(), about)
-        if (testAccuracy > best) await folder.checkpoint('best', layout, await state(), about)
+        const now = await state()
+        await folder.checkpoint('last', layout, now, about)
+        if (testAccuracy > best) await folder.checkpoint('best', layout, now, about)
         best = Math.max(best, testAccuracy)
       },
     })
@@ -258,9 +260,8 @@ async function handler(flags: Flags): Promise<void> {
       ...(verdicts.length ? { verified: verdicts.every(v => v.ok) } : {}),
     }
     await folder.record({ final: true, ...summary })
-    const { images, label } = { images: run.test.count, label: run.stopped ? 'stopped' : 'done' }
     say(
-      `${label}      test ${percent(run.test.accuracy)} of ${images.toLocaleString('en-US')}, train ${percent(run.train.accuracy)}, ${run.steps} steps in ${duration(run.seconds)}`,
+      `${(run.stopped ? 'stopped' : 'done').padEnd(10)}test ${percent(run.test.accuracy)} of ${count(run.test.count)}, train ${percent(run.train.accuracy)}, ${run.steps} steps in ${duration(run.seconds)}`,
     )
     say(`model     ${folder.file('model')}`)
     for (const v of verdicts)

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { hash, rng } from '../graph/random.ts'
-import type { Batch, BatchOptions } from './batches.ts'
+import { type Batch, type BatchOptions, permutation } from './batches.ts'
 import type { BatchedDataset } from './dataset.ts'
 
 /** A text as numbers, and the characters that they stand for. */
@@ -47,22 +47,16 @@ export function textDataset(name: string, { ids, vocabulary }: Tokens, context: 
     batches({ batch, seed = 0, epoch = 0, shuffle = true, skip = 0 }: BatchOptions): Iterable<Batch> {
       return {
         *[Symbol.iterator]() {
-          const random = rng(hash(seed, 'text', epoch))
           const slack = ids.length - 1 - size * context
-          const offset = shuffle ? random.int(slack + 1) : 0
-          const order = Array.from({ length: size }, (_, i) => i)
-          if (shuffle)
-            for (let i = size - 1; i > 0; i--) {
-              const j = random.int(i + 1)
-              ;[order[i], order[j]] = [order[j]!, order[i]!]
-            }
+          const offset = shuffle ? rng(hash(seed, 'text', epoch)).int(slack + 1) : 0
+          const order = shuffle ? permutation(size, seed, epoch) : undefined
           const most = Math.min(batch, size)
           const input = new Int32Array(most * context)
           const label = new Int32Array(most * context)
           for (let start = skip * batch; start < size; start += batch) {
             const count = Math.min(batch, size - start)
             for (let i = 0; i < count; i++) {
-              const from = offset + order[start + i]! * context
+              const from = offset + (order ? order[start + i]! : start + i) * context
               input.set(ids.subarray(from, from + context), i * context)
               label.set(ids.subarray(from + 1, from + 1 + context), i * context)
             }

@@ -1,5 +1,5 @@
 import type { DType } from './dtype.ts'
-import { type Attrs, makeNode, none, type Op, type TensorType } from './node.ts'
+import { type Attrs, makeNode, none, type Op } from './node.ts'
 import type { Dim, Shape } from './shape.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 
@@ -96,8 +96,6 @@ export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
   if (typeof dim === 'number' && dim >= 0) return constant(dim, dtype, [])
   return makeNode(SizeOf, [], { dim, dtype, shape: [] }).outputs[0] as AnyTensor
 }
-
-export const typeOf = (t: Tensor): TensorType => ({ dtype: t.dtype, shape: t.shape })
 
 /** The number that a tensor is filled with, when it is a constant of one value. */
 export const filledWith = ({ node }: Tensor): number | undefined => {

@@ -2,7 +2,7 @@ import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
 import type { Model } from '../nn/model.ts'
-import { seedValues } from '../ops/random.ts'
+import { SEED_SIZE, seedValues } from '../ops/random.ts'
 import type { OrtTensor, Runtime, Session, SessionSettings } from '../runtime/session.ts'
 import type { Layout } from './layout.ts'
 import { compileForward, compileStep, type StepOptions, type StepProgram } from './step.ts'
@@ -33,7 +33,6 @@ interface Loaded {
 }
 
 export type ExecutorOptions = Omit<StepOptions, 'batch' | 'target'> & {
-  readonly batch: number
   readonly seed: number
   readonly threads?: number
 }
@@ -76,7 +75,7 @@ export class Executor {
       : {}
     for (const name of Object.keys(options.optimizer.scalars(1, 0)))
       this.#scalars[name] = runtime.tensor('float32', new Float32Array(1), [])
-    this.#seed = runtime.tensor('float32', seedValues(options.seed, 0), [3])
+    this.#seed = runtime.tensor('float32', seedValues(options.seed, 0), [SEED_SIZE])
   }
 
   /** Compiles the step for a batch size, once. Call it ahead of the first step to have it out of the way. */

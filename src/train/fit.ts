@@ -28,6 +28,8 @@ export interface FitOptions {
   readonly threads?: number
   /** Stops after the step that is running. */
   readonly signal?: AbortSignal
+  /** Called once the step is compiled: every setting is known to be good, and nothing has been trained. */
+  readonly onReady?: () => void | Promise<void>
   readonly onStep?: (progress: Progress) => void
   /** Called after each epoch's evaluation; `state` reads the parameters and moments. */
   readonly onEpoch?: (epoch: EpochResult, state: () => Promise<State>) => void | Promise<void>
@@ -126,17 +128,12 @@ export async function fit(
     { params: initialize(layout, seed) },
     {
       ...options,
-      batch,
       optimizer,
       seed,
       ...(data.normalization ? { normalization: data.normalization } : {}),
     },
   )
-  const first = Math.min(batch, data.train.size)
-  await executor.prepare(first)
-  const setupSeconds = (performance.now() - begin) / 1000
-  const stepsPerEpoch = Math.ceil(data.train.size / batch)
-  const steps = epochs * stepsPerEpoch
+  const steps = epochs * Math.ceil(data.train.size / batch)
 
   const results: EpochResult[] = []
   let step = 0
@@ -145,6 +142,9 @@ export async function fit(
   let seen = 0
   let test: Evaluation | undefined
   try {
+    await executor.prepare(Math.min(batch, data.train.size))
+    const setupSeconds = (performance.now() - begin) / 1000
+    await options.onReady?.()
     for (let epoch = 0; epoch < epochs && !stopped; epoch++) {
       const total = { loss: 0, correct: 0, images: 0, labels: 0, ms: 0 }
       let lr = 0

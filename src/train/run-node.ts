@@ -26,6 +26,8 @@ export interface RunConfig {
   readonly [key: string]: unknown
 }
 
+const contents = (path: string): Promise<string[]> => readdir(path).catch(() => [])
+
 /** A folder that a run writes into. */
 export class RunFolder {
   readonly path: string
@@ -35,34 +37,36 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder of a new run.
-   * @throws UserError when it holds files already (unless `overwrite`), or cannot be made
+   * The folder of a new run; nothing is made before it begins.
+   * @throws UserError when it holds files already, unless `overwrite`
    */
-  static async create(path: string, { overwrite = false } = {}): Promise<RunFolder> {
-    const present = await readdir(path).catch(() => [])
+  static async at(path: string, { overwrite = false } = {}): Promise<RunFolder> {
+    const present = await contents(path)
     if (present.length && !overwrite)
       throw new UserError(
         `${path} holds ${present.length} files already; choose another --out, or give --overwrite`,
       )
-    await mkdir(path, { recursive: true }).catch((error: unknown) => {
-      throw new UserError(`${path} ${reason(error)}; choose another --out`)
-    })
     return new RunFolder(path)
   }
 
   /** `base`, or `base-2`, `base-3`, … where that is taken. */
-  static async createNext(base: string): Promise<RunFolder> {
+  static async next(base: string): Promise<RunFolder> {
     for (let i = 1; ; i++) {
       const path = i === 1 ? base : `${base}-${i}`
-      const present = await readdir(path).catch(() => [])
-      if (!present.length) return RunFolder.create(path)
+      if (!(await contents(path)).length) return new RunFolder(path)
     }
   }
 
   file = (name: keyof typeof RUN_FILES): string => join(this.path, RUN_FILES[name])
 
-  /** Starts the run's records: an older run's files go when its folder is used again. */
+  /**
+   * Makes the folder and starts the run's records; an older run's files go as they are written anew.
+   * @throws UserError when the folder cannot be made
+   */
   async begin(config: RunConfig): Promise<void> {
+    await mkdir(this.path, { recursive: true }).catch((error: unknown) => {
+      throw new UserError(`${this.path} ${reason(error)}; choose another --out`)
+    })
     await writeAtomic(this.file('config'), `${JSON.stringify(config, null, 2)}\n`)
     await writeAtomic(this.file('metrics'), '')
   }

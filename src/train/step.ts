@@ -32,7 +32,6 @@ export interface Program {
 export interface StepProgram extends Program {
   /** Names of the flat vectors that a step replaces; output `next.<name>` holds the new one. */
   readonly state: readonly string[]
-  readonly scalars: readonly string[]
   readonly random: boolean
 }
 
@@ -69,10 +68,9 @@ export function traceNormalized(
     if (values.length !== channels)
       throw new UserError(`normalization: ${values.length} values of ${what} for ${channels} channels`)
   const perChannel = (values: readonly number[]) => constant(values, 'float32', [channels, 1, 1])
-  const normal = div(sub(image, perChannel(mean)), perChannel(std))
   const pixels = input('image', 'float32', image.shape)
-  const shifted = substitute({ ...graph, outputs: { normal } }, new Map([[image, pixels]])).normal!
-  return { ...graph, inputs: { image: pixels }, outputs: substitute(graph, new Map([[image, shifted]])) }
+  const normal = div(sub(pixels, perChannel(mean)), perChannel(std))
+  return { ...graph, inputs: { image: pixels }, outputs: substitute(graph, new Map([[image, normal]])) }
 }
 
 /** Parameters as pieces of one flat vector: what each leaf is replaced by. */
@@ -144,7 +142,7 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   }
   const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
   const bytes = lower(graph, { name: `${model.name}-step`, opset: 21 })
-  return { bytes, graph, layout, state: Object.keys(state), scalars: scalarNames, random }
+  return { bytes, graph, layout, state: Object.keys(state), random }
 }
 
 /** The new parameters with the new values of buffers in their places: their gradient is zero, so no optimizer moves them. */

@@ -81,6 +81,8 @@ describe('bad flags cost nothing', () => {
     [['--batch', '1.5'], '--batch must be a whole number of at least 1, not 1.5'],
     [['--lr', 'fast'], 'lr'],
     [['--dropout', '1'], 'dropout must be at least 0 and below 1'],
+    [['--clip-norm', '0'], 'clip norm must be above 0, not 0'],
+    [['--label-smoothing', '1'], 'label smoothing must be at least 0 and below 1, not 1'],
     [['--momentum', '0.9'], '--momentum goes with --optimizer sgd'],
     [['--warmup', '5'], '--warmup must be at least 0 and below --epochs 5'],
     [['--device', 'tpu'], 'tpu'],

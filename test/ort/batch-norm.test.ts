@@ -32,7 +32,7 @@ const start = () =>
     cpu,
     layout,
     { params: initialize(layout, 1) },
-    { batch: COUNT, seed: 0, optimizer: adamW({ weightDecay: 0.1 }) },
+    { seed: 0, optimizer: adamW({ weightDecay: 0.1 }) },
   )
 
 /** All pixels of one channel. */

@@ -75,7 +75,7 @@ describe('a character GPT', () => {
       cpu,
       layout,
       { params: initialize(layout, 3) },
-      { batch: 1, seed: 0, optimizer: adam() },
+      { seed: 0, optimizer: adam() },
     )
     const random = rng(1)
     const input = Int32Array.from({ length: 32 }, () => random.int(config.vocabulary))

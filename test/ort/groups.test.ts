@@ -26,7 +26,7 @@ const batch = {
 
 /** Parameters after one step with the optimizer's own rate. */
 async function trained(optimizer: Optimizer, start = params): Promise<Map<string, Float32Array>> {
-  const run = new Executor(model, cpu, layout, { params: start }, { batch: 8, seed: 3, optimizer })
+  const run = new Executor(model, cpu, layout, { params: start }, { seed: 3, optimizer })
   await run.step(batch, 1, optimizer.lr)
   const { params: next } = await run.state()
   await run.close()

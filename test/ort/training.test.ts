@@ -31,7 +31,7 @@ function images(count: number, seed: number) {
 
 type Options = Partial<ExecutorOptions>
 const executor = (options: Options, runtime = cpu, net = model) =>
-  new Executor(net, runtime, layout, { params }, { batch: 8, seed: 3, optimizer: adam(), ...options })
+  new Executor(net, runtime, layout, { params }, { seed: 3, optimizer: adam(), ...options })
 
 async function paramsAfter(options: Options, steps = 1): Promise<Float32Array> {
   const run = executor(options)

@@ -51,7 +51,7 @@ async function trainedModel() {
   const runtime = await nodeRuntime('cpu')
   const model = MODELS.vit.build(MODELS.vit.presets.lecture)
   const layout = layoutOf(model.parameters)
-  const settings = { batch: 64, optimizer: adam({ lr: 1e-3 }), seed: 1, normalization }
+  const settings = { optimizer: adam({ lr: 1e-3 }), seed: 1, normalization }
   const executor = new Executor(model, runtime, layout, { params: initialize(layout, 1) }, settings)
   let step = 0
   for (let epoch = 0; step < STEPS; epoch++)

@@ -21,7 +21,7 @@ const executor = new Executor(
   await nodeRuntime(process.argv[2]!),
   layout,
   { params: initialize(layout, 1) },
-  { batch: BATCH, optimizer: adam({ lr: 1e-3 }), seed: 1, normalization },
+  { optimizer: adam({ lr: 1e-3 }), seed: 1, normalization },
 )
 const images = subset(train, 2 * BATCH)
 const losses: number[] = []
