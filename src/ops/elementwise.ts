@@ -256,7 +256,7 @@ export const less: CompareFn<'less'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Less.apply([a, lift(b, a)]),
 )
 
-const Where = op('Where', {
+export const Where = op('Where', {
   infer: ([c, a, b]) => {
     if (c!.dtype !== 'bool') sameDType('where: condition', [{ dtype: 'bool', shape: [] }, c!])
     const dtype = sameDType('where', [a!, b!])

@@ -18,7 +18,7 @@ const others = (axis: number, [x]: readonly TensorType[], attrs: { axis: number 
 
 const softmaxForm = { axis: { kind: 'int' } } as const
 
-const Softmax = op('Softmax', {
+export const Softmax = op('Softmax', {
   attrs: softmaxForm,
   infer: ([x], { axis }: { axis: number }) => {
     sameDType('softmax', [x!], FLOATS)

@@ -10,6 +10,8 @@ import { withDType } from './float64.ts'
 import { foldNorms } from './fold-norm.ts'
 import { fuseMatMuls } from './fused-matmul.ts'
 import { biasIntoGemm } from './gemm.ts'
+import { rowDots } from './row-dots.ts'
+import { moveShifts } from './shifts.ts'
 import { simplify } from './simplify.ts'
 import { joinSlices, pushSlices } from './slices.ts'
 import { timeMajor } from './time-major.ts'
@@ -42,6 +44,7 @@ const FORWARD: readonly Pass[] = [
   { name: 'slices', run: pushSlices },
   { name: 'splits', run: joinSlices },
   { name: 'views', run: simplifyViews },
+  { name: 'shifts', run: moveShifts },
   { name: 'time-major', run: timeMajor, when: fuses },
 ]
 
@@ -54,6 +57,7 @@ const REQUIRED: readonly Pass[] = [
 /** Passes that make a complete graph fast. */
 const LOWERING: readonly Pass[] = [
   { name: 'simplify', run: simplify },
+  { name: 'row-dots', run: rowDots },
   { name: 'centre', run: centreWeights },
   { name: 'column-sums', run: columnSums, when: prefersProducts },
   { name: 'fuse', run: (g, p) => fuseMatMuls(g, p.target.lacks), when: fuses },

@@ -30,6 +30,8 @@ import { foldNorms } from '../../src/passes/fold-norm.ts'
 import { fuseMatMuls } from '../../src/passes/fused-matmul.ts'
 import { biasIntoGemm } from '../../src/passes/gemm.ts'
 import { optimizeFor, optimizeForward } from '../../src/passes/index.ts'
+import { rowDots } from '../../src/passes/row-dots.ts'
+import { moveShifts } from '../../src/passes/shifts.ts'
 import { simplify } from '../../src/passes/simplify.ts'
 import { joinSlices, pushSlices } from '../../src/passes/slices.ts'
 import { timeMajor } from '../../src/passes/time-major.ts'
@@ -42,6 +44,7 @@ import type { Runtime } from '../../src/runtime/session.ts'
 import { Executor } from '../../src/train/executor.ts'
 import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { sgd } from '../../src/train/optimizer.ts'
+import * as attention from '../graph/passes/attention-examples.ts'
 import * as examples from '../graph/passes/examples.ts'
 
 const { target } = deviceOf('cpu')
@@ -91,7 +94,9 @@ const cases: readonly [string, Run, readonly examples.Example[]][] = [
   ['views', simplifyViews, examples.VIEWS],
   ['time-major', g => timeMajor(simplifyViews(pushSlices(g))), examples.TIME_MAJOR],
   ['fold-norm', foldNorms, examples.FOLD_NORM],
+  ['shifts', moveShifts, attention.SHIFTS],
   ['simplify', simplify, examples.SIMPLIFY],
+  ['row-dots', g => rowDots(simplify(g)), attention.ROW_DOTS],
   ['centre', g => centreWeights(simplify(g)), examples.CENTRE],
   ['column-sums', columnSums, examples.COLUMN_SUMS],
   ['fuse', g => fuseMatMuls(g, target.lacks), examples.FUSE],
@@ -228,7 +233,7 @@ test.each([0, 0.3])('training with all passes on equals training with all off, d
 test('a pass that is not known is refused by name', () => {
   process.env.ONNXGRAD_PASSES = '-slice'
   expect(() => optimizeForward(randomGraph([0]), purpose)).toThrowErrorMatchingInlineSnapshot(
-    `[UserError: ONNXGRAD_PASSES: -slice is not known; choose of -all, -fold-norm, -slices, -splits, -views, -time-major, -simplify, -centre, -column-sums, -fuse, -gemm, -transpose]`,
+    `[UserError: ONNXGRAD_PASSES: -slice is not known; choose of -all, -fold-norm, -slices, -splits, -views, -shifts, -time-major, -simplify, -row-dots, -centre, -column-sums, -fuse, -gemm, -transpose]`,
   )
   process.env.ONNXGRAD_PASSES = ''
 })
