@@ -1,0 +1,136 @@
+// What the page and its worker say to each other. All training and inference happens in the worker.
+
+/** How the page wants a model to be trained. */
+export interface TrainSettings {
+  /** An architecture of `onnxgrad/models` and its configuration. */
+  readonly model: { readonly name: string; readonly config: object }
+  readonly device: 'wasm' | 'webgpu'
+  readonly epochs: number
+  readonly batch: number
+  readonly optimizer: 'adam' | 'adamw' | 'sgd' | 'lion'
+  readonly lr: number
+  readonly seed: number
+}
+
+/** Where the examples come from. */
+export type DataChoice =
+  /** The 10,000 digits that come with the page. */
+  | { readonly kind: 'bundled' }
+  /** MNIST's IDX files, plain or gzip. */
+  | { readonly kind: 'idx'; readonly files: readonly File[] }
+  /** Pictures, each with the name of the folder that it lies in. */
+  | { readonly kind: 'folders'; readonly files: readonly { readonly label: string; readonly file: File }[] }
+
+/** A device and, where it cannot be used, why. */
+export interface DeviceState {
+  readonly name: 'wasm' | 'webgpu'
+  readonly available: boolean
+  readonly reason?: string
+  /** What it runs on: threads of the CPU, or the name of the GPU. */
+  readonly detail?: string
+}
+
+/** Where a run stands. */
+export interface RunProgress {
+  readonly epoch: number
+  readonly epochs: number
+  readonly step: number
+  readonly steps: number
+  readonly lr: number
+  /** Of the last step, and means over the epoch so far. */
+  readonly stepLoss: number
+  readonly loss: number
+  readonly accuracy: number
+  readonly imagesPerSecond: number
+  readonly secondsLeft: number
+}
+
+export interface Mistake {
+  /** `[channels, height, width]`, pixels in [0, 1]. */
+  readonly pixels: Float32Array
+  readonly truth: number
+  readonly guess: number
+  /** Probability that the model gave its guess. */
+  readonly certainty: number
+}
+
+/** After an epoch, on the examples that are held out. */
+export interface EpochReport {
+  readonly epoch: number
+  readonly step: number
+  readonly trainLoss: number
+  readonly trainAccuracy: number
+  readonly testLoss: number
+  readonly testAccuracy: number
+  readonly seconds: number
+  /** `confusion[truth][prediction]`. */
+  readonly confusion: readonly (readonly number[])[]
+  /** The most certain of the wrong answers first. */
+  readonly mistakes: readonly Mistake[]
+}
+
+/** A model that the page holds: one in training, or one of a file. */
+export interface ModelAbout {
+  readonly name: string
+  /** Undefined where the file does not say which architecture it is: then there is nothing to see inside it. */
+  readonly model?: { readonly name: string; readonly config: object }
+  readonly parameters: number
+  readonly classes: readonly string[]
+  readonly input: readonly [channels: number, height: number, width: number]
+  readonly testAccuracy?: number
+  readonly bytes?: number
+}
+
+/** A tensor on its way through the ViT, for the page to draw. */
+export interface Stage {
+  /** Such as `patches`, `embedding`, `blocks.0`, `norm`, `head`. */
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** What a model makes of one image. */
+export interface Look {
+  readonly logits: Float32Array
+  readonly probabilities: Float32Array
+  /** Time of the run, without messages. */
+  readonly milliseconds: number
+  /** What each block attends to: `[heads, T, T]`, T = patches + 1 with the CLS token first; for a ViT. */
+  readonly attention?: readonly Stage[]
+  /** The way through the ViT: `patches [N, p·p·channels]`, `tokens [N + 1, dim]` (embedded, with CLS and positions), `blocks.i [N + 1, dim]`, `norm [dim]` of the CLS token, `logits`. */
+  readonly stages?: readonly Stage[]
+}
+
+/** What the page asks; each is answered by a value or an error. */
+export interface Requests {
+  devices: { args: []; value: readonly DeviceState[] }
+  /** Starts a run, from a checkpoint where one is given; ends when it is stopped or done. */
+  train: {
+    args: [settings: TrainSettings, data: DataChoice, checkpoint?: Uint8Array]
+    value: { stopped: boolean }
+  }
+  pause: { args: []; value: void }
+  resume: { args: []; value: void }
+  stop: { args: []; value: void }
+  /** Opens an `.onnx` file; the model in training stays what `train` trains. */
+  open: { args: [name: string, bytes: Uint8Array]; value: ModelAbout }
+  /** Runs one image `[channels, height, width]` through the present model; `deep` asks for attention and stages too. */
+  look: { args: [pixels: Float32Array, deep: boolean]; value: Look }
+  /** A held-out example of the data at hand (the bundled digits where none was chosen). */
+  example: { args: [index: number]; value: { pixels: Float32Array; label: number; count: number } }
+  /** Cosine similarity of the position embeddings, `[T, T]`; for a ViT. */
+  positions: { args: []; value: Stage }
+  /** The present model as an `.onnx` file. */
+  onnx: { args: []; value: Uint8Array }
+  /** The run's state, to be continued here or by `onnxgrad train --resume`. */
+  checkpoint: { args: []; value: Uint8Array }
+}
+
+/** What the worker tells without being asked. */
+export type Event =
+  | { readonly event: 'model'; readonly about: ModelAbout }
+  | { readonly event: 'progress'; readonly progress: RunProgress }
+  | { readonly event: 'epoch'; readonly report: EpochReport }
+  | { readonly event: 'note'; readonly text: string }
+  /** The device is gone; the last state that was read back from it is kept. */
+  | { readonly event: 'lost'; readonly reason: string }
