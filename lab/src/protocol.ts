@@ -109,9 +109,9 @@ export interface Requests {
     args: [settings: TrainSettings, data: DataChoice, checkpoint?: Uint8Array]
     value: { stopped: boolean }
   }
-  pause: { args: []; value: void }
-  resume: { args: []; value: void }
-  stop: { args: []; value: void }
+  pause: { args: []; value: undefined }
+  resume: { args: []; value: undefined }
+  stop: { args: []; value: undefined }
   /** Opens an `.onnx` file; the model in training stays what `train` trains. */
   open: { args: [name: string, bytes: Uint8Array]; value: ModelAbout }
   /** Runs one image `[channels, height, width]` through the present model; `deep` asks for attention and stages too. */
