@@ -1,0 +1,179 @@
+import type { Env, InferenceSession } from 'onnxruntime-web'
+import { UserError } from '../graph/errors.ts'
+import { input } from '../graph/leaf.ts'
+import { add } from '../ops/elementwise.ts'
+import { deviceOf } from './device.ts'
+import { evaluate } from './evaluate.ts'
+import { makeRuntime, type Ort, plainMessage, type Runtime } from './session.ts'
+
+export type WebDeviceName = 'wasm' | 'webgpu'
+
+export interface WebOptions {
+  /** @default 'wasm' */
+  readonly device?: WebDeviceName
+  /**
+   * Threads of the CPU. They share memory, which browsers allow in cross-origin-isolated pages only.
+   * @default up to 4 in an isolated page, else 1
+   */
+  readonly threads?: number
+  /**
+   * Where onnxruntime-web's files are: the address of a folder that has them all, ending with a slash, or of the two
+   * files `{ mjs, wasm }` of the device: `ort-wasm-simd-threaded` for wasm, `ort-wasm-simd-threaded.asyncify` for webgpu.
+   * @default beside the script that holds onnxruntime-web
+   */
+  readonly wasmPaths?: Env.WasmPrefixOrFilePaths
+  /** Called when the GPU is gone: nothing runs on this runtime any more, and what it held is lost. */
+  readonly onLost?: (reason: string) => void
+}
+
+export interface WebRuntime extends Runtime {
+  /** Of the CPU. */
+  readonly threads: number
+}
+
+/** A device of this browser. */
+export interface WebDevice {
+  readonly name: WebDeviceName
+  readonly available: boolean
+  /** Why it is not available, and what to do. */
+  readonly reason?: string
+  /** What it runs on: how many threads and why not more, or which GPU. */
+  readonly detail?: string
+}
+
+const MOST_THREADS = 4
+const ISOLATE =
+  'more need a cross-origin-isolated page: serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp'
+
+/** Whether threads of the page may share memory. */
+const isolated = (): boolean => globalThis.crossOriginIsolated === true
+
+function threadsFor(asked: number | undefined): number {
+  if (asked === undefined) return isolated() ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1
+  if (!Number.isInteger(asked) || asked < 1)
+    throw new UserError(`threads must be a whole number of at least 1, not ${asked}`)
+  if (asked > 1 && !isolated()) throw new UserError(`${asked} threads are not possible here: ${ISOLATE}`)
+  return asked
+}
+
+/** A build of onnxruntime-web. Each is fetched when its device is asked for, and lives as long as the page or worker. */
+const builds = {
+  wasm: () => import('onnxruntime-web/wasm'),
+  webgpu: () => import('onnxruntime-web/webgpu'),
+} as const
+
+/** Threads that a build has started with; it cannot change them. */
+const started = new Map<WebDeviceName, number>()
+
+/**
+ * onnxruntime-web in this page or worker, tried out on a model of one node. While a model runs on wasm, its thread does
+ * nothing else: a page that must not freeze asks for it in a worker.
+ * @throws UserError when the device does not work here, saying what to do; there is no silent fall-back
+ */
+export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> {
+  const { device = 'wasm', wasmPaths, onLost } = options
+  if (!Object.hasOwn(builds, device))
+    throw new UserError(`device ${device} is not known in a browser; choose one of wasm, webgpu`)
+  const threads = started.get(device) ?? threadsFor(options.threads)
+  if (options.threads !== undefined && options.threads !== threads)
+    throw new UserError(
+      `${device} runs with ${threads} threads since its first use here; ${options.threads} need another worker`,
+    )
+  if (device === 'webgpu') {
+    const { available, reason } = await webgpuDevice()
+    if (!available) throw unavailable(device, reason!)
+  }
+  const ort = await builds[device]().catch((error: unknown) => {
+    throw unavailable(device, plainMessage(error))
+  })
+  ort.env.wasm.numThreads = threads
+  if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths
+  // Its errors come back as exceptions; on the console they would be said twice.
+  ort.env.logLevel = 'fatal'
+  const version = ort.env.versions.web ?? 'unknown'
+  const runtime = makeRuntime(yielding(ort as unknown as Ort), deviceOf(device), version)
+  const x = input('x', 'float32', [1])
+  await evaluate(runtime, { y: add(x, 1) }, { x: [1] }).catch((error: unknown) => {
+    throw unavailable(device, plainMessage(error))
+  })
+  started.set(device, threads)
+  if (device === 'webgpu' && onLost) {
+    const gpu = await (ort.env.webgpu.device as PromiseLike<GPUDevice> | GPUDevice)
+    void gpu.lost.then(({ message, reason }) => onLost(message || reason))
+  }
+  return { ...runtime, threads }
+}
+
+const unavailable = (device: WebDeviceName, why: string): UserError => {
+  const missing = /dynamically imported module|no available backend|both async and sync fetching/.test(why)
+  const cure = missing
+    ? "; onnxruntime-web's files ort-wasm-simd-threaded* must be where wasmPaths says, and be served as text/javascript and application/wasm"
+    : ''
+  return new UserError(`device ${device} is not available: ${why}${cure}`)
+}
+
+/**
+ * Sessions that let what waits go first, such as a message that says stop: onnxruntime-web computes before it
+ * returns, and answers without a turn of the event loop.
+ */
+const yielding = (ort: Ort): Ort => ({
+  Tensor: ort.Tensor,
+  InferenceSession: {
+    async create(bytes, settings) {
+      const session = await ort.InferenceSession.create(bytes, settings)
+      const run = session.run.bind(session) as (...args: unknown[]) => ReturnType<InferenceSession['run']>
+      session.run = async (...args: unknown[]) => {
+        await turn()
+        return run(...args)
+      }
+      return session
+    },
+  },
+})
+
+/** A turn of the event loop; timers would make it four milliseconds long. */
+const turn = (): Promise<void> =>
+  new Promise(resolve => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(null)
+  })
+
+/** Which devices this browser has, and why not the others. */
+export async function webDevices(): Promise<readonly WebDevice[]> {
+  return [wasmDevice(), await webgpuDevice()]
+}
+
+function wasmDevice(): WebDevice {
+  if (typeof WebAssembly !== 'object')
+    return { name: 'wasm', available: false, reason: 'this browser has no WebAssembly; use a newer one' }
+  const threads = threadsFor(undefined)
+  const why = isolated() ? '' : `; ${ISOLATE}`
+  return { name: 'wasm', available: true, detail: `${threads} thread${threads > 1 ? 's' : ''}${why}` }
+}
+
+async function webgpuDevice(): Promise<WebDevice> {
+  const no = (reason: string): WebDevice => ({ name: 'webgpu', available: false, reason })
+  if (!isSecureContext) return no('browsers give a GPU to https pages and to localhost only')
+  const gpu = navigator.gpu as GPU | undefined
+  if (!gpu)
+    return no('this browser has no WebGPU; Chrome and Edge 113, Firefox 141 and Safari 26 or newer have it')
+  // An adapter that the browser blocks is an error in some, null in others.
+  const adapter = await gpu.requestAdapter().catch(() => null)
+  if (!adapter)
+    return no('the browser finds no GPU that it may use; see chrome://gpu or about:support for why')
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info
+  const name =
+    description || [vendor, architecture, device].filter(Boolean).join(' ') || 'a GPU without a name'
+  return {
+    name: 'webgpu',
+    available: true,
+    detail:
+      isFallbackAdapter || /swiftshader|llvmpipe/i.test(`${architecture} ${name}`)
+        ? `${name}, in software: no GPU, slower than wasm`
+        : name,
+  }
+}
