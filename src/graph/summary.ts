@@ -1,4 +1,5 @@
 import { type Graph, isLeaf, nodesOf, usersOf } from './graph.ts'
+import { layerEnds } from './layers.ts'
 import type { Node } from './node.ts'
 import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -35,21 +36,16 @@ interface Layer {
 export function summarize(graph: Graph, options: { readonly depth?: number } = {}): Row[] {
   const nodes = nodesOf(graph).filter(node => !isLeaf(node))
   const users = usersOf(nodes)
-  const results = Object.values(graph.outputs)
+  const ends = layerEnds(graph)
   const split = splitter(nodes)
-  const root = newLayer('', '', 0, results[0]?.shape ?? [])
+  const root = newLayer('', '', 0, Object.values(graph.outputs)[0]?.shape ?? [])
 
   const trails = new Map<Node, readonly Layer[]>()
   for (const node of nodes) trails.set(node, descend(root, split(node.scope).slice(0, options.depth ?? 2)))
 
   for (const [node, trail] of trails) {
     trail.at(-1)!.macs += node.op.macs?.(node.inputs, node.outputs, node.attrs) ?? 0
-    // A layer returns the last tensor that is read outside of it.
-    for (const t of node.outputs) {
-      const readers = (users.get(t) ?? []).map(user => trails.get(user)!)
-      for (const [i, layer] of trail.entries())
-        if (results.includes(t) || readers.some(other => other[i] !== layer)) layer.output = t.shape
-    }
+    for (const layer of trail.slice(1)) layer.output = ends.get(layer.path)?.output.shape ?? []
   }
   for (const [name, t] of Object.entries(graph.parameters)) {
     const reader = trails.get(users.get(t)?.[0] as Node)?.at(-1)
