@@ -54,6 +54,19 @@ export interface DataSource {
   readonly notice?: string
 }
 
+/**
+ * Two sets as a source. @param from where they come from, in words
+ * @throws UserError when their images differ in size
+ */
+export function imageSource(train: ImageDataset, test: ImageDataset, from: string): ImageSource {
+  if (train.shape.join() !== test.shape.join()) {
+    const size = (shape: readonly number[]) => shape.slice(1).join(' × ')
+    throw new UserError(`${from}: training images are ${size(train.shape)}, test images ${size(test.shape)}`)
+  }
+  const count = `${train.size.toLocaleString('en-US')} + ${test.size.toLocaleString('en-US')}`
+  return { train, test, normalization: statistics(train), origin: `${count} images from ${from}` }
+}
+
 /** The first `n` images, sharing the memory of the whole. Throws a `UserError` where there are fewer. */
 export function subset(dataset: ImageDataset, n: number): ImageDataset {
   if (!Number.isInteger(n) || n < 1 || n > dataset.size) {

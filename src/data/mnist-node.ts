@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
-import { type ImageSource, statistics } from './dataset.ts'
+import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
 import { type FetchOptions, fetchIdx, verified } from './fetch-node.ts'
 import { reason } from './files-node.ts'
@@ -118,12 +118,9 @@ async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<F
 function source(name: string, files: Files, from: string): ImageSource {
   const part = (kind: string, images: FileName, labels: FileName) =>
     idxDataset(`${name}/${kind}`, files[images], files[labels], DIGITS)
-  const train = part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
-  const test = part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
-  if (train.shape.join() !== test.shape.join()) {
-    const size = (shape: readonly number[]) => shape.slice(1).join(' × ')
-    throw new UserError(`${from}: training images are ${size(train.shape)}, test images ${size(test.shape)}`)
-  }
-  const count = `${train.size.toLocaleString('en-US')} + ${test.size.toLocaleString('en-US')}`
-  return { train, test, normalization: statistics(train), origin: `${count} images from ${from}` }
+  return imageSource(
+    part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte'),
+    part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'),
+    from,
+  )
 }

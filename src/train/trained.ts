@@ -1,9 +1,10 @@
-import type { Normalization } from '../data/dataset.ts'
+import type { DataSource, Normalization } from '../data/dataset.ts'
 import { exportOnnx } from '../export/export.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Model, TraceOptions } from '../nn/model.ts'
 import { removeDropout } from '../passes/dropout.ts'
 import { VERSION } from '../version.ts'
+import type { FitResult } from './fit.ts'
 import { layoutOf, views } from './layout.ts'
 import { traceNormalized } from './step.ts'
 
@@ -18,6 +19,22 @@ export interface TrainedModel {
   /** What the training came to; goes into the file's metadata. */
   readonly training?: Readonly<Record<string, unknown>>
 }
+
+/** Puts the outcome of a run together with its model. Nothing in it depends on the clock. */
+export const trainedModel = (model: Model, data: DataSource, result: FitResult): TrainedModel => ({
+  model,
+  params: result.state.params!,
+  ...(data.normalization ? { normalization: data.normalization } : {}),
+  classes: data.train.classes,
+  training: {
+    data: data.train.name,
+    images: data.train.size,
+    epochs: result.epochs.length,
+    steps: result.steps,
+    trainAccuracy: result.train.accuracy,
+    testAccuracy: result.test.accuracy,
+  },
+})
 
 export interface OnnxOptions {
   /** 17 to 21. @default 17 */

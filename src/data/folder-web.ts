@@ -1,0 +1,56 @@
+import { UserError } from '../graph/errors.ts'
+import { type ImageSource, imageSource } from './dataset.ts'
+import { heldOut } from './held-out.ts'
+import { type ImageShape, readPicture } from './image-web.ts'
+
+/** A picture and the class that it shows. */
+export interface LabelledFile {
+  readonly label: string
+  readonly file: File
+}
+
+/** A label is one byte. */
+const MOST_CLASSES = 256
+
+/**
+ * A user's own pictures, one folder for each class, as data: what `<input type="file" webkitdirectory>` gives, or files with
+ * their labels. Each is prepared as `readPicture` says; a fifth of each class is held out to test.
+ * @param shape what the model takes: `[channels, height, width]`
+ * @throws UserError that names the file which is no picture, or says what is missing
+ */
+export async function imageFolder(
+  files: readonly (File | LabelledFile)[],
+  shape: ImageShape,
+): Promise<ImageSource> {
+  // Systems put hidden files of their own into folders.
+  const pictures = files
+    .map(labelled)
+    .filter(({ file }) => !/^(\.|Thumbs\.db$|desktop\.ini$)/i.test(file.name))
+  const classes = [...new Set(pictures.map(p => p.label))].sort((a, b) =>
+    a.localeCompare(b, 'en', { numeric: true }),
+  )
+  if (classes.length < 2)
+    throw new UserError(
+      `the pictures are of ${classes.length} class${classes.length ? `, ${classes[0]}` : 'es'}; choose a folder that has a folder of pictures for each of two classes or more`,
+    )
+  if (classes.length > MOST_CLASSES)
+    throw new UserError(
+      `there are ${classes.length} folders of pictures; ${MOST_CLASSES} classes are the most`,
+    )
+  const pixels = shape.reduce((a, b) => a * b, 1)
+  const images = new Uint8Array(pictures.length * pixels)
+  // One after the other: a decoded photograph takes a hundred times the memory of its pixels here.
+  for (const [i, { label, file }] of pictures.entries())
+    images.set(await readPicture(file, `${label}/${file.name}`, shape), i * pixels)
+  const labels = Uint8Array.from(pictures, p => classes.indexOf(p.label))
+  const { train, test } = heldOut({ name: 'folder', size: pictures.length, shape, classes, images, labels })
+  return imageSource(train, test, `${classes.length} folders`)
+}
+
+function labelled(entry: File | LabelledFile): LabelledFile {
+  if ('label' in entry) return entry
+  const label = entry.webkitRelativePath.split('/').at(-2)
+  if (!label)
+    throw new UserError(`${entry.name}: lies in no folder that says its class; choose a folder of folders`)
+  return { label, file: entry }
+}
