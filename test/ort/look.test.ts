@@ -1,13 +1,8 @@
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { openFile, openTrained, trainedOf } from '../../lab/src/worker/look.ts'
-import { buildModel, mlp, type ViTConfig, vit } from '../../models/index.ts'
-import { lower } from '../../src/export/lower.ts'
+import { Insides, trainedOf } from '../../lab/src/worker/look.ts'
+import { buildModel, mlp, type ViTConfig } from '../../models/index.ts'
 import { readOnnx } from '../../src/export/read.ts'
-import { input } from '../../src/graph/leaf.ts'
 import { rng } from '../../src/graph/random.ts'
-import type { AnyTensor } from '../../src/graph/tensor.ts'
-import { add, mul } from '../../src/ops/elementwise.ts'
-import { mean } from '../../src/ops/reduce.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { initialize, layoutOf, views } from '../../src/train/layout.ts'
@@ -35,12 +30,20 @@ const noise = (() => {
   return Float32Array.from({ length: 2 * 8 * 8 }, () => random.uniform())
 })()
 
-async function lookAt(trained: TrainedModel, deep = true) {
-  const looker = await openTrained(cpu, trained, 'it')
-  onTestFinished(() => looker.close())
-  const look = await looker.look(noise, deep)
-  const stages = new Map(look.stages?.map(s => [s.name, s]))
-  return { look, looker, stage: (name: string) => stages.get(name)! }
+async function lookAt(trained: TrainedModel) {
+  const insides = Insides.of(cpu, trained)!
+  onTestFinished(() => insides.close())
+  const { attention, stages } = await insides.look(trained.params, noise)
+  const byName = new Map(stages!.map(s => [s.name, s]))
+  return { attention: attention!, insides, stage: (name: string) => byName.get(name)! }
+}
+
+/** What the exported file answers. */
+async function exported(trained: TrainedModel): Promise<Float32Array> {
+  const session = await cpu.load(toOnnx(trained))
+  const { logits } = await session.run({ image: cpu.tensor('float32', noise, [1, 2, 8, 8]) })
+  await session.close()
+  return logits!.data as Float32Array
 }
 
 const near = (got: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-5) => {
@@ -108,7 +111,7 @@ test('tokens are the CLS token and the embeddings, each with its position added'
 
 test('attention and blocks are those of the formulas: softmax(q kᵀ / √d), two residual sums', async () => {
   const trained = lively()
-  const { stage, look } = await lookAt(trained)
+  const { stage, attention } = await lookAt(trained)
   const { linear, norm } = plainly(trained)
   let x = rows(stage('tokens').data, D)
   for (let block = 0; block < CONFIG.depth; block++) {
@@ -125,8 +128,8 @@ test('attention and blocks are those of the formulas: softmax(q kᵀ / √d), tw
         return e.map(v => v / e.reduce((a, b) => a + b))
       }),
     )
-    expect(look.attention![block]!.shape).toEqual([CONFIG.heads, T, T])
-    near(look.attention![block]!.data, maps.flat(2))
+    expect(attention[block]!.shape).toEqual([CONFIG.heads, T, T])
+    near(attention[block]!.data, maps.flat(2))
     const mixed = x.map((_, t) =>
       Array.from({ length: D }, (_, i) =>
         qkv.reduce((sum, v, k) => sum + maps[Math.floor(i / size)]![t]![k]! * v[2 * D + i]!, 0),
@@ -154,7 +157,8 @@ const gelu = (x: number): number => {
 
 test('the head reads the norm of the CLS token, and would have answered so after every block', async () => {
   const trained = lively()
-  const { stage, look } = await lookAt(trained)
+  const { stage } = await lookAt(trained)
+  const logits = await exported(trained)
   const { linear, norm } = plainly(trained)
   const way = ['tokens', 'blocks.0', 'blocks.1', 'blocks.2'].map(name =>
     norm('norm', rows(stage(name).data, D)[0]!),
@@ -167,25 +171,25 @@ test('the head reads the norm of the CLS token, and would have answered so after
     way.flatMap(x => linear('head', x)),
     1e-4,
   )
-  near(stage('answers').data.slice(-3), look.logits, 1e-4)
-  near(stage('logits').data, look.logits)
-  expect(look.probabilities.reduce((a, b) => a + b)).toBeCloseTo(1, 6)
+  near(stage('answers').data.slice(-3), logits, 1e-4)
+  near(stage('logits').data, logits)
 })
 
 test('a ViT that pools the mean, drops out and has a deeper head can be looked into as well', async () => {
   const trained = lively({ ...CONFIG, pool: 'mean', head: [7], dropout: 0.2, dropPath: 0.1 })
-  const { stage, look } = await lookAt(trained)
+  const { stage } = await lookAt(trained)
+  const logits = await exported(trained)
   const { norm } = plainly(trained)
   const patches = rows(stage('blocks.2').data, D).slice(1)
   const pooled = patches.reduce(plus).map(v => v / 4)
   near(stage('norm').data, norm('fc_norm', pooled), 1e-4)
-  near(stage('answers').data.slice(-3), look.logits, 1e-4)
+  near(stage('answers').data.slice(-3), logits, 1e-4)
 })
 
 test('positions are compared by the cosine of their angle', async () => {
   const trained = lively()
-  const { looker } = await lookAt(trained, false)
-  const { data, shape } = looker.positions()
+  const { insides } = await lookAt(trained)
+  const { data, shape } = insides.positions(trained.params)
   expect(shape).toEqual([T, T])
   const [, a = [], b = []] = rows(plainly(trained).weight('pos_embed'), D)
   const dot = (x: Vector, y: Vector) => x.reduce((sum, v, i) => sum + v * y[i]!, 0)
@@ -193,68 +197,35 @@ test('positions are compared by the cosine of their angle', async () => {
   expect(data[2 * T + 2]).toBeCloseTo(1, 6)
 })
 
-test('without depth there are the logits of the exported file and the time of its run', async () => {
-  const { look } = await lookAt(lively(), false)
-  expect(look.attention).toBeUndefined()
-  expect(look.stages).toBeUndefined()
-  expect(look.milliseconds).toBeGreaterThan(0)
+test('the same session looks with other parameters', async () => {
+  const trained = lively()
+  const { insides, stage } = await lookAt(trained)
+  const params = trained.params.map(v => v / 2)
+  const { stages } = await insides.look(params, noise)
+  near(stages!.find(s => s.name === 'logits')!.data, await exported({ ...trained, params }))
+  near(stage('logits').data, await exported(trained))
 })
 
-test('an exported file can be looked into as the model that it was made of', async () => {
-  const trained = lively()
-  const bytes = toOnnx({ ...trained, training: { testAccuracy: 0.5 } })
-  const info = readOnnx(bytes, 'vit.onnx')
-  expect(trainedOf(info)).toEqual({
+test('an exported file tells the model that it was made of', () => {
+  const trained = { ...lively(), training: { testAccuracy: 0.5 } }
+  expect(trainedOf(readOnnx(toOnnx(trained), 'vit.onnx'))).toEqual({
     ...trained,
     model: expect.objectContaining({ name: 'vit', config: CONFIG }),
-    training: { testAccuracy: 0.5 },
   })
-  const looker = await openFile(cpu, { name: 'vit.onnx', bytes, info }, [2, 8, 8])
-  onTestFinished(() => looker.close())
-  const { look } = await lookAt(trained)
-  const { milliseconds, ...other } = await looker.look(noise, true)
-  expect({ milliseconds: look.milliseconds, ...other }).toEqual(look)
 })
 
-test('of a model that is no ViT, or that the file does not tell, there are logits only', async () => {
-  const dense = mlp({ image: 8, channels: 1, classes: 3, hidden: [5] })
-  const params = initialize(layoutOf(dense.parameters), 1)
-  const looker = await openTrained(cpu, { model: dense, params }, 'dense')
-  onTestFinished(() => looker.close())
-  expect(Object.keys(await looker.look(noise.slice(0, 64), true))).toEqual([
-    'logits',
-    'probabilities',
-    'milliseconds',
-  ])
-  expect(() => looker.positions()).toThrow(/^dense: has no position embeddings/)
-
-  const x: AnyTensor = input('pixels', 'float32', ['n', 1, 8, 8])
-  const scores = add(mul(mean(x, [2, 3]), 2), 1)
-  const bytes = lower({ inputs: { x }, parameters: {}, outputs: { scores } }, { name: 'foreign' })
-  const info = readOnnx(bytes, 'foreign.onnx')
-  expect(trainedOf(info)).toBeUndefined()
-  const foreign = await openFile(cpu, { name: 'foreign.onnx', bytes, info }, [1, 8, 8])
-  onTestFinished(() => foreign.close())
-  const { logits, stages } = await foreign.look(new Float32Array(64).fill(0.25), true)
-  near(logits, [1.5])
-  expect(stages).toBeUndefined()
+test('a model that is no ViT has no such insides', () => {
+  const model = mlp({ image: 8, channels: 1, classes: 3, hidden: [5] })
+  expect(Insides.of(cpu, { model })).toBeUndefined()
 })
 
 test.each([
+  ['nothing of its architecture', undefined],
   ['an architecture that is not known', { name: 'other', config: CONFIG }],
   ['a configuration that cannot be built', { name: 'vit', config: { ...CONFIG, heads: 4 } }],
   ['another size than its weights have', { name: 'vit', config: { ...CONFIG, depth: 4 } }],
-])('a file that says %s is not looked into', (_, model) => {
-  const info = readOnnx(toOnnx(lively()), 'vit.onnx')
-  expect(trainedOf(info)).toBeDefined()
-  expect(trainedOf({ ...info, model })).toBeUndefined()
-})
-
-test('scores that are no numbers are an error that names the model', async () => {
-  const model = vit(CONFIG)
-  const params = new Float32Array(layoutOf(model.parameters).size).fill(Number.NaN)
-  const looker = await openTrained(cpu, { model, params }, 'mine.onnx')
-  onTestFinished(() => looker.close())
-  await expect(looker.look(noise, true)).rejects.toThrow(/^mine\.onnx: its scores are not all numbers/)
-  await expect(looker.look(noise.slice(1), true)).rejects.toThrow(/^mine\.onnx: /)
+])('a file that says %s is no model of ours', (_, model) => {
+  const { model: own, ...info } = readOnnx(toOnnx(lively()), 'vit.onnx')
+  expect(trainedOf({ ...info, model: own! })).toBeDefined()
+  expect(trainedOf({ ...info, ...(model && { model }) })).toBeUndefined()
 })
