@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import type { Graph } from '../graph/graph.ts'
+import { type Graph, rewrite } from '../graph/graph.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { softmax } from '../ops/norm.ts'
 import { lower } from './lower.ts'
@@ -62,19 +62,21 @@ export function exportOnnx(
     ...json(options.classes).map(v => [METADATA.classes, v]),
     ...json(options.training).map(v => [METADATA.training, v]),
   ]
-  return lower(
-    { ...graph, outputs },
-    {
-      name: options.model?.name ?? 'model',
-      opset: options.opset ?? 17,
-      producerVersion: options.version,
-      metadata: Object.fromEntries(entries),
-      docs: { [inputName]: about, logits: `${show(logits)}, one score for each class` },
-      weights(name) {
-        const data = weights.get(name)
-        if (!data) throw new UserError(`export: no value for parameter ${name}`)
-        return data
-      },
-    },
+  const opset = options.opset ?? 17
+  // What came after the opset is written in older operators, in a form that runtimes know.
+  const written = rewrite({ ...graph, outputs }, ({ op, attrs }, inputs) =>
+    (op.since ?? 0) > opset ? op.decompose?.(inputs, attrs) : undefined,
   )
+  return lower(written, {
+    name: options.model?.name ?? 'model',
+    opset,
+    producerVersion: options.version,
+    metadata: Object.fromEntries(entries),
+    docs: { [inputName]: about, logits: `${show(logits)}, one score for each class` },
+    weights(name) {
+      const data = weights.get(name)
+      if (!data) throw new UserError(`export: no value for parameter ${name}`)
+      return data
+    },
+  })
 }

@@ -1,3 +1,6 @@
+import { FLOATS } from '../graph/dtype.ts'
+import { elementwise, op, sameDType, type TensorType } from '../graph/node.ts'
+import { f32, sample } from '../graph/sample.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
 import {
@@ -18,17 +21,36 @@ import {
 } from './elementwise.ts'
 import { erf } from './erf.ts'
 
+const Gelu = op('Gelu', {
+  since: 20,
+  attrs: { approximate: { kind: 'string' } },
+  infer: ([x]: readonly TensorType[], _: { approximate: 'none' }) => [
+    { dtype: sameDType('gelu', [x!], FLOATS), shape: x!.shape },
+  ],
+  along: elementwise,
+  // d x Φ(x) = (Φ(x) + x φ(x)) dx
+  vjp: ({ x: [x], dy }) => {
+    const density = mul(exp(mul(mul(x!, x!), -0.5)), 1 / Math.sqrt(2 * Math.PI))
+    const distribution = mul(add(erf(mul(x!, Math.SQRT1_2)), 1), 0.5)
+    return [mul(dy, add(distribution, mul(x!, density)))]
+  },
+  // The steps that onnxruntime knows to be a GELU.
+  decompose: ([x]) => [mul(mul(x!, add(erf(div(x!, Math.SQRT2)), 1)), 0.5)],
+  // z (1 + erf z) / √2 with z = x / √2: both factors are next to the linear layers, which take them in, and the
+  // gradient reads what the forward pass made.
+  training: ([x]) => {
+    const z = mul(x!, Math.SQRT1_2)
+    return { outputs: [mul(mul(z, add(erf(z), 1)), Math.SQRT1_2)], buffers: [] }
+  },
+  samples: [sample(f32(3, 4), { approximate: 'none' })],
+})
 /**
  * Gaussian error linear unit, x Φ(x) (Hendrycks & Gimpel 2016).
  * @param approximate `'tanh'` for 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))
  */
 export const gelu: FloatUnaryFn<[approximate?: 'none' | 'tanh']> = typed(
   (x: AnyTensor, approximate: 'none' | 'tanh' = 'none'): AnyTensor => {
-    if (approximate === 'none') {
-      // z (1 + erf z) / √2 with z = x / √2: both factors are next to the linear layers, which take them in.
-      const z = mul(x, Math.SQRT1_2)
-      return mul(mul(z, add(erf(z), 1)), Math.SQRT1_2)
-    }
+    if (approximate === 'none') return Gelu.apply([x], { approximate })
     const inner = mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI))
     return mul(x, mul(add(tanh(inner), 1), 0.5))
   },

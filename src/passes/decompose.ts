@@ -8,13 +8,15 @@ import type { Attrs } from '../graph/node.ts'
  * @param lacks whether the target has no kernel of an operator for the dtype of its first input and the node's attributes
  * @throws UserError when such an op has no decomposition
  */
-export const decompose = (graph: Graph, lacks: (op: string, dtype: DType, attrs: Attrs) => boolean): Graph =>
-  rewrite(graph, (node, inputs) => {
-    const dtype = inputs[0]?.dtype
-    if (!dtype || !lacks(node.op.type, dtype, node.attrs)) return undefined
-    if (!node.op.decompose)
-      throw new UserError(
-        `${node.op.type} of ${dtype} does not run on this target; compute it in another dtype`,
-      )
-    return node.op.decompose(inputs, node.attrs)
-  })
+export function decompose(graph: Graph, lacks: (op: string, dtype: DType, attrs: Attrs) => boolean): Graph {
+  const once = (given: Graph): Graph =>
+    rewrite(given, ({ op, attrs }, inputs) => {
+      const dtype = inputs[0]?.dtype
+      if (!dtype || !lacks(op.type, dtype, attrs)) return undefined
+      if (!op.decompose)
+        throw new UserError(`${op.type} of ${dtype} does not run on this target; compute it in another dtype`)
+      return op.decompose(inputs, attrs)
+    })
+  // What an op is made of may be lacking in its turn (GELU's erf), but not what that is made of.
+  return once(once(graph))
+}

@@ -27,6 +27,7 @@ const NO_FLOAT64 = new Set([
   'ConvTranspose',
   'Erf',
   'FusedMatMul',
+  'Gelu',
   'LayerNormalization',
 ])
 const lacks = (op: string, dtype: DType): boolean => dtype === 'float64' && NO_FLOAT64.has(op)

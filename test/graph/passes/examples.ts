@@ -22,6 +22,7 @@ import {
   sum,
   transpose,
 } from '../../../src/ops/index.ts'
+import { trainingForm } from '../../../src/passes/training-form.ts'
 
 /** A small graph that a pass rewrites. */
 export interface Example {
@@ -179,7 +180,8 @@ export const SIMPLIFY: readonly Example[] = [
     title: 'the gradient of a GELU between linear layers',
     build() {
       const [h, w, b, v] = [x(16, 4), weight(2, 4), weight(2), weight(4, 2)]
-      const [dx] = grad(sum(linear(gelu(linear(h, w, b)), v)), [h])
+      const { y } = trainingForm(graph({}, {}, { y: linear(gelu(linear(h, w, b)), v) })).outputs
+      const [dx] = grad(sum(y as AnyTensor), [h])
       return graph({ x: h }, { w, b, v }, { dx: dx! })
     },
   },
