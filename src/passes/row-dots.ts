@@ -19,10 +19,11 @@ export function rowDots(graph: Graph): Graph {
     if (!total || total.attrs.axes.join() !== String(x!.shape.length - 1)) return undefined
     for (const [product, p] of pairs(x!.node, Mul)) {
       const [a, bt] = match(product.node, MatMul)?.inputs ?? []
-      if (!a || !bt || a.shape.length < 3 || !equalShape(product.shape, p.shape)) continue
       const rank = p.shape.length
+      if (!a || !bt || !equalShape(product.shape, p.shape)) continue
+      if (a.shape.length !== rank || bt.shape.length !== rank) continue
       const b = transposed(bt, [...Array(rank - 2).keys(), rank - 1, rank - 2])
-      if (b.shape.length !== rank || elements(b.shape) * 2 > elements(p.shape)) continue
+      if (elements(b.shape) * 2 > elements(p.shape)) continue
       const pb = matmul(p, b)
       if (present.has(pb)) return [reshape(dots(a, pb), node.outputs[0]!.shape)]
     }
