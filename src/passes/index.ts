@@ -10,6 +10,7 @@ import { withDType } from './float64.ts'
 import { foldNorms } from './fold-norm.ts'
 import { fuseMatMuls } from './fused-matmul.ts'
 import { biasIntoGemm } from './gemm.ts'
+import { recompute } from './recompute.ts'
 import { rowDots } from './row-dots.ts'
 import { moveShifts } from './shifts.ts'
 import { simplify } from './simplify.ts'
@@ -24,6 +25,8 @@ export interface Purpose {
   readonly dtype: 'float32' | 'float64'
   /** A gradient will be taken of the graph, or was. */
   readonly training: boolean
+  /** Compute cheap activations again in the backward pass where that saves memory. @default false */
+  readonly recompute?: boolean
 }
 
 /** A rewriting of a graph that keeps what it computes. */
@@ -69,6 +72,9 @@ const LOWERING: readonly Pass[] = [
 /** Nodes with no more inputs and outputs than a target takes. */
 const LAST: Pass = { name: 'fanout', run: (g, p) => limitFanout(g, p.target.maxFanout) }
 
+/** Makes a step smaller, not faster, and plans for the order of all nodes: only when asked for, after all others. */
+const RECOMPUTE: Pass = { name: 'recompute', run: recompute, when: p => p.recompute === true }
+
 /**
  * Passes less those that ONNXGRAD_PASSES names, for measurement: `-slices,-views`, or `-all` for every one that a graph
  * can do without. Read without node:process, because pages load this file.
@@ -91,4 +97,4 @@ export const optimizeForward = (graph: Graph, purpose: Purpose): Graph => run(ch
 
 /** A complete graph as its target runs it best. */
 export const optimizeFor = (graph: Graph, purpose: Purpose): Graph =>
-  run([...REQUIRED, ...chosen(LOWERING), LAST], graph, purpose)
+  run([...REQUIRED, ...chosen(LOWERING), LAST, RECOMPUTE], graph, purpose)

@@ -49,6 +49,8 @@ export interface StepOptions {
   readonly dtype?: 'float32' | 'float64'
   /** Also output the flat gradient, as `gradient`. */
   readonly keepGradient?: boolean
+  /** Compute cheap activations again in the backward pass where that saves memory; results are the same. @default false */
+  readonly recompute?: boolean
 }
 
 /** The model's graph with pixels in [0, 1] at its input. */
@@ -106,7 +108,7 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   const seed = input('seed', 'float32', [SEED_SIZE])
 
   const random = isRandom(traced)
-  const purpose = { target: options.target, dtype, training: true }
+  const purpose = { target: options.target, dtype, training: true, recompute: options.recompute === true }
   const trained = trainingForm(random ? seedDropout(traced, seed) : traced)
   const forward = optimizeForward(trained, purpose)
   const leaves = unflatten(forward, layout, p)
