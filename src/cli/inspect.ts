@@ -5,9 +5,11 @@ import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import { type Row, summarize } from '../graph/summary.ts'
+import { OPTIMIZERS } from '../train/optimizer.ts'
 import { loadModelFile } from './load-node.ts'
 import { resolveConfig } from './options.ts'
 import { result, say, table } from './output.ts'
+import { savedIn, stepFlags, stepMemory, stepRecord, stepText } from './step-memory.ts'
 import { fileSubject, modelSubject, type Port, type Subject } from './subject.ts'
 import { byteSize, columns, facts, wrap } from './text.ts'
 
@@ -28,8 +30,27 @@ const builder = (yargs: Argv) =>
     })
     .option('ops', { type: 'boolean', default: false, describe: 'Count the operators' })
     .option('graph', { type: 'boolean', default: false, describe: 'Print every node, one a line' })
+    .option('train', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Plan the memory of a training step on the CPU, and what each layer saves for the backward pass',
+      group: 'Training step:',
+    })
+    .option('batch', { type: 'number', describe: 'Images of a step [default: 64]', group: 'Training step:' })
+    .option('optimizer', {
+      choices: Object.keys(OPTIMIZERS),
+      describe: 'Update rule [default: adam]',
+      group: 'Training step:',
+    })
+    .option('recompute', {
+      type: 'boolean',
+      describe: 'Plan it with cheap activations computed again, as train --recompute does',
+      group: 'Training step:',
+    })
     .example('$0 inspect runs/vit-lecture', 'layers, shapes, parameters, MACs of the trained model')
     .example('$0 inspect vit --preset base16 --depth 1', 'the same before any training')
+    .example('$0 inspect vit --preset tiny16 --train --batch 8', 'the memory that training it takes')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
@@ -37,18 +58,23 @@ export const inspectVerb: CommandModule<object, Flags> = {
   command: 'inspect <model>',
   describe: 'Show what a model is made of: layers, shapes, parameters, MACs, metadata',
   builder,
-  async handler({ model, preset, depth, ops, graph }) {
+  async handler(flags) {
+    const { model, preset, depth, ops, graph } = flags
     if (!Number.isInteger(depth) || depth < 0)
       throw new UserError(`--depth must be a whole number of at least 0, not ${depth}`)
+    const asked = stepFlags(flags)
     const subject = await subjectOf(model, preset)
     const rows = subject.graph && summarize(subject.graph, { depth })
+    const step = asked && stepMemory(subject.model(), asked)
+    const saved = step && rows && savedIn(rows, step)
     const operators = counted(subject.operators)
 
     for (const line of subject.heading) say(line)
     say(`\n${ports(subject)}`)
     if (subject.about.length) say(`\n${facts(subject.about, columns())}`)
-    if (rows) say(`\n${layers(rows, subject.name)}`)
+    if (rows) say(`\n${layers(rows, subject.name, saved)}`)
     say(`\n${totals(subject, rows)}`)
+    if (step) say(`\n${stepText(step)}`)
     if (subject.reason) say(wrap(`No layer table: ${subject.reason}`, columns()).join('\n'))
     if (ops) say(`\n${table(['operator', 'nodes'], operators)}`)
     if (graph) say(`\n${subject.listing()}`)
@@ -60,12 +86,14 @@ export const inspectVerb: CommandModule<object, Flags> = {
       parameters: subject.parameters,
       macs: rows ? macsOf(rows) : null,
       layers:
-        rows?.map(({ layer, output, parameters, macs }) => ({
+        rows?.map(({ layer, output, parameters, macs }, i) => ({
           layer,
           output: output.map(dimRecord),
           parameters,
           macs,
+          ...(saved ? { savedBytes: saved[i] } : {}),
         })) ?? null,
+      ...(step ? { step: stepRecord(step) } : {}),
       ...(subject.reason ? { reason: subject.reason } : {}),
       operators: Object.fromEntries(operators),
       ...(graph ? { graph: subject.listing() } : {}),
@@ -111,17 +139,18 @@ function ports({ inputs, outputs }: Subject): string {
 }
 
 /** The layer table; zeros are left blank, long names cut so that a line fits the terminal. */
-function layers(rows: readonly Row[], model: string): string {
+function layers(rows: readonly Row[], model: string, saved?: readonly number[]): string {
   const blank = (n: number) => n || ''
   const outputs = rows.map(row => shapeText(row.output))
-  const room = columns() - Math.max(...outputs.map(o => o.length)) - 32
+  const room = columns() - Math.max(...outputs.map(o => o.length)) - (saved ? 42 : 32)
   return table(
-    ['layer', 'output', 'parameters', 'MACs'],
+    ['layer', 'output', 'parameters', 'MACs', ...(saved ? ['saved kB'] : [])],
     rows.map(({ name, depth, parameters, macs }, i) => [
       '  '.repeat(depth) + printable(depth ? name : model, Math.max(room - 2 * depth, 12)),
       outputs[i]!,
       blank(parameters),
       blank(macs),
+      ...(saved ? [blank(Math.round(saved[i]! / 1000))] : []),
     ]),
   )
 }

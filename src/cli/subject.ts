@@ -43,6 +43,8 @@ export interface Subject {
   readonly reason?: string
   /** All nodes, one a line. */
   readonly listing: () => string
+  /** The model to train; throws where a file does not say how to build it. */
+  readonly model: () => Model
 }
 
 /** A model that programs know by name, before any training. */
@@ -66,6 +68,7 @@ export function modelSubject(name: string, preset: string, config: object): Subj
       .map(({ op }) => typeName(op.domain, op.type)),
     graph,
     listing: () => print(graph),
+    model: () => model,
   }
 }
 
@@ -110,6 +113,13 @@ export function fileSubject({ path, bytes, info }: ModelFile): Subject {
     parameterBytes: weights.reduce((n, t, i) => n + sizes[i]! * BYTES[dtypeOf(t.dataType) ?? 'float32'], 0),
     operators: (file.node ?? []).map(n => printable(typeName(n.domain, n.opType))),
     ...graphOf(path, info, file.node ?? []),
+    model() {
+      if (!model)
+        throw new UserError(
+          `${path}: only models that onnxgrad made can be trained, and this file names none`,
+        )
+      return buildModel(model.name, model.config)
+    },
   }
 }
 

@@ -22,6 +22,8 @@ export interface FitOptions {
   readonly labelSmoothing?: number
   /** Largest global norm of the gradient; left out, gradients are not clipped. */
   readonly clipNorm?: number
+  /** Compute cheap activations again in the backward pass where that saves memory; results are the same. @default false */
+  readonly recompute?: boolean
   /** Decides the initial parameters, the order of the images and every dropout mask. @default 0 */
   readonly seed?: number
   /** Threads of one op; left out, the runtime takes the physical cores. */

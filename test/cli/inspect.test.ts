@@ -160,6 +160,39 @@ describe('inspect', () => {
     })
   })
 
+  it('plans the memory of a training step, layer by layer', async () => {
+    const { text } = await inspect('vit', '--depth', '1', '--train', '--batch', '32', '--optimizer', 'sgd')
+    expect(text).toMatch(/^layer +output +parameters +MACs +saved kB$/m)
+    expect(text).toMatch(/^ {2}blocks\.1 +\[batch, 17, 64\] +33,472 +594,048 +1,\d{3}$/m)
+    expect(text).toMatch(/^step +batch 32, sgd$/m)
+    expect(text).toMatch(/^computed +\d\.\d MB at once, \d\.\d MB of it saved by the layers$/m)
+    // Parameters and the momentum, each twice: 4 · 4 · 139,018 bytes.
+    expect(text).toMatch(/^state +2\.2 MB: parameters and 1 moment, before and after$/m)
+  })
+
+  it('counts the same bytes for machines, in the file of a run too', async () => {
+    interface Answer {
+      readonly layers: readonly { readonly layer: string; readonly savedBytes: number }[]
+      readonly step: Readonly<Record<string, number>>
+    }
+    const read = async (...args: string[]) => (await inspect(...args, '--json')).json as unknown as Answer
+    const { layers, step } = await read('vit', '--train', '--batch', '16')
+    const { peakBytes, stateBytes, constantBytes, inputBytes, savedBytes, totalBytes } = step
+    expect(stateBytes).toBe(2 * 3 * 4 * 139_018)
+    expect(inputBytes).toBe(16 * (28 * 28 + 1) * 4)
+    expect(totalBytes).toBe(peakBytes! + stateBytes! + constantBytes! + inputBytes!)
+    expect(layers.reduce((n, l) => n + l.savedBytes, 0)).toBe(savedBytes)
+    expect(savedBytes).toBeLessThan(peakBytes!)
+    const again = await read('vit', '--train', '--batch', '16', '--recompute')
+    expect(again.step.peakBytes).toBeLessThan(0.95 * peakBytes!)
+    const flat = await read('vit', '--train', '--batch', '16', '--depth', '0')
+    expect(flat.layers).toMatchObject([{ layer: '', savedBytes }])
+
+    const run = await read(join(folder, 'run'), '--train')
+    expect(run.step).toEqual((await read('mlp', '--train')).step)
+    expect(run.step.stateBytes).toBe(2 * 3 * 4 * 101_770)
+  })
+
   it('refuses what is no model in one line', async () => {
     const text = join(folder, 'notes.txt')
     const broken = join(folder, 'broken.onnx')
@@ -175,6 +208,9 @@ describe('inspect', () => {
       [['vit', '--preset', 'huge'], /vit has no preset huge/],
       [[own, '--preset', 'small'], /--preset belongs to the name of a model/],
       [[own, '--depth', '1.5'], /--depth must be a whole number of at least 0, not 1\.5/],
+      [[own, '--batch', '8'], /^--batch goes with --train$/],
+      [['vit', '--train', '--batch', '0'], /^--batch must be a whole number of at least 1, not 0$/],
+      [[pytorch, '--train'], /pytorch\.onnx: only models that onnxgrad made can be trained/],
     ]
     for (const [args, message] of cases) {
       await expect(inspect(...args)).rejects.toThrow(message)
