@@ -1,5 +1,6 @@
 import { type Graph, nodesOf, rewrite, usersOf } from '../graph/graph.ts'
 import { makeNode, type Node } from '../graph/node.ts'
+import { withScope } from '../graph/scope.ts'
 import { type Dim, product, type Shape, sliceRange } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import {
@@ -75,7 +76,7 @@ function pushOnce(graph: Graph): Graph {
     if (!part) return undefined
     if (part.length === x!.shape[part.axis]) return [x!]
     if (!cuttable(node.inputs[0]!.node)) return undefined
-    const y = sliced(x!.node, x!.index, part)
+    const y = withScope(x!.node.scope, () => sliced(x!.node, x!.index, part))
     return y && [y]
   })
 }

@@ -3,6 +3,7 @@ import { exportOnnx } from '../export/export.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Model, TraceOptions } from '../nn/model.ts'
 import { removeDropout } from '../passes/dropout.ts'
+import { pushSlices } from '../passes/slices.ts'
 import { VERSION } from '../version.ts'
 import type { FitResult } from './fit.ts'
 import { layoutOf, views } from './layout.ts'
@@ -58,7 +59,9 @@ export const servingGraph = (
 export function toOnnx(trained: TrainedModel, options: OnnxOptions = {}): Uint8Array {
   const { model, params, normalization, classes, training } = trained
   const optional = Object.entries({ normalization, classes, training }).filter(([, v]) => v !== undefined)
-  return exportOnnx(servingGraph(trained, options), views(layoutOf(model.parameters), params), {
+  // No more is computed than is read: of a ViT's last block, the CLS token.
+  const graph = pushSlices(servingGraph(trained, options))
+  return exportOnnx(graph, views(layoutOf(model.parameters), params), {
     ...options,
     ...Object.fromEntries(optional),
     model: { name: model.name, config: model.config },
