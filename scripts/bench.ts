@@ -1,24 +1,44 @@
-// Measures training and inference on this machine: npm run bench -- [--workload lecture] [--json]
+// Measures training and inference on this machine: npm run bench -- [--workload lecture] [--peer] [--page] [--json]
 import { spawnSync } from 'node:child_process'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
-import { table } from '../src/cli/output.ts'
-import { measure, type Result } from './bench/measure.ts'
-import { WORKLOADS } from './bench/workloads.ts'
-
-const DEFAULT = ['lecture', 'small']
+import { type MeasureOptions, measure, type Result } from './bench/measure.ts'
+import { PEERS } from './bench/peers/index.ts'
+import { peerTable, workloadTable } from './bench/report.ts'
+import { WORKLOAD_NAMES, WORKLOADS, type WorkloadName } from './bench/workloads.ts'
 
 const argv = yargs(hideBin(process.argv))
   .scriptName('npm run bench --')
   .usage('$0 [options]\n\nTimes training steps, their matrix products alone, and the exported model')
   .option('workload', {
-    choices: Object.keys(WORKLOADS),
+    choices: WORKLOAD_NAMES,
     array: true,
-    default: DEFAULT,
+    default: WORKLOAD_NAMES,
     describe: 'What to measure',
   })
   .option('steps', { type: 'number', describe: 'Steps that are timed of each kind [default: by workload]' })
   .option('threads', { type: 'number', describe: 'Threads of one op [default: physical cores]' })
+  .option('peer', {
+    choices: Object.keys(PEERS),
+    array: true,
+    describe: 'Also other frameworks, in turns with ours; without a name, all of them',
+  })
+  .option('python', {
+    type: 'string',
+    default: process.env.ONNXGRAD_PYTHON ?? 'python3',
+    defaultDescription: 'ONNXGRAD_PYTHON, else python3',
+    describe: 'A Python that has PyTorch',
+  })
+  .option('peers-from', {
+    type: 'string',
+    default: '.',
+    describe: 'A folder whose node_modules have tfjs and jax-js',
+  })
+  .option('page', {
+    type: 'boolean',
+    default: false,
+    describe: 'Also in a page of Chromium, in turns with jax-js',
+  })
   .option('json', { type: 'boolean', default: false, describe: 'Print one JSON object as the last line' })
   .check(({ steps, threads }) => {
     for (const [name, n] of Object.entries({ steps, threads }))
@@ -31,11 +51,16 @@ const argv = yargs(hideBin(process.argv))
   .wrap(100)
   .parseSync()
 
+const { steps, threads, python, peersFrom } = argv
+const peers = argv.peer?.length === 0 ? Object.keys(PEERS) : (argv.peer ?? [])
+
 /** Runs this program again for one workload, so that each has a process, and its memory, to itself. */
-function separately(workload: string): Result {
-  const flags = [`--workload=${workload}`, '--json']
-  for (const name of ['steps', 'threads'] as const)
-    if (argv[name] !== undefined) flags.push(`--${name}=${argv[name]}`)
+function separately(workload: WorkloadName): Result {
+  const flags = [`--workload=${workload}`, '--json', `--python=${python}`, `--peers-from=${peersFrom}`]
+  for (const [name, n] of Object.entries({ steps, threads }))
+    if (n !== undefined) flags.push(`--${name}=${n}`)
+  if (peers.length) flags.push('--peer', ...peers)
+  if (argv.page) flags.push('--page')
   const [script] = process.argv.slice(1)
   const { stdout, status } = spawnSync(process.execPath, [...process.execArgv, script!, ...flags], {
     encoding: 'utf8',
@@ -49,28 +74,18 @@ function separately(workload: string): Result {
 const one = argv.workload.length === 1
 const results: Record<string, Result> = {}
 for (const name of argv.workload) {
-  const workload = WORKLOADS[name]!
-  if (!one) process.stderr.write(`measuring ${name}: ${workload.about}, batch ${workload.batch} …\n`)
-  results[name] = one ? await measure(workload, argv.steps ?? workload.steps, argv.threads) : separately(name)
+  const { about, batch } = WORKLOADS[name]
+  const options: MeasureOptions = {
+    steps,
+    threads,
+    peers,
+    places: { python, folder: peersFrom },
+    page: argv.page && PEERS['jax-js']!.workloads.includes(name),
+  }
+  if (!one) process.stderr.write(`measuring ${name}: ${about}, batch ${batch} …\n`)
+  results[name] = one ? await measure(name, options) : separately(name)
 }
 
-const ms = (value: number): string => value.toFixed(value < 10 ? 2 : 1)
-const rows: [string, (r: Result) => string][] = [
-  ['step, median ms', r => ms(r.stepMs)],
-  ['step, 20th percentile ms', r => ms(r.stepP20Ms)],
-  ['images/s', r => Math.round(r.imagesPerSecond).toLocaleString('en-US')],
-  ['matrix products alone ÷ step', r => r.floorShare.toFixed(2)],
-  ['all passes ÷ none', r => r.passesRatio.toFixed(2)],
-  ['compile + load ms', r => `${ms(r.buildMs)} + ${ms(r.sessionMs)}`],
-  ['peak memory MB', r => Math.round(r.peakMB).toLocaleString('en-US')],
-  ['exported, 1 image, p50 / p99 ms', r => `${ms(r.inferenceP50Ms)} / ${ms(r.inferenceP99Ms)}`],
-]
-const names = Object.keys(results)
-const head = ['', ...names.map(name => `${name} (batch ${results[name]!.batch})`)]
-console.log(
-  table(
-    head,
-    rows.map(([label, cell]) => [label, ...names.map(name => cell(results[name]!))]),
-  ),
-)
+console.log(workloadTable(results))
+if (peers.length || argv.page) console.log(`\n${peerTable(results)}`)
 if (argv.json) console.log(JSON.stringify(results))

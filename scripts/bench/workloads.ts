@@ -12,26 +12,47 @@ export interface Workload {
   readonly steps: number
 }
 
-const { build, presets } = MODELS.vit
+const { vit, lenet, gpt } = MODELS
 
-export const WORKLOADS: Readonly<Record<string, Workload>> = {
-  lecture: { about: "the lecture's ViT", model: () => build(presets.lecture!), batch: 64, steps: 400 },
+export const WORKLOADS = {
+  lecture: {
+    about: "the lecture's ViT",
+    model: () => vit.build(vit.presets.lecture),
+    batch: 64,
+    steps: 300,
+  },
   small: {
     about: 'ViT on 49 patches, dim 96, depth 6',
-    model: () => build(presets.small!),
+    model: () => vit.build(vit.presets.small),
     batch: 128,
-    steps: 60,
+    steps: 40,
   },
-  tiny: { about: 'ViT-Ti/16 at 224 px', model: () => build(presets.tiny16!), batch: 8, steps: 15 },
-}
+  tiny: { about: 'ViT-Ti/16 at 224 px', model: () => vit.build(vit.presets.tiny16), batch: 8, steps: 15 },
+  lenet: { about: 'LeNet-5', model: () => lenet.build(lenet.presets.mnist), batch: 64, steps: 300 },
+  gpt: {
+    about: 'GPT on 64 characters, dim 128, depth 4',
+    model: () => gpt.build(gpt.presets.char),
+    batch: 64,
+    steps: 40,
+  },
+} as const satisfies Record<string, Workload>
+export type WorkloadName = keyof typeof WORKLOADS
+export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[]
 
-/** Images of noise with random labels: as costly as real ones. */
-export function noise(model: Model, count: number, seed: number): StepInput {
+/** Noise with random labels, one for each image or for each token: as costly as real examples. */
+export function noise({ input, classes }: Model, count: number, seed: number): StepInput {
   const random = rng(seed)
-  const pixels = model.input.shape.reduce((a, b) => a * b, count)
+  const length = input.shape.reduce((a, b) => a * b, count)
+  const classOf = () => random.int(classes)
+  if (input.name === 'tokens')
+    return {
+      input: Int32Array.from({ length }, classOf),
+      label: Int32Array.from({ length }, classOf),
+      count,
+    }
   return {
-    input: Float32Array.from({ length: pixels }, () => random.uniform()),
-    label: Int32Array.from({ length: count }, () => random.int(model.classes)),
+    input: Float32Array.from({ length }, () => random.uniform()),
+    label: Int32Array.from({ length: count }, classOf),
     count,
   }
 }

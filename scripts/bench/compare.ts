@@ -1,0 +1,78 @@
+import { UserError } from '../../src/graph/errors.ts'
+import type { Participant, Turn } from './peers/protocol.ts'
+import { interleaved, type Measuring, median, ratio } from './timing.ts'
+
+/** Our step beside that of another; times in milliseconds, medians. */
+export interface Comparison {
+  readonly version: string
+  readonly stepMs: number
+  readonly oursMs: number
+  /** Our time over theirs in the same moments. */
+  readonly ratio: number
+  /** Largest memory of the processes, as far as they know it. */
+  readonly peakMB?: number
+  readonly oursPeakMB?: number
+  /** Loss of the one batch before the first update, and after so many steps. */
+  readonly loss: { readonly first: number; readonly last: number; readonly steps: number }
+}
+
+/** Why there is no comparison. */
+export interface Missing {
+  readonly missing: string
+}
+
+/** A peer that cannot be started is named, with how to get it. */
+export async function orMissing<T>(install: string, work: () => Promise<T>): Promise<T | Missing> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    return { missing: `${error.message}; to have it: ${install}` }
+  }
+}
+
+/** A participant's turns so far. One turn is two steps: the first brings back the caches that others used. */
+export function recorded(participant: Participant) {
+  const turns: Turn[] = []
+  const step = async () => {
+    const turn = await participant.step()
+    turns.push(turn)
+    return turn.ms
+  }
+  const turn = async () => {
+    await step()
+    return step()
+  }
+  return { turns, turn }
+}
+export type Recorded = ReturnType<typeof recorded>
+
+const TOLERANCE = 1e-4
+
+/**
+ * Runs ours and another in turns.
+ * @throws Error unless both start with the same loss and the other's falls: it would be another model, or none
+ */
+export async function compare(ours: Recorded, name: string, other: Participant): Promise<Comparison> {
+  const theirs = recorded(other)
+  const measuring: Measuring = { warmUp: 2, rounds: 60, seconds: 20, least: 4 }
+  const [mine, their] = await interleaved([ours.turn, theirs.turn], measuring)
+  const [first] = theirs.turns
+  const last = theirs.turns.at(-1)!
+  const expected = ours.turns[0]!.loss
+  if (!(Math.abs(first!.loss - expected) <= TOLERANCE * Math.max(1, expected)))
+    throw new Error(`internal: ${name} starts with a loss of ${first!.loss} where ours is ${expected}`)
+  if (!(last.loss < first!.loss))
+    throw new Error(`internal: the loss of ${name} does not fall: ${first!.loss}, then ${last.loss}`)
+  return {
+    version: other.version,
+    stepMs: median(their!),
+    oursMs: median(mine!),
+    ratio: ratio(mine!, their!),
+    ...peaks(last, ours.turns.at(-1)!),
+    loss: { first: first!.loss, last: last.loss, steps: theirs.turns.length },
+  }
+}
+
+const peaks = ({ peakMB }: Turn, { peakMB: oursPeakMB }: Turn) =>
+  peakMB && oursPeakMB ? { peakMB, oursPeakMB } : {}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+
+export const quantile = (values: readonly number[], q: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5)
+
+/** Median of the ratios of neighbours in time, so that a machine's moods cancel. */
+export const ratio = (a: readonly number[], b: readonly number[]): number =>
+  median(a.map((t, i) => t / b[i]!))
+
+/** Does something and says how many milliseconds it took. */
+export type Work = () => Promise<number>
+
+export const timed =
+  (work: () => Promise<unknown>): Work =>
+  async () => {
+    const start = performance.now()
+    await work()
+    return performance.now() - start
+  }
+
+/** How long to measure: `rounds`, or fewer when `seconds` are over, but at least `least`. */
+export interface Measuring {
+  readonly warmUp?: number
+  readonly rounds: number
+  readonly seconds?: number
+  readonly least?: number
+}
+
+/** Does each work once a round, in rotating order. The times of the first rounds do not count. */
+export async function interleaved(
+  works: readonly Work[],
+  { warmUp = 5, rounds, seconds = Number.POSITIVE_INFINITY, least = 5 }: Measuring,
+): Promise<number[][]> {
+  const times = works.map((): number[] => [])
+  const round = async (n: number, count: boolean) => {
+    for (let k = 0; k < works.length; k++) {
+      const i = (k + n) % works.length
+      const ms = await works[i]!()
+      if (count) times[i]!.push(ms)
+    }
+  }
+  for (let n = 0; n < warmUp; n++) await round(n, false)
+  const end = performance.now() + 1000 * seconds
+  for (let n = 0; n < rounds && (n < least || performance.now() < end); n++) await round(warmUp + n, true)
+  return times
+}
+
+/** Largest memory of this process so far. */
+export function peakMB(): number {
+  // On Linux `maxRSS` is never below what the parent had when it started this process.
+  if (process.platform !== 'linux') return process.resourceUsage().maxRSS / 1024
+  const [, kilobytes] = /^VmHWM:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))!
+  return Number(kilobytes) / 1024
+}
