@@ -1,13 +1,14 @@
 import type { DataSource } from './data/dataset.ts'
 import { writeAtomic } from './data/files-node.ts'
 import type { Model } from './nn/model.ts'
-import { nodeRuntime } from './runtime/node.ts'
+import { workerRuntime } from './runtime/worker-node.ts'
 import { type FitOptions, type FitResult, fit } from './train/fit.ts'
 import { type OnnxOptions, type TrainedModel, toOnnx } from './train/trained.ts'
 
 export type { DataSource, Dataset } from './data/dataset.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'
 export { nodeRuntime, wasmRuntime } from './runtime/node.ts'
+export { workerRuntime } from './runtime/worker-node.ts'
 export type { EpochResult, FitOptions, FitResult, Progress } from './train/fit.ts'
 export type { ParameterGroup } from './train/groups.ts'
 export { adagrad, adam, adamW, lion, rmsprop, sgd } from './train/optimizer.ts'
@@ -26,13 +27,18 @@ export interface Run extends FitResult {
 }
 
 /**
- * Trains a model on onnxruntime-node.
+ * Trains a model on onnxruntime-node, in a thread of its own: timers and other work go on meanwhile.
  * @throws UserError when data and model do not fit or the device is missing; DivergenceError when the loss is no number
  */
 export async function train(model: Model, { data, device = 'cpu', ...options }: TrainOptions): Promise<Run> {
   const source = await data
-  const result = await fit(model, await nodeRuntime(device), source, options)
-  return { ...result, model: trainedModel(model, source, result) }
+  const runtime = await workerRuntime(device)
+  try {
+    const result = await fit(model, runtime, source, options)
+    return { ...result, model: trainedModel(model, source, result) }
+  } finally {
+    await runtime.close()
+  }
 }
 
 /** Puts the outcome of a run together with its model. Nothing in it depends on the clock. */

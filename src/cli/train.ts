@@ -5,6 +5,7 @@ import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
 import { trainedModel } from '../node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
+import { workerRuntime } from '../runtime/worker-node.ts'
 import { checkData, fit } from '../train/fit.ts'
 import { layoutOf } from '../train/layout.ts'
 import { OPTIMIZERS, type Optimizer } from '../train/optimizer.ts'
@@ -164,7 +165,7 @@ async function handler(flags: Flags): Promise<void> {
   const { preset, config } = resolveConfig(name, flags.preset, flags)
   const draft = buildModel(name, config)
   const optimizer = optimizerOf(flags)
-  const runtime = await nodeRuntime(flags.device)
+  const runtime = await workerRuntime(flags.device)
   const data = await loadData(draft.input, flags)
   // A text decides how many kinds of tokens there are.
   const model =
@@ -261,6 +262,7 @@ async function handler(flags: Flags): Promise<void> {
       seconds: run.seconds,
       setupSeconds: run.setupSeconds,
       imagesPerSecond: run.imagesPerSecond,
+      dataWaitShare: run.dataWaitShare,
       parameters,
       device: runtime.device.name,
       out: folder.path,
@@ -284,6 +286,7 @@ async function handler(flags: Flags): Promise<void> {
   } finally {
     progress.end()
     process.off('SIGINT', interrupt)
+    await runtime.close()
   }
 }
 

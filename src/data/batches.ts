@@ -60,6 +60,38 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
   }
 }
 
+/** Gives memory of so many bytes: an ArrayBuffer, or one that threads share. */
+export type Allocate = (bytes: number) => ArrayBufferLike
+
+/**
+ * The same batches in memory of `allocate`, in two sets of arrays by turns: a batch stays as it is while the next one is
+ * made, until the one after that is asked for.
+ */
+export function* alternating(source: Iterable<Batch>, allocate: Allocate): Generator<Batch> {
+  const sets: [Batch?, Batch?] = []
+  let turn: 0 | 1 = 0
+  for (const { input, label, count } of source) {
+    let own = sets[turn]
+    if (!own || own.input.length < input.length || own.label.length < label.length) {
+      const memory = allocate(input.byteLength)
+      own = {
+        input: input instanceof Int32Array ? new Int32Array(memory) : new Float32Array(memory),
+        label: new Int32Array(allocate(label.byteLength)),
+        count,
+      }
+      sets[turn] = own
+    }
+    own.input.set(input)
+    own.label.set(label)
+    yield {
+      input: own.input.subarray(0, input.length),
+      label: own.label.subarray(0, label.length),
+      count,
+    }
+    turn = turn === 0 ? 1 : 0
+  }
+}
+
 /** The order of one epoch: 0 … size − 1 shuffled (Fisher–Yates), a pure function of size, seed and epoch. */
 export function permutation(size: number, seed: number, epoch: number): Uint32Array {
   const order = Uint32Array.from({ length: size }, (_, i) => i)

@@ -1,11 +1,24 @@
-import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-node'
-import type { TypedArray } from '../export/tensor-data.ts'
+import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node'
+import { lower } from '../export/lower.ts'
+import { emptyArray, type TypedArray } from '../export/tensor-data.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { input } from '../graph/leaf.ts'
 import type { Device } from './device.ts'
 
-export type { OrtTensor }
+/** A tensor on its way to a runtime or back. */
+export interface OrtTensor {
+  readonly type: string
+  readonly dims: readonly number[]
+  readonly data: TypedArray
+}
 export type OrtTensors = Readonly<Record<string, OrtTensor>>
+
+/** A tensor that stays with its runtime, wherever that keeps it: runs read it, write it, and nothing is copied. */
+export interface Held {
+  readonly dtype: DType
+  readonly dims: readonly number[]
+}
 
 /** The part of onnxruntime that onnxgrad calls; onnxruntime-node and onnxruntime-web both have it. */
 export interface Ort {
@@ -15,34 +28,52 @@ export interface Ort {
   readonly Tensor: TensorConstructor
 }
 
+/** What a run reads, and where it writes, by the names of inputs and outputs. */
+export type Feeds = Readonly<Record<string, OrtTensor | Held>>
+export type HeldTensors = Readonly<Record<string, Held>>
+
 export interface SessionSettings {
   /** Threads of one op; left out, the runtime takes the physical cores. */
   readonly threads?: number
   /** How far onnxruntime rewrites the graph itself. @default 'all' */
   readonly optimize?: 'disabled' | 'basic' | 'extended' | 'all'
-  /** Outputs that stay in the device's memory. */
-  readonly resident?: readonly string[]
-  readonly profile?: string
+  /** Outputs that runs write into held tensors. */
+  readonly held?: readonly string[]
 }
 
 /** A loaded model. */
 export interface Session {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
-  /** Runs the model. `into` holds tensors to write outputs into, where the device can. */
-  run(feeds: OrtTensors, into?: OrtTensors): Promise<OrtTensors>
+  /** Milliseconds in which the runtime had been given nothing to do, before the run that was the last to answer. */
+  readonly idle: number
+  /**
+   * Runs the model, after everything that was asked of the runtime before. What it feeds must not change until it
+   * answers. Outputs that `into` names are written there; all others are the answer.
+   * @throws UserError when the runtime cannot run the model on these inputs
+   */
+  run(feeds: Feeds, into?: HeldTensors): Promise<OrtTensors>
   close(): Promise<void>
-  endProfiling(): void
 }
 
 /** One runtime on one device. */
 export interface Runtime {
   readonly device: Device
   readonly version: string
+  /** Whether the thread that asks can do other things while a model runs. */
+  readonly parallel: boolean
   /** Loads ONNX bytes. @throws UserError when the runtime refuses them */
   load(bytes: Uint8Array, settings?: SessionSettings): Promise<Session>
-  /** Wraps an array as a tensor, without a copy on the CPU. */
   tensor(dtype: DType, data: TypedArray, dims: readonly number[]): OrtTensor
+  /** Memory whose contents reach a run with as little copying as there can be. */
+  readonly allocate: (bytes: number) => ArrayBufferLike
+  /** A tensor that stays here, with a copy of `data`; without data it can be read once a run has written it. */
+  hold(dtype: DType, dims: readonly number[], data?: TypedArray): Held
+  /** A copy of what a held tensor has after all runs so far. */
+  read(held: Held): Promise<TypedArray>
+  release(held: Held): void
+  /** Ends what the runtime keeps going; it cannot be used afterwards. */
+  close(): Promise<void>
 }
 
 /** First line of what onnxruntime says, without its error code and the place in its sources. */
@@ -58,46 +89,140 @@ export const plainMessage = (error: unknown): string => {
     .slice(0, 400)
 }
 
+/** What onnxruntime is told of a session. */
+function optionsFor(device: Device, settings: SessionSettings): InferenceSession.SessionOptions {
+  const { held, optimize, threads } = settings
+  return {
+    executionProviders: [device.provider],
+    graphOptimizationLevel: optimize ?? 'all',
+    executionMode: 'sequential',
+    logSeverityLevel: 4,
+    ...(threads ? { intraOpNumThreads: threads } : {}),
+    ...(device.resident && held?.length
+      ? { preferredOutputLocation: Object.fromEntries(held.map(n => [n, 'gpu-buffer'])) }
+      : {}),
+    // Denormal numbers are slow and far below what training can resolve. Threads that go on
+    // spinning after a run would take the cores from the next session (train, then evaluate).
+    extra: { session: { set_denormal_as_zero: '1', force_spinning_stop: '1' } },
+  }
+}
+
+/** onnxruntime takes no memory that threads share: what lies there is copied, each time into the same array. */
+function unsharing(): (name: string, tensor: OrtTensor) => TypedArray {
+  const copies = new Map<string, TypedArray>()
+  return (name, { type, data }) => {
+    if (data.buffer instanceof ArrayBuffer) return data
+    let copy = copies.get(name)
+    if (copy?.length !== data.length) {
+      copy = emptyArray(type as DType, data.length)
+      copies.set(name, copy)
+    }
+    ;(copy as Float32Array).set(data as Float32Array)
+    return copy
+  }
+}
+
+const plain = ({ type, dims, data }: Tensor): OrtTensor => ({ type, dims, data: data as TypedArray })
+
+/** onnxruntime in the thread that asks: while a model runs, nothing else does. */
 export function makeRuntime(ort: Ort, device: Device, version: string): Runtime {
-  const tensor = (dtype: DType, data: TypedArray, dims: readonly number[]): OrtTensor =>
-    new ort.Tensor(dtype as 'float32', data as Float32Array, dims)
+  const values = new Map<Held, Tensor | undefined>()
+  let last: Promise<unknown> = Promise.resolve()
+  let idleSince = performance.now()
+  /** What is asked is done in the order of asking: a run may read what the one before it writes. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work)
+    last = result.catch(() => {})
+    return result
+  }
+  const make = (type: string, data: TypedArray, dims: readonly number[]): Tensor =>
+    new ort.Tensor(type as 'float32', data as Float32Array, dims)
+  const holding = (held: Held): Tensor => {
+    const value = values.get(held)
+    if (!value) throw new Error('internal: a held tensor is read before it is written or after its release')
+    return value
+  }
+  const create = (bytes: Uint8Array, settings: SessionSettings): Promise<InferenceSession> =>
+    ort.InferenceSession.create(bytes, optionsFor(device, settings)).catch((error: unknown) => {
+      throw new UserError(`${device.name}: the model could not be loaded: ${plainMessage(error)}`)
+    })
+
   return {
     device,
     version,
-    tensor,
-    async load(bytes, settings = {}) {
-      const options: InferenceSession.SessionOptions = {
-        executionProviders: [device.provider],
-        graphOptimizationLevel: settings.optimize ?? 'all',
-        executionMode: 'sequential',
-        logSeverityLevel: 4,
-        ...(settings.threads ? { intraOpNumThreads: settings.threads } : {}),
-        ...(settings.profile ? { enableProfiling: true, profileFilePrefix: settings.profile } : {}),
-        ...(settings.resident?.length
-          ? { preferredOutputLocation: Object.fromEntries(settings.resident.map(n => [n, 'gpu-buffer'])) }
-          : {}),
-        // Denormal numbers are slow and far below what training can resolve. Threads that go on
-        // spinning after a run would take the cores from the next session (train, then evaluate).
-        extra: { session: { set_denormal_as_zero: '1', force_spinning_stop: '1' } },
-      }
-      const session = await ort.InferenceSession.create(bytes, options).catch((error: unknown) => {
-        throw new UserError(`${device.name}: the model could not be loaded: ${plainMessage(error)}`)
+    parallel: false,
+    tensor: (type, data, dims) => ({ type, data, dims }),
+    allocate: bytes => new ArrayBuffer(bytes),
+    hold(dtype, dims, data) {
+      const held: Held = { dtype, dims }
+      values.set(held, data && make(dtype, data.slice(), dims))
+      return held
+    },
+    read: held =>
+      inTurn(async () => {
+        const value = holding(held)
+        if (value.location !== 'gpu-buffer') return (value.data as Float32Array).slice()
+        // getData() on a GPU tensor aborts Node (onnxruntime 1.30): a graph that returns it on the CPU does not.
+        const reader = await create(identityBytes(held), { optimize: 'disabled' })
+        const { y } = await reader.run({ x: value })
+        await reader.release()
+        return y!.data as TypedArray
+      }),
+    release(held) {
+      inTurn(async () => {
+        values.get(held)?.dispose()
+        values.delete(held)
       })
+    },
+    close: () => inTurn(async () => {}),
+
+    async load(bytes, settings = {}) {
+      const session = await create(bytes, settings)
+      const unshared = unsharing()
+      let idle = 0
+
+      const run = async (feeds: Feeds, into: HeldTensors): Promise<OrtTensors> => {
+        const given: Record<string, Tensor> = {}
+        for (const [name, t] of Object.entries(feeds))
+          given[name] = 'data' in t ? make(t.type, unshared(name, t), t.dims) : holding(t)
+        const places: Record<string, Tensor | null> = {}
+        for (const name of session.outputNames) places[name] = (into[name] && values.get(into[name])) ?? null
+        const got = await (device.preallocated ? session.run(given, places) : session.run(given))
+        for (const [name, held] of Object.entries(into)) {
+          const before = values.get(held)
+          if (device.resident) before?.dispose()
+          values.set(held, got[name] as Tensor)
+        }
+        return Object.fromEntries(
+          session.outputNames.filter(name => !into[name]).map(name => [name, plain(got[name] as Tensor)]),
+        )
+      }
+
       return {
         inputs: session.inputNames,
         outputs: session.outputNames,
-        async run(feeds, into) {
-          try {
-            return (await (into && device.preallocated
-              ? session.run(feeds, into)
-              : session.run(feeds))) as OrtTensors
-          } catch (error) {
-            throw new UserError(`${device.name}: the model failed to run: ${plainMessage(error)}`)
-          }
+        get idle() {
+          return idle
         },
-        close: () => session.release(),
-        endProfiling: () => session.endProfiling(),
+        run: (feeds, into = {}) =>
+          inTurn(async () => {
+            idle = performance.now() - idleSince
+            try {
+              return await run(feeds, into)
+            } catch (error) {
+              throw new UserError(`${device.name}: the model failed to run: ${plainMessage(error)}`)
+            } finally {
+              idleSince = performance.now()
+            }
+          }),
+        close: () => inTurn(() => session.release()),
       }
     },
   }
+}
+
+/** A graph whose output is its input, for reading what lies on a device. */
+function identityBytes({ dtype, dims }: Held): Uint8Array {
+  const x = input('x', dtype, dims)
+  return lower({ inputs: { x }, parameters: {}, outputs: { y: x } }, { name: 'read', opset: 21 })
 }

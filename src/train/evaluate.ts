@@ -1,9 +1,12 @@
-import { batches } from '../data/batches.ts'
+import { type Allocate, alternating, batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
+import { ahead } from './ahead.ts'
 
 /** What answers logits for a batch: `[count, classes]`, or `[count, T, classes]` for tokens. */
 export interface Predictor {
   predict(batch: { readonly input: Float32Array | Int32Array; readonly count: number }): Promise<Float32Array>
+  /** Memory that batches are best made in. */
+  readonly allocate: Allocate
 }
 
 export interface Evaluation {
@@ -38,8 +41,8 @@ export async function evaluate(predictor: Predictor, dataset: Dataset, batch = 2
   let loss = 0
   let count = 0
   let confusion: number[][] = []
-  for (const b of batches(dataset, { batch, shuffle: false })) {
-    const logits = await predictor.predict(b)
+  const inTurn = alternating(batches(dataset, { batch, shuffle: false }), predictor.allocate)
+  for await (const [b, logits] of ahead(inTurn, b => predictor.predict(b))) {
     const classes = logits.length / b.label.length
     count += b.label.length
     if (!confusion.length)

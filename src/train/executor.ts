@@ -1,9 +1,8 @@
-import { lower } from '../export/lower.ts'
+import type { Allocate } from '../data/batches.ts'
 import { UserError } from '../graph/errors.ts'
-import { input } from '../graph/leaf.ts'
 import type { Model } from '../nn/model.ts'
 import { SEED_SIZE, seedValues } from '../ops/random.ts'
-import type { OrtTensor, Runtime, Session, SessionSettings } from '../runtime/session.ts'
+import type { Held, OrtTensor, Runtime, Session, SessionSettings } from '../runtime/session.ts'
 import type { Layout } from './layout.ts'
 import { compileForward, compileStep, type StepOptions, type StepProgram } from './step.ts'
 
@@ -13,6 +12,8 @@ export interface StepResult {
   readonly loss: number
   /** Labels of the batch that got the highest logit. */
   readonly correct: number
+  /** Milliseconds before the step in which the runtime had been given nothing to do. */
+  readonly idle: number
 }
 
 export interface StepInput {
@@ -29,7 +30,6 @@ export type State = Readonly<Record<string, Float32Array>>
 interface Loaded {
   readonly program: StepProgram
   readonly session: Session
-  readonly outputs: Record<string, OrtTensor>
 }
 
 export type ExecutorOptions = Omit<StepOptions, 'batch' | 'target'> & {
@@ -38,44 +38,39 @@ export type ExecutorOptions = Omit<StepOptions, 'batch' | 'target'> & {
 }
 
 /**
- * Runs training steps. State is a few flat vectors, whatever the model's size: where the runtime writes into given
- * tensors there are two of each and a step reads one and writes the other; where tensors can stay on the device, they
- * stay there until somebody asks.
+ * Runs training steps. State is a few flat vectors, whatever the model's size, which stay with the runtime until
+ * somebody asks. There are two of each: a step reads one and writes the other.
  */
 export class Executor {
   readonly layout: Layout
+  /** Memory that batches are best made in. */
+  readonly allocate: Allocate
   readonly #model: Model
   readonly #runtime: Runtime
   readonly #options: ExecutorOptions
   readonly #loaded = new Map<number, Promise<Loaded>>()
-  readonly #scalars: Record<string, OrtTensor> = {}
-  readonly #seed: OrtTensor
-  #state: Record<string, OrtTensor>
-  #spare: Record<string, OrtTensor>
-  #reader: Session | undefined
+  #state: Record<string, Held>
+  #spare: Record<string, Held>
   #evaluator: Promise<Session> | undefined
+  /** A step that has to compile is not overtaken by one that need not. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(model: Model, runtime: Runtime, layout: Layout, state: State, options: ExecutorOptions) {
     this.#model = model
     this.#runtime = runtime
     this.#options = options
     this.layout = layout
-    const vector = (data: Float32Array) => runtime.tensor('float32', data, [layout.size])
+    this.allocate = runtime.allocate
     const names = ['params', ...options.optimizer.state]
-    this.#state = Object.fromEntries(
-      names.map(n => {
-        const data = state[n] ?? new Float32Array(layout.size)
-        if (data.length !== layout.size)
-          throw new UserError(`${n} has ${data.length} values, the model needs ${layout.size}`)
-        return [n, vector(data.slice())]
-      }),
-    )
-    this.#spare = runtime.device.preallocated
-      ? Object.fromEntries(names.map(n => [n, vector(new Float32Array(layout.size))]))
-      : {}
-    for (const name of Object.keys(options.optimizer.scalars(1, 0)))
-      this.#scalars[name] = runtime.tensor('float32', new Float32Array(1), [])
-    this.#seed = runtime.tensor('float32', seedValues(options.seed, 0), [SEED_SIZE])
+    for (const name of names) {
+      const size = state[name]?.length ?? layout.size
+      if (size !== layout.size)
+        throw new UserError(`${name} has ${size} values, the model needs ${layout.size}`)
+    }
+    const vectors = (values: (name: string) => Float32Array | undefined) =>
+      Object.fromEntries(names.map(name => [name, runtime.hold('float32', [layout.size], values(name))]))
+    this.#state = vectors(name => state[name] ?? new Float32Array(layout.size))
+    this.#spare = vectors(() => undefined)
   }
 
   /** Compiles the step for a batch size, once. Call it ahead of the first step to have it out of the way. */
@@ -90,55 +85,50 @@ export class Executor {
 
   async #load(batch: number): Promise<Loaded> {
     const program = compileStep(this.#model, { ...this.#options, batch, target: this.#runtime.device.target })
-    const next = program.state.map(n => `next.${n}`)
-    const settings: SessionSettings = {
-      optimize: 'basic',
-      resident: this.#runtime.device.resident ? next : [],
-    }
-    const session = await this.#runtime.load(program.bytes, this.#withThreads(settings))
-    const scalar = () => this.#runtime.tensor('float32', new Float32Array(1), [])
-    return { program, session, outputs: { loss: scalar(), correct: scalar() } }
+    const held = program.state.map(n => `next.${n}`)
+    return { program, session: await this.#open(program.bytes, { held }) }
   }
 
-  #withThreads = (settings: SessionSettings): SessionSettings =>
-    this.#options.threads ? { ...settings, threads: this.#options.threads } : settings
+  #open(bytes: Uint8Array, settings: SessionSettings = {}): Promise<Session> {
+    const { threads } = this.#options
+    return this.#runtime.load(bytes, { ...settings, optimize: 'basic', ...(threads ? { threads } : {}) })
+  }
 
   /**
-   * One update of the parameters.
+   * One update of the parameters. The next may be asked for before this one has answered; they are done in order.
    * @param step counted from 1 @param lr learning rate of this step
    */
   async step({ input: example, label, count }: StepInput, step: number, lr: number): Promise<StepResult> {
-    const { program, session, outputs } = await this.prepare(count)
-    const runtime = this.#runtime
-    const scalars = this.#options.optimizer.scalars(step, lr)
-    for (const [name, t] of Object.entries(this.#scalars)) (t.data as Float32Array)[0] = scalars[name]!
-    const feeds: Record<string, OrtTensor> = {
+    const loaded = this.#turn.catch(() => {}).then(() => this.prepare(count))
+    this.#turn = loaded
+    const { program, session } = await loaded
+    const { optimizer, seed } = this.#options
+    const scalars = Object.entries(optimizer.scalars(step, lr)).map(
+      ([name, value]) => [name, this.#runtime.tensor('float32', Float32Array.of(value), [])] as const,
+    )
+    const feeds = {
       [this.#model.input.name]: this.#tensor(example, count),
-      label: runtime.tensor('int32', label, label.length === count ? [count] : [count, label.length / count]),
+      label: this.#labels(label, count),
       ...this.#state,
-      ...this.#scalars,
+      ...Object.fromEntries(scalars),
+      ...(program.random
+        ? { seed: this.#runtime.tensor('float32', seedValues(seed, step), [SEED_SIZE]) }
+        : {}),
     }
-    if (program.random) {
-      ;(this.#seed.data as Float32Array).set(seedValues(this.#options.seed, step))
-      feeds.seed = this.#seed
-    }
-    const into = { ...outputs }
-    for (const [name, t] of Object.entries(this.#spare)) into[`next.${name}`] = t
-    const got = await session.run(feeds, into)
-    const old = this.#state
-    this.#state = Object.fromEntries(program.state.map(n => [n, got[`next.${n}`]!]))
-    if (runtime.device.preallocated) this.#spare = old
-    else for (const t of Object.values(old)) t.dispose()
-    return { loss: Number(got.loss!.data[0]), correct: Number(got.correct!.data[0]) }
+    const into = Object.fromEntries(program.state.map(n => [`next.${n}`, this.#spare[n]!]))
+    const running = session.run(feeds, into)
+    // The step after this one reads what this one will have written.
+    ;[this.#state, this.#spare] = [this.#spare, this.#state]
+    const { loss, correct } = await running
+    return { loss: Number(loss!.data[0]), correct: Number(correct!.data[0]), idle: session.idle }
   }
 
   /** Logits `[count, classes]` (`[count, T, classes]`) of a batch under the present parameters. */
   async predict({ input: example, count }: Omit<StepInput, 'label'>): Promise<Float32Array> {
     const { normalization } = this.#options
     const target = this.#runtime.device.target
-    this.#evaluator ??= this.#runtime.load(
+    this.#evaluator ??= this.#open(
       compileForward(this.#model, { target, ...(normalization ? { normalization } : {}) }).bytes,
-      this.#withThreads({ optimize: 'basic' }),
     )
     const session = await this.#evaluator
     const { logits } = await session.run({
@@ -153,30 +143,22 @@ export class Executor {
     return this.#runtime.tensor(dtype, example, [count, ...shape])
   }
 
-  /** A copy of the state. */
-  async state(): Promise<State> {
-    const entries: [string, Float32Array][] = []
-    for (const [name, t] of Object.entries(this.#state)) entries.push([name, await this.#read(t)])
-    return Object.fromEntries(entries)
+  #labels(label: Int32Array, count: number): OrtTensor {
+    const dims = label.length === count ? [count] : [count, label.length / count]
+    return this.#runtime.tensor('int32', label, dims)
   }
 
-  async #read(t: OrtTensor): Promise<Float32Array> {
-    if (t.location !== 'gpu-buffer') return (t.data as Float32Array).slice()
-    // getData() on a GPU tensor aborts the Node process (onnxruntime 1.30): a graph that returns it on the CPU does not.
-    this.#reader ??= await this.#runtime.load(identityBytes(this.layout.size))
-    const { y } = await this.#reader.run({ x: t })
-    return (y!.data as Float32Array).slice()
+  /** A copy of the state. */
+  async state(): Promise<State> {
+    const entries = Object.entries(this.#state).map(
+      async ([name, held]) => [name, (await this.#runtime.read(held)) as Float32Array] as const,
+    )
+    return Object.fromEntries(await Promise.all(entries))
   }
 
   async close(): Promise<void> {
+    for (const held of [this.#state, this.#spare].flatMap(Object.values)) this.#runtime.release(held)
     for (const loaded of this.#loaded.values()) await (await loaded).session.close()
     await (await this.#evaluator)?.close()
-    await this.#reader?.close()
   }
-}
-
-/** A graph whose output is its input, for reading what lies on a device. */
-function identityBytes(size: number): Uint8Array {
-  const x = input('x', 'float32', [size])
-  return lower({ inputs: { x }, parameters: {}, outputs: { y: x } }, { name: 'read', opset: 21 })
 }

@@ -1,10 +1,11 @@
-import { batches } from '../data/batches.ts'
+import { alternating, type Batch, batches } from '../data/batches.ts'
 import type { DataSource } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
+import { ahead } from './ahead.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
-import { Executor, type State } from './executor.ts'
+import { Executor, type State, type StepResult } from './executor.ts'
 import { initialize, type Layout, layoutOf } from './layout.ts'
 import { adam, type Optimizer } from './optimizer.ts'
 import { constant, type Schedule } from './schedule.ts'
@@ -63,6 +64,8 @@ export interface EpochResult {
   readonly testAccuracy: number
   /** Of the training steps, without evaluation. */
   readonly imagesPerSecond: number
+  /** Share of their time in which the runtime stood still, because the next batch was not there. */
+  readonly dataWaitShare: number
   /** Since the start of the run. */
   readonly seconds: number
 }
@@ -81,6 +84,8 @@ export interface FitResult {
   /** Time to compile the step and load it. */
   readonly setupSeconds: number
   readonly imagesPerSecond: number
+  /** As of an epoch, over all of them. */
+  readonly dataWaitShare: number
 }
 
 /** A loss or gradient that is no number. The parameters of that step are lost; the last checkpoint is not. */
@@ -106,8 +111,45 @@ export function checkData(model: Model, data: DataSource): void {
   }
 }
 
+/** Sums over the steps of an epoch, from when it is made. */
+class Tally {
+  images = 0
+  ms = 0
+  /** Milliseconds in which no step could run. */
+  waited = 0
+  readonly #begin = performance.now()
+  #labels = 0
+  #loss = 0
+  #correct = 0
+
+  add({ count, label }: Batch, { loss, correct, idle }: StepResult): void {
+    // What came before the first step was no wait for its batch.
+    if (this.images) this.waited += idle
+    this.images += count
+    this.#labels += label.length
+    this.#loss += loss * count
+    this.#correct += correct
+    this.ms = performance.now() - this.#begin
+  }
+
+  get loss(): number {
+    return this.#loss / this.images
+  }
+
+  get accuracy(): number {
+    return this.#correct / this.#labels
+  }
+}
+
+const rates = (tallies: readonly Tally[]) => {
+  const sum = (of: (t: Tally) => number): number => tallies.reduce((n, t) => n + of(t), 0)
+  const ms = sum(t => t.ms)
+  return { imagesPerSecond: (1000 * sum(t => t.images)) / ms, dataWaitShare: sum(t => t.waited) / ms }
+}
+
 /**
- * Trains a model: seeded shuffling, one graph run for each step, evaluation on the test set after each epoch.
+ * Trains a model: seeded shuffling, one graph run for each step, evaluation on the test set after each epoch. Where the
+ * runtime has a thread of its own, the next batch is made while a step runs.
  * Same seed, data, device and thread count: same parameters.
  * @throws DivergenceError when a loss is not finite
  */
@@ -122,6 +164,7 @@ export async function fit(
   if (!Number.isInteger(epochs) || epochs < 1)
     throw new UserError(`epochs must be a whole number of at least 1, not ${epochs}`)
   const begin = performance.now()
+  const seconds = () => (performance.now() - begin) / 1000
   const layout = layoutOf(model.parameters)
   const executor = new Executor(
     model,
@@ -135,48 +178,48 @@ export async function fit(
       ...(data.normalization ? { normalization: data.normalization } : {}),
     },
   )
-  const steps = epochs * Math.ceil(data.train.size / batch)
+  const { size } = data.train
+  const steps = epochs * Math.ceil(size / batch)
 
+  /** The steps of an epoch; `signal` leaves out those that have not begun. */
+  function* plan(epoch: number, done: number) {
+    for (const b of alternating(batches(data.train, { batch, seed, epoch }), executor.allocate)) {
+      yield { b, step: done + 1, lr: optimizer.lr * schedule.at(done, steps) }
+      if (signal?.aborted) return
+      done++
+    }
+  }
+
+  const depth = runtime.parallel ? 2 : 1
   const results: EpochResult[] = []
+  const tallies: Tally[] = []
   let step = 0
-  let stopped = false
-  let stepMs = 0
-  let seen = 0
   let test: Evaluation | undefined
   try {
-    await executor.prepare(Math.min(batch, data.train.size))
-    const setupSeconds = (performance.now() - begin) / 1000
+    for (const count of new Set([Math.min(batch, size), size % batch || batch])) await executor.prepare(count)
+    const setupSeconds = seconds()
     await options.onReady?.()
-    for (let epoch = 0; epoch < epochs && !stopped; epoch++) {
-      const total = { loss: 0, correct: 0, images: 0, labels: 0, ms: 0 }
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const tally = new Tally()
+      tallies.push(tally)
       let lr = 0
-      for (const b of batches(data.train, { batch, seed, epoch })) {
-        lr = optimizer.lr * schedule.at(step, steps)
-        const start = performance.now()
-        const { loss, correct } = await executor.step(b, ++step, lr)
-        total.ms += performance.now() - start
-        if (!Number.isFinite(loss)) diverged(loss, step, epoch, lr)
-        total.loss += loss * b.count
-        total.correct += correct
-        total.images += b.count
-        total.labels += b.label.length
+      const inOrder = ahead(plan(epoch, step), p => executor.step(p.b, p.step, p.lr), depth)
+      for await (const [now, result] of inOrder) {
+        ;({ step, lr } = now)
+        if (!Number.isFinite(result.loss)) diverged(result.loss, step, epoch, lr)
+        tally.add(now.b, result)
+        const { loss, accuracy } = tally
         options.onStep?.({
           epoch: epoch + 1,
           epochs,
           step,
           steps,
           lr,
-          loss: total.loss / total.images,
-          accuracy: total.correct / total.labels,
-          imagesPerSecond: (1000 * total.images) / total.ms,
+          loss,
+          accuracy,
+          imagesPerSecond: rates([tally]).imagesPerSecond,
         })
-        if (signal?.aborted) {
-          stopped = step < steps
-          break
-        }
       }
-      stepMs += total.ms
-      seen += total.images
       test = await evaluate(executor, data.test)
       // The loss before the last update was fine; what that update made is seen here, before anything is saved.
       if (!Number.isFinite(test.loss)) diverged(test.loss, step, epoch, lr)
@@ -184,15 +227,16 @@ export async function fit(
         epoch: epoch + 1,
         step,
         lr,
-        trainLoss: total.loss / total.images,
-        trainAccuracy: total.correct / total.labels,
+        trainLoss: tally.loss,
+        trainAccuracy: tally.accuracy,
         testLoss: test.loss,
         testAccuracy: test.accuracy,
-        imagesPerSecond: (1000 * total.images) / total.ms,
-        seconds: (performance.now() - begin) / 1000,
+        ...rates([tally]),
+        seconds: seconds(),
       }
       results.push(result)
       await options.onEpoch?.(result, () => executor.state())
+      if (signal?.aborted) break
     }
     return {
       layout,
@@ -201,10 +245,10 @@ export async function fit(
       train: await evaluate(executor, data.train),
       test: test!,
       steps: step,
-      stopped,
-      seconds: (performance.now() - begin) / 1000,
+      stopped: step < steps,
+      seconds: seconds(),
       setupSeconds,
-      imagesPerSecond: (1000 * seen) / stepMs,
+      ...rates(tallies),
     }
   } finally {
     await executor.close()

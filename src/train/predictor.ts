@@ -55,6 +55,7 @@ export async function filePredictor(
       const got = await session.run({ [input!]: runtime.tensor(dtype, example, [count, ...shape]) })
       return got[output]!.data as Float32Array
     },
+    allocate: runtime.allocate,
     close: () => session.close(),
   }
 }

@@ -36,6 +36,7 @@ export async function trainingPredictor(runtime: Runtime, trained: TrainedModel)
       const { logits } = await session.run({ [name]: x, params: weights })
       return logits!.data as Float32Array
     },
+    allocate: runtime.allocate,
     close: () => session.close(),
   }
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { batches, permutation } from '../../src/data/batches.ts'
-import { type ImageDataset, statistics, subset } from '../../src/data/dataset.ts'
+import { alternating, batches, permutation } from '../../src/data/batches.ts'
+import { type BatchedDataset, type ImageDataset, statistics, subset } from '../../src/data/dataset.ts'
+import { ahead } from '../../src/train/ahead.ts'
 
 /** `size` images of 2 channels, 1 × 2, all of whose pixels are the image's number. */
 function numbered(size: number): ImageDataset {
@@ -72,6 +73,79 @@ describe('an epoch', () => {
 
   test('refuses a batch size that is none', () => {
     expect(() => batches(numbered(3), { batch: 0 })).toThrow('batch 0 is not a whole number above 0')
+  })
+})
+
+describe('batches by turns', () => {
+  const data = numbered(100)
+  const inTurn = (source: Parameters<typeof batches>[0]) =>
+    alternating(batches(source, { batch: 32, seed: 1 }), bytes => new SharedArrayBuffer(bytes))
+
+  test('are the batches, in the memory that was asked for', () => {
+    const plain = Array.from(batches(data, { batch: 32, seed: 1 }), b => [
+      [...b.input],
+      [...b.label],
+      b.count,
+    ])
+    const shared = Array.from(inTurn(data), b => {
+      expect([b.input.buffer, b.label.buffer].every(m => m instanceof SharedArrayBuffer)).toBe(true)
+      return [[...b.input], [...b.label], b.count]
+    })
+    expect(shared).toEqual(plain)
+  })
+
+  test('stay as they are while the next is made, also where a data set always uses the same arrays', () => {
+    const { images, labels, ...about } = data
+    const own: BatchedDataset = { ...about, batches: options => batches(data, options) }
+    for (const source of [data, own]) {
+      const memory = new Set<ArrayBufferLike>()
+      let before: { input: ArrayLike<number>; was: number[] } | undefined
+      for (const { input } of inTurn(source)) {
+        if (before) expect(Array.from(before.input)).toEqual(before.was)
+        before = { input, was: [...input] }
+        memory.add(input.buffer)
+      }
+      expect(memory.size).toBe(2)
+    }
+  })
+})
+
+describe('work ahead', () => {
+  const log: string[] = []
+  const items = function* () {
+    for (const i of [1, 2, 3]) {
+      log.push(`make ${i}`)
+      yield i
+    }
+  }
+  const work = async (i: number) => {
+    log.push(`begin ${i}`)
+    await new Promise(setImmediate)
+    log.push(`end ${i}`)
+    if (i === 3) throw new Error('three')
+    return 10 * i
+  }
+
+  test('makes an item while the one before is worked on, and gives results in order', async () => {
+    log.length = 0
+    const got: unknown[] = []
+    await expect(
+      (async () => {
+        for await (const both of ahead(items(), work)) got.push(both)
+      })(),
+    ).rejects.toThrow('three')
+    expect(got).toEqual([
+      [1, 10],
+      [2, 20],
+    ])
+    expect(log.slice(0, 5)).toEqual(['make 1', 'begin 1', 'make 2', 'begin 2', 'end 1'])
+    expect(log.indexOf('make 3')).toBeGreaterThan(log.indexOf('end 1'))
+  })
+
+  test('to a depth of one makes each item after the work before it', async () => {
+    log.length = 0
+    for await (const [i] of ahead(items(), work, 1)) if (i === 2) break
+    expect(log).toEqual(['make 1', 'begin 1', 'end 1', 'make 2', 'begin 2', 'end 2'])
   })
 })
 

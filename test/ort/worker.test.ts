@@ -1,0 +1,219 @@
+import { execFile } from 'node:child_process'
+import type { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { gpt } from '../../models/gpt.ts'
+import { mlp } from '../../models/mlp.ts'
+import { vit } from '../../models/vit.ts'
+import { batches } from '../../src/data/batches.ts'
+import type { BatchedDataset, DataSource, ImageDataset } from '../../src/data/dataset.ts'
+import { textDataset, tokenize } from '../../src/data/text.ts'
+import { lower } from '../../src/export/lower.ts'
+import { UserError } from '../../src/graph/errors.ts'
+import { input } from '../../src/graph/leaf.ts'
+import { rng } from '../../src/graph/random.ts'
+import type { AnyTensor } from '../../src/graph/tensor.ts'
+import type { Model } from '../../src/nn/model.ts'
+import { add } from '../../src/ops/elementwise.ts'
+import { matmul } from '../../src/ops/matmul.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+import type { Runtime } from '../../src/runtime/session.ts'
+import { workerRuntime } from '../../src/runtime/worker-node.ts'
+import { Executor } from '../../src/train/executor.ts'
+import { fit as learn } from '../../src/train/fit.ts'
+import { initialize, layoutOf } from '../../src/train/layout.ts'
+import { adam, sgd } from '../../src/train/optimizer.ts'
+
+let here: Runtime
+let apart: Runtime
+beforeAll(async () => {
+  here = await nodeRuntime('cpu')
+  apart = await workerRuntime('cpu')
+})
+afterAll(() => apart.close())
+
+const x = input('x', 'float32', [2])
+const plusOne = lower(
+  { inputs: { x }, parameters: {}, outputs: { y: add(x, 1) } },
+  { name: 'plus', opset: 21 },
+)
+
+function noise(size: number, seed: number): ImageDataset {
+  const random = rng(seed)
+  const images = Uint8Array.from({ length: size * 64 }, () => random.int(256))
+  const labels = Uint8Array.from({ length: size }, (_, i) => i % 4)
+  return { name: 'noise', size, shape: [1, 8, 8], classes: [...'abcd'], images, labels }
+}
+
+describe('training in a thread of its own gives the parameters of training in the asking one, bit for bit,', () => {
+  const same = async (model: Model, data: DataSource) => {
+    const options = { epochs: 2, batch: 8, optimizer: adam(), seed: 5, threads: 1 }
+    const [a, b] = [await learn(model, here, data, options), await learn(model, apart, data, options)]
+    expect(b.state).toEqual(a.state)
+    expect([b.test, b.train, b.steps]).toEqual([a.test, a.train, a.steps])
+    expect(b.epochs.map(e => e.trainLoss)).toEqual(a.epochs.map(e => e.trainLoss))
+  }
+
+  it('of an image model with dropout, whose last batch is smaller', async () => {
+    const config = { image: 8, channels: 1, patch: 4, dim: 16, depth: 2, heads: 2, mlp: 24, classes: 4 }
+    await same(vit({ ...config, dropout: 0.2 }), { train: noise(29, 1), test: noise(9, 2), origin: 'noise' })
+  })
+
+  it('of a text model, whose data reuses its arrays', async () => {
+    const tokens = tokenize('one two three four five six seven eight nine ten '.repeat(9))
+    const vocabulary = tokens.vocabulary.length
+    const rhyme = textDataset('rhyme', tokens, 16)
+    const model = gpt({ vocabulary, context: 16, dim: 16, depth: 1, heads: 2, mlp: 32 })
+    await same(model, { train: rhyme, test: rhyme, origin: 'a rhyme' })
+  })
+})
+
+describe('while steps run', () => {
+  it('the asking thread stays free', async () => {
+    const model = vit({
+      image: 28,
+      channels: 1,
+      patch: 4,
+      dim: 96,
+      depth: 6,
+      heads: 6,
+      mlp: 192,
+      classes: 10,
+    })
+    const layout = layoutOf(model.parameters)
+    // One thread, because two that share a busy machine wait for each other.
+    const options = { seed: 0, optimizer: sgd(), threads: 1 }
+    const run = new Executor(model, apart, layout, { params: initialize(layout, 0) }, options)
+    const batch = { input: new Float32Array(128 * 784), label: new Int32Array(128), count: 128 }
+    await run.prepare(128)
+    let last = performance.now()
+    let gap = 0
+    const timer = setInterval(() => {
+      const now = performance.now()
+      gap = Math.max(gap, now - last)
+      last = now
+    }, 5)
+    const times: number[] = []
+    for (let step = 1; step <= 16; step++) {
+      const start = performance.now()
+      await run.step(batch, step, 1e-3)
+      times.push(performance.now() - start)
+    }
+    clearInterval(timer)
+    await run.close()
+    const median = times.toSorted((a, b) => a - b)[8]!
+    expect(median).toBeGreaterThan(20)
+    expect(gap).toBeLessThan(median / 2)
+  })
+
+  it('time without a batch is counted', async () => {
+    const quick = noise(40, 1)
+    const { images, labels, ...about } = quick
+    const slow: BatchedDataset = {
+      ...about,
+      *batches(options) {
+        for (const b of batches(quick, options)) {
+          for (const begin = performance.now(); performance.now() < begin + 20; );
+          yield b
+        }
+      },
+    }
+    const model = mlp({ image: 8, channels: 1, hidden: [4], classes: 4 })
+    const share = async (runtime: Runtime) => {
+      const data = { train: slow, test: quick, origin: 'noise' }
+      return (await learn(model, runtime, data, { epochs: 1, batch: 4 })).dataWaitShare
+    }
+    // Nine waits of ten steps that take next to nothing.
+    for (const runtime of [here, apart]) expect(await share(runtime)).toBeGreaterThan(0.5)
+  })
+})
+
+describe('what goes wrong in the thread is told in one sentence:', () => {
+  const failure = async (promise: Promise<unknown>): Promise<string> => {
+    const error = await promise.then(
+      () => 'nothing went wrong',
+      (e: unknown) => e,
+    )
+    expect(error).toBeInstanceOf(UserError)
+    return (error as UserError).message
+  }
+
+  it('a model that is none', async () => {
+    expect(await failure(apart.load(Uint8Array.of(1, 2, 3)))).toMatch(
+      /^cpu: the model could not be loaded: [^\n]+$/,
+    )
+  })
+
+  it('values that do not fit the model', async () => {
+    const session = await apart.load(plusOne)
+    const three = apart.tensor('float32', new Float32Array(3), [3])
+    expect(await failure(session.run({ x: three }))).toMatch(
+      'failed to run: Got invalid dimensions for input: x',
+    )
+    expect(await failure(session.run({}))).toMatch("cpu: the model failed to run: input 'x' is missing")
+    const two = apart.tensor('float32', Float32Array.of(1, 2), [2])
+    expect((await session.run({ x: two })).y!.data).toEqual(Float32Array.of(2, 3))
+    await session.close()
+  })
+
+  it('a device that is not there', async () => {
+    expect(await failure(workerRuntime('cuda'))).toMatch(
+      /^device cuda is not available: .+; with CUDA 12 .+$/,
+    )
+    expect(await failure(workerRuntime('abacus'))).toMatch('device abacus is not known')
+  })
+
+  it('the end of the thread, to whoever waits for it and to whoever comes later', async () => {
+    const started = new Promise<Worker>(resolve => process.once('worker', resolve))
+    const runtime = await workerRuntime('cpu')
+    const gone = (await started).terminate()
+    const waiting = Promise.all([failure(runtime.load(plusOne)), failure(runtime.load(plusOne))])
+    await gone
+    const sentence = 'cpu: the thread that runs models has ended (exit code 1); start the runtime again'
+    expect(await waiting).toEqual([sentence, sentence])
+    expect(await failure(runtime.load(plusOne))).toBe(sentence)
+    await runtime.close()
+  })
+
+  it('a runtime that was closed', async () => {
+    const runtime = await workerRuntime('cpu')
+    await runtime.close()
+    expect(await failure(runtime.load(plusOne))).toMatch('has ended (it was closed)')
+  })
+})
+
+describe('a program', () => {
+  const product = input('x', 'float32', [512, 512])
+  const power = Array.from({ length: 40 }).reduce<AnyTensor>(y => matmul(y, product), product)
+  const heavy = lower({ inputs: { x: product }, parameters: {}, outputs: { y: power } }, { name: 'power' })
+
+  /** Runs lines of a user's program, after it has loaded a model whose run takes a while. */
+  const program = (lines: string) =>
+    new Promise<{ code: number; stderr: string; stdout: string }>(resolve => {
+      const text = `import { readFileSync } from 'node:fs'
+        import { workerRuntime } from '${new URL('../../src/runtime/worker-node.ts', import.meta.url)}'
+        const runtime = await workerRuntime('cpu')
+        const session = await runtime.load(readFileSync(0))
+        const run = () => session.run({ x: runtime.tensor('float32', new Float32Array(2 ** 18), [512, 512]) })
+        ${lines}`
+      const node = ['--import', import.meta.resolve('tsx'), '--input-type=module', '--eval', text]
+      const child = execFile(process.execPath, node, (error, stdout, stderr) =>
+        resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+      )
+      child.stdin!.end(heavy)
+    })
+
+  it('ends when its work is done, without closing anything', async () => {
+    const ended = await program('await run(); console.log("done")')
+    expect(ended).toEqual({ code: 0, stderr: '', stdout: 'done\n' })
+  })
+
+  it('ends at once after a close', async () => {
+    const ended = await program('run(); await runtime.close(); console.log("closed")')
+    expect(ended).toEqual({ code: 0, stderr: '', stdout: 'closed\n' })
+  })
+
+  it('may exit in the middle of a run', async () => {
+    const ended = await program('run(); run(); setTimeout(() => process.exit(7), 50)')
+    expect(ended).toEqual({ code: 7, stderr: '', stdout: '' })
+  })
+})
