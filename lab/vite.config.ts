@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defaultClientConditions, defineConfig } from 'vite'
+import { digitsPlugin } from '../scripts/digits.ts'
 
 // An isolated page may use threads.
 const headers = {
@@ -13,6 +14,9 @@ export default defineConfig({
   base: './',
   // A model that is not there must answer 404, not with the page.
   appType: 'mpa',
+  plugins: [digitsPlugin()],
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  worker: { format: 'es' },
   build: {
     outDir: fileURLToPath(new URL('../dist/lab', import.meta.url)),
     emptyOutDir: true,

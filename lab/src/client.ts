@@ -1,5 +1,8 @@
-import { type Signal, signal } from '@preact/signals'
+import { batch, type Signal, signal } from '@preact/signals'
 import type {
+  CheckpointAbout,
+  CurvePoint,
+  DataChoice,
   DeviceState,
   EpochReport,
   Event,
@@ -22,6 +25,11 @@ export type Answer = { readonly id: number } & (
   | { readonly error: string; readonly fatal: boolean }
 )
 
+/** Where the worker says, once, that it lives: the page gets the lock when the worker is gone, however it went. */
+export interface Hello {
+  readonly lock: string
+}
+
 export type Tab = 'train' | 'see' | 'try' | 'keep'
 
 export interface Message {
@@ -36,9 +44,17 @@ export interface Subject {
   readonly label?: number
 }
 
-/** Where the worker says, once, that it lives: the page gets the lock when the worker is gone, however it went. */
-export interface Hello {
-  readonly lock: string
+/** A run that can go on from here. */
+export interface Saved {
+  /** Of the file that it was read from; undefined for the run of this page. */
+  readonly file?: string
+  readonly bytes: Uint8Array
+  readonly about: CheckpointAbout
+}
+
+interface OpenFile {
+  readonly name: string
+  readonly bytes: Uint8Array
 }
 
 interface Waiting {
@@ -51,6 +67,9 @@ export class LabError extends Error {
   override readonly name = 'LabError'
 }
 
+/** Milliseconds between two looks at a model in training. */
+const GLANCE = 2000
+
 /**
  * The page's side of its worker: asks, and keeps what it tells as signals that views read. When the worker dies, another
  * takes its place, and what was asked of it fails with a {@link LabError}.
@@ -60,6 +79,8 @@ export class LabClient {
   readonly tab: Signal<Tab> = signal('train')
   /** What the page has to say; views may set it. */
   readonly message: Signal<Message | undefined> = signal(undefined)
+  /** onnxruntime-web's version, once it is loaded. */
+  readonly runtime: Signal<string | undefined> = signal(undefined)
   readonly devices: Signal<readonly DeviceState[]> = signal([])
   /** The present model, which `look`, `onnx` and `positions` mean. */
   readonly about: Signal<ModelAbout | undefined> = signal(undefined)
@@ -70,7 +91,10 @@ export class LabClient {
   readonly settings: Signal<TrainSettings | undefined> = signal(undefined)
   readonly progress: Signal<RunProgress | undefined> = signal(undefined)
   /** Of the run under way, or of the last one. */
+  readonly curve: Signal<readonly CurvePoint[]> = signal([])
   readonly reports: Signal<readonly EpochReport[]> = signal([])
+  /** The run's state after its last epoch or when it was stopped, or a checkpoint file: training can go on from there. */
+  readonly saved: Signal<Saved | undefined> = signal(undefined)
   /** What See is to show, where another view chose it. */
   readonly subject: Signal<Subject | undefined> = signal(undefined)
   /** A picture that was dropped on the page, for Try to read. */
@@ -80,6 +104,9 @@ export class LabClient {
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker
   #next = 0
+  /** The file that is open, to be opened again in another worker. */
+  #file: OpenFile | undefined
+  #glanced = 0
 
   /** @param start makes a worker that answers {@link Question}s */
   constructor(start: () => Worker) {
@@ -111,6 +138,49 @@ export class LabClient {
     this.message.value = text ? { text, kind } : undefined
   }
 
+  /** Opens a model or a checkpoint and makes it the present one; says so where it is none. */
+  async open(name: string, bytes: Uint8Array): Promise<void> {
+    this.say(`Loading ${name} …`)
+    const about = await this.attempt(this.ask('open', name, bytes))
+    if (!about) return
+    this.#file = { name, bytes }
+    this.say('')
+    if (!name.endsWith('.safetensors')) return
+    const checkpoint = await this.attempt(this.ask('inspect', name, bytes))
+    if (checkpoint) this.saved.value = { file: name, bytes, about: checkpoint }
+  }
+
+  /** Trains, from where {@link saved} stands if `goOn`; answers when the run has ended. */
+  async train(settings: TrainSettings, data: DataChoice, goOn = false): Promise<void> {
+    const from = goOn ? this.saved.value : undefined
+    // What was drawn of this very run stays.
+    const step = from && !from.file ? from.about.step : 0
+    batch(() => {
+      this.say('')
+      this.running.value = 'training'
+      this.settings.value = settings
+      this.progress.value = undefined
+      this.curve.value = this.curve.value.filter(p => p.step <= step)
+      this.reports.value = this.reports.value.filter(r => r.step <= step)
+    })
+    await this.attempt(this.ask('train', settings, data, ...(from ? [from.bytes] : [])))
+    this.running.value = 'idle'
+  }
+
+  async pause(): Promise<void> {
+    this.running.value = 'paused'
+    await this.attempt(this.ask('pause'))
+  }
+
+  async resume(): Promise<void> {
+    this.running.value = 'training'
+    await this.attempt(this.ask('resume'))
+  }
+
+  async stop(): Promise<void> {
+    await this.attempt(this.ask('stop'))
+  }
+
   #begin(): Worker {
     const worker = this.#start()
     const mine = (act: () => void) => {
@@ -119,7 +189,7 @@ export class LabClient {
     worker.addEventListener('message', ({ data }: MessageEvent<Answer | Event | Hello>) =>
       mine(() => {
         if ('lock' in data) this.#watch(worker, data.lock)
-        else if ('event' in data) this.#hear(data)
+        else if ('event' in data) batch(() => this.#hear(data))
         else this.#settle(data)
       }),
     )
@@ -138,13 +208,14 @@ export class LabClient {
   }
 
   #settle(answer: Answer): void {
+    if ('error' in answer && answer.fatal) {
+      this.#restart(answer.error)
+      return
+    }
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
     if ('value' in answer) waiting?.resolve(answer.value as never)
-    else {
-      waiting?.reject(new LabError(answer.error))
-      if (answer.fatal) this.#restart(answer.error)
-    }
+    else waiting?.reject(new LabError(answer.error))
   }
 
   #hear(event: Event): void {
@@ -155,27 +226,46 @@ export class LabClient {
         break
       case 'progress':
         this.progress.value = event.progress
+        if (event.points.length) this.curve.value = [...this.curve.value, ...event.points]
+        if (performance.now() - this.#glanced < GLANCE) break
+        this.#glanced = performance.now()
+        this.changes.value++
         break
       case 'epoch':
         this.reports.value = [...this.reports.value, event.report]
-        this.changes.value++
         break
-      case 'note':
-        this.say(event.text)
-        break
-      case 'lost':
-        this.say(event.reason, 'error')
+      case 'saved':
+        this.saved.value = { bytes: event.bytes, about: event.about }
     }
   }
 
-  #restart(reason: string): void {
+  /** Another worker takes the place of one that cannot go on. */
+  #restart(why: string): void {
     this.#worker.terminate()
     const failed = [...this.#waiting.values()]
     this.#waiting.clear()
+    const trained = this.running.value !== 'idle'
     this.about.value = undefined
     this.running.value = 'idle'
     this.#worker = this.#begin()
-    this.say(`The page's worker stopped (${reason}) and was started again.`, 'error')
-    for (const { reject } of failed) reject(new LabError(`the worker stopped: ${reason}`))
+    const epoch = this.saved.value?.about.epoch
+    const next = trained && epoch ? ` Training can go on from the end of epoch ${epoch}.` : ''
+    const text = `${why}. The page has started anew what computes.${next}`
+    this.say(text, 'error')
+    for (const { reject } of failed) reject(new LabError(text))
+    void this.#recover()
+  }
+
+  async #recover(): Promise<void> {
+    const state = await this.ask('devices').catch(() => undefined)
+    if (state) this.devices.value = state.devices
+    const file = this.#file ?? this.#lastRun()
+    // Where it cannot be opened any more, the page says already that something is wrong.
+    if (file) await this.ask('open', file.name, file.bytes).catch(() => {})
+  }
+
+  #lastRun(): OpenFile | undefined {
+    const saved = this.saved.value
+    return saved && { name: `After epoch ${saved.about.epoch}.safetensors`, bytes: saved.bytes }
   }
 }

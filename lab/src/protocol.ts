@@ -9,6 +9,8 @@ export interface TrainSettings {
   readonly batch: number
   readonly optimizer: 'adam' | 'adamw' | 'sgd' | 'lion'
   readonly lr: number
+  /** How the learning rate goes over the run. @default 'cosine' */
+  readonly schedule?: 'constant' | 'cosine' | 'onecycle'
   readonly seed: number
 }
 
@@ -20,6 +22,29 @@ export type DataChoice =
   | { readonly kind: 'idx'; readonly files: readonly File[] }
   /** Pictures, each with the name of the folder that it lies in. */
   | { readonly kind: 'folders'; readonly files: readonly { readonly label: string; readonly file: File }[] }
+
+/** What a choice of data turned out to hold. */
+export interface DataAbout {
+  /** One sentence that says where the data came from. */
+  readonly origin: string
+  /** What must not be overlooked. */
+  readonly notice?: string
+  readonly train: number
+  readonly test: number
+  readonly shape: readonly [channels: number, height: number, width: number]
+  readonly classes: readonly string[]
+}
+
+/** What a checkpoint says of its run. */
+export interface CheckpointAbout {
+  /** How the run was set; a run that goes on changes no more than `device` and `epochs`. */
+  readonly settings: Omit<TrainSettings, 'device'>
+  /** Steps done, and the epochs that they make. */
+  readonly step: number
+  readonly epoch: number
+  readonly parameters: number
+  readonly classes: readonly string[]
+}
 
 /** A device and, where it cannot be used, why. */
 export interface DeviceState {
@@ -39,10 +64,18 @@ export interface RunProgress {
   readonly lr: number
   /** Of the last step, and means over the epoch so far. */
   readonly stepLoss: number
+  readonly stepAccuracy: number
   readonly loss: number
   readonly accuracy: number
   readonly imagesPerSecond: number
   readonly secondsLeft: number
+}
+
+/** A point of the curves: means over the steps since the point before. */
+export interface CurvePoint {
+  readonly step: number
+  readonly loss: number
+  readonly accuracy: number
 }
 
 export interface Mistake {
@@ -63,6 +96,9 @@ export interface EpochReport {
   readonly testLoss: number
   readonly testAccuracy: number
   readonly seconds: number
+  /** Of the examples: class names, and `[channels, height, width]`. */
+  readonly classes: readonly string[]
+  readonly input: readonly [channels: number, height: number, width: number]
   /** `confusion[truth][prediction]`. */
   readonly confusion: readonly (readonly number[])[]
   /** The most certain of the wrong answers first. */
@@ -103,7 +139,12 @@ export interface Look {
 
 /** What the page asks; each is answered by a value or an error. */
 export interface Requests {
-  devices: { args: []; value: readonly DeviceState[] }
+  /** The devices of this browser, and onnxruntime-web's version. */
+  devices: { args: []; value: { readonly runtime: string; readonly devices: readonly DeviceState[] } }
+  /** Reads data ahead of a run; pictures are made as large as the model takes them. */
+  data: { args: [choice: DataChoice, image: { channels: number; side: number }]; value: DataAbout }
+  /** Says what a checkpoint file holds. */
+  inspect: { args: [name: string, bytes: Uint8Array]; value: CheckpointAbout }
   /** Starts a run, from a checkpoint where one is given; ends when it is stopped or done. */
   train: {
     args: [settings: TrainSettings, data: DataChoice, checkpoint?: Uint8Array]
@@ -112,8 +153,10 @@ export interface Requests {
   pause: { args: []; value: undefined }
   resume: { args: []; value: undefined }
   stop: { args: []; value: undefined }
-  /** Opens an `.onnx` file; the model in training stays what `train` trains. */
+  /** Opens an `.onnx` file, or a checkpoint (`.safetensors`); the model in training stays what `train` trains. */
   open: { args: [name: string, bytes: Uint8Array]; value: ModelAbout }
+  /** Makes the file that was opened, or the model of the run, the present one. */
+  use: { args: [which: 'file' | 'run']; value: ModelAbout }
   /** Runs one image `[channels, height, width]` through the present model; `deep` asks for attention and stages too. */
   look: { args: [pixels: Float32Array, deep: boolean]; value: Look }
   /** A held-out example of the data at hand (the bundled digits where none was chosen). */
@@ -129,8 +172,7 @@ export interface Requests {
 /** What the worker tells without being asked. */
 export type Event =
   | { readonly event: 'model'; readonly about: ModelAbout }
-  | { readonly event: 'progress'; readonly progress: RunProgress }
+  | { readonly event: 'progress'; readonly progress: RunProgress; readonly points: readonly CurvePoint[] }
   | { readonly event: 'epoch'; readonly report: EpochReport }
-  | { readonly event: 'note'; readonly text: string }
-  /** The device is gone; the last state that was read back from it is kept. */
-  | { readonly event: 'lost'; readonly reason: string }
+  /** The run's state after an epoch, or where it was stopped. */
+  | { readonly event: 'saved'; readonly bytes: Uint8Array; readonly about: CheckpointAbout }

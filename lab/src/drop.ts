@@ -1,0 +1,94 @@
+import type { LabClient } from './client.ts'
+import type { DataChoice } from './protocol.ts'
+import { chooseData } from './train/form.ts'
+
+/** A file, and the names of the folders that it lies in. */
+interface Found {
+  readonly file: File
+  readonly folders: readonly string[]
+}
+
+/** Files may be dropped anywhere on the page. */
+export function takeDrops(lab: LabClient): void {
+  addEventListener('dragover', event => {
+    event.preventDefault()
+    document.body.dataset.drop = 'over'
+  })
+  for (const end of ['dragleave', 'drop'] as const)
+    addEventListener(end, () => {
+      delete document.body.dataset.drop
+    })
+  addEventListener('drop', event => {
+    event.preventDefault()
+    const { dataTransfer } = event
+    if (dataTransfer) void filesOf(dataTransfer).then(found => takeFiles(lab, found))
+  })
+}
+
+/** All files of a drop, those in folders too. Reads the entries before anything is awaited, since they go away then. */
+async function filesOf({ items, files }: DataTransfer): Promise<Found[]> {
+  const entries = [...items].map(item => item.webkitGetAsEntry?.() ?? null)
+  if (!entries.some(entry => entry?.isDirectory)) return [...files].map(file => ({ file, folders: [] }))
+  const found = await Promise.all(entries.map(entry => (entry ? inside(entry, []) : [])))
+  return found.flat()
+}
+
+async function inside(entry: FileSystemEntry, folders: readonly string[]): Promise<Found[]> {
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) =>
+      (entry as FileSystemFileEntry).file(resolve, reject),
+    )
+    return [{ file, folders }]
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader()
+  const found: Found[] = []
+  for (;;) {
+    // A reader gives a hundred entries at a time, and none at the end.
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    )
+    if (!some.length) return found
+    for (const inner of some) found.push(...(await inside(inner, [...folders, entry.name])))
+  }
+}
+
+const isModel = (name: string): boolean => /\.(onnx|safetensors)$/i.test(name)
+const isIdx = (name: string): boolean => /idx\d?-?u?byte|\.idx|ubyte/i.test(name)
+
+/** Does with files what their kind is good for. */
+export async function takeFiles(lab: LabClient, found: readonly Found[]): Promise<void> {
+  const [first] = found
+  if (!first) return
+  const choice = dataIn(found)
+  const model = found.find(({ file }) => isModel(file.name))
+  if (choice) {
+    lab.tab.value = 'train'
+    await chooseData(lab, choice)
+  } else if (model) await openModel(lab, model.file)
+  else if (found.length === 1) {
+    lab.picture.value = first.file
+    lab.tab.value = 'try'
+  } else
+    lab.say(
+      'These files are no data: drop MNIST’s IDX files, or a folder that has a folder of pictures for each class',
+      'error',
+    )
+}
+
+function dataIn(found: readonly Found[]): DataChoice | undefined {
+  const idx = found.filter(({ file }) => isIdx(file.name)).map(f => f.file)
+  if (idx.length) return { kind: 'idx', files: idx }
+  const labelled = found.flatMap(({ file, folders }) => {
+    const label = folders.at(-1)
+    return label && !file.name.startsWith('.') ? [{ label, file }] : []
+  })
+  return labelled.length && !labelled.some(({ file }) => isModel(file.name))
+    ? { kind: 'folders', files: labelled }
+    : undefined
+}
+
+/** Opens a model or a checkpoint that was chosen or dropped. */
+export async function openModel(lab: LabClient, file: File): Promise<void> {
+  const bytes = await lab.attempt(file.arrayBuffer())
+  if (bytes) await lab.open(file.name, new Uint8Array(bytes))
+}

@@ -1,0 +1,171 @@
+import { useSignal } from '@preact/signals'
+import type { LabClient } from '../client.ts'
+import { openModel } from '../drop.ts'
+import { Pick } from '../ui/field.tsx'
+import { byteSize, count, percent } from '../ui/text.ts'
+import './keep.css'
+
+/** Gives bytes to the user as a file. */
+function download(name: string, bytes: Uint8Array): void {
+  const url = URL.createObjectURL(new Blob([bytes as BlobPart]))
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+  // The browser reads it after this turn.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+}
+
+/** Take models and trainings out of the page, and bring them in. */
+export function KeepView({ lab }: { readonly lab: LabClient }) {
+  return (
+    <div class="keep">
+      <ModelCard lab={lab} />
+      <div class="stack">
+        <RunCard lab={lab} />
+        <OpenCard lab={lab} />
+      </div>
+    </div>
+  )
+}
+
+function ModelCard({ lab }: { readonly lab: LabClient }) {
+  const about = lab.about.value
+  const kept = useSignal('')
+  const save = async () => {
+    const bytes = await lab.attempt(lab.ask('onnx'))
+    if (!about || !bytes) return
+    const name = about.name.endsWith('.onnx') ? about.name : `${about.model?.name ?? 'model'}.onnx`
+    download(name, bytes)
+    kept.value = `${name}, ${byteSize(bytes.length)}`
+  }
+  const input = about?.input.join(', ')
+  return (
+    <section class="card" aria-labelledby="keep-model">
+      <h2 id="keep-model">The model</h2>
+      {about ? (
+        <dl class="facts">
+          <Fact name="Model" value={about.name} />
+          <Fact name="Parameters" value={count(about.parameters)} />
+          <Fact name="Takes" value={`image, float32 [batch, ${input}], pixels in [0, 1]`} />
+          <Fact name="Gives" value={`logits, float32 [batch, ${about.classes.length}]`} />
+          {about.testAccuracy !== undefined && (
+            <Fact name="Held out" value={percent(about.testAccuracy, 2)} />
+          )}
+        </dl>
+      ) : (
+        <p class="quiet">No model yet: train one, or open a file.</p>
+      )}
+      <button
+        type="button"
+        id="save-onnx"
+        class="button primary"
+        disabled={!about}
+        onClick={() => void save()}
+      >
+        Download .onnx
+      </button>
+      <p class="quiet" role="status">
+        {kept.value && `Saved ${kept.value}`}
+      </p>
+      <p class="quiet">
+        One file with weights and normalization inside. It runs wherever ONNX Runtime does, with the numbers
+        of this page:
+      </p>
+      <pre>
+        <code>{`import { InferenceSession, Tensor } from 'onnxruntime-node'
+
+const model = await InferenceSession.create('${about?.model?.name ?? 'model'}.onnx')
+const image = new Tensor('float32', pixels, [1, ${input ?? '1, 28, 28'}])
+const { logits } = await model.run({ image })`}</code>
+      </pre>
+    </section>
+  )
+}
+
+function RunCard({ lab }: { readonly lab: LabClient }) {
+  const saved = lab.saved.value
+  const kept = useSignal('')
+  const save = async () => {
+    const fresh = lab.progress.value ? await lab.attempt(lab.ask('checkpoint')) : saved?.bytes
+    if (!fresh) return
+    const name = `${lab.settings.value?.model.name ?? saved?.about.settings.model.name ?? 'run'}.safetensors`
+    download(name, fresh)
+    kept.value = `${name}, ${byteSize(fresh.length)}`
+  }
+  const progress = lab.progress.value
+  const step = progress?.step ?? saved?.about.step
+  return (
+    <section class="card" aria-labelledby="keep-run">
+      <h2 id="keep-run">The training</h2>
+      <p>
+        A checkpoint holds the parameters, the optimizer’s moments and all settings, so that the training goes
+        on exactly where it was left: here, or in Node.
+      </p>
+      <dl class="facts">
+        <Fact
+          name="Stands at"
+          value={step === undefined ? 'nothing was trained yet' : `step ${count(step)}`}
+        />
+      </dl>
+      <div class="row">
+        <button
+          type="button"
+          id="save-checkpoint"
+          class="button primary"
+          disabled={!saved && !progress}
+          onClick={() => void save()}
+        >
+          Download checkpoint
+        </button>
+        {saved && lab.running.value === 'idle' && (
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              lab.tab.value = 'train'
+            }}
+          >
+            Go on with it …
+          </button>
+        )}
+      </div>
+      <p class="quiet" role="status">
+        {kept.value && `Saved ${kept.value}`}
+      </p>
+      <p class="quiet">In Node:</p>
+      <pre>
+        <code>npx onnxgrad train --resume {saved?.about.settings.model.name ?? 'vit'}.safetensors</code>
+      </pre>
+    </section>
+  )
+}
+
+function OpenCard({ lab }: { readonly lab: LabClient }) {
+  return (
+    <section class="card" aria-labelledby="keep-open">
+      <h2 id="keep-open">Bring one in</h2>
+      <p>
+        An <code>.onnx</code> of this project, to look into and to draw for; or a checkpoint (
+        <code>.safetensors</code>), to train on. Files may be dropped anywhere on the page.
+      </p>
+      <Pick
+        label="Choose a file …"
+        accept=".onnx,.safetensors"
+        onPick={([file]) => {
+          if (file) void openModel(lab, file)
+        }}
+      />
+      <p class="quiet">Files are read by this page alone. Nothing is sent anywhere.</p>
+    </section>
+  )
+}
+
+function Fact({ name, value }: { readonly name: string; readonly value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  )
+}

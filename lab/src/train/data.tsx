@@ -1,0 +1,132 @@
+import { type Signal, useSignal } from '@preact/signals'
+import type { LabClient } from '../client.ts'
+import type { DataChoice } from '../protocol.ts'
+import { Choice, Pick, Select } from '../ui/field.tsx'
+import { count } from '../ui/text.ts'
+import { chooseData, form, found, readData } from './form.ts'
+
+const SIDES = { 28: '28 × 28', 32: '32 × 32', 64: '64 × 64' } as const
+const COLOURS = { 1: 'Gray', 3: 'Colour' } as const
+
+const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
+  bundled: '10,000 digits of MNIST',
+  idx: 'MNIST files',
+  folders: 'Your own pictures',
+}
+
+/** The folder that a picture lies in says what it shows. */
+const labelled = (files: readonly File[]): DataChoice => ({
+  kind: 'folders',
+  files: files.flatMap(file => {
+    const label = file.webkitRelativePath.split('/').at(-2)
+    return label && !file.name.startsWith('.') ? [{ label, file }] : []
+  }),
+})
+
+/** Where the examples come from. */
+export function DataPart({ lab }: { readonly lab: LabClient }) {
+  // Files are chosen after their kind; until then the data stay as they are.
+  const asked = useSignal<DataChoice['kind'] | undefined>(undefined)
+  const kind = asked.value ?? form.data.value.kind
+  const choose = (choice: DataChoice) => {
+    asked.value = undefined
+    void chooseData(lab, choice)
+  }
+  return (
+    <>
+      <Choice
+        name="data"
+        title={KINDS.bundled}
+        checked={kind === 'bundled'}
+        onChoose={() => choose({ kind: 'bundled' })}
+      />
+      <Choice name="data" title={KINDS.idx} checked={kind === 'idx'} onChoose={() => ask(asked, 'idx')}>
+        {kind === 'idx' && (
+          <>
+            <p>The four IDX files, plain or gzip; or images and labels, of which a fifth is held out.</p>
+            <Pick label="Choose files …" quiet multiple onPick={files => choose({ kind: 'idx', files })} />
+          </>
+        )}
+      </Choice>
+      <Choice
+        name="data"
+        title={KINDS.folders}
+        checked={kind === 'folders'}
+        onChoose={() => ask(asked, 'folders')}
+      >
+        {kind === 'folders' && (
+          <>
+            <p>A folder that has a folder of pictures for each class; a fifth of them is held out.</p>
+            <PictureSize lab={lab} />
+            <Pick label="Choose a folder …" quiet folder onPick={files => choose(labelled(files))} />
+          </>
+        )}
+      </Choice>
+      <FoundLine waiting={asked.value !== undefined} />
+    </>
+  )
+}
+
+function ask(asked: Signal<DataChoice['kind'] | undefined>, kind: DataChoice['kind']): void {
+  asked.value = form.data.value.kind === kind ? undefined : kind
+}
+
+/** What pictures are made into. */
+function PictureSize({ lab }: { readonly lab: LabClient }) {
+  const again = () => {
+    if (form.data.value.kind === 'folders') void readData(lab)
+  }
+  return (
+    <div class="fields wide">
+      <Select
+        label="Made as large as"
+        value={String(form.side.value) as `${keyof typeof SIDES}`}
+        options={SIDES}
+        onChange={side => {
+          form.side.value = Number(side)
+          again()
+        }}
+      />
+      <Select
+        label="Colours"
+        value={String(form.channels.value) as `${keyof typeof COLOURS}`}
+        options={COLOURS}
+        onChange={channels => {
+          form.channels.value = channels === '3' ? 3 : 1
+          again()
+        }}
+      />
+    </div>
+  )
+}
+
+/** @param waiting for files to be chosen: what was found before does not count */
+function FoundLine({ waiting }: { readonly waiting: boolean }) {
+  const now = found.value
+  if (waiting)
+    return <p class="found quiet">Or drop them anywhere on the page. Nothing leaves this browser.</p>
+  if (now.state === 'reading')
+    return (
+      <p class="found quiet" role="status">
+        Reading the data …
+      </p>
+    )
+  if (now.state === 'failed')
+    return (
+      <p class="found problem" role="alert">
+        {now.reason}
+      </p>
+    )
+  const { train, test, shape, classes, notice } = now.about
+  const [channels, height, width] = shape
+  return (
+    <p class="found" role="status">
+      {count(train)} to train on, {count(test)} held out
+      <span class="quiet">
+        {' '}
+        · {height} × {width}
+        {channels === 3 ? ' in colour' : ''} · {classes.length} classes{notice && ` · ${notice}`}
+      </span>
+    </p>
+  )
+}

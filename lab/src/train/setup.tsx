@@ -1,0 +1,152 @@
+import type { LabClient } from '../client.ts'
+import type { TrainSettings } from '../protocol.ts'
+import { Choice, Field, Select } from '../ui/field.tsx'
+import { count } from '../ui/text.ts'
+import { DataPart } from './data.tsx'
+import {
+  chooseOptimizer,
+  choosePreset,
+  form,
+  model,
+  modelFields,
+  NUMBERS,
+  type NumberField,
+  PRESETS,
+  type Preset,
+  problems,
+  settings,
+} from './form.ts'
+import { GoOn } from './go-on.tsx'
+
+const PRESET_NAMES = Object.fromEntries(
+  Object.entries(PRESETS).map(([key, { label }]) => [key, label]),
+) as Record<Preset, string>
+const OPTIMIZERS = { adam: 'Adam', adamw: 'AdamW', sgd: 'SGD with momentum', lion: 'Lion' } as const
+const SCHEDULES = { cosine: 'Cosine to 0', constant: 'Constant', onecycle: 'One cycle' } as const
+
+/** All that can be chosen before a training starts. */
+export function Setup({ lab }: { readonly lab: LabClient }) {
+  const busy = lab.running.value !== 'idle'
+  const start = (event: Event) => {
+    event.preventDefault()
+    const chosen = settings.value
+    if (chosen) void lab.train(chosen, form.data.value)
+  }
+  return (
+    <form class="card setup" aria-labelledby="setup-title" onSubmit={start} noValidate>
+      <h2 id="setup-title">Set up</h2>
+      {lab.saved.value && !busy && <GoOn lab={lab} saved={lab.saved.value} />}
+      <fieldset disabled={busy}>
+        <legend>Data</legend>
+        <DataPart lab={lab} />
+      </fieldset>
+      <fieldset disabled={busy}>
+        <legend>Model</legend>
+        <Select
+          label="Architecture"
+          value={form.preset.value}
+          options={PRESET_NAMES}
+          onChange={choosePreset}
+        />
+        <div class="fields">
+          {modelFields.value.map(name => (
+            <NumberInput key={name} name={name} />
+          ))}
+        </div>
+        <ModelLine />
+      </fieldset>
+      <fieldset disabled={busy}>
+        <legend>Training</legend>
+        <div class="fields wide">
+          <Select
+            label="Optimizer"
+            value={form.optimizer.value}
+            options={OPTIMIZERS}
+            onChange={chooseOptimizer}
+          />
+          <Select
+            label="Schedule"
+            value={form.schedule.value}
+            options={SCHEDULES}
+            onChange={schedule => {
+              form.schedule.value = schedule
+            }}
+          />
+        </div>
+        <div class="fields wide">
+          {(['lr', 'epochs', 'batch', 'seed'] as const).map(name => (
+            <NumberInput key={name} name={name} />
+          ))}
+        </div>
+      </fieldset>
+      <fieldset disabled={busy}>
+        <legend>Device</legend>
+        <Devices lab={lab} />
+      </fieldset>
+      {!busy && (
+        <button type="submit" class="button primary large" disabled={!settings.value}>
+          Start training
+        </button>
+      )}
+    </form>
+  )
+}
+
+function NumberInput({ name }: { readonly name: NumberField }) {
+  const { label, unit } = NUMBERS[name]
+  const text = form.texts[name]
+  return (
+    <Field
+      label={label}
+      unit={unit}
+      mode={name === 'lr' ? 'decimal' : 'numeric'}
+      value={text.value}
+      problem={problems.value[name]}
+      onInput={value => {
+        text.value = value
+      }}
+    />
+  )
+}
+
+/** What the fields make of the model. */
+function ModelLine() {
+  const { parameters, problem, config } = model.value
+  if (problem) return <p class="problem">{problem}</p>
+  if (parameters === undefined) return <p class="quiet">Mend the fields that are marked.</p>
+  const { image, patch } = config as { image: number; patch?: number }
+  const tokens = patch ? ` · ${(image / patch) ** 2} patches and the CLS token` : ''
+  return (
+    <p class="quiet">
+      {count(parameters)} parameters{tokens}
+    </p>
+  )
+}
+
+const DEVICES: Readonly<Record<TrainSettings['device'], string>> = {
+  wasm: 'CPU (WebAssembly)',
+  webgpu: 'GPU (WebGPU)',
+}
+
+function Devices({ lab }: { readonly lab: LabClient }) {
+  const known = lab.devices.value
+  if (!known.length) return <p class="quiet">Loading the runtime …</p>
+  return (
+    <>
+      {known.map(({ name, available, reason, detail }) => (
+        <Choice
+          key={name}
+          name="device"
+          title={DEVICES[name]}
+          checked={form.device.value === name}
+          disabled={!available}
+          onChoose={() => {
+            form.device.value = name
+          }}
+        >
+          {available ? detail : `Not available: ${reason}`}
+        </Choice>
+      ))}
+    </>
+  )
+}

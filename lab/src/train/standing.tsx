@@ -1,0 +1,105 @@
+import type { LabClient } from '../client.ts'
+import { count, duration, percent } from '../ui/text.ts'
+import { Curves } from './curves.tsx'
+
+/** Where the training stands: how far, how well, how fast. */
+export function Standing({ lab }: { readonly lab: LabClient }) {
+  const state = lab.running.value
+  const progress = lab.progress.value
+  return (
+    <section class="card standing" aria-labelledby="standing-title">
+      <div class="title">
+        <h2 id="standing-title">{titleOf(lab)}</h2>
+        <Controls lab={lab} />
+      </div>
+      {state === 'idle' && !progress ? (
+        <p class="empty">
+          Here the loss falls and the accuracy rises while your browser trains. The ViT of the lecture takes
+          about a minute for 97 % of the digits; nothing is installed, and nothing leaves this page.
+        </p>
+      ) : (
+        <>
+          <progress
+            aria-label="Steps of the training"
+            max={progress?.steps ?? 1}
+            {...(progress ? { value: progress.step } : {})}
+          />
+          <dl class="tiles">
+            <Tile name="Step" value={progress ? `${count(progress.step)} / ${count(progress.steps)}` : '–'} />
+            <Tile
+              name="Loss"
+              value={progress ? progress.loss.toFixed(3) : '–'}
+              more="mean of the epoch so far"
+            />
+            <Tile
+              name="Accuracy"
+              value={progress ? percent(progress.accuracy) : '–'}
+              more="on what it trains on"
+            />
+            <Tile
+              name="Speed"
+              value={progress ? `${count(Math.round(progress.imagesPerSecond))} img/s` : '–'}
+              more={lab.settings.value?.device === 'webgpu' ? 'on the GPU' : 'on the CPU'}
+            />
+            <Tile
+              name="Time left"
+              value={progress && state !== 'idle' ? duration(progress.secondsLeft) : '–'}
+            />
+          </dl>
+          <Curves lab={lab} />
+        </>
+      )}
+    </section>
+  )
+}
+
+function titleOf(lab: LabClient): string {
+  const progress = lab.progress.value
+  const state = lab.running.value
+  if (state !== 'idle' && !progress) return 'Compiling the training step …'
+  if (!progress) return 'Training'
+  const { epoch, epochs, step, steps } = progress
+  if (state === 'idle')
+    return step === steps ? `Done: ${epochs} epochs` : `Stopped in epoch ${epoch} of ${epochs}`
+  return `${state === 'paused' ? 'Paused in epoch' : 'Epoch'} ${epoch} of ${epochs}`
+}
+
+/** Pause, resume and stop. */
+export function Controls({ lab }: { readonly lab: LabClient }) {
+  const state = lab.running.value
+  if (state === 'idle') return null
+  return (
+    <div class="controls">
+      {state === 'training' ? (
+        <button type="button" class="button" disabled={!lab.progress.value} onClick={() => void lab.pause()}>
+          Pause
+        </button>
+      ) : (
+        <button type="button" class="button primary" onClick={() => void lab.resume()}>
+          Resume
+        </button>
+      )}
+      <button type="button" class="button" onClick={() => void lab.stop()}>
+        Stop
+      </button>
+    </div>
+  )
+}
+
+function Tile({
+  name,
+  value,
+  more,
+}: {
+  readonly name: string
+  readonly value: string
+  readonly more?: string
+}) {
+  return (
+    <div class="tile">
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+      {more && <dd class="quiet">{more}</dd>}
+    </div>
+  )
+}

@@ -1,0 +1,117 @@
+import { buildModel } from '../../../models/index.ts'
+import { UserError } from '../../../src/graph/errors.ts'
+import { webDevices } from '../../../src/runtime/web.ts'
+import type { DataChoice, Event, Requests, TrainSettings } from '../protocol.ts'
+import { aboutData, Data } from './data.ts'
+import { Present } from './present.ts'
+import { aboutCheckpoint, readRun } from './record.ts'
+import { Run } from './run.ts'
+import { shownCheckpoint, shownFile, shownModel } from './shown.ts'
+import { openRuntime } from './wasm.ts'
+
+export type Handlers = {
+  readonly [K in keyof Requests]: (
+    ...args: Requests[K]['args']
+  ) => Promise<Requests[K]['value']> | Requests[K]['value']
+}
+
+/** The device is gone; only another worker gets it back. */
+export class DeviceLost extends Error {
+  override readonly name = 'DeviceLost'
+}
+
+/** All that the page asks of its worker. */
+export function makeLab(tell: (event: Event) => void): Handlers {
+  let viewer: ReturnType<typeof openRuntime> | undefined
+  const viewing = () => {
+    viewer ??= openRuntime('wasm')
+    return viewer
+  }
+  const data = new Data()
+  const present = new Present(tell)
+  let run: Run | undefined
+  let training = false
+  /** Was asked for while a training was being prepared, or runs. */
+  let stopping = false
+
+  async function train(settings: TrainSettings, choice: DataChoice, checkpoint?: Uint8Array) {
+    const from = checkpoint && readRun('the checkpoint', checkpoint)
+    const model = from?.model ?? buildModel(settings.model.name, settings.model.config)
+    const [channels = 1, side = 28] = model.input.shape
+    const source = await data.get(choice, { channels, side })
+    let lose = (_: Error): void => {}
+    const gone = new Promise<never>((_, reject) => {
+      lose = reject
+    })
+    // Where the training ends first, nobody waits for it any more.
+    gone.catch(() => {})
+    const onLost = (why: string): void => lose(new DeviceLost(`The GPU is gone: ${why}`))
+    const viewer = await viewing()
+    run = new Run({
+      settings,
+      model,
+      data: source,
+      runtime: await openRuntime(settings.device, { onLost }),
+      viewer,
+      ...(from ? { from: { steps: from.record.step, state: from.state } } : {}),
+      tell,
+      onEpoch: () => present.learned(),
+    })
+    if (stopping) return { stopped: true }
+    await present.put('run', shownModel(viewer, run))
+    return await Promise.race([run.train(), gone])
+  }
+
+  const need = (): Run => {
+    if (run) return run
+    throw new UserError('nothing was trained here yet')
+  }
+
+  return {
+    async devices() {
+      const { version } = await viewing()
+      return { runtime: version, devices: await webDevices() }
+    },
+    data: async (choice, size) => aboutData(await data.get(choice, size)),
+    inspect: (name, bytes) => aboutCheckpoint(name, bytes),
+    async train(...args) {
+      if (training) throw new UserError('a training is under way; stop it first')
+      training = true
+      stopping = false
+      try {
+        return await train(...args)
+      } finally {
+        training = false
+      }
+    },
+    pause() {
+      run?.pace.pause()
+    },
+    resume() {
+      run?.pace.resume()
+    },
+    async stop() {
+      stopping = true
+      await run?.stop()
+    },
+    async open(name, bytes) {
+      const show = name.endsWith('.safetensors') ? shownCheckpoint : shownFile
+      return present.put('file', await show(await viewing(), name, bytes))
+    },
+    use: which => present.use(which),
+    look: (pixels, deep) => present.look(pixels, deep),
+    positions: () => present.positions(),
+    async example(index) {
+      const { test } = await data.present()
+      const size = test.images.length / test.size
+      const at = ((index % test.size) + test.size) % test.size
+      const pixels = Float32Array.from(test.images.subarray(at * size, (at + 1) * size), v => v / 255)
+      return { pixels, label: test.labels[at]!, count: test.size }
+    },
+    onnx: () => present.onnx(),
+    async checkpoint() {
+      await need().reach()
+      return need().checkpoint()
+    },
+  }
+}

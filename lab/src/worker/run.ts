@@ -1,0 +1,207 @@
+import type { ImageSource } from '../../../src/data/dataset.ts'
+import type { Model } from '../../../src/nn/model.ts'
+import type { Runtime } from '../../../src/runtime/session.ts'
+import type { State } from '../../../src/train/executor.ts'
+import { type EpochResult, fit } from '../../../src/train/fit.ts'
+import { initialize, layoutOf } from '../../../src/train/layout.ts'
+import type { TrainedModel } from '../../../src/train/trained.ts'
+import type { Event, TrainSettings } from '../protocol.ts'
+import { Curve } from './curve.ts'
+import { outcome } from './outcome.ts'
+import { Pace, Stopped } from './pace.ts'
+import { Reader } from './reader.ts'
+import { aboutCheckpoint, optimizerOf, type RunRecord, scheduleOf, writeRun } from './record.ts'
+import type { Source } from './shown.ts'
+
+/** Milliseconds between two reports of progress. */
+const REPORT = 200
+/** Milliseconds for which parameters that were read are good to look at. */
+const FRESH = 1000
+
+/** Flat vectors after so many steps. */
+export interface Reached {
+  readonly steps: number
+  readonly state: State
+}
+
+export interface RunOptions {
+  readonly settings: TrainSettings
+  readonly model: Model
+  readonly data: ImageSource
+  /** On the device of the settings, for the steps. */
+  readonly runtime: Runtime
+  /** For what is looked at meanwhile. */
+  readonly viewer: Runtime
+  readonly from?: Reached
+  readonly tell: (event: Event) => void
+  /** Called after each epoch's report. */
+  readonly onEpoch: () => void
+}
+
+/** One training, from its start or a checkpoint to its end, or until it is stopped. */
+export class Run implements Source {
+  readonly name: string
+  readonly model: Model
+  readonly data: ImageSource
+  readonly pace: Pace
+  readonly reader: Reader
+  /** On what is held out, after the last epoch. */
+  accuracy: number | undefined
+  readonly #options: RunOptions
+  /** What is known of the state at present; the training may be further. */
+  #reached: Reached
+  #params: { readonly values: Float32Array; readonly steps: number; readonly at: number } | undefined
+  #running = false
+
+  constructor(options: RunOptions) {
+    const { model, data, settings, from, runtime, viewer } = options
+    this.#options = options
+    this.name = 'Trained here'
+    this.model = model
+    this.data = data
+    this.#reached = from ?? {
+      steps: 0,
+      state: { params: initialize(layoutOf(model.parameters), settings.seed) },
+    }
+    this.pace = new Pace(runtime)
+    this.pace.steps = this.#reached.steps
+    this.reader = new Reader(viewer, model, data.normalization)
+  }
+
+  /** @throws UserError when model, data and device do not fit, or the training fails */
+  async train(): Promise<{ stopped: boolean }> {
+    const { settings, data, tell, from } = this.#options
+    const curve = new Curve(data.train.size, settings, () => this.pace.now())
+    let told = 0
+    this.#running = true
+    try {
+      // biome-ignore lint/suspicious/noFocusedTests: fit trains, it is no test
+      await fit(this.model, this.pace.runtime, data, {
+        epochs: settings.epochs,
+        batch: settings.batch,
+        seed: settings.seed,
+        optimizer: optimizerOf(settings),
+        schedule: scheduleOf(settings),
+        ...(from ? { resume: { state: from.state, step: from.steps } } : {}),
+        onStep(progress) {
+          curve.add(progress)
+          const now = performance.now()
+          if (now - told < REPORT) return
+          told = now
+          tell(curve.report())
+        },
+        onEpoch: async (epoch, state) => {
+          this.#reached = { steps: epoch.step, state: await state() }
+          this.accuracy = epoch.testAccuracy
+          tell(await this.#reportOf(epoch))
+          tell(this.#saved())
+          this.#options.onEpoch()
+          // What is left would only look at the training set once more.
+          if (epoch.epoch === settings.epochs) this.pace.stop()
+        },
+      })
+      return { stopped: false }
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error
+      const stopped = this.#reached.steps < curve.steps
+      if (stopped) tell(this.#saved())
+      return { stopped }
+    } finally {
+      if (curve.started) tell(curve.report())
+      this.#running = false
+      await this.pace.end()
+    }
+  }
+
+  async #reportOf(epoch: EpochResult): Promise<Event> {
+    const params = this.#reached.state.params!
+    const { confusion, mistakes } = await outcome(this.reader, params, this.data.test, () =>
+      this.pace.passed(),
+    )
+    const { step, trainLoss, trainAccuracy, testLoss, testAccuracy, seconds } = epoch
+    return {
+      event: 'epoch',
+      report: {
+        epoch: epoch.epoch,
+        step,
+        trainLoss,
+        trainAccuracy,
+        testLoss,
+        testAccuracy,
+        seconds,
+        classes: this.data.test.classes,
+        input: this.data.test.shape,
+        confusion,
+        mistakes,
+      },
+    }
+  }
+
+  /** Takes the state as it is now, between two steps, for {@link trained} and {@link checkpoint}. */
+  async reach(): Promise<void> {
+    if (this.#running && this.pace.steps > this.#reached.steps)
+      this.#reached = (await this.pace.read()) ?? this.#reached
+  }
+
+  /** Parameters that are a second old at most, which is good enough for looking. */
+  async params(): Promise<Float32Array> {
+    const { steps, state } = this.#reached
+    if (!this.#running || this.pace.steps === steps) return state.params!
+    const known = this.#params
+    if (known && (known.steps === this.pace.steps || performance.now() - known.at < FRESH))
+      return known.values
+    const now = await this.pace.read(['params'])
+    if (!now) return state.params!
+    this.#params = { values: now.state.params!, steps: now.steps, at: performance.now() }
+    return this.#params.values
+  }
+
+  async stop(): Promise<void> {
+    await this.reach()
+    this.pace.stop()
+  }
+
+  /** The model with the parameters that are known. */
+  trained(): TrainedModel {
+    const { train, normalization } = this.data
+    const { state } = this.#reached
+    const { classes } = train
+    return { model: this.model, params: state.params!, normalization, classes, training: this.#training() }
+  }
+
+  /** What the training came to so far. */
+  #training(): Readonly<Record<string, unknown>> {
+    const { name, size } = this.data.train
+    return {
+      data: name,
+      images: size,
+      steps: this.#reached.steps,
+      ...(this.accuracy === undefined ? {} : { testAccuracy: this.accuracy }),
+    }
+  }
+
+  #saved(): Event {
+    const bytes = this.checkpoint()
+    return { event: 'saved', bytes, about: aboutCheckpoint('the checkpoint', bytes) }
+  }
+
+  checkpoint(): Uint8Array {
+    const { settings, data } = this.#options
+    const { steps, state } = this.#reached
+    const optimizer = optimizerOf(settings)
+    const schedule = scheduleOf(settings)
+    const record: RunRecord = {
+      model: { name: this.model.name, config: this.model.config },
+      step: steps,
+      epochs: settings.epochs,
+      batch: settings.batch,
+      seed: settings.seed,
+      optimizer: { name: optimizer.name, ...optimizer.settings },
+      schedule: { name: schedule.name, ...schedule.settings },
+      normalization: data.normalization,
+      classes: data.train.classes,
+      images: data.train.size,
+    }
+    return writeRun(this.model, state, record, this.#training())
+  }
+}
