@@ -98,7 +98,11 @@ export async function openPredictor(
   const input = modelInput(info, 'the model')
   if (input.name !== 'image') throw new UserError(`the model reads ${input.name}, not images`)
   const shape = input.shape as unknown as ImageShape
-  const predictor = await filePredictor(await webRuntime(options), bytes, shape)
+  const runtime = await webRuntime(options)
+  const predictor = await filePredictor(runtime, bytes, shape).catch(async (error: unknown) => {
+    await runtime.close()
+    throw error
+  })
   const classes = info.classes ?? []
   return {
     classes,
@@ -120,7 +124,10 @@ export async function openPredictor(
         logits,
       }
     },
-    close: () => predictor.close(),
+    async close() {
+      await predictor.close()
+      await runtime.close()
+    },
   }
 }
 

@@ -1,10 +1,10 @@
 import type { Env, InferenceSession } from 'onnxruntime-web'
+import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
 import { add } from '../ops/elementwise.ts'
 import { deviceOf } from './device.ts'
-import { evaluate } from './evaluate.ts'
-import { makeRuntime, type Ort, plainMessage, type Runtime } from './session.ts'
+import { makeRuntime, type Ort, plainMessage, type Runtime, type Session } from './session.ts'
 
 export type WebDeviceName = 'wasm' | 'webgpu'
 
@@ -90,18 +90,43 @@ export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> 
   if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths
   // Its errors come back as exceptions; on the console they would be said twice.
   ort.env.logLevel = 'fatal'
-  const version = ort.env.versions.web ?? 'unknown'
-  const runtime = makeRuntime(yielding(ort as unknown as Ort), deviceOf(device), version)
-  const x = input('x', 'float32', [1])
-  await evaluate(runtime, { y: add(x, 1) }, { x: [1] }).catch((error: unknown) => {
+  const loss = new Loss()
+  const runtime = makeRuntime(
+    polite(ort as unknown as Ort, loss),
+    deviceOf(device),
+    ort.env.versions.web ?? 'unknown',
+  )
+  const tried = await tryOut(runtime).catch((error: unknown) => {
     throw unavailable(device, plainMessage(error))
   })
   started.set(device, threads)
-  if (device === 'webgpu' && onLost) {
+  let closed = false
+  if (device === 'webgpu') {
     const gpu = await (ort.env.webgpu.device as PromiseLike<GPUDevice> | GPUDevice)
-    void gpu.lost.then(({ message, reason }) => onLost(message || reason))
+    void gpu.lost.then(({ message, reason }) => {
+      if (closed) return
+      loss.tell(message || reason)
+      onLost?.(message || reason)
+    })
   }
-  return { ...runtime, threads }
+  return {
+    ...runtime,
+    threads,
+    async close() {
+      closed = true
+      await tried.close()
+      await runtime.close()
+    },
+  }
+}
+
+/** Runs a model of one node. The session stays open, because onnxruntime lets go of the GPU when it closes its last one. */
+async function tryOut(runtime: Runtime): Promise<Session> {
+  const x = input('x', 'float32', [1])
+  const graph = { inputs: { x }, parameters: {}, outputs: { y: add(x, 1) } }
+  const session = await runtime.load(lower(graph, { name: 'try', opset: 17 }))
+  await session.run({ x: runtime.tensor('float32', Float32Array.of(1), [1]) })
+  return session
 }
 
 const unavailable = (device: WebDeviceName, why: string): UserError => {
@@ -112,24 +137,54 @@ const unavailable = (device: WebDeviceName, why: string): UserError => {
   return new UserError(`device ${device} is not available: ${why}${cure}`)
 }
 
+/** Whether the GPU is gone. */
+class Loss {
+  error: Error | undefined
+  readonly #waiting = new Set<(error: Error) => void>()
+
+  tell(why: string): void {
+    this.error = new Error(`the GPU is gone (${why}); start again, or use wasm where that fails too`)
+    for (const reject of this.#waiting) reject(this.error)
+  }
+
+  /** What work answers; it may never do so once the GPU is gone. */
+  async orFailure<T>(work: () => Promise<T>): Promise<T> {
+    if (this.error) throw this.error
+    let fail: (error: Error) => void
+    return new Promise<T>((resolve, reject) => {
+      fail = reject
+      this.#waiting.add(fail)
+      work().then(resolve, reject)
+    }).finally(() => this.#waiting.delete(fail))
+  }
+}
+
 /**
  * Sessions that let what waits go first, such as a message that says stop: onnxruntime-web computes before it
- * returns, and answers without a turn of the event loop.
+ * returns, and answers without a turn of the event loop. What fails because the GPU is gone, or would never answer,
+ * says that.
  */
-const yielding = (ort: Ort): Ort => ({
-  Tensor: ort.Tensor,
-  InferenceSession: {
-    async create(bytes, settings) {
-      const session = await ort.InferenceSession.create(bytes, settings)
-      const run = session.run.bind(session) as (...args: unknown[]) => ReturnType<InferenceSession['run']>
-      session.run = async (...args: unknown[]) => {
-        await turn()
-        return run(...args)
-      }
-      return session
+function polite(ort: Ort, loss: Loss): Ort {
+  const explained = async <T>(work: () => Promise<T>): Promise<T> => {
+    await turn()
+    return loss.orFailure(work).catch(async (error: unknown) => {
+      // The loss may be told after the failure that it makes.
+      await turn()
+      throw loss.error ?? error
+    })
+  }
+  return {
+    Tensor: ort.Tensor,
+    InferenceSession: {
+      async create(bytes, settings) {
+        const session = await explained(() => ort.InferenceSession.create(bytes, settings))
+        const run = session.run.bind(session) as (...args: unknown[]) => ReturnType<InferenceSession['run']>
+        session.run = (...args: unknown[]) => explained(() => run(...args))
+        return session
+      },
     },
-  },
-})
+  }
+}
 
 /** A turn of the event loop; timers would make it four milliseconds long. */
 const turn = (): Promise<void> =>
