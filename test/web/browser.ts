@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
 /** Debian's, unless the environment names another. */
-const executable = process.env.CHROMIUM ?? '/usr/bin/chromium'
+export const executable = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 /** Why browser tests cannot run here; nothing where they can. */
 export const noBrowser: string | undefined = existsSync(executable)
@@ -10,7 +10,7 @@ export const noBrowser: string | undefined = existsSync(executable)
   : `skipped: no Chromium at ${executable} (CHROMIUM names another)`
 
 /** Keeps Chromium from calling its maker's servers, and lets it start as root. */
-const FLAGS = [
+export const FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',

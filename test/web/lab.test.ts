@@ -1,10 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import { build } from 'vite'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Page } from 'playwright-core'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { MODELS } from '../../models/index.ts'
 import { batches } from '../../src/data/batches.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
@@ -13,13 +8,10 @@ import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { adam } from '../../src/train/optimizer.ts'
 import { toOnnx } from '../../src/train/trained.ts'
 import { realDigits } from '../data/files.ts'
-import { complaintsOf, launch, noBrowser } from './browser.ts'
-import { serve } from './server.ts'
+import { noBrowser } from './browser.ts'
+import { choose, drop, goTo, labPage, logitsOf, shot, shows, textOf } from './lab-page.ts'
 
 if (noBrowser) console.warn(`lab ${noBrowser}`)
-
-/** Set it to a folder to look at the page as the tests leave it. */
-const screenshots = process.env.ONNXGRAD_SCREENSHOTS
 
 /** Digits as a hand draws them, each in one stroke: points in shares of the board's width and height. */
 const DRAWN: Readonly<Record<string, readonly (readonly [x: number, y: number])[]>> = {
@@ -74,65 +66,28 @@ async function trainedModel() {
   })
   const session = await runtime.load(bytes)
   const { logits } = await session.run({ image: runtime.tensor('float32', image, [count, 1, 28, 28]) })
-  return { bytes, image: [...image], logits: [...(logits!.data as Float32Array)] }
+  const images = Array.from({ length: count }, (_, i) => [...image.slice(i * 784, (i + 1) * 784)])
+  return { bytes, images, logits: [...(logits!.data as Float32Array)] }
 }
 
 describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, () => {
-  let folder: string
-  let browser: Browser
+  const lab = labPage()
   let model: Awaited<ReturnType<typeof trainedModel>>
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'onnxgrad-lab-'))
-    const page = join(folder, 'page')
-    ;[model, browser] = await Promise.all([
-      trainedModel(),
-      launch(),
-      build({
-        configFile: fileURLToPath(new URL('../../lab/vite.config.ts', import.meta.url)),
-        logLevel: 'error',
-        build: { outDir: page },
-      }),
-    ])
-    await writeFile(join(page, 'model.onnx'), model.bytes)
-    await writeFile(join(page, 'vit.onnx'), model.bytes)
+    model = await trainedModel()
+    await lab.put('model.onnx', model.bytes)
   }, 120_000)
 
-  afterAll(async () => {
-    await browser?.close()
-    await rm(folder, { recursive: true })
-  })
-
-  interface Opening extends BrowserContextOptions {
-    readonly isolated?: boolean
-    readonly path?: string
-  }
-
-  /** A fresh browser window on the page, closed after the test. */
-  async function open({ isolated = false, path = '/', ...options }: Opening = {}) {
-    const server = await serve(join(folder, 'page'), { isolated })
-    const context = await browser.newContext({ viewport: { width: 1000, height: 900 }, ...options })
-    onTestFinished(async () => {
-      await context.close()
-      await server.close()
-    })
-    const page = await context.newPage()
-    const complaints = complaintsOf(page, server.origin)
-    await page.goto(server.origin + path)
-    return { page, complaints, origin: server.origin }
-  }
-
-  const textOf = (page: Page, selector: string) => page.locator(selector).textContent()
-  const shows = (page: Page, selector: string) =>
-    expect.poll(() => textOf(page, selector), { timeout: 15_000 })
+  /** The page with the model that its address names. */
+  const withModel = (opening: Parameters<typeof lab.open>[0] = {}) =>
+    lab.open({ path: '/?model=model.onnx', ...opening })
   const loaded = (page: Page, name = 'model.onnx') => shows(page, '#model').toContain(name)
-  const shot = async (page: Page, name: string) => {
-    if (screenshots) await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true })
-  }
   const shares = async (page: Page) =>
     (await page.locator('#bars .share').allTextContents()).map(text => Number.parseFloat(text))
 
   async function draw(page: Page, digit: string) {
+    await page.locator('#board').scrollIntoViewIfNeeded()
     const box = (await page.locator('#board').boundingBox())!
     for (const [i, [x, y]] of DRAWN[digit]!.entries()) {
       await page.mouse.move(box.x + x * box.width, box.y + y * box.height, { steps: i ? 4 : 1 })
@@ -142,13 +97,13 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
   }
 
   test('reads digits drawn with the mouse, on a plain static host, asking no other host', async () => {
-    const { page, complaints } = await open()
+    const { page, complaints } = await withModel()
     await loaded(page)
     expect(await textOf(page, '#model')).toMatch(/^model\.onnx · vit · \d+ KB · test accuracy 50\.0 %$/)
     for (const digit of Object.keys(DRAWN)) {
       await draw(page, digit)
       await shows(page, '#predicted').toBe(digit)
-      await shot(page, `desktop-${digit}`)
+      await shot(page, `try-${digit}`)
       const given = await shares(page)
       expect(given).toHaveLength(10)
       expect(given[Number(digit)]).toBe(Math.max(...given))
@@ -158,15 +113,15 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
       expect(await shares(page)).toEqual(Array(10).fill(0))
     }
     expect(await textOf(page, '#runtime')).toMatch(
-      /onnxruntime-web 1\.\d+\.\d+ · WebAssembly · 1 thread \(.*not cross-origin isolated.* · [\d.]+ ms/,
+      /onnxruntime-web 1\.\d+\.\d+ · WebAssembly, 1 thread \(.*not cross-origin isolated.*\) · WebGPU not available/,
     )
     expect(complaints).toEqual([])
   })
 
   test.each([false, true])('gives the logits of onnxruntime-node (isolated page: %s)', async isolated => {
-    const { page, complaints } = await open({ isolated })
+    const { page, complaints } = await withModel({ isolated })
     await loaded(page)
-    const got = await page.evaluate(image => window.lab.logits(image), model.image)
+    const got = await logitsOf(page, model.images)
     expect(got).toHaveLength(640)
     expect(Math.max(...got.map((v, i) => Math.abs(v - model.logits[i]!)))).toBeLessThanOrEqual(1e-4)
     const cores = await page.evaluate(() => (crossOriginIsolated ? navigator.hardwareConcurrency : 1))
@@ -175,24 +130,33 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     expect(complaints).toEqual([])
   })
 
-  test('can be drawn on with the keyboard alone', async () => {
-    const { page, complaints } = await open()
+  test('can be used with the keyboard alone: from view to view, and on the board', async () => {
+    const { page, complaints } = await withModel()
     await loaded(page)
-    await page.keyboard.press('Tab')
-    await page.keyboard.press('Tab')
-    await page.keyboard.press('Tab')
+    await shows(page, '[role=tab][aria-selected=true]').toBe('Try')
+    await page.focus('#tab-try')
+    for (const tab of ['Keep', 'Train', 'See', 'Try']) {
+      await page.keyboard.press('ArrowRight')
+      await shows(page, '[role=tab][aria-selected=true]').toBe(tab)
+      expect(await textOf(page, ':focus')).toBe(tab)
+    }
+    // What is next, in the order of the page: a file, then the board's own button, then the board.
+    for (const place of ['file', 'clear', 'board']) {
+      await page.keyboard.press('Tab')
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe(place)
+    }
     const keys = [...Array(2).fill('Shift+ArrowUp'), ' ', ...Array(17).fill('ArrowDown')]
     for (const key of keys) await page.keyboard.press(key)
     await shows(page, '#predicted').toBe('1')
-    await shot(page, 'keyboard')
+    await shot(page, 'try-keyboard')
     await page.keyboard.press('Delete')
     await shows(page, '#predicted').toBe('–')
     expect(complaints).toEqual([])
   })
 
-  test('reads a digit drawn with a finger on a phone, without scrolling sideways', async () => {
+  test('reads a digit drawn with a finger on a phone', async () => {
     const viewport = { width: 360, height: 740 }
-    const { page, complaints } = await open({ viewport, hasTouch: true, isMobile: true })
+    const { page, complaints } = await withModel({ viewport, hasTouch: true, isMobile: true })
     await loaded(page)
     await page.locator('#board').scrollIntoViewIfNeeded()
     const box = (await page.locator('#board').boundingBox())!
@@ -204,31 +168,43 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     }
     await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
     await shows(page, '#predicted').toBe('7')
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme })
-      await shot(page, `phone-${colorScheme}`)
+    expect(complaints).toEqual([])
+  })
+
+  test('scrolls sideways in no view of a phone, light or dark, and every control has a name', async () => {
+    const viewport = { width: 375, height: 740 }
+    const { page, complaints } = await withModel({ viewport, hasTouch: true, isMobile: true })
+    await loaded(page)
+    for (const tab of ['train', 'see', 'try', 'keep'] as const) {
+      await goTo(page, tab)
+      await page.waitForTimeout(300)
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        await shot(page, `phone-${tab}-${colorScheme}`)
+      }
+      expect(await page.evaluate(() => document.documentElement.scrollWidth), tab).toBeLessThanOrEqual(375)
+      expect(await namelessControls(page), tab).toEqual([])
     }
     expect(complaints).toEqual([])
   })
 
   test('says what is wrong with a file and goes on with the model it has, or a good one', async () => {
-    const { page } = await open({ colorScheme: 'dark' })
+    const { page } = await withModel({ colorScheme: 'dark' })
     await loaded(page)
-    const choose = (name: string, bytes: Uint8Array) =>
-      page.setInputFiles('#file', { name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) })
 
-    await choose('notes.onnx', new TextEncoder().encode('no model at all'))
+    await choose(page, 'notes.onnx', new TextEncoder().encode('no model at all'))
     await shows(page, '#message').toMatch(/^notes\.onnx: not .*ONNX file/)
-    await choose('half.onnx', model.bytes.subarray(0, model.bytes.length >> 1))
+    await choose(page, 'half.onnx', model.bytes.subarray(0, model.bytes.length >> 1))
     await shows(page, '#message').toMatch(/^half\.onnx: /)
     // Still a message of the right form, but for the operators, which no runtime knows.
     const unknown = Buffer.from(model.bytes).toString('latin1').replaceAll('MatMul', 'MaxMul')
-    await choose('unknown.onnx', Buffer.from(unknown, 'latin1'))
+    await choose(page, 'unknown.onnx', Buffer.from(unknown, 'latin1'))
     await shows(page, '#message').toMatch(/^unknown\.onnx: .*MaxMul/)
-    const small = MODELS.vit.build({ ...MODELS.vit.presets.lecture, image: 14 })
-    await choose('small.onnx', toOnnx({ model: small, params: initialize(layoutOf(small.parameters), 1) }))
-    await shows(page, '#message').toMatch(/^small\.onnx: takes images of 1 × 14 × 14/)
+    const gpt = MODELS.gpt.build({ vocabulary: 9, context: 4, dim: 8, depth: 1, heads: 2, mlp: 8 })
+    await choose(page, 'gpt.onnx', toOnnx({ model: gpt, params: initialize(layoutOf(gpt.parameters), 1) }))
+    await shows(page, '#message').toMatch(/^gpt\.onnx: takes tokens/)
+    await choose(page, 'run.safetensors', model.bytes)
+    await shows(page, '#message').toMatch(/^run\.safetensors: .*safetensors file/)
     await shot(page, 'error-dark')
 
     expect(await textOf(page, '#model')).toContain('model.onnx')
@@ -237,40 +213,74 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
 
     const broken = MODELS.vit.build(MODELS.vit.presets.lecture)
     const params = initialize(layoutOf(broken.parameters), 1).fill(Number.NaN)
-    await choose('broken.onnx', toOnnx({ model: broken, params }))
+    await choose(page, 'broken.onnx', toOnnx({ model: broken, params }))
     await shows(page, '#message').toMatch(/^broken\.onnx: its scores are not all numbers/)
-    expect(await textOf(page, '#predicted')).toBe('–')
+    await shows(page, '#predicted').toBe('–')
 
-    await choose('mine.onnx', model.bytes)
+    await choose(page, 'mine.onnx', model.bytes)
     await loaded(page, 'mine.onnx')
-    expect(await textOf(page, '#message')).toBe('')
+    await shows(page, '#message').toBe('')
     await shows(page, '#predicted').toBe('1')
   })
 
-  test('starts without a model, then takes a dropped file', async () => {
-    await rm(join(folder, 'page', 'model.onnx'))
-    onTestFinished(() => writeFile(join(folder, 'page', 'model.onnx'), model.bytes))
-    const { page } = await open()
-    await shows(page, '#message').toMatch(/^There is no model\.onnx beside this page/)
-    await shot(page, 'no-model')
+  test('starts without a model and without complaint, then takes a dropped file', async () => {
+    const { page, complaints } = await lab.open()
+    await shows(page, '#model').toMatch(/^No model yet/)
+    await shot(page, 'start')
+    await goTo(page, 'try')
     await draw(page, '0')
-    const files = await page.evaluateHandle(async () => {
-      const data = new DataTransfer()
-      data.items.add(new File([await (await fetch('vit.onnx')).blob()], 'dropped.onnx'))
-      return data
-    })
-    await page.dispatchEvent('body', 'drop', { dataTransfer: files })
+    await drop(page, [{ name: 'dropped.onnx', bytes: model.bytes }])
     await loaded(page, 'dropped.onnx')
     await shows(page, '#predicted').toBe('0')
+    expect(complaints).toEqual([])
+  })
+
+  test('says that a dropped file is no picture, and that pictures without folders are no data', async () => {
+    const { page } = await withModel()
+    await loaded(page)
+    const text = new TextEncoder().encode('some words')
+    await drop(page, [{ name: 'notes.txt', bytes: text }])
+    await shows(page, '#message').toMatch(/^notes\.txt: is not a picture/)
+    await drop(page, [
+      { name: 'a.png', bytes: text },
+      { name: 'b.png', bytes: text },
+    ])
+    await shows(page, '#message').toMatch(/^These files are no data/)
+    await draw(page, '7')
+    await shows(page, '#predicted').toBe('7')
   })
 
   test('takes the model that its address names, from its own origin only', async () => {
-    const named = await open({ path: '/?model=vit.onnx' })
-    await loaded(named.page, 'vit.onnx')
-    const missing = await open({ path: '/?model=nowhere.onnx' })
+    const missing = await lab.open({ path: '/?model=nowhere.onnx' })
     await shows(missing.page, '#message').toBe('nowhere.onnx: the server answers 404')
-    const foreign = await open({ path: '/?model=http://example.org/model.onnx' })
+    const foreign = await lab.open({ path: '/?model=http://example.org/model.onnx' })
     await shows(foreign.page, '#message').toMatch(/own origin only/)
     expect(foreign.complaints).toEqual([])
   })
+
+  test('goes on in another worker when its own dies, with the file that was open', async () => {
+    const { page } = await withModel()
+    await loaded(page)
+    await draw(page, '7')
+    await shows(page, '#predicted').toBe('7')
+    const [worker] = page.workers()
+    await worker!.evaluate(() => self.close())
+    await shows(page, '#message').toMatch(/started anew what computes/)
+    await loaded(page)
+    await page.click('#clear')
+    await draw(page, '1')
+    await shows(page, '#predicted').toBe('1')
+  })
 })
+
+/** Inputs, buttons and pictures that a screen reader has no name for. */
+const namelessControls = (page: Page): Promise<string[]> =>
+  page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>('button, input, select, a, [role=img], [role=tab]')]
+      .filter(element => {
+        const labels = 'labels' in element ? [...(element.labels as NodeListOf<HTMLElement>)] : []
+        const texts = [element.getAttribute('aria-label'), element.title, element.textContent]
+        return ![...texts, ...labels.map(l => l.textContent)].some(text => text?.trim())
+      })
+      .map(element => element.outerHTML.slice(0, 200)),
+  )

@@ -1,0 +1,115 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
+import type { LabClient, Tab } from '../../lab/src/client.ts'
+import { complaintsOf, executable, FLAGS, launch } from './browser.ts'
+import { serve } from './server.ts'
+
+declare global {
+  interface Window {
+    lab: LabClient
+  }
+}
+
+/** Set it to a folder to look at the page as the tests leave it. */
+const screenshots = process.env.ONNXGRAD_SCREENSHOTS
+
+/** With a GPU in software. */
+const GPU_FLAGS = [
+  ...FLAGS.filter(flag => flag !== '--disable-gpu'),
+  '--enable-unsafe-webgpu',
+  '--enable-features=Vulkan,WebGPU',
+  '--use-webgpu-adapter=swiftshader',
+  '--use-vulkan=swiftshader',
+]
+
+export interface Opening extends BrowserContextOptions {
+  readonly isolated?: boolean
+  readonly path?: string
+}
+
+/** The lab, built once for the tests of a file, and a browser to open it in. */
+export function labPage({ gpu = false } = {}) {
+  let folder: string
+  let browser: Browser
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'onnxgrad-lab-'))
+    const start = gpu ? chromium.launch({ executablePath: executable, args: GPU_FLAGS }) : launch()
+    ;[browser] = await Promise.all([
+      start,
+      build({
+        configFile: fileURLToPath(new URL('../../lab/vite.config.ts', import.meta.url)),
+        logLevel: 'error',
+        build: { outDir: folder },
+      }),
+    ])
+  }, 120_000)
+
+  afterAll(async () => {
+    await browser?.close()
+    await rm(folder, { recursive: true })
+  })
+
+  return {
+    /** Puts a file beside the page. */
+    put: (name: string, bytes: Uint8Array) => writeFile(join(folder, name), bytes),
+
+    /** A fresh browser window on the page, closed after the test. */
+    async open({ isolated = false, path = '/', ...options }: Opening = {}) {
+      const server = await serve(folder, { isolated })
+      const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+      onTestFinished(async () => {
+        await context.close()
+        await server.close()
+      })
+      const page = await context.newPage()
+      const complaints = complaintsOf(page, server.origin)
+      await page.goto(server.origin + path)
+      return { page, complaints, origin: server.origin }
+    },
+    browser: () => browser,
+  }
+}
+
+export const textOf = (page: Page, selector: string) => page.locator(selector).textContent()
+
+/** What the page shows at a place, as soon as it does. */
+export const shows = (page: Page, selector: string, timeout = 20_000) =>
+  expect.poll(() => textOf(page, selector), { timeout })
+
+export const goTo = (page: Page, tab: Tab) => page.click(`#tab-${tab}`)
+
+export async function shot(page: Page, name: string): Promise<void> {
+  if (!screenshots) return
+  await page.evaluate(() => scrollTo(0, 0))
+  await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true })
+}
+
+/** Gives the page a file as a user's choice does. */
+export const choose = (page: Page, name: string, bytes: Uint8Array, input = '#file') =>
+  page.setInputFiles(input, { name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) })
+
+/** Runs in the page: what `lab` is asked, as plain numbers. */
+export const logitsOf = (page: Page, images: readonly (readonly number[])[]): Promise<number[]> =>
+  page.evaluate(async images => {
+    const all: number[] = []
+    for (const pixels of images)
+      all.push(...(await window.lab.ask('look', Float32Array.from(pixels), false)).logits)
+    return all
+  }, images)
+
+/** Files as if they were dragged from a folder onto the page. */
+export async function drop(page: Page, files: readonly { name: string; bytes: Uint8Array }[]) {
+  const plain = files.map(({ name, bytes }) => ({ name, bytes: [...bytes] }))
+  const data = await page.evaluateHandle(files => {
+    const data = new DataTransfer()
+    for (const { name, bytes } of files) data.items.add(new File([Uint8Array.from(bytes)], name))
+    return data
+  }, plain)
+  await page.dispatchEvent('body', 'drop', { dataTransfer: data })
+}
