@@ -5,6 +5,7 @@ import { exportVerb } from './export.ts'
 import { inspectVerb } from './inspect.ts'
 import { predictVerb } from './predict.ts'
 import { sampleVerb } from './sample.ts'
+import { serveVerb } from './serve.ts'
 import { trainVerb } from './train.ts'
 import { verifyVerb } from './verify.ts'
 
@@ -17,5 +18,6 @@ export const VERBS = [
   inspectVerb,
   predictVerb,
   sampleVerb,
+  serveVerb,
   doctorVerb,
 ] as unknown as readonly CommandModule[]

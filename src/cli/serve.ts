@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Argv, CommandModule } from 'yargs'
+import { reason } from '../data/files-node.ts'
+import { UserError } from '../graph/errors.ts'
+import { RUN_FILES } from '../train/run-node.ts'
+import { isFolder, loadModelFile } from './load-node.ts'
+import { note, result, say } from './output.ts'
+import { type Files, filesOf, isLoopback, staticServer } from './static-server.ts'
+
+const PORT = 8765
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('run', {
+      type: 'string',
+      describe: 'Run folder or .onnx file that the page begins with; the page can open others',
+    })
+    .option('host', {
+      type: 'string',
+      default: '127.0.0.1',
+      describe: 'Address to listen at; any other than this makes the page visible to the network',
+    })
+    .option('port', {
+      type: 'number',
+      describe: `Port to listen at, 0 for any [default: ${PORT}, or any where it is taken]`,
+    })
+    .option('open', { type: 'boolean', default: false, describe: 'Open the page in the browser' })
+    .example('$0 serve runs/vit-lecture', 'see what the model does, draw digits, train on')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+export const serveVerb: CommandModule<object, Flags> = {
+  command: 'serve [run]',
+  describe: 'The lab: train, see and try models in the browser',
+  builder,
+  async handler({ run, host, port, open }) {
+    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
+      throw new UserError(`--port must be a whole number from 0 to 65535, not ${port}`)
+    const files = new Map([...(await labFiles()), ...(run === undefined ? [] : await runFiles(run))])
+    const local = isLoopback(host)
+    const server = staticServer(files, local)
+    await listen(server, host, port)
+    const { port: taken, address, family } = server.address() as AddressInfo
+    const name = local || !/^(0\.0\.0\.0|::)$/.test(address) ? address : 'localhost'
+    const url = `http://${family === 'IPv6' && name === address ? `[${name}]` : name}:${taken}/`
+    say(`The lab is at ${url}${run === undefined ? '' : ` with ${run}`}; Ctrl-C ends it.`)
+    if (!local)
+      note(
+        'NOTE  everyone on the network can open it. Browsers give threads and WebGPU to https pages and to localhost only.',
+      )
+    result({ url, host: address, port: taken, ...(run === undefined ? {} : { run }) })
+    if (open) openInBrowser(url)
+    await interrupted()
+    server.close()
+    server.closeAllConnections()
+  },
+}
+
+/** Where the built page is: in dist/, in which the program itself is too unless it runs from its sources. */
+const LAB = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../dist/lab' : '../../lab', import.meta.url),
+)
+
+async function labFiles(): Promise<Files> {
+  const files = await filesOf(LAB).catch(() => undefined)
+  if (files?.has('/')) return files
+  throw new UserError(
+    `the lab is not built: ${LAB} holds no index.html; build it in onnxgrad's folder with: npm run build`,
+  )
+}
+
+/** What the page looks for beside it. @throws UserError when there is no model, or a damaged one */
+async function runFiles(run: string): Promise<Files> {
+  const { path } = await loadModelFile(run)
+  const files = new Map([['/model.onnx', path]])
+  if (!(await isFolder(run))) return files
+  const checkpoint = join(run, RUN_FILES.last)
+  const there = await stat(checkpoint).catch(() => undefined)
+  return there?.isFile() ? files.set('/checkpoint.safetensors', checkpoint) : files
+}
+
+/** @throws UserError when the address cannot be had */
+async function listen(server: Server, host: string, port: number | undefined): Promise<void> {
+  const at = (number: number) => {
+    server.listen(number, host)
+    return once(server, 'listening')
+  }
+  await at(port ?? PORT)
+    .catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' || port !== undefined) throw error
+      return at(0)
+    })
+    .catch((error: NodeJS.ErrnoException) => {
+      throw new UserError(
+        `cannot listen at ${host}, port ${port ?? PORT}: ${LISTEN[error.code ?? ''] ?? reason(error)}`,
+      )
+    })
+}
+
+const LISTEN: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program does already; give another --port, or none',
+  EACCES: 'ports below 1024 are kept from users; give a higher --port',
+  EADDRNOTAVAIL: 'this machine has no such address; give another --host',
+  ENOTFOUND: 'no machine has that name; give another --host',
+}
+
+/** Resolves when the user, or the system, asks the program to end. */
+const interrupted = (): Promise<void> =>
+  new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+
+const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
+  darwin: ['open'],
+  win32: ['rundll32', 'url.dll,FileProtocolHandler'],
+}
+
+function openInBrowser(url: string): void {
+  const [program, ...args] = OPENERS[process.platform] ?? ['xdg-open']
+  spawn(program!, [...args, url], { stdio: 'ignore', detached: true })
+    .on('error', () => note(`NOTE  ${program} is not here to open the browser; open ${url} yourself`))
+    .unref()
+}
