@@ -3,7 +3,7 @@ import { writeAtomic } from './data/files-node.ts'
 import type { Model } from './nn/model.ts'
 import { workerRuntime } from './runtime/worker-node.ts'
 import { type FitOptions, type FitResult, fit } from './train/fit.ts'
-import { type OnnxOptions, type TrainedModel, toOnnx } from './train/trained.ts'
+import { type OnnxOptions, type TrainedModel, toOnnx, trainedModel } from './train/trained.ts'
 
 export type { DataSource, Dataset } from './data/dataset.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'
@@ -40,22 +40,6 @@ export async function train(model: Model, { data, device = 'cpu', ...options }: 
     await runtime.close()
   }
 }
-
-/** Puts the outcome of a run together with its model. Nothing in it depends on the clock. */
-export const trainedModel = (model: Model, data: DataSource, result: FitResult): TrainedModel => ({
-  model,
-  params: result.state.params!,
-  ...(data.normalization ? { normalization: data.normalization } : {}),
-  classes: data.train.classes,
-  training: {
-    data: data.train.name,
-    images: data.train.size,
-    epochs: result.epochs.length,
-    steps: result.steps,
-    trainAccuracy: result.train.accuracy,
-    testAccuracy: result.test.accuracy,
-  },
-})
 
 /** Writes a trained model as an `.onnx` file. @throws UserError when it cannot be written */
 export const exportOnnx = (trained: TrainedModel, path: string, options: OnnxOptions = {}): Promise<void> =>
