@@ -100,7 +100,9 @@ export const checkViT: Check = async (c, runtime) => {
     const session = await runtime.load(program.bytes, SETTINGS)
     const label = runtime.tensor('int32', Int32Array.from(y!.data, Number), [batch])
     const zeros = () => runtime.tensor(dtype, emptyArray(dtype, layout.size), [layout.size])
-    const state: Record<string, OrtTensor> = Object.fromEntries(program.state.map(n => [n, zeros()]))
+    const state: Record<string, OrtTensor> = Object.fromEntries(
+      program.state.map(({ name }) => [name, zeros()]),
+    )
     state.params = runtime.tensor(dtype, weights, [layout.size])
     const seen: number[] = []
     let gradient: TypedArray | undefined
@@ -108,7 +110,7 @@ export const checkViT: Check = async (c, runtime) => {
       const got = await session.run({ image, label, ...state, ...scalars(optimizer.scalars(step, lr)) })
       seen.push(Number(got.loss!.data[0]))
       gradient ??= (got.gradient!.data as Float64Array).slice()
-      for (const n of program.state) state[n] = got[`next.${n}`]!
+      for (const { name } of program.state) state[name] = got[`next.${name}`]!
     }
     const params = (state.params.data as Float64Array).slice()
     await session.close()

@@ -10,6 +10,11 @@ export interface Target {
   readonly prefersProducts: boolean
   /** Most inputs or outputs that one node may have (buffers that a shader can bind). */
   readonly maxFanout: number
+  /**
+   * An optimizer goes over its vectors many times: state is cut into parts of at least this many values, which stay in a
+   * core's cache meanwhile.
+   */
+  readonly statePart: number
   /** Operators without a (correct) kernel for a dtype and, where it depends on them, for a node's attributes. */
   readonly lacks: (op: string, dtype: DType, attrs?: Attrs) => boolean
   /** Largest absolute error of float32 operators that are less exact here than arithmetic is. */

@@ -52,6 +52,7 @@ const HOST: Target = {
   contrib: true,
   prefersProducts: true,
   maxFanout: Number.POSITIVE_INFINITY,
+  statePart: 2 ** 18,
   lacks,
   inexact: {},
 }
@@ -75,6 +76,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
       contrib: false,
       prefersProducts: false,
       maxFanout: 6,
+      statePart: Number.POSITIVE_INFINITY,
       lacks: (op, dtype, attrs = {}) => Boolean(NO_WEBGPU[op]?.(attrs)) || lacks(op, dtype),
       inexact: { Sin: WGSL_TRIGONOMETRY, Cos: WGSL_TRIGONOMETRY },
     },
@@ -85,7 +87,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
   cuda: {
     name: 'cuda',
     provider: 'cuda',
-    target: { ...HOST, name: 'cuda', prefersProducts: false },
+    target: { ...HOST, name: 'cuda', prefersProducts: false, statePart: Number.POSITIVE_INFINITY },
     resident: false,
     preallocated: true,
     install:

@@ -4,7 +4,14 @@ import type { Model } from '../nn/model.ts'
 import { SEED_SIZE, seedValues } from '../ops/random.ts'
 import type { Held, OrtTensor, Runtime, Session, SessionSettings } from '../runtime/session.ts'
 import type { Layout } from './layout.ts'
-import { compileForward, compileStep, type StepOptions, type StepProgram } from './step.ts'
+import {
+  compileForward,
+  compileStep,
+  type StateVector,
+  type StepOptions,
+  type StepProgram,
+  stateOf,
+} from './step.ts'
 
 /** What a step reports. */
 export interface StepResult {
@@ -49,6 +56,7 @@ export class Executor {
   readonly #runtime: Runtime
   readonly #options: ExecutorOptions
   readonly #loaded = new Map<number, Promise<Loaded>>()
+  readonly #vectors: readonly StateVector[]
   #state: Record<string, Held>
   #spare: Record<string, Held>
   #evaluator: Promise<Session> | undefined
@@ -67,10 +75,13 @@ export class Executor {
       if (size !== layout.size)
         throw new UserError(`${name} has ${size} values, the model needs ${layout.size}`)
     }
-    const vectors = (values: (name: string) => Float32Array | undefined) =>
-      Object.fromEntries(names.map(name => [name, runtime.hold('float32', [layout.size], values(name))]))
-    this.#state = vectors(name => state[name] ?? new Float32Array(layout.size))
-    this.#spare = vectors(() => undefined)
+    this.#vectors = stateOf(layout, runtime.device.target, names)
+    const hold = (values: (v: StateVector) => Float32Array | undefined) =>
+      Object.fromEntries(this.#vectors.map(v => [v.name, runtime.hold('float32', [v.part.size], values(v))]))
+    this.#state = hold(({ vector, part: { offset, size } }) =>
+      (state[vector] ?? new Float32Array(layout.size)).subarray(offset, offset + size),
+    )
+    this.#spare = hold(() => undefined)
   }
 
   /** Compiles the step for a batch size, once. Call it ahead of the first step to have it out of the way. */
@@ -85,7 +96,7 @@ export class Executor {
 
   async #load(batch: number): Promise<Loaded> {
     const program = compileStep(this.#model, { ...this.#options, batch, target: this.#runtime.device.target })
-    const held = program.state.map(n => `next.${n}`)
+    const held = program.state.map(v => `next.${v.name}`)
     return { program, session: await this.#open(program.bytes, { held }) }
   }
 
@@ -115,7 +126,7 @@ export class Executor {
         ? { seed: this.#runtime.tensor('float32', seedValues(seed, step), [SEED_SIZE]) }
         : {}),
     }
-    const into = Object.fromEntries(program.state.map(n => [`next.${n}`, this.#spare[n]!]))
+    const into = Object.fromEntries(program.state.map(({ name }) => [`next.${name}`, this.#spare[name]!]))
     const running = session.run(feeds, into)
     // The step after this one reads what this one will have written.
     ;[this.#state, this.#spare] = [this.#spare, this.#state]
@@ -128,12 +139,13 @@ export class Executor {
     const { normalization } = this.#options
     const target = this.#runtime.device.target
     this.#evaluator ??= this.#open(
-      compileForward(this.#model, { target, ...(normalization ? { normalization } : {}) }).bytes,
+      compileForward(this.#model, { target, parts: true, ...(normalization ? { normalization } : {}) }).bytes,
     )
     const session = await this.#evaluator
+    const params = this.#vectors.filter(v => v.vector === 'params')
     const { logits } = await session.run({
       [this.#model.input.name]: this.#tensor(example, count),
-      params: this.#state.params!,
+      ...Object.fromEntries(params.map(({ name }) => [name, this.#state[name]!])),
     })
     return logits!.data as Float32Array
   }
@@ -150,10 +162,14 @@ export class Executor {
 
   /** A copy of the state. */
   async state(): Promise<State> {
-    const entries = Object.entries(this.#state).map(
-      async ([name, held]) => [name, (await this.#runtime.read(held)) as Float32Array] as const,
-    )
-    return Object.fromEntries(await Promise.all(entries))
+    const whole: Record<string, Float32Array> = {}
+    const read = this.#vectors.map(async ({ name, vector, part }) => {
+      const values = (await this.#runtime.read(this.#state[name]!)) as Float32Array
+      whole[vector] ??= new Float32Array(this.layout.size)
+      whole[vector].set(values, part.offset)
+    })
+    await Promise.all(read)
+    return whole
   }
 
   async close(): Promise<void> {

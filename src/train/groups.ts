@@ -52,13 +52,8 @@ export interface Factors {
   readonly decays: AnyTensor
 }
 
-/**
- * Factors of each parameter, `[P]` where they differ and else a scalar. Where groups overlap, the last one that has a
- * setting gives it.
- * @throws UserError when a group matches no parameter
- */
-export function factorsOf({ slots, size }: Layout, grouping: Grouping): Factors {
-  const { groups, lr, weightDecay } = grouping
+/** @throws UserError when a group matches no parameter */
+export function checkMatches({ slots }: Layout, { groups }: Grouping): void {
   const idle = groups.find(g => !slots.some(s => matches(g, s.name)))
   if (idle)
     throw new UserError(
@@ -67,6 +62,14 @@ export function factorsOf({ slots, size }: Layout, grouping: Grouping): Factors 
         .map(s => s.name)
         .join(', ')}`,
     )
+}
+
+/**
+ * Factors of each parameter, `[P]` where they differ and else a scalar. Where groups overlap, the last one that has a
+ * setting gives it.
+ */
+export function factorsOf({ slots, size }: Layout, grouping: Grouping): Factors {
+  const { groups, lr, weightDecay } = grouping
   const setting = (slot: Slot, key: 'lr' | 'weightDecay'): number | undefined =>
     groups.findLast(g => g[key] !== undefined && matches(g, slot.name))?.[key]
   const reference = referenceDecay(grouping)

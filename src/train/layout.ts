@@ -18,6 +18,26 @@ export interface Layout {
   readonly size: number
 }
 
+/** Consecutive parameters with vectors of their own, in which the slots' offsets are; `offset` is in the whole. */
+export interface Part extends Layout {
+  readonly offset: number
+}
+
+/** A layout in parts of at least `least` values; one for a small model. */
+export function partsOf({ slots }: Layout, least: number): Part[] {
+  const parts: Part[] = []
+  let own: Slot[] = []
+  let [offset, size] = [0, 0]
+  for (const slot of slots) {
+    own.push({ ...slot, offset: size })
+    size += slot.size
+    if (size < least && slot !== slots.at(-1)) continue
+    parts.push({ slots: own, size, offset })
+    ;[own, offset, size] = [[], offset + size, 0]
+  }
+  return parts
+}
+
 export function layoutOf(parameters: ReadonlyMap<string, Parameter>): Layout {
   let offset = 0
   const slots = [...parameters].map(([name, p]): Slot => {

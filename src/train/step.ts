@@ -16,8 +16,8 @@ import { sum } from '../ops/reduce.ts'
 import { isRandom, removeDropout, seedDropout } from '../passes/dropout.ts'
 import { optimizeFor, optimizeForward } from '../passes/index.ts'
 import { bufferUpdates, trainingForm } from '../passes/training-form.ts'
-import { factorsOf } from './groups.ts'
-import { type Layout, layoutOf } from './layout.ts'
+import { checkMatches, factorsOf } from './groups.ts'
+import { type Layout, layoutOf, type Part, partsOf } from './layout.ts'
 import { crossEntropy } from './loss.ts'
 import type { Optimizer } from './optimizer.ts'
 
@@ -28,10 +28,26 @@ export interface Program {
   readonly layout: Layout
 }
 
+/** A vector of a program's state, or a part of one. */
+export interface StateVector {
+  /** Of the graph's input; output `next.<name>` holds the new values. */
+  readonly name: string
+  /** `params`, or one of the optimizer's moments. */
+  readonly vector: string
+  readonly part: Part
+}
+
+/** The vectors that a step replaces. Large ones come in parts, as the target prefers it. */
+export function stateOf(layout: Layout, target: Target, vectors: readonly string[]): StateVector[] {
+  const parts = partsOf(layout, target.statePart)
+  return parts.flatMap((part, i) =>
+    vectors.map(vector => ({ name: parts.length > 1 ? `${vector}.${i}` : vector, vector, part })),
+  )
+}
+
 /** A training step: `params` and the optimizer's moments go in and come out, flat. */
 export interface StepProgram extends Program {
-  /** Names of the flat vectors that a step replaces; output `next.<name>` holds the new one. */
-  readonly state: readonly string[]
+  readonly state: readonly StateVector[]
   readonly random: boolean
 }
 
@@ -99,10 +115,17 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
     throw new UserError(`clip norm must be above 0, not ${clipNorm}`)
   const layout = layoutOf(model.parameters)
   const traced = traceNormalized(model, batch, normalization)
-  const vector = (name: string): AnyTensor => input(name, 'float32', [layout.size])
+  checkMatches(layout, optimizer.grouping)
+  const state = stateOf(layout, options.target, ['params', ...optimizer.state])
   const scalar = (name: string): AnyTensor => input(name, 'float32', [])
-  const p = vector('params')
-  const moments = Object.fromEntries(optimizer.state.map(name => [name, vector(name)]))
+  const vectors = new Map(state.map(v => [v, input(v.name, 'float32', [v.part.size]) as AnyTensor]))
+  /** The parts, each with the vectors that it has. */
+  const parts = [...new Set(state.map(v => v.part))].map(part => ({
+    part,
+    now: Object.fromEntries(
+      state.filter(v => v.part === part).map(v => [v.vector, vectors.get(v)!] as const),
+    ),
+  }))
   const scalarNames = Object.keys(optimizer.scalars(1, optimizer.lr))
   const scalars = Object.fromEntries(scalarNames.map(name => [name, scalar(name)]))
   const seed = input('seed', 'float32', [SEED_SIZE])
@@ -111,80 +134,97 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
   const purpose = { target: options.target, dtype, training: true, recompute: options.recompute === true }
   const trained = trainingForm(random ? seedDropout(traced, seed) : traced)
   const forward = optimizeForward(trained, purpose)
-  const leaves = unflatten(forward, layout, p)
+  const leaves = new Map(parts.flatMap(({ part, now }) => [...unflatten(forward, part, now.params!)]))
   const results = substitute(forward, leaves)
   const logits = results.logits as AnyTensor
   const label = input('label', 'int32', logits.shape.slice(0, -1))
   const loss = crossEntropy(logits, label, { labelSmoothing })
 
   const pieces = layout.slots.map(s => leaves.get(forward.parameters[s.name]!)!)
-  const gradient = concat(
-    grad(loss, pieces).map((g, i) => reshape(g, [layout.slots[i]!.size])),
-    0,
+  const each = new Map(grad(loss, pieces).map((g, i) => [layout.slots[i]!.name, reshape(g, [-1])]))
+  const gradients = parts.map(({ part }) =>
+    concat(
+      part.slots.map(s => each.get(s.name)!),
+      0,
+    ),
   )
-  const g = clipNorm === undefined ? gradient : clipByNorm(gradient, clipNorm)
-  const factors = factorsOf(layout, optimizer.grouping)
-  const updated = optimizer.update({ p, g, state: moments, scalars, ...factors })
-
-  const params = withBuffers(updated.p, pieces, layout, bufferUpdates(results))
-  const state: Record<string, AnyTensor> = { params, ...updated.state }
+  const scale = clipNorm === undefined ? undefined : clipFactor(gradients, clipNorm)
+  const buffers = bufferUpdates(results)
+  const next: Record<string, AnyTensor> = {}
+  parts.forEach(({ part, now: { params, ...moments } }, i) => {
+    const g = scale ? mul(gradients[i]!, scale) : gradients[i]!
+    const factors = factorsOf(part, optimizer.grouping)
+    const updated = optimizer.update({ p: params!, g, state: moments, scalars, ...factors })
+    const values = { params: withBuffers(updated.p, part, leaves, forward, buffers), ...updated.state }
+    for (const { name, vector } of state.filter(v => v.part === part)) next[`next.${name}`] = values[vector]!
+  })
   const outputs: Tensors = {
     loss,
     correct: countCorrect(logits, label),
-    ...(options.keepGradient ? { gradient } : {}),
-    ...Object.fromEntries(Object.entries(state).map(([name, t]) => [`next.${name}`, t])),
+    ...(options.keepGradient ? { gradient: concat(gradients, 0) } : {}),
+    ...next,
   }
   const inputs = {
     ...forward.inputs,
     label,
-    params: p,
-    ...moments,
+    ...Object.fromEntries(state.map(v => [v.name, vectors.get(v)!])),
     ...scalars,
     ...(random ? { seed } : {}),
   }
   const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
   const bytes = lower(graph, { name: `${model.name}-step`, opset: 21 })
-  return { bytes, graph, layout, state: Object.keys(state), random }
+  return { bytes, graph, layout, state, random }
 }
 
 /** The new parameters with the new values of buffers in their places: their gradient is zero, so no optimizer moves them. */
 function withBuffers(
   p: AnyTensor,
-  pieces: readonly AnyTensor[],
   { slots }: Layout,
+  leaves: ReadonlyMap<Tensor, AnyTensor>,
+  forward: Graph,
   buffers: ReadonlyMap<string, Tensor>,
 ): AnyTensor {
-  if (!buffers.size) return p
-  const changes = slots.map((slot, i) => {
-    const value = buffers.get(slot.name)
-    const change = value ? sub(value as AnyTensor, pieces[i]!) : fill(0, p.dtype, [slot.size])
-    return reshape(change, [slot.size])
+  if (!slots.some(slot => buffers.has(slot.name))) return p
+  const changes = slots.map(slot => {
+    const value = buffers.get(slot.name) as AnyTensor | undefined
+    const old = leaves.get(forward.parameters[slot.name]!)!
+    return reshape(value ? sub(value, old) : fill(0, p.dtype, [slot.size]), [slot.size])
   })
   return add(p, concat(changes, 0))
 }
 
-/** g · min(1, norm / ‖g‖), as torch.nn.utils.clip_grad_norm_. */
-const clipByNorm = (g: AnyTensor, norm: number): AnyTensor => {
-  const length = sqrt(sum(mul(g, g)))
-  return mul(g, minimum(div(constant(norm, g.dtype, []), add(length, 1e-6)), 1))
+/** min(1, norm / ‖g‖), what torch.nn.utils.clip_grad_norm_ multiplies all gradients by. */
+const clipFactor = (gradients: readonly AnyTensor[], norm: number): AnyTensor => {
+  const squares = gradients.map(g => sum(mul(g, g))).reduce((a, b) => add(a, b))
+  const factor = div(constant(norm, squares.dtype, []), add(sqrt(squares), 1e-6))
+  return minimum(factor, 1)
 }
 
-/** What a checkpoint's parameters answer: `image` and `params` in, `logits` out; any batch size. */
+/**
+ * What a checkpoint's parameters answer: `image` and `params` in, `logits` out; any batch size.
+ * @param options.parts takes the parameters in the parts that a step has them in
+ */
 export function compileForward(
   model: Model,
   options: {
     readonly normalization?: Normalization
     readonly target: Target
     readonly dtype?: 'float32' | 'float64'
+    readonly parts?: boolean
   },
 ): Program {
   const layout = layoutOf(model.parameters)
   const purpose = { target: options.target, dtype: options.dtype ?? 'float32', training: false } as const
   const traced = removeDropout(traceNormalized(model, 'batch', options.normalization))
   const forward = optimizeForward(traced, purpose)
-  const p: AnyTensor = input('params', 'float32', [layout.size])
-  const outputs = substitute(forward, unflatten(forward, layout, p))
-  const inputs = { ...forward.inputs, params: p }
+  const target = options.parts ? options.target : { ...options.target, statePart: Number.POSITIVE_INFINITY }
+  const params = stateOf(layout, target, ['params']).map(({ name, part }) => ({
+    part,
+    name,
+    p: input(name, 'float32', [part.size]) as AnyTensor,
+  }))
+  const outputs = substitute(forward, new Map(params.flatMap(v => [...unflatten(forward, v.part, v.p)])))
+  const inputs = { ...forward.inputs, ...Object.fromEntries(params.map(({ name, p }) => [name, p])) }
   const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
   return { bytes: lower(graph, { name: `${model.name}-forward`, opset: 21 }), graph, layout }
 }

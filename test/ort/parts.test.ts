@@ -1,0 +1,88 @@
+import { beforeAll, expect, test } from 'vitest'
+import { vit } from '../../models/index.ts'
+import { rng } from '../../src/graph/random.ts'
+import type { AnyTensor } from '../../src/graph/tensor.ts'
+import { batchNorm2d } from '../../src/nn/conv.ts'
+import { layer } from '../../src/nn/layer.ts'
+import { linear } from '../../src/nn/layers.ts'
+import { imageInput, type Model, model } from '../../src/nn/model.ts'
+import { mean } from '../../src/ops/reduce.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+import type { Runtime } from '../../src/runtime/session.ts'
+import { Executor, type ExecutorOptions, type State } from '../../src/train/executor.ts'
+import { initialize, layoutOf, partsOf } from '../../src/train/layout.ts'
+import { adamW, sgd } from '../../src/train/optimizer.ts'
+
+const small = vit({
+  image: 8,
+  channels: 1,
+  patch: 4,
+  dim: 8,
+  depth: 2,
+  heads: 2,
+  mlp: 8,
+  classes: 4,
+  dropout: 0.1,
+})
+const normed = model({
+  name: 'bn',
+  config: {},
+  input: imageInput(1, 8),
+  classes: 4,
+  net: layer({ bn: batchNorm2d(1), head: linear(1, 4) }, (self, x: AnyTensor) =>
+    self.head(mean(self.bn(x), [2, 3])),
+  ),
+})
+const random = rng(2)
+const image = Float32Array.from({ length: 8 * 64 }, () => random.uniform())
+const label = Int32Array.from({ length: 8 }, (_, i) => i % 4)
+
+let cpu: Runtime
+beforeAll(async () => {
+  cpu = await nodeRuntime('cpu')
+})
+
+/** Three steps with state in parts of at least so many values. */
+async function trained(of: Model, statePart: number, options: ExecutorOptions): Promise<State> {
+  const target = { ...cpu.device.target, statePart }
+  const runtime = { ...cpu, device: { ...cpu.device, target } }
+  const layout = layoutOf(of.parameters)
+  const run = new Executor(of, runtime, layout, { params: initialize(layout, 1) }, options)
+  for (let step = 1; step <= 3; step++) await run.step({ input: image, label, count: 8 }, step, 0.01)
+  const logits = await run.predict({ input: image, count: 8 })
+  const state = await run.state()
+  await run.close()
+  return { ...state, logits }
+}
+
+const groups = [
+  { match: /^blocks\.1\./, lr: 0.005 },
+  { match: 'head.*', weightDecay: 0.5 },
+]
+test.each<[string, Model, ExecutorOptions]>([
+  ['Adam with groups and dropout', small, { seed: 3, optimizer: adamW({ lr: 0.01, groups }) }],
+  ['momentum', small, { seed: 3, optimizer: sgd({ momentum: 0.9 }) }],
+  ['batch norm with running statistics', normed, { seed: 3, optimizer: adamW({ weightDecay: 0.1 }) }],
+])('state in parts trains to the same bits: %s', async (_, of, options) => {
+  expect(partsOf(layoutOf(of.parameters), 3).length).toBeGreaterThan(1)
+  expect(await trained(of, 3, options)).toEqual(await trained(of, Number.POSITIVE_INFINITY, options))
+})
+
+test('the norm that clips is that of all parts together', async () => {
+  const options = { seed: 3, optimizer: sgd({ lr: 0.1 }), clipNorm: 0.01 }
+  const [parts, whole] = [await trained(small, 100, options), await trained(small, 1e9, options)]
+  parts.params!.forEach((v, i) => {
+    expect(Math.abs(v - whole.params![i]!)).toBeLessThan(1e-7)
+  })
+})
+
+test('a layout in parts has every parameter once, at its place', () => {
+  const layout = layoutOf(small.parameters)
+  for (const least of [1, 100, 400, 1e9]) {
+    const parts = partsOf(layout, least)
+    const slots = parts.flatMap(p => p.slots.map(s => ({ ...s, offset: s.offset + p.offset })))
+    expect(slots).toEqual(layout.slots)
+    expect(parts.reduce((n, p) => n + p.size, 0)).toBe(layout.size)
+    expect(parts.slice(0, -1).every(p => p.size >= least)).toBe(true)
+  }
+})
