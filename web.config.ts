@@ -8,15 +8,14 @@ import { digitsPlugin } from './scripts/digits.ts'
 // The library as plain ES modules for pages without a bundler: dist/web/. (With a bundler a page imports onnxgrad/web.)
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const outDir = here('dist/web')
 
 // onnxruntime-web's scripts lie beside ours, as they are; its WebAssembly files, 40 MB, stay in its own package.
 const RUNTIMES = ['ort.wasm.min.mjs', 'ort.webgpu.min.mjs']
 const runtimes: Plugin = {
   name: 'runtimes',
-  async writeBundle() {
-    const folder = join(dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm')))
-    for (const file of RUNTIMES) await copyFile(join(folder, file), join(outDir, file))
+  async writeBundle({ dir }) {
+    const folder = dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm'))
+    for (const file of RUNTIMES) await copyFile(join(folder, file), join(dir!, file))
   },
 }
 
@@ -24,7 +23,7 @@ export default defineConfig({
   plugins: [digitsPlugin(), runtimes],
   publicDir: false,
   build: {
-    outDir,
+    outDir: here('dist/web'),
     target: 'es2022',
     lib: {
       entry: { onnxgrad: here('src/index.ts'), models: here('models/index.ts'), web: here('src/web.ts') },
