@@ -29,13 +29,23 @@ export interface FitOptions {
   readonly seed?: number
   /** Threads of one op; left out, the runtime takes the physical cores. */
   readonly threads?: number
+  /** Goes on from here instead of the beginning; with the same other settings, to the same end. */
+  readonly resume?: Reached
   /** Stops after the step that is running. */
   readonly signal?: AbortSignal
   /** Called once the step is compiled: every setting is known to be good, and nothing has been trained. */
   readonly onReady?: () => void | Promise<void>
-  readonly onStep?: (progress: Progress) => void
+  /** Called after each step; training waits for what it returns, but for the one step that has begun. */
+  readonly onStep?: (progress: Progress) => void | Promise<void>
   /** Called after each epoch's evaluation; `state` reads the parameters and moments. */
   readonly onEpoch?: (epoch: EpochResult, state: () => Promise<State>) => void | Promise<void>
+}
+
+/** What a run has come to. */
+export interface Reached {
+  /** Steps done. */
+  readonly step: number
+  readonly state: State
 }
 
 /** Where a run stands after a step. */
@@ -170,7 +180,7 @@ export async function fit(
     model,
     runtime,
     layout,
-    { params: initialize(layout, seed) },
+    options.resume?.state ?? { params: initialize(layout, seed) },
     {
       ...options,
       optimizer,
@@ -179,11 +189,16 @@ export async function fit(
     },
   )
   const { size } = data.train
-  const steps = epochs * Math.ceil(size / batch)
+  const perEpoch = Math.ceil(size / batch)
+  const steps = epochs * perEpoch
+  const from = options.resume?.step ?? 0
+  if (!(from >= 0 && from < steps))
+    throw new UserError(`all ${steps} steps of ${epochs} epochs are done; to go on, give more epochs`)
 
   /** The steps of an epoch; `signal` leaves out those that have not begun. */
   function* plan(epoch: number, done: number) {
-    for (const b of alternating(batches(data.train, { batch, seed, epoch }), executor.allocate)) {
+    const skip = done - epoch * perEpoch
+    for (const b of alternating(batches(data.train, { batch, seed, epoch, skip }), executor.allocate)) {
       yield { b, step: done + 1, lr: optimizer.lr * schedule.at(done, steps) }
       if (signal?.aborted) return
       done++
@@ -193,13 +208,13 @@ export async function fit(
   const depth = runtime.parallel ? 2 : 1
   const results: EpochResult[] = []
   const tallies: Tally[] = []
-  let step = 0
+  let step = from
   let test: Evaluation | undefined
   try {
     for (const count of new Set([Math.min(batch, size), size % batch || batch])) await executor.prepare(count)
     const setupSeconds = seconds()
     await options.onReady?.()
-    for (let epoch = 0; epoch < epochs; epoch++) {
+    for (let epoch = Math.floor(from / perEpoch); epoch < epochs; epoch++) {
       const tally = new Tally()
       tallies.push(tally)
       let lr = 0
@@ -209,7 +224,7 @@ export async function fit(
         if (!Number.isFinite(result.loss)) diverged(result.loss, step, epoch, lr)
         tally.add(now.b, result)
         const { loss, accuracy } = tally
-        options.onStep?.({
+        await options.onStep?.({
           epoch: epoch + 1,
           epochs,
           step,

@@ -155,7 +155,10 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
     const g = scale ? mul(gradients[i]!, scale) : gradients[i]!
     const factors = factorsOf(part, optimizer.grouping)
     const updated = optimizer.update({ p: params!, g, state: moments, scalars, ...factors })
-    const values = { params: withBuffers(updated.p, part, leaves, forward, buffers), ...updated.state }
+    const values: Record<string, AnyTensor> = {
+      params: withBuffers(updated.p, part, leaves, forward, buffers),
+      ...updated.state,
+    }
     for (const { name, vector } of state.filter(v => v.part === part)) next[`next.${name}`] = values[vector]!
   })
   const outputs: Tensors = {
