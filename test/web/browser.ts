@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
 /** Debian's, unless the environment names another. */
-export const executable = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const executable = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 /** Why browser tests cannot run here; nothing where they can. */
 export const noBrowser: string | undefined = existsSync(executable)
@@ -10,10 +10,9 @@ export const noBrowser: string | undefined = existsSync(executable)
   : `skipped: no Chromium at ${executable} (CHROMIUM names another)`
 
 /** Keeps Chromium from calling its maker's servers, and lets it start as root. */
-export const FLAGS = [
+const FLAGS = [
   '--headless',
   '--no-sandbox',
-  '--disable-gpu',
   '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',
@@ -21,7 +20,18 @@ export const FLAGS = [
   '--disable-sync',
 ]
 
-export const launch = (): Promise<Browser> => chromium.launch({ executablePath: executable, args: FLAGS })
+const NO_GPU = ['--disable-gpu']
+
+/** SwiftShader, a GPU in software. */
+const GPU = [
+  '--enable-unsafe-webgpu',
+  '--enable-features=Vulkan,WebGPU',
+  '--use-webgpu-adapter=swiftshader',
+  '--use-vulkan=swiftshader',
+]
+
+export const launch = ({ gpu = false, flags = [] as readonly string[] } = {}): Promise<Browser> =>
+  chromium.launch({ executablePath: executable, args: [...FLAGS, ...(gpu ? GPU : NO_GPU), ...flags] })
 
 /** What a page complains about: uncaught errors, the console's errors and warnings, requests to other hosts. */
 export function complaintsOf(page: Page, origin: string): string[] {

@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import type { LabClient, Tab } from '../../lab/src/client.ts'
-import { complaintsOf, executable, FLAGS, launch } from './browser.ts'
+import { complaintsOf, launch } from './browser.ts'
 import { serve } from './server.ts'
 
 declare global {
@@ -17,15 +17,6 @@ declare global {
 
 /** Set it to a folder to look at the page as the tests leave it. */
 const screenshots = process.env.ONNXGRAD_SCREENSHOTS
-
-/** With a GPU in software. */
-const GPU_FLAGS = [
-  ...FLAGS.filter(flag => flag !== '--disable-gpu'),
-  '--enable-unsafe-webgpu',
-  '--enable-features=Vulkan,WebGPU',
-  '--use-webgpu-adapter=swiftshader',
-  '--use-vulkan=swiftshader',
-]
 
 export interface Opening extends BrowserContextOptions {
   readonly isolated?: boolean
@@ -39,9 +30,8 @@ export function labPage({ gpu = false } = {}) {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'onnxgrad-lab-'))
-    const start = gpu ? chromium.launch({ executablePath: executable, args: GPU_FLAGS }) : launch()
     ;[browser] = await Promise.all([
-      start,
+      launch({ gpu }),
       build({
         configFile: fileURLToPath(new URL('../../lab/vite.config.ts', import.meta.url)),
         logLevel: 'error',
