@@ -63,33 +63,62 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
 /** Gives memory of so many bytes: an ArrayBuffer, or one that threads share. */
 export type Allocate = (bytes: number) => ArrayBufferLike
 
+/** One or more batches of the same size, one after the other in memory. */
+export interface Batches extends Batch {
+  /** How many batches `input` and `label` hold; each has `count` examples. */
+  readonly steps: number
+}
+
 /**
- * The same batches in memory of `allocate`, in two sets of arrays by turns: a batch stays as it is while the next one is
- * made, until the one after that is asked for.
+ * The same batches in memory of `allocate`, in two sets of arrays by turns: what was given stays as it is while the next
+ * is made, until the one after that is asked for.
+ * @param together how many batches are given at a time; those that are too few for it, or of another size, come singly
  */
-export function* alternating(source: Iterable<Batch>, allocate: Allocate): Generator<Batch> {
-  const sets: [Batch?, Batch?] = []
-  let turn: 0 | 1 = 0
-  for (const { input, label, count } of source) {
-    let own = sets[turn]
-    if (!own || own.input.length < input.length || own.label.length < label.length) {
-      const memory = allocate(input.byteLength)
-      own = {
-        input: input instanceof Int32Array ? new Int32Array(memory) : new Float32Array(memory),
-        label: new Int32Array(allocate(label.byteLength)),
-        count,
-      }
-      sets[turn] = own
-    }
-    own.input.set(input)
-    own.label.set(label)
-    yield {
-      input: own.input.subarray(0, input.length),
-      label: own.label.subarray(0, label.length),
-      count,
-    }
-    turn = turn === 0 ? 1 : 0
+export function* alternating(source: Iterable<Batch>, allocate: Allocate, together = 1): Generator<Batches> {
+  const sets: Arrays[] = []
+  let turn = 0
+  let kept: Batch[] = []
+  function* singly(): Generator<Batches> {
+    for (const b of kept) yield { ...b, steps: 1 }
+    kept = []
+    turn = 1 - turn
   }
+  for (const { input, label, count } of source) {
+    if (kept.length && kept[0]!.count !== count) yield* singly()
+    if (!kept.length) sets[turn] = fitting(sets[turn], { input, label }, together, allocate)
+    const own = sets[turn]!
+    const at = kept.length
+    kept.push({ input: put(own.input, input, at), label: put(own.label, label, at), count })
+    if (kept.length < together) continue
+    yield {
+      input: own.input.subarray(0, together * input.length),
+      label: own.label.subarray(0, together * label.length),
+      count,
+      steps: together,
+    }
+    kept = []
+    turn = 1 - turn
+  }
+  yield* singly()
+}
+
+type Arrays = Pick<Batch, 'input' | 'label'>
+
+/** `own` where it has room for so many batches like `b`, or arrays that have. */
+function fitting(own: Arrays | undefined, b: Arrays, together: number, allocate: Allocate): Arrays {
+  const room = (a: ArrayLike<number>, needed: ArrayLike<number>) => a.length >= together * needed.length
+  if (own && room(own.input, b.input) && room(own.label, b.label)) return own
+  const memory = allocate(together * b.input.byteLength)
+  return {
+    input: b.input instanceof Int32Array ? new Int32Array(memory) : new Float32Array(memory),
+    label: new Int32Array(allocate(together * b.label.byteLength)),
+  }
+}
+
+/** Copies values to the place of the batch with that number; gives them there. */
+function put<A extends Float32Array | Int32Array>(into: A, values: A, at: number): A {
+  into.set(values, at * values.length)
+  return into.subarray(at * values.length, (at + 1) * values.length) as A
 }
 
 /** The order of one epoch: 0 … size − 1 shuffled (Fisher–Yates), a pure function of size, seed and epoch. */

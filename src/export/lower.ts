@@ -8,6 +8,7 @@ import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
 import {
   type AttributeProto,
+  type GraphProto,
   Model,
   type NodeProto,
   type TensorProto,
@@ -37,30 +38,40 @@ export const OPSETS = { min: 17, max: 21 } as const
  * the shapes of the inputs at run time. Equal graphs give equal bytes.
  * @throws UserError when the opset or a shape cannot be expressed
  */
-export function lower(graph: Graph, options: LowerOptions): Uint8Array {
-  const opset = options.opset ?? 17
+export const lower = (graph: Graph, options: LowerOptions): Uint8Array =>
+  modelBytes(lowerGraph(graph, options), options)
+
+/** A graph as ONNX writes it, and the domains of its operators beside the default one. */
+export type Lowered = { readonly proto: GraphProto; readonly domains: ReadonlySet<string> }
+
+export function lowerGraph(graph: Graph, { opset = 17, weights, name, docs }: LowerOptions): Lowered {
   if (!(opset >= OPSETS.min && opset <= OPSETS.max))
     throw new UserError(`opset ${opset} is not supported; choose ${OPSETS.min} to ${OPSETS.max}`)
   const writer = new Writer(graph, opset)
   for (const node of nodesOf(graph)) if (!isLeaf(node)) writer.addNode(node)
-  const outputs = Object.entries(graph.outputs).map(([name, t]) => writer.addOutput(name, t))
-  const parameters = writer.parameters(options.weights)
+  const outputs = Object.entries(graph.outputs).map(([key, t]) => writer.addOutput(key, t))
+  const proto: GraphProto = {
+    node: writer.nodes,
+    name,
+    initializer: [...writer.parameters(weights), ...writer.initializers],
+    input: Object.entries(graph.inputs).map(([key, t]) => valueInfo(key, t, docs?.[key])),
+    output: outputs.map(o => ({ ...o, docString: docs?.[o.name ?? ''] ?? '' })),
+  }
+  return { proto, domains: writer.domains }
+}
+
+export function modelBytes({ proto, domains }: Lowered, options: LowerOptions): Uint8Array {
+  const { opset = 17, producerVersion = '', metadata = {} } = options
   return encode(Model, {
     irVersion: irVersion(opset),
     producerName: 'onnxgrad',
-    producerVersion: options.producerVersion ?? '',
-    graph: {
-      node: writer.nodes,
-      name: options.name,
-      initializer: [...parameters, ...writer.initializers],
-      input: Object.entries(graph.inputs).map(([name, t]) => valueInfo(name, t, options.docs?.[name])),
-      output: outputs.map(o => ({ ...o, docString: options.docs?.[o.name ?? ''] ?? '' })),
-    },
+    producerVersion,
+    graph: proto,
     opsetImport: [
       { domain: '', version: opset },
-      ...[...writer.domains].sort().map(domain => ({ domain, version: 1 })),
+      ...[...domains].sort().map(domain => ({ domain, version: 1 })),
     ],
-    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   })
 }
 
@@ -266,7 +277,7 @@ class Writer {
   }
 }
 
-/** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, INTS 7. */
+/** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7. */
 function attributeOf(name: string, form: AttrForm, node: Node): AttributeProto {
   const value = node.attrs[name]
   switch (form.kind) {

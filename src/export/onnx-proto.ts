@@ -24,6 +24,8 @@ export const Attribute = message({
   i: one(3, 'int64'),
   s: one(4, 'bytes'),
   t: oneOf(5, () => Tensor),
+  /** The bytes of a graph: Graph is described with this message, so this one does not go by Graph's name. */
+  g: one(6, 'bytes'),
   floats: many(7, 'float'),
   ints: many(8, 'int64'),
   type: one(20, 'int32'),

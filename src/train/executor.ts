@@ -1,4 +1,5 @@
 import type { Allocate } from '../data/batches.ts'
+import { lowerLoop } from '../export/loop.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { SEED_SIZE, seedValues } from '../ops/random.ts'
@@ -31,6 +32,12 @@ export interface StepInput {
   readonly count: number
 }
 
+/** What a run reads: one batch, or several of one size, one after the other. */
+export interface RunInput extends StepInput {
+  /** How many batches `input` and `label` hold; each has `count` examples. */
+  readonly steps: number
+}
+
 /** Flat vectors by name: `params` and the optimizer's moments. */
 export type State = Readonly<Record<string, Float32Array>>
 
@@ -55,7 +62,8 @@ export class Executor {
   readonly #model: Model
   readonly #runtime: Runtime
   readonly #options: ExecutorOptions
-  readonly #loaded = new Map<number, Promise<Loaded>>()
+  readonly #programs = new Map<number, StepProgram>()
+  readonly #loaded = new Map<string, Promise<Loaded>>()
   readonly #vectors: readonly StateVector[]
   #state: Record<string, Held>
   #spare: Record<string, Held>
@@ -84,20 +92,28 @@ export class Executor {
     this.#spare = hold(() => undefined)
   }
 
-  /** Compiles the step for a batch size, once. Call it ahead of the first step to have it out of the way. */
-  prepare(batch: number): Promise<Loaded> {
-    let loaded = this.#loaded.get(batch)
+  /**
+   * Compiles the step for a batch size, once, for runs of one step or of several. Call it ahead of the first run to have
+   * it out of the way.
+   */
+  prepare(batch: number, steps = 1): Promise<Loaded> {
+    const key = `${steps} × ${batch}`
+    let loaded = this.#loaded.get(key)
     if (!loaded) {
-      loaded = this.#load(batch)
-      this.#loaded.set(batch, loaded)
+      loaded = this.#load(batch, steps)
+      this.#loaded.set(key, loaded)
     }
     return loaded
   }
 
-  async #load(batch: number): Promise<Loaded> {
-    const program = compileStep(this.#model, { ...this.#options, batch, target: this.#runtime.device.target })
-    const held = program.state.map(v => `next.${v.name}`)
-    return { program, session: await this.#open(program.bytes, { held }) }
+  async #load(batch: number, steps: number): Promise<Loaded> {
+    const target = this.#runtime.device.target
+    const program = this.#programs.get(batch) ?? compileStep(this.#model, { ...this.#options, batch, target })
+    this.#programs.set(batch, program)
+    const carried = Object.fromEntries(program.state.map(({ name }) => [name, `next.${name}`]))
+    const loop = { name: `${this.#model.name}-steps`, opset: 21, times: steps, carried }
+    const bytes = steps === 1 ? program.bytes : lowerLoop(program.graph, loop)
+    return { program, session: await this.#open(bytes, { held: Object.values(carried) }) }
   }
 
   #open(bytes: Uint8Array, settings: SessionSettings = {}): Promise<Session> {
@@ -105,33 +121,57 @@ export class Executor {
     return this.#runtime.load(bytes, { ...settings, optimize: 'basic', ...(threads ? { threads } : {}) })
   }
 
+  /** One update of the parameters, as {@link run} does it. */
+  async step(batch: StepInput, step: number, lr: number): Promise<StepResult> {
+    const [result] = await this.run({ ...batch, steps: 1 }, step, [lr])
+    return result!
+  }
+
   /**
-   * One update of the parameters. The next may be asked for before this one has answered; they are done in order.
-   * @param step counted from 1 @param lr learning rate of this step
+   * Updates the parameters once for each batch, in one run. The next run may be asked for before this one has answered;
+   * they are done in order.
+   * @param first number of the first step, counted from 1 @param rates learning rate of each step
    */
-  async step({ input: example, label, count }: StepInput, step: number, lr: number): Promise<StepResult> {
-    const loaded = this.#turn.catch(() => {}).then(() => this.prepare(count))
+  async run(
+    { input: examples, label, count, steps }: RunInput,
+    first: number,
+    rates: readonly number[],
+  ): Promise<StepResult[]> {
+    const loaded = this.#turn.catch(() => {}).then(() => this.prepare(count, steps))
     this.#turn = loaded
     const { program, session } = await loaded
+    const { tensor } = this.#runtime
     const { optimizer, seed } = this.#options
-    const scalars = Object.entries(optimizer.scalars(step, lr)).map(
-      ([name, value]) => [name, this.#runtime.tensor('float32', Float32Array.of(value), [])] as const,
-    )
-    const feeds = {
-      [this.#model.input.name]: this.#tensor(example, count),
-      label: this.#labels(label, count),
+    const { name, dtype, shape } = this.#model.input
+    // One step takes and gives its values bare, several have them along a first axis.
+    const times = steps === 1 ? [] : [steps]
+    const perExample = label.length / (steps * count)
+    const scalars = rates.map((lr, i) => optimizer.scalars(first + i, lr))
+    const seeds = () => rates.flatMap((_, i) => [...seedValues(seed, first + i)])
+    const feeds: Record<string, OrtTensor | Held> = {
+      [name]: tensor(dtype, examples, [...times, count, ...shape]),
+      label: tensor('int32', label, [...times, count, ...(perExample === 1 ? [] : [perExample])]),
       ...this.#state,
-      ...Object.fromEntries(scalars),
       ...(program.random
-        ? { seed: this.#runtime.tensor('float32', seedValues(seed, step), [SEED_SIZE]) }
+        ? { seed: tensor('float32', Float32Array.from(seeds()), [...times, SEED_SIZE]) }
         : {}),
     }
-    const into = Object.fromEntries(program.state.map(({ name }) => [`next.${name}`, this.#spare[name]!]))
+    for (const key of Object.keys(scalars[0]!))
+      feeds[key] = tensor(
+        'float32',
+        Float32Array.from(scalars, s => s[key]!),
+        times,
+      )
+    const into = Object.fromEntries(program.state.map(({ name: n }) => [`next.${n}`, this.#spare[n]!]))
     const running = session.run(feeds, into)
-    // The step after this one reads what this one will have written.
+    // The run after this one reads what this one will have written.
     ;[this.#state, this.#spare] = [this.#spare, this.#state]
     const { loss, correct } = await running
-    return { loss: Number(loss!.data[0]), correct: Number(correct!.data[0]), idle: session.idle }
+    return rates.map((_, i) => ({
+      loss: Number(loss!.data[i]),
+      correct: Number(correct!.data[i]),
+      idle: i ? 0 : session.idle,
+    }))
   }
 
   /** Logits `[count, classes]` (`[count, T, classes]`) of a batch under the present parameters. */
@@ -142,22 +182,13 @@ export class Executor {
       compileForward(this.#model, { target, parts: true, ...(normalization ? { normalization } : {}) }).bytes,
     )
     const session = await this.#evaluator
+    const { name: key, dtype, shape } = this.#model.input
     const params = this.#vectors.filter(v => v.vector === 'params')
     const { logits } = await session.run({
-      [this.#model.input.name]: this.#tensor(example, count),
+      [key]: this.#runtime.tensor(dtype, example, [count, ...shape]),
       ...Object.fromEntries(params.map(({ name }) => [name, this.#state[name]!])),
     })
     return logits!.data as Float32Array
-  }
-
-  #tensor(example: Float32Array | Int32Array, count: number): OrtTensor {
-    const { dtype, shape } = this.#model.input
-    return this.#runtime.tensor(dtype, example, [count, ...shape])
-  }
-
-  #labels(label: Int32Array, count: number): OrtTensor {
-    const dims = label.length === count ? [count] : [count, label.length / count]
-    return this.#runtime.tensor('int32', label, dims)
   }
 
   /** A copy of the state. */

@@ -1,4 +1,4 @@
-import { alternating, type Batch, batches } from '../data/batches.ts'
+import { alternating, batches } from '../data/batches.ts'
 import type { DataSource } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
@@ -29,13 +29,19 @@ export interface FitOptions {
   readonly seed?: number
   /** Threads of one op; left out, the runtime takes the physical cores. */
   readonly threads?: number
+  /**
+   * Steps of one run of the graph; results are the same. It pays where outputs are copied back after every run, as on
+   * cuda: the state goes on from step to step inside. Batches that are left over at the end of an epoch run singly.
+   * @default 1
+   */
+  readonly stepsPerRun?: number
   /** Goes on from here instead of the beginning; with the same other settings, to the same end. */
   readonly resume?: Reached
-  /** Stops after the step that is running. */
+  /** Stops after the run of steps that has begun. */
   readonly signal?: AbortSignal
   /** Called once the step is compiled: every setting is known to be good, and nothing has been trained. */
   readonly onReady?: () => void | Promise<void>
-  /** Called after each step; training waits for what it returns, but for the one step that has begun. */
+  /** Called after each step; training waits for what it returns, but for the one run that has begun. */
   readonly onStep?: (progress: Progress) => void | Promise<void>
   /** Called after each epoch's evaluation; `state` reads the parameters and moments. */
   readonly onEpoch?: (epoch: EpochResult, state: () => Promise<State>) => void | Promise<void>
@@ -132,11 +138,11 @@ class Tally {
   #loss = 0
   #correct = 0
 
-  add({ count, label }: Batch, { loss, correct, idle }: StepResult): void {
+  add(count: number, labels: number, { loss, correct, idle }: StepResult): void {
     // What came before the first step was no wait for its batch.
     if (this.images) this.waited += idle
     this.images += count
-    this.#labels += label.length
+    this.#labels += labels
     this.#loss += loss * count
     this.#correct += correct
     this.ms = performance.now() - this.#begin
@@ -151,7 +157,7 @@ class Tally {
   }
 }
 
-const rates = (tallies: readonly Tally[]) => {
+const speed = (tallies: readonly Tally[]) => {
   const sum = (of: (t: Tally) => number): number => tallies.reduce((n, t) => n + of(t), 0)
   const ms = sum(t => t.ms)
   return { imagesPerSecond: (1000 * sum(t => t.images)) / ms, dataWaitShare: sum(t => t.waited) / ms }
@@ -170,9 +176,11 @@ export async function fit(
   options: FitOptions = {},
 ): Promise<FitResult> {
   const { epochs = 5, batch = 64, optimizer = adam(), schedule = constant(), seed = 0, signal } = options
+  const { stepsPerRun = 1 } = options
   checkData(model, data)
-  if (!Number.isInteger(epochs) || epochs < 1)
-    throw new UserError(`epochs must be a whole number of at least 1, not ${epochs}`)
+  for (const [name, value] of Object.entries({ epochs, stepsPerRun }))
+    if (!Number.isInteger(value) || value < 1)
+      throw new UserError(`${name} must be a whole number of at least 1, not ${value}`)
   const begin = performance.now()
   const seconds = () => (performance.now() - begin) / 1000
   const layout = layoutOf(model.parameters)
@@ -195,13 +203,15 @@ export async function fit(
   if (!(from >= 0 && from < steps))
     throw new UserError(`all ${steps} steps of ${epochs} epochs are done; to go on, give more epochs`)
 
-  /** The steps of an epoch; `signal` leaves out those that have not begun. */
+  /** The runs of an epoch; `signal` leaves out those that have not begun. */
   function* plan(epoch: number, done: number) {
     const skip = done - epoch * perEpoch
-    for (const b of alternating(batches(data.train, { batch, seed, epoch, skip }), executor.allocate)) {
-      yield { b, step: done + 1, lr: optimizer.lr * schedule.at(done, steps) }
+    const source = batches(data.train, { batch, seed, epoch, skip })
+    for (const b of alternating(source, executor.allocate, stepsPerRun)) {
+      const rates = Array.from({ length: b.steps }, (_, i) => optimizer.lr * schedule.at(done + i, steps))
+      yield { b, first: done + 1, rates }
       if (signal?.aborted) return
-      done++
+      done += b.steps
     }
   }
 
@@ -211,30 +221,36 @@ export async function fit(
   let step = from
   let test: Evaluation | undefined
   try {
-    for (const count of new Set([Math.min(batch, size), size % batch || batch])) await executor.prepare(count)
+    const whole = Math.floor(size / batch)
+    if (whole >= stepsPerRun) await executor.prepare(batch, stepsPerRun)
+    if (whole % stepsPerRun) await executor.prepare(batch)
+    if (size % batch) await executor.prepare(size % batch)
     const setupSeconds = seconds()
     await options.onReady?.()
     for (let epoch = Math.floor(from / perEpoch); epoch < epochs; epoch++) {
       const tally = new Tally()
       tallies.push(tally)
       let lr = 0
-      const inOrder = ahead(plan(epoch, step), p => executor.step(p.b, p.step, p.lr), depth)
-      for await (const [now, result] of inOrder) {
-        ;({ step, lr } = now)
-        if (!Number.isFinite(result.loss)) diverged(result.loss, step, epoch, lr)
-        tally.add(now.b, result)
-        const { loss, accuracy } = tally
-        await options.onStep?.({
-          epoch: epoch + 1,
-          epochs,
-          step,
-          steps,
-          lr,
-          loss,
-          accuracy,
-          imagesPerSecond: rates([tally]).imagesPerSecond,
-        })
-      }
+      const runs = ahead(plan(epoch, step), r => executor.run(r.b, r.first, r.rates), depth)
+      for await (const [{ b, first, rates }, stepResults] of runs)
+        for (const [i, result] of stepResults.entries()) {
+          step = first + i
+          lr = rates[i]!
+          if (!Number.isFinite(result.loss)) diverged(result.loss, step, epoch, lr)
+          tally.add(b.count, b.label.length / b.steps, result)
+          const { loss, accuracy } = tally
+          const { imagesPerSecond } = speed([tally])
+          await options.onStep?.({
+            epoch: epoch + 1,
+            epochs,
+            step,
+            steps,
+            lr,
+            loss,
+            accuracy,
+            imagesPerSecond,
+          })
+        }
       test = await evaluate(executor, data.test)
       // The loss before the last update was fine; what that update made is seen here, before anything is saved.
       if (!Number.isFinite(test.loss)) diverged(test.loss, step, epoch, lr)
@@ -246,7 +262,7 @@ export async function fit(
         trainAccuracy: tally.accuracy,
         testLoss: test.loss,
         testAccuracy: test.accuracy,
-        ...rates([tally]),
+        ...speed([tally]),
         seconds: seconds(),
       }
       results.push(result)
@@ -263,7 +279,7 @@ export async function fit(
       stopped: step < steps,
       seconds: seconds(),
       setupSeconds,
-      ...rates(tallies),
+      ...speed(tallies),
     }
   } finally {
     await executor.close()

@@ -110,6 +110,28 @@ describe('batches by turns', () => {
   })
 })
 
+test('batches that come together lie one after the other; what is left over, or of another size, comes singly', () => {
+  // Ten batches of 32 and one of 4, in fours.
+  const data = numbered(324)
+  const plain = Array.from(batches(data, { batch: 32 }), b => ({ input: [...b.input], label: [...b.label] }))
+  const sizes: number[][] = []
+  let at = 0
+  for (const b of alternating(batches(data, { batch: 32 }), bytes => new ArrayBuffer(bytes), 4)) {
+    const parts = plain.slice(at, at + b.steps)
+    expect([...b.input]).toEqual(parts.flatMap(p => p.input))
+    expect([...b.label]).toEqual(parts.flatMap(p => p.label))
+    sizes.push([b.steps, b.count])
+    at += b.steps
+  }
+  expect(sizes).toEqual([
+    [4, 32],
+    [4, 32],
+    [1, 32],
+    [1, 32],
+    [1, 4],
+  ])
+})
+
 describe('work ahead', () => {
   const log: string[] = []
   const items = function* () {
