@@ -46,18 +46,8 @@ export function centreDigit(gray: Gray): Float32Array {
   const w = Math.max(1, Math.round(box.width * scale))
   const h = Math.max(1, Math.round(box.height * scale))
 
-  const columns = areaMean(box.width, w)
-  const rows = areaMean(box.height, h)
-  const small = new Float64Array(w * h)
-  for (let y = 0; y < h; y++) {
-    for (const [dy, wy] of rows[y]!) {
-      const line = (box.top + dy) * width + box.left
-      for (let x = 0; x < w; x++) {
-        for (const [dx, wx] of columns[x]!)
-          small[y * w + x]! += wy * wx * Math.max(0, pixels[line + dx]! - ground)
-      }
-    }
-  }
+  const ink = (x: number, y: number) => Math.max(0, pixels[(box.top + y) * width + box.left + x]! - ground)
+  const small = resampled(box, { width: w, height: h }, ink)
 
   let mass = 0
   let momentX = 0
@@ -77,6 +67,23 @@ export function centreDigit(gray: Gray): Float32Array {
     digit[(top + Math.floor(i / w)) * 28 + left + (i % w)] = v / strongest
   })
   return digit
+}
+
+export interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+/** A picture in another size: each pixel is the mean of the area that it covers. Row-major. @param at a pixel of the picture */
+export function resampled(from: Size, to: Size, at: (x: number, y: number) => number): Float64Array {
+  const columns = areaMean(from.width, to.width)
+  const rows = areaMean(from.height, to.height)
+  const pixels = new Float64Array(to.width * to.height)
+  for (let y = 0; y < to.height; y++)
+    for (const [fromY, wy] of rows[y]!)
+      for (let x = 0; x < to.width; x++)
+        for (const [fromX, wx] of columns[x]!) pixels[y * to.width + x]! += wy * wx * at(fromX, fromY)
+  return pixels
 }
 
 /** For each of `to` equal parts of a line of `from` pixels: the pixels it touches and their shares, which add up to 1. */

@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import { centreDigit, type Gray, isBlank, lightOnDark } from './digit.ts'
+import { centreDigit, type Gray, isBlank, lightOnDark, resampled, type Size } from './digit.ts'
 
 /** What a picture may be: a file, a canvas, an image or video of the page, or pixels. */
 export type Picture = ImageBitmapSource
@@ -30,57 +30,52 @@ export async function readPicture(
       `${name}: is not a picture that this browser can read (PNG, JPEG or WebP is expected)`,
     )
   })
-  try {
-    return channels === 1
-      ? grayPixels(bitmap, name, height, width)
-      : colourPixels(bitmap, name, height, width)
-  } finally {
-    bitmap.close()
-  }
+  const whole = pixelsOf(bitmap)
+  bitmap.close()
+  const size = { width, height }
+  return channels === 1 ? grayPixels(whole, name, size) : colourPixels(whole, name, size)
 }
 
-function grayPixels(bitmap: ImageBitmap, name: string, height: number, width: number): Uint8Array {
+/** A picture on white. */
+function pixelsOf(bitmap: ImageBitmap): ImageData {
   const shrink = Math.min(1, MOST_SIDE / Math.max(bitmap.width, bitmap.height))
-  const whole = drawn(bitmap, Math.ceil(bitmap.height * shrink), Math.ceil(bitmap.width * shrink))
-  const decoded = grayOf(whole)
-  if (isBlank(decoded)) throw blank(name)
-  const { gray, inverted } = lightOnDark(decoded)
-  if (bitmap.width === width && bitmap.height === height) return gray.pixels
-  if (width === 28 && height === 28) return Uint8Array.from(centreDigit(gray), v => Math.round(v * 255))
-  const { pixels } = grayOf(drawn(bitmap, height, width))
-  return inverted ? pixels.map(v => 255 - v) : pixels
-}
-
-function colourPixels(bitmap: ImageBitmap, name: string, height: number, width: number): Uint8Array {
-  const { data } = drawn(bitmap, height, width)
-  const plane = width * height
-  const planes = Uint8Array.from(
-    { length: 3 * plane },
-    (_, i) => data[4 * (i % plane) + Math.floor(i / plane)]!,
-  )
-  const channel = (c: number): Gray => ({
-    pixels: planes.subarray(c * plane, (c + 1) * plane),
-    width,
-    height,
-  })
-  if ([0, 1, 2].every(c => isBlank(channel(c)))) throw blank(name)
-  return planes
-}
-
-const blank = (name: string): UserError =>
-  new UserError(`${name}: is blank: all its pixels have nearly the same value`)
-
-/** A picture on white, scaled to cover height × width, its middle in the middle. */
-function drawn(bitmap: ImageBitmap, height: number, width: number): ImageData {
+  const [width, height] = [Math.ceil(bitmap.width * shrink), Math.ceil(bitmap.height * shrink)]
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })
   if (!context) throw new UserError('the browser gives no canvas to read pictures with; close other pages')
   context.fillStyle = 'white'
   context.fillRect(0, 0, width, height)
   context.imageSmoothingQuality = 'high'
-  const scale = Math.max(width / bitmap.width, height / bitmap.height)
-  const [w, h] = [bitmap.width * scale, bitmap.height * scale]
-  context.drawImage(bitmap, (width - w) / 2, (height - h) / 2, w, h)
+  context.drawImage(bitmap, 0, 0, width, height)
   return context.getImageData(0, 0, width, height)
+}
+
+function grayPixels(whole: ImageData, name: string, size: Size): Uint8Array {
+  const decoded = grayOf(whole)
+  if (isBlank(decoded)) throw blank(name)
+  const { gray } = lightOnDark(decoded)
+  if (gray.width === size.width && gray.height === size.height) return gray.pixels
+  if (size.width === 28 && size.height === 28)
+    return Uint8Array.from(centreDigit(gray), v => Math.round(v * 255))
+  return covering(gray, size, i => gray.pixels[i]!)
+}
+
+function colourPixels(whole: ImageData, name: string, size: Size): Uint8Array {
+  const planes = [0, 1, 2].map(c => covering(whole, size, i => whole.data[4 * i + c]!))
+  if (planes.every(pixels => isBlank({ ...size, pixels }))) throw blank(name)
+  return Uint8Array.from(planes.flatMap(p => [...p]))
+}
+
+const blank = (name: string): UserError =>
+  new UserError(`${name}: is blank: all its pixels have nearly the same value`)
+
+/** The middle of a picture, as much of it as has the shape of `to`, in that size. @param at its pixel i */
+function covering(whole: Size, to: Size, at: (i: number) => number): Uint8Array {
+  const scale = Math.max(to.width / whole.width, to.height / whole.height)
+  const width = Math.min(whole.width, Math.round(to.width / scale))
+  const height = Math.min(whole.height, Math.round(to.height / scale))
+  const start = ((whole.height - height) >> 1) * whole.width + ((whole.width - width) >> 1)
+  const pixels = resampled({ width, height }, to, (x, y) => at(start + y * whole.width + x))
+  return Uint8Array.from(pixels, v => Math.round(v))
 }
 
 /** Light of an sRGB value, 0 … 1 (IEC 61966-2-1). */
