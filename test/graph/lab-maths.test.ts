@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest'
-import { argmax, cosines, cut, meanOfHeads, norms, rollout, softmax } from '../../lab/src/see/maths.ts'
+import {
+  argmax,
+  cosines,
+  cut,
+  meanOfHeads,
+  mixing,
+  norms,
+  rollout,
+  softmax,
+  spread,
+} from '../../lab/src/see/maths.ts'
 
 const numbers = (...values: number[]) => Float32Array.from(values)
 const near = (got: Float32Array, expected: readonly number[]) => {
@@ -7,27 +17,38 @@ const near = (got: Float32Array, expected: readonly number[]) => {
   for (const [i, v] of got.entries()) expect(v).toBeCloseTo(expected[i]!, 6)
 }
 
+/** Row `token` of the product. */
+const reaching = (attention: readonly Float32Array[], token: number) =>
+  rollout(
+    attention.map(maps => mixing(maps, 2)),
+    numbers(...[0, 1].map(i => (i === token ? 1 : 0))),
+  )
+
 test("rollout multiplies the blocks' mean attention, each mixed half and half with the token itself", () => {
   // Heads [1 0; 0 1] and [0 1; 0.5 0.5]: their mean is [½ ½; ¼ ¾], with the residual [¾ ¼; ⅛ ⅞].
   const first = numbers(1, 0, 0, 1, 0, 1, 0.5, 0.5)
+  near(mixing(first, 2), [3 / 4, 1 / 4, 1 / 8, 7 / 8])
   // One head [0 1; 1 0]: with the residual [½ ½; ½ ½].
   const second = numbers(0, 1, 1, 0)
-  const [one, two] = rollout([first, second], 2)
-  near(one!, [3 / 4, 1 / 4, 1 / 8, 7 / 8])
   // [½ ½; ½ ½] · [¾ ¼; ⅛ ⅞]
-  near(two!, [7 / 16, 9 / 16, 7 / 16, 9 / 16])
+  for (const token of [0, 1]) near(reaching([first, second], token), [7 / 16, 9 / 16])
 })
 
 test('the order of the blocks counts: the last one multiplies from the left', () => {
   // With the residual [½ ½; 0 1], then [1 0; ½ ½].
-  const [, both] = rollout([numbers(0, 1, 0, 1), numbers(1, 0, 1, 0)], 2)
-  // [1 0; ½ ½] · [½ ½; 0 1], and not the other way round, which were [¾ ¼; ½ ½].
-  near(both!, [1 / 2, 1 / 2, 1 / 4, 3 / 4])
+  const blocks = [numbers(0, 1, 0, 1), numbers(1, 0, 1, 0)]
+  // [1 0; ½ ½] · [½ ½; 0 1] = [½ ½; ¼ ¾], and not the other way round, which were [¾ ¼; ½ ½].
+  near(reaching(blocks, 0), [1 / 2, 1 / 2])
+  near(reaching(blocks, 1), [1 / 4, 3 / 4])
 })
 
-test('rows of a rollout sum to 1, also where those of the attention do not quite', () => {
-  const [rolled] = rollout([numbers(0.2, 0.2, 0.6, 0.6)], 2)
-  near(rolled!, [0.6 / 0.7, 0.1 / 0.7, 0.3 / 1.1, 0.8 / 1.1])
+test('a rollout from several tokens is the mean of theirs', () => {
+  const blocks = [numbers(0, 1, 0, 1), numbers(1, 0, 1, 0)].map(maps => mixing(maps, 2))
+  near(rollout(blocks, numbers(0.5, 0.5)), [3 / 8, 5 / 8])
+})
+
+test('rows of a mixing sum to 1, also where those of the attention do not quite', () => {
+  near(mixing(numbers(0.2, 0.2, 0.6, 0.6), 2), [0.6 / 0.7, 0.1 / 0.7, 0.3 / 1.1, 0.8 / 1.1])
 })
 
 test('heads are averaged element by element', () => {
@@ -55,4 +76,9 @@ test('softmax: e¹ : e² : e³ whatever is added, and no overflow', () => {
       e.map(v => v / sum),
     )
   expect(argmax(numbers(1, 3, 2))).toBe(1)
+})
+
+test('spread values reach from 0 to 1, and equal ones stay 0', () => {
+  near(spread(numbers(3, 5, 4)), [0, 1, 0.5])
+  near(spread(numbers(2, 2)), [0, 0])
 })

@@ -11,14 +11,14 @@ import { type Inside, largest, rowOf, type Sight } from './sight.ts'
 /** The lecture's second part: tokens look at one another, block after block. */
 export function Encoder({ sight, inside }: { readonly sight: Sight; readonly inside: Inside }) {
   const { about } = sight
-  const { tokens, dim, depth, heads, side, attention, rolled, places, stage } = inside
+  const { tokens, dim, depth, heads, side, attention, reaching, places, stage } = inside
   const picked = useSignal(0)
   const token = Math.min(picked.value, tokens - 1)
   const name = token ? `patch ${token}` : 'the CLS token'
   const Name = token ? `Patch ${token}` : 'CLS'
   const size = tokens * tokens
   const rowFrom = (map: Float32Array) => rowOf(map, tokens, token)
-  const total = rowFrom(rolled.at(-1)!)
+  const total = reaching(token, depth)
   return (
     <Part
       id="encoder"
@@ -103,8 +103,8 @@ export function Encoder({ sight, inside }: { readonly sight: Sight; readonly ins
                       )
                     })}
                     <Cell
-                      row={rowFrom(rolled[block]!)}
-                      light={spread(rowFrom(rolled[block]!).slice(1))}
+                      row={reaching(token, block + 1)}
+                      light={spread(reaching(token, block + 1).slice(1))}
                       sight={sight}
                       label={`Rollout of ${name} up to block ${block + 1}`}
                     />

@@ -88,9 +88,9 @@ function Outside({ sight }: { readonly sight: Sight }) {
       <h2 id="outside-title">Only its answer can be seen</h2>
       <p class="see-intro">
         {about.model
-          ? `${about.name} is a ${about.model.name}: it has no patches, no CLS token and no attention maps of a ViT to show.`
+          ? `The architecture of ${about.name} is ${about.model.name}: there are no patches, no CLS token and no attention maps of a ViT to show.`
           : `${about.name} does not say which architecture it is, so the page cannot take it apart.`}{' '}
-        Train a ViT, or open one that onnxgrad exported, to see all three parts.
+        Train a ViT here, or open one that onnxgrad exported, to see all three parts.
       </p>
       <Scores sight={sight} />
     </section>

@@ -1,36 +1,42 @@
 // What the page computes from what a model puts out.
 
 /**
- * Attention rollout (Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers"): how much of each token's
- * embedding reaches each token after all blocks. A block mixes half of its heads' mean attention with half of the token
- * itself (the residual), Â = ½ A + ½ I with rows made to sum to 1, and the blocks' Â multiply: Âₙ … Â₂ Â₁.
- * @param attention of each block from the first on, `[heads, T, T]`
- * @returns after each block `[T, T]`: row = token after the block, column = token before the first
+ * How a block mixes tokens, as attention rollout has it: half of its heads' mean attention, half of the token itself (the
+ * residual), Â = ½ A + ½ I, with rows made to sum to 1.
+ * @param maps `[heads, T, T]`
+ * @returns `[T, T]`: row = token after the block, column = token before it
  */
-export function rollout(attention: readonly Float32Array[], tokens: number): Float32Array[] {
-  const size = tokens * tokens
-  let before: Float32Array | undefined
-  return attention.map(maps => {
-    const mixed = meanOfHeads(maps, tokens)
-    for (let row = 0; row < tokens; row++) {
-      let sum = 0
-      for (let column = 0; column < tokens; column++) {
-        const i = row * tokens + column
-        mixed[i] = 0.5 * mixed[i]! + (row === column ? 0.5 : 0)
-        sum += mixed[i]!
-      }
-      for (let column = 0; column < tokens; column++) mixed[row * tokens + column]! /= sum
+export function mixing(maps: Float32Array, tokens: number): Float32Array {
+  const mixed = meanOfHeads(maps, tokens)
+  for (let row = 0; row < tokens; row++) {
+    let sum = 0
+    for (let column = 0; column < tokens; column++) {
+      const i = row * tokens + column
+      mixed[i] = 0.5 * mixed[i]! + (row === column ? 0.5 : 0)
+      sum += mixed[i]!
     }
-    if (before) {
-      const product = new Float32Array(size)
-      for (let row = 0; row < tokens; row++)
-        for (let k = 0; k < tokens; k++)
-          for (let column = 0; column < tokens; column++)
-            product[row * tokens + column]! += mixed[row * tokens + k]! * before[k * tokens + column]!
-      before = product
-    } else before = mixed
+    for (let column = 0; column < tokens; column++) mixed[row * tokens + column]! /= sum
+  }
+  return mixed
+}
+
+/**
+ * Attention rollout (Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers"): how much of each token before the
+ * first block reaches what is read after the last, w Âₙ … Â₂ Â₁.
+ * @param blocks what {@link mixing} gives for each block from the first on
+ * @param read w: how much of each token is read after the last block, `[T]`; 1 for one token gives its row of the product
+ */
+export function rollout(blocks: readonly Float32Array[], read: Float32Array): Float32Array {
+  const tokens = read.length
+  return blocks.reduceRight((after, mixed) => {
+    const before = new Float32Array(tokens)
+    after.forEach((share, row) => {
+      if (share)
+        for (let column = 0; column < tokens; column++)
+          before[column]! += share * mixed[row * tokens + column]!
+    })
     return before
-  })
+  }, read)
 }
 
 /** `[heads, T, T]` → `[T, T]`. */

@@ -38,9 +38,10 @@ export function Norms({ values, token }: NormsProps) {
           {token > 0 && <polyline points={lineOf(token)} class="see-line see-line-picked" />}
           <polyline points={lineOf(0)} class="see-line see-line-cls" />
         </svg>
+        <span class="see-axis">block</span>
         <div class="see-places">
-          {places.map(place => (
-            <span key={place}>{place}</span>
+          {places.map((place, i) => (
+            <span key={place}>{i || 'in'}</span>
           ))}
         </div>
       </div>

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
 
 export interface PartProps {
   readonly id: string
@@ -64,32 +65,36 @@ export function Numbers({
   readonly columns: readonly string[]
   readonly rows: readonly (readonly [name: string, ...values: (number | string)[]])[]
 }) {
+  // Made only when it is asked for: what is pointed at changes often.
+  const [open, setOpen] = useState(false)
   return (
-    <details class="see-numbers">
+    <details class="see-numbers" onToggle={event => setOpen(event.currentTarget.open)}>
       <summary class="see-more">Numbers</summary>
-      <Scroll label="Numbers">
-        <table class="see-table">
-          <thead>
-            <tr>
-              {columns.map(name => (
-                <th key={name} scope="col">
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map(([name, ...values]) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                {values.map((v, i) => (
-                  <td key={i}>{typeof v === 'number' ? v.toFixed(3).replace('-', '−') : v}</td>
+      {open && (
+        <Scroll label="Numbers">
+          <table class="see-table">
+            <thead>
+              <tr>
+                {columns.map(name => (
+                  <th key={name} scope="col">
+                    {name}
+                  </th>
                 ))}
               </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+            </thead>
+            <tbody>
+              {rows.map(([name, ...values]) => (
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  {values.map((v, i) => (
+                    <td key={i}>{typeof v === 'number' ? v.toFixed(3).replace('-', '−') : v}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
     </details>
   )
 }

@@ -1,5 +1,5 @@
 import type { Look, ModelAbout } from '../protocol.ts'
-import { rollout } from './maths.ts'
+import { mixing, rollout } from './maths.ts'
 
 /** What a model makes of an image. */
 export interface Sight {
@@ -30,8 +30,10 @@ export interface Inside {
   readonly places: readonly string[]
   /** Of each block `[heads, T, T]`. */
   readonly attention: readonly Float32Array[]
-  /** Attention rollout after each block, `[T, T]`. */
-  readonly rolled: readonly Float32Array[]
+  /** What of each token before the first block reaches a token after `blocks` of them: attention rollout, `[T]`. */
+  readonly reaching: (token: number, blocks: number) => Float32Array
+  /** The same of what the head reads. */
+  readonly reachingHead: () => Float32Array
   /** What the head gets of `[T, width]` values: the CLS token's row, or the mean of the patches'. */
   readonly read: (values: Float32Array) => Float32Array
 }
@@ -48,6 +50,7 @@ export function insideOf({ look, about }: Sight): Inside | undefined {
   const [heads = 0] = attention[0]!.shape
   const side = Math.sqrt(patches)
   const maps = attention.map(stage => stage.data)
+  const mixed = maps.map(map => mixing(map, tokens))
   const pool = (about.model?.config as { pool?: 'mean' } | undefined)?.pool ?? 'cls'
   return {
     side,
@@ -62,10 +65,24 @@ export function insideOf({ look, about }: Sight): Inside | undefined {
     stage: name => byName.get(name)!.data,
     places: ['tokens', ...maps.map((_, i) => `blocks.${i}`)],
     attention: maps,
-    rolled: rollout(maps, tokens),
+    reaching: (token, blocks) => rollout(mixed.slice(0, blocks), oneHot(tokens, token)),
+    reachingHead: () => rollout(mixed, pool === 'mean' ? patchesAlike(tokens) : oneHot(tokens, 0)),
     read: values =>
       pool === 'mean' ? meanOfPatches(values, tokens) : values.slice(0, values.length / tokens),
   }
+}
+
+const oneHot = (tokens: number, token: number): Float32Array => {
+  const weights = new Float32Array(tokens)
+  weights[token] = 1
+  return weights
+}
+
+/** As much of each patch as of another, and nothing of CLS. */
+const patchesAlike = (tokens: number): Float32Array => {
+  const weights = new Float32Array(tokens).fill(1 / (tokens - 1))
+  weights[0] = 0
+  return weights
 }
 
 function meanOfPatches(values: Float32Array, tokens: number): Float32Array {

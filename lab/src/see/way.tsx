@@ -25,7 +25,7 @@ export function Way({ sight, inside }: { readonly sight: Sight; readonly inside:
                 // The address belongs to the page's views.
                 event.preventDefault()
                 const target = document.getElementById(part)
-                target?.scrollIntoView({ behavior: 'smooth' })
+                target?.scrollIntoView()
                 target?.querySelector<HTMLElement>('button, summary')?.focus({ preventScroll: true })
               }}
             >

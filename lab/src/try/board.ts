@@ -2,6 +2,8 @@ import type { Gray } from '../../../src/data/digit.ts'
 
 /** Side of the drawing in its own pixels, whatever size the page shows it at. */
 const SIDE = 560
+/** Side at which it is read. */
+const READ = SIDE / 2
 /** Width of the pen: a digit that fills two thirds of the board gets strokes as wide as MNIST's. */
 const PEN = 46
 /** What an arrow key moves the pen by; with Shift four times as far. */
@@ -28,6 +30,7 @@ const ARROWS: Readonly<Record<string, Point>> = {
 export class Board {
   readonly #canvas: HTMLCanvasElement
   readonly #context: CanvasRenderingContext2D
+  readonly #reader: OffscreenCanvasRenderingContext2D
   readonly #cursor: HTMLElement
   readonly #changed: () => void
   #pen = CENTRE
@@ -40,13 +43,16 @@ export class Board {
    */
   constructor(frame: HTMLElement, cursor: HTMLElement, changed: () => void) {
     const canvas = frame.querySelector('canvas')
+    // Both in plain memory, where they are read without delay.
     const context = canvas?.getContext('2d', { willReadFrequently: true })
-    if (!canvas || !context) throw new Error('internal: there is no canvas to draw on')
+    const reader = new OffscreenCanvas(READ, READ).getContext('2d', { willReadFrequently: true })
+    if (!canvas || !context || !reader) throw new Error('internal: there is no canvas to draw on')
     canvas.width = SIDE
     canvas.height = SIDE
     frame.tabIndex = 0
     this.#canvas = canvas
     this.#context = context
+    this.#reader = reader
     this.#cursor = cursor
     this.#changed = changed
     context.lineCap = 'round'
@@ -69,21 +75,18 @@ export class Board {
 
   /** The drawing, light ink on black. */
   gray(): Gray {
-    const { data } = this.#context.getImageData(0, 0, SIDE, SIDE)
+    this.#reader.clearRect(0, 0, READ, READ)
+    this.#reader.drawImage(this.#canvas, 0, 0, READ, READ)
+    const { data } = this.#reader.getImageData(0, 0, READ, READ)
     // The ground is transparent, so that the page may colour it: the ink is what covers it.
-    const pixels = new Uint8Array(SIDE * SIDE)
+    const pixels = new Uint8Array(READ * READ)
     for (let i = 0; i < pixels.length; i++) pixels[i] = data[4 * i + 3]!
-    return { pixels, width: SIDE, height: SIDE }
+    return { pixels, width: READ, height: READ }
   }
 
-  /** Takes up a drawing that {@link gray} gave. */
-  resume({ pixels }: Gray): void {
-    const picture = new ImageData(SIDE, SIDE)
-    picture.data.fill(255)
-    pixels.forEach((v, i) => {
-      picture.data[4 * i + 3] = v
-    })
-    this.#context.putImageData(picture, 0, 0)
+  /** Takes over the drawing of another board. */
+  resume(other: Board): void {
+    this.#context.drawImage(other.#canvas, 0, 0)
   }
 
   #press = (event: PointerEvent): void => {

@@ -1,9 +1,10 @@
 import { signal } from '@preact/signals'
 import { centreDigit, type Gray, isBlank } from '../../../src/data/digit.ts'
 import { type ImageShape, readPicture } from '../../../src/data/image-web.ts'
+import type { Board } from './board.ts'
 
-/** What is on the board, kept while other views are open. */
-export const drawing = signal<Gray | undefined>(undefined)
+/** The board as it was last drawn on, kept while other views are open; another object for each state. */
+export const drawing = signal<{ readonly board: Board } | undefined>(undefined)
 
 /** A picture in the board's place. */
 export interface Given {

@@ -44,7 +44,7 @@ export function TryView({ lab }: { readonly lab: LabClient }) {
           </button>
         </div>
         {given.value ? <Shown file={given.value.file} /> : <Drawing />}
-        <p class="try-choose">
+        <p class="try-picture-choice">
           <Pick
             id="picture"
             label="Choose a picture"
@@ -53,7 +53,7 @@ export function TryView({ lab }: { readonly lab: LabClient }) {
             onPick={([file]) => {
               if (file) given.value = { name: file.name, file }
             }}
-          />{' '}
+          />
           <span class="quiet">or drop one on the page</span>
         </p>
       </section>
@@ -73,7 +73,7 @@ async function readNow(lab: LabClient, about: ModelAbout | undefined): Promise<S
   const file = given.value
   drawn.value = await (file
     ? pictureOrNone(lab, file, shape)
-    : drawing.value && prepare(drawing.value, shape))
+    : drawing.value && prepare(drawing.value.board.gray(), shape))
   const pixels = drawn.value
   if (!pixels || !about) return undefined
   return { pixels, about, look: await lab.ask('look', pixels, true) }
@@ -97,10 +97,10 @@ function Drawing() {
   useEffect(() => {
     if (!frame.current || !cursor.current) return undefined
     const changed = () => {
-      drawing.value = board.gray()
+      drawing.value = { board }
     }
     const board = new Board(frame.current, cursor.current, changed)
-    if (drawing.value) board.resume(drawing.value)
+    if (drawing.value) board.resume(drawing.value.board)
     return drawing.subscribe(now => {
       if (!now) board.wipe()
     })

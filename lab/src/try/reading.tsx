@@ -93,7 +93,7 @@ function Eyes({
             class="try-eye"
             pixels={sight.pixels}
             shape={sight.about.input}
-            light={spread(inside.read(inside.rolled.at(-1)!).slice(1))}
+            light={spread(inside.reachingHead().slice(1))}
             label="Where it looks: attention rollout over the drawing"
           />
           <figcaption class="quiet">where it looks</figcaption>
