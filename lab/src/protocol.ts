@@ -133,7 +133,11 @@ export interface Look {
   readonly milliseconds: number
   /** What each block attends to: `[heads, T, T]`, T = patches + 1 with the CLS token first; for a ViT. */
   readonly attention?: readonly Stage[]
-  /** The way through the ViT: `patches [N, p·p·channels]`, `tokens [N + 1, dim]` (embedded, with CLS and positions), `blocks.i [N + 1, dim]`, `norm [dim]` of the CLS token, `logits`. */
+  /**
+   * The way through the ViT: `patches [N, channels·p·p]`, `embedding [N, dim]`, `positions [N + 1, dim]`, `tokens [N + 1, dim]`
+   * (embedded, with CLS and positions), `blocks.i [N + 1, dim]`, `norm [dim]` of what the head reads, `logits`; and
+   * `answers [depth + 1, classes]`, the logits if the head read before the first block and after each.
+   */
   readonly stages?: readonly Stage[]
 }
 
