@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { defaultClientConditions, defineConfig } from 'vite'
+import { defaultClientConditions, defineConfig, type Plugin } from 'vite'
 import { digitsPlugin } from '../scripts/digits.ts'
 
 // An isolated page may use threads.
@@ -8,13 +8,28 @@ const headers = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
 
+/**
+ * Empty files where `onnxgrad serve` has those of a run: the page asks for them, and browsers write what is not there on
+ * the console, as an error.
+ */
+const runFiles: Plugin = {
+  name: 'run-files',
+  generateBundle() {
+    for (const fileName of RUN_FILES) this.emitFile({ type: 'asset', fileName, source: '' })
+  },
+  configureServer({ middlewares }) {
+    for (const name of RUN_FILES) middlewares.use(`/${name}`, (_, response) => response.end())
+  },
+}
+const RUN_FILES = ['model.onnx', 'checkpoint.safetensors']
+
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   // Any folder of any static host will do.
   base: './',
   // A model that is not there must answer 404, not with the page.
   appType: 'mpa',
-  plugins: [digitsPlugin()],
+  plugins: [digitsPlugin(), runFiles],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' },
   build: {

@@ -145,9 +145,13 @@ export class LabClient {
     if (!about) return
     this.#file = { name, bytes }
     this.say('')
-    if (!name.endsWith('.safetensors')) return
-    const checkpoint = await this.attempt(this.ask('inspect', name, bytes))
-    if (checkpoint) this.saved.value = { file: name, bytes, about: checkpoint }
+    if (name.endsWith('.safetensors')) await this.offer(name, bytes)
+  }
+
+  /** Lets training go on from a checkpoint. */
+  async offer(file: string, bytes: Uint8Array): Promise<void> {
+    const about = await this.attempt(this.ask('inspect', file, bytes))
+    if (about) this.saved.value = { file, bytes, about }
   }
 
   /** Trains, from where {@link saved} stands if `goOn`; answers when the run has ended. */

@@ -16,7 +16,7 @@ function followAddress(lab: LabClient): void {
   })
 }
 
-/** Loads the runtime, the model that the address names and the bundled digits. */
+/** Loads the runtime, the model that the address names or that lies beside the page, and the bundled digits. */
 export async function startWith(lab: LabClient): Promise<void> {
   const asked = location.hash
   followAddress(lab)
@@ -25,29 +25,35 @@ export async function startWith(lab: LabClient): Promise<void> {
     lab.runtime.value = state.runtime
     lab.devices.value = state.devices
   }
-  const given = await openGiven(lab)
-  if (given && !asked) lab.tab.value = 'try'
+  const given = new URLSearchParams(location.search).get('model')
+  if (given) await openGiven(lab, given)
+  else await openBeside(lab)
+  if (lab.about.value && !asked) lab.tab.value = 'try'
   await readData(lab)
 }
 
 /** The model at `?model=URL`, of this origin only. */
-async function openGiven(lab: LabClient): Promise<boolean> {
-  const given = new URLSearchParams(location.search).get('model')
-  if (!given) return false
+async function openGiven(lab: LabClient, given: string): Promise<void> {
   const url = new URL(given, location.href)
-  if (url.origin !== location.origin) {
-    lab.say(`${url.href}: this page loads models of its own origin only, ${location.origin}`, 'error')
-    return false
-  }
+  if (url.origin !== location.origin)
+    return lab.say(`${url.href}: this page loads models of its own origin only, ${location.origin}`, 'error')
   const name = url.pathname.split('/').at(-1) || url.pathname
   const answer = await fetch(url).catch(() => undefined)
-  if (!answer?.ok) {
-    lab.say(
-      `${name}: ${answer ? `the server answers ${answer.status}` : 'the server does not answer'}`,
-      'error',
-    )
-    return false
-  }
-  await lab.open(name, new Uint8Array(await answer.arrayBuffer()))
-  return lab.about.value !== undefined
+  if (answer?.ok) return lab.open(name, new Uint8Array(await answer.arrayBuffer()))
+  lab.say(
+    `${name}: ${answer ? `the server answers ${answer.status}` : 'the server does not answer'}`,
+    'error',
+  )
+}
+
+/** The files of a run that `onnxgrad serve` puts beside the page; where there is no run, they are empty. */
+async function openBeside(lab: LabClient): Promise<void> {
+  const [model, checkpoint] = await Promise.all(['model.onnx', 'checkpoint.safetensors'].map(bytesBeside))
+  if (model?.length) await lab.open('model.onnx', model)
+  if (checkpoint?.length) await lab.offer('checkpoint.safetensors', checkpoint)
+}
+
+async function bytesBeside(name: string): Promise<Uint8Array | undefined> {
+  const answer = await fetch(name).catch(() => undefined)
+  return answer?.ok ? new Uint8Array(await answer.arrayBuffer()) : undefined
 }

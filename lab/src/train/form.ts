@@ -25,12 +25,12 @@ const RATES: Readonly<Record<TrainSettings['optimizer'], number>> = {
 
 /** Fields for numbers. Where there is a largest, a page is not the place for more. */
 export const NUMBERS = {
-  patch: { label: 'Patch', unit: 'pixels', most: 1024 },
-  dim: { label: 'Embedding', unit: 'dim', most: 4096 },
-  depth: { label: 'Blocks', unit: 'depth', most: 48 },
-  heads: { label: 'Heads', unit: 'per block', most: 256 },
-  mlp: { label: 'MLP', unit: 'hidden', most: 16384 },
-  hidden: { label: 'Hidden layer', unit: 'neurons', most: 16384 },
+  patch: { label: 'Patch', unit: 'px', most: 1024 },
+  dim: { label: 'Dim', unit: '', most: 4096 },
+  depth: { label: 'Depth', unit: '', most: 48 },
+  heads: { label: 'Heads', unit: '', most: 256 },
+  mlp: { label: 'MLP', unit: '', most: 16384 },
+  hidden: { label: 'Hidden', unit: '', most: 16384 },
   lr: { label: 'Learning rate', unit: '', most: 10 },
   epochs: { label: 'Epochs', unit: '', most: 1000 },
   batch: { label: 'Batch', unit: 'images', most: 60000 },

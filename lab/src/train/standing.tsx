@@ -13,10 +13,7 @@ export function Standing({ lab }: { readonly lab: LabClient }) {
         <Controls lab={lab} />
       </div>
       {state === 'idle' && !progress ? (
-        <p class="empty">
-          Here the loss falls and the accuracy rises while your browser trains. The ViT of the lecture takes
-          about a minute for 97 % of the digits; nothing is installed, and nothing leaves this page.
-        </p>
+        <Welcome />
       ) : (
         <>
           <progress
@@ -53,11 +50,41 @@ export function Standing({ lab }: { readonly lab: LabClient }) {
   )
 }
 
+/** What there is to do here, as long as nothing was done. */
+function Welcome() {
+  return (
+    <>
+      <p>
+        One TypeScript program defines the model, its gradient and its optimizer as one ONNX graph, which the
+        stock ONNX Runtime runs here in your browser. Nothing is installed, and nothing leaves this page.
+      </p>
+      <ol class="steps">
+        <li>
+          <b>Train</b>
+          <p>The ViT of the lecture reads 97 of 100 digits after a minute or two. Watch its loss fall.</p>
+        </li>
+        <li>
+          <b>See</b>
+          <p>Patches, embeddings, attention of each head: what it does with one digit, step by step.</p>
+        </li>
+        <li>
+          <b>Try</b>
+          <p>Draw a digit, and see what it reads and where it looks.</p>
+        </li>
+        <li>
+          <b>Keep</b>
+          <p>Take it along as an .onnx file that gives the same numbers everywhere.</p>
+        </li>
+      </ol>
+    </>
+  )
+}
+
 function titleOf(lab: LabClient): string {
   const progress = lab.progress.value
   const state = lab.running.value
   if (state !== 'idle' && !progress) return 'Compiling the training step …'
-  if (!progress) return 'Training'
+  if (!progress) return 'A Vision Transformer, trained in this page'
   const { epoch, epochs, step, steps } = progress
   if (state === 'idle')
     return step === steps ? `Done: ${epochs} epochs` : `Stopped in epoch ${epoch} of ${epochs}`

@@ -53,7 +53,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       data: source,
       runtime: await openRuntime(settings.device, { onLost }),
       viewer,
-      ...(from ? { from: { steps: from.record.step, state: from.state } } : {}),
+      ...(from ? { from: { step: from.record.step, state: from.state } } : {}),
       tell,
       onEpoch: () => present.learned(),
     })

@@ -3,9 +3,12 @@ import type { Answer, Hello, Question } from '../client.ts'
 import type { Event } from '../protocol.ts'
 import { DeviceLost, makeLab } from './lab.ts'
 
-/** What browsers and onnxruntime say when there is no more memory; WebAssembly does not come back from it. */
+/**
+ * What browsers and onnxruntime say when there is no more memory (a tensor of more than 4 GB is an integer overflow);
+ * WebAssembly does not come back from it.
+ */
 const MEMORY =
-  /bad_alloc|out of memory|aborted\(|memory access out of bounds|allocation failed|failed to allocate/i
+  /bad_alloc|out of memory|aborted\(|memory access out of bounds|allocation failed|failed to allocate|integer overflow/i
 
 const send = (message: Answer | Event | Hello, transfer: Transferable[] = []): void =>
   self.postMessage(message, { transfer })

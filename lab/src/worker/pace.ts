@@ -1,5 +1,7 @@
 import type { HeldTensors, Runtime, Session } from '../../../src/runtime/session.ts'
-import type { State } from '../../../src/train/executor.ts'
+import type { Reached } from '../../../src/train/fit.ts'
+import type { Layout } from '../../../src/train/layout.ts'
+import { type StateVector, stateOf } from '../../../src/train/step.ts'
 
 /** What a run that was told to stop ends with. */
 export class Stopped extends Error {
@@ -15,21 +17,32 @@ export class Pace {
   /** Training steps done. */
   steps = 0
   readonly #inner: Runtime
-  #written: HeldTensors = {}
+  readonly #size: number
+  readonly #vectors: readonly StateVector[]
+  #written: HeldTensors | undefined
   #paused = false
   #stopped = false
   /** Milliseconds of all pauses so far. */
   #rested = 0
   #wake = (): void => {}
   #visits: (() => Promise<void>)[] = []
-  #last: Promise<unknown> = Promise.resolve()
 
-  constructor(inner: Runtime) {
+  /**
+   * @param inner does one thing after the other
+   * @param names the vectors of the training's state
+   */
+  constructor(inner: Runtime, layout: Layout, names: readonly string[]) {
     this.#inner = inner
+    this.#size = layout.size
+    this.#vectors = stateOf(layout, inner.device.target, names)
     this.runtime = {
       ...inner,
       load: async (bytes, settings) => this.#paced(await inner.load(bytes, settings)),
     }
+  }
+
+  get paused(): boolean {
+    return this.#paused
   }
 
   pause(): void {
@@ -51,23 +64,24 @@ export class Pace {
    * The named vectors as the last step left them, and how many steps were done; undefined before the first and
    * after the end. Answers between two runs.
    */
-  read(names?: readonly string[]): Promise<{ steps: number; state: State } | undefined> {
+  read(names?: readonly string[]): Promise<Reached | undefined> {
     return new Promise((resolve, reject) => {
       this.#visits.push(() => this.#readNow(names).then(resolve, reject))
       this.#wake()
     })
   }
 
-  async #readNow(names?: readonly string[]): Promise<{ steps: number; state: State } | undefined> {
-    const { steps } = this
-    const held = Object.entries(this.#written).map(
-      ([key, value]) => [key.replace(/^next\./, ''), value] as const,
-    )
-    const wanted = held.filter(([name]) => !names || names.includes(name))
-    if (!wanted.length) return undefined
+  async #readNow(names?: readonly string[]): Promise<Reached | undefined> {
+    const { steps: step } = this
+    const written = this.#written
+    if (!written) return undefined
     const state: Record<string, Float32Array> = {}
-    for (const [name, value] of wanted) state[name] = (await this.#inner.read(value)) as Float32Array
-    return { steps, state }
+    for (const { name, vector, part } of this.#vectors) {
+      if (names && !names.includes(vector)) continue
+      state[vector] ??= new Float32Array(this.#size)
+      state[vector].set((await this.#inner.read(written[`next.${name}`]!)) as Float32Array, part.offset)
+    }
+    return { step, state }
   }
 
   /** Lets in whoever wants to look, waits while the training is paused. @throws Stopped */
@@ -96,28 +110,20 @@ export class Pace {
 
   /** Nothing runs any more: answers whoever still waits. */
   async end(): Promise<void> {
-    this.#written = {}
+    this.#written = undefined
     for (const visit of this.#visits.splice(0)) await visit()
   }
 
   #paced(session: Session): Session {
-    const run: Session['run'] = (feeds, into = {}) =>
-      this.#inTurn(async () => {
-        await this.passed()
-        const answer = await session.run(feeds, into)
-        if (Object.keys(into).length) {
-          this.#written = into
-          this.steps++
-        }
-        return answer
-      })
+    const run: Session['run'] = async (feeds, into = {}) => {
+      await this.passed()
+      const answer = await session.run(feeds, into)
+      if (Object.keys(into).length) {
+        this.#written = into
+        this.steps++
+      }
+      return answer
+    }
     return Object.create(session, { run: { value: run } })
-  }
-
-  /** A trainer asks for the next step before the last one has answered. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work)
-    this.#last = result.catch(() => {})
-    return result
   }
 }

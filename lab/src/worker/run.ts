@@ -1,8 +1,7 @@
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
-import type { State } from '../../../src/train/executor.ts'
-import { type EpochResult, fit } from '../../../src/train/fit.ts'
+import { type EpochResult, fit, type Reached } from '../../../src/train/fit.ts'
 import { initialize, layoutOf } from '../../../src/train/layout.ts'
 import type { TrainedModel } from '../../../src/train/trained.ts'
 import type { Event, TrainSettings } from '../protocol.ts'
@@ -17,12 +16,6 @@ import type { Source } from './shown.ts'
 const REPORT = 200
 /** Milliseconds for which parameters that were read are good to look at. */
 const FRESH = 1000
-
-/** Flat vectors after so many steps. */
-export interface Reached {
-  readonly steps: number
-  readonly state: State
-}
 
 export interface RunOptions {
   readonly settings: TrainSettings
@@ -55,16 +48,17 @@ export class Run implements Source {
 
   constructor(options: RunOptions) {
     const { model, data, settings, from, runtime, viewer } = options
+    const layout = layoutOf(model.parameters)
     this.#options = options
     this.name = 'Trained here'
     this.model = model
     this.data = data
     this.#reached = from ?? {
-      steps: 0,
-      state: { params: initialize(layoutOf(model.parameters), settings.seed) },
+      step: 0,
+      state: { params: initialize(layout, settings.seed) },
     }
-    this.pace = new Pace(runtime)
-    this.pace.steps = this.#reached.steps
+    this.pace = new Pace(runtime, layout, ['params', ...optimizerOf(settings).state])
+    this.pace.steps = this.#reached.step
     this.reader = new Reader(viewer, model, data.normalization)
   }
 
@@ -82,7 +76,7 @@ export class Run implements Source {
         seed: settings.seed,
         optimizer: optimizerOf(settings),
         schedule: scheduleOf(settings),
-        ...(from ? { resume: { state: from.state, step: from.steps } } : {}),
+        ...(from ? { resume: from } : {}),
         onStep(progress) {
           curve.add(progress)
           const now = performance.now()
@@ -91,7 +85,7 @@ export class Run implements Source {
           tell(curve.report())
         },
         onEpoch: async (epoch, state) => {
-          this.#reached = { steps: epoch.step, state: await state() }
+          this.#reached = { step: epoch.step, state: await state() }
           this.accuracy = epoch.testAccuracy
           tell(await this.#reportOf(epoch))
           tell(this.#saved())
@@ -103,7 +97,7 @@ export class Run implements Source {
       return { stopped: false }
     } catch (error) {
       if (!(error instanceof Stopped)) throw error
-      const stopped = this.#reached.steps < curve.steps
+      const stopped = this.#reached.step < curve.steps
       if (stopped) tell(this.#saved())
       return { stopped }
     } finally {
@@ -139,20 +133,20 @@ export class Run implements Source {
 
   /** Takes the state as it is now, between two steps, for {@link trained} and {@link checkpoint}. */
   async reach(): Promise<void> {
-    if (this.#running && this.pace.steps > this.#reached.steps)
+    if (this.#running && this.pace.steps > this.#reached.step)
       this.#reached = (await this.pace.read()) ?? this.#reached
   }
 
-  /** Parameters that are a second old at most, which is good enough for looking. */
+  /** Parameters that are good to look at: those of a second ago while the training goes on. */
   async params(): Promise<Float32Array> {
-    const { steps, state } = this.#reached
-    if (!this.#running || this.pace.steps === steps) return state.params!
+    const { step, state } = this.#reached
+    if (!this.#running || this.pace.steps === step) return state.params!
     const known = this.#params
-    if (known && (known.steps === this.pace.steps || performance.now() - known.at < FRESH))
-      return known.values
+    const age = performance.now() - (known?.at ?? 0)
+    if (known && (known.steps === this.pace.steps || (age < FRESH && !this.pace.paused))) return known.values
     const now = await this.pace.read(['params'])
     if (!now) return state.params!
-    this.#params = { values: now.state.params!, steps: now.steps, at: performance.now() }
+    this.#params = { values: now.state.params!, steps: now.step, at: performance.now() }
     return this.#params.values
   }
 
@@ -175,7 +169,7 @@ export class Run implements Source {
     return {
       data: name,
       images: size,
-      steps: this.#reached.steps,
+      steps: this.#reached.step,
       ...(this.accuracy === undefined ? {} : { testAccuracy: this.accuracy }),
     }
   }
@@ -187,12 +181,12 @@ export class Run implements Source {
 
   checkpoint(): Uint8Array {
     const { settings, data } = this.#options
-    const { steps, state } = this.#reached
+    const { step, state } = this.#reached
     const optimizer = optimizerOf(settings)
     const schedule = scheduleOf(settings)
     const record: RunRecord = {
       model: { name: this.model.name, config: this.model.config },
-      step: steps,
+      step,
       epochs: settings.epochs,
       batch: settings.batch,
       seed: settings.seed,

@@ -1,0 +1,332 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import sharp from 'sharp'
+import { describe, expect, test } from 'vitest'
+import { MODELS } from '../../models/index.ts'
+import { readOnnx } from '../../src/export/read.ts'
+import { readSafetensors } from '../../src/export/safetensors.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+import { idx, temporaryFolder } from '../data/files.ts'
+import { noBrowser } from './browser.ts'
+import { choose, drop, goTo, labPage, logitsOf, shot, shows } from './lab-page.ts'
+
+if (noBrowser) console.warn(`lab training ${noBrowser}`)
+
+/** Milliseconds that the page's thread may be taken by one task. */
+const FREEZE = 50
+
+describe.skipIf(noBrowser)(`training in the lab${noBrowser ? ` (${noBrowser})` : ''}`, () => {
+  const lab = labPage()
+
+  const startButton = (page: Page) => page.locator('button[type=submit]')
+  const ready = (page: Page) =>
+    expect.poll(() => startButton(page).isEnabled(), { timeout: 20_000 }).toBe(true)
+  const field = (page: Page, name: string) => page.getByLabel(name, { exact: true })
+  const standing = (page: Page) => page.evaluate(() => window.lab.running.value)
+  const stepOf = (page: Page) => page.evaluate(() => window.lab.progress.value?.step ?? 0)
+  const reaches = (page: Page, step: number) =>
+    expect.poll(() => stepOf(page), { timeout: 50_000, interval: 100 }).toBeGreaterThanOrEqual(step)
+  const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 50_000 }).toBe('idle')
+
+  /** What a button gives the user as a file. */
+  async function downloaded(page: Page, button: string) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)])
+    return {
+      name: download.suggestedFilename(),
+      bytes: new Uint8Array(await readFile(await download.path())),
+    }
+  }
+
+  test('100 steps of the lecture’s ViT halve its loss, and its .onnx gives the page’s logits in Node', async () => {
+    const { page, complaints } = await lab.open()
+    await ready(page)
+    await field(page, 'Epochs').fill('1')
+    await startButton(page).click()
+    await reaches(page, 100)
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await ends(page)
+    await shot(page, 'train-stopped')
+    const curve = await page.evaluate(() => window.lab.curve.value)
+    const [first] = curve
+    const after = curve.find(point => point.step >= 100)!
+    expect(first!.step).toBe(1)
+    expect(after.loss).toBeLessThan(first!.loss / 2)
+
+    await goTo(page, 'keep')
+    const { name, bytes } = await downloaded(page, '#save-onnx')
+    await shot(page, 'keep')
+    expect(name).toBe('vit.onnx')
+    expect(readOnnx(bytes, name).model).toEqual({ name: 'vit', config: MODELS.vit.presets.lecture })
+    const examples = await page.evaluate(async () => {
+      const some = await Promise.all([0, 1, 2, 3, 4].map(i => window.lab.ask('example', i)))
+      return some.map(({ pixels }) => [...pixels])
+    })
+    const here = await logitsOf(page, examples)
+    const runtime = await nodeRuntime('cpu')
+    const session = await runtime.load(bytes)
+    const image = runtime.tensor('float32', Float32Array.from(examples.flat()), [5, 1, 28, 28])
+    const { logits } = await session.run({ image })
+    expect(Math.max(...here.map((v, i) => Math.abs(v - Number(logits!.data[i]))))).toBeLessThanOrEqual(1e-4)
+    expect(complaints).toEqual([])
+  })
+
+  test('shows after each epoch who is taken for whom, and opens a mistake in See', async () => {
+    const { page, complaints } = await lab.open()
+    await ready(page)
+    await field(page, 'Architecture').selectOption('mlp')
+    await field(page, 'Epochs').fill('2')
+    await startButton(page).click()
+    await shows(page, '#outcome-title', 50_000).toBe('After epoch 2')
+    await ends(page)
+    await shot(page, 'train-done')
+    const cells = await page.locator('.confusion td.right, .confusion td.wrong').allTextContents()
+    expect(cells.reduce((sum, text) => sum + Number(text), 0)).toBe(2000)
+    const right = await page.locator('.confusion td.right').allTextContents()
+    const [report] = await page.evaluate(() => window.lab.reports.value.slice(-1))
+    expect(right.reduce((sum, text) => sum + Number(text), 0) / 2000).toBeCloseTo(report!.testAccuracy, 9)
+    expect(report!.testAccuracy).toBeGreaterThan(0.8)
+
+    const [worst] = report!.mistakes
+    expect(worst!.guess).not.toBe(worst!.truth)
+    const look = await page.evaluate(async () => {
+      const { pixels } = window.lab.reports.value.at(-1)!.mistakes[0]!
+      return [...(await window.lab.ask('look', pixels, false)).probabilities]
+    })
+    expect(look.indexOf(Math.max(...look))).toBe(worst!.guess)
+    expect(look[worst!.guess]).toBeCloseTo(worst!.certainty, 3)
+    await page.locator('.mistakes button').first().click()
+    await shows(page, '[role=tab][aria-selected=true]').toBe('See')
+    expect(complaints).toEqual([])
+  })
+
+  test('pauses, is looked at meanwhile, goes on and stops', async () => {
+    const { page, complaints } = await lab.open()
+    await ready(page)
+    await field(page, 'Architecture').selectOption('mlp')
+    await field(page, 'Epochs').fill('500')
+    await startButton(page).click()
+    await reaches(page, 20)
+    // Also while it trains, between two steps.
+    const blank = Array<number>(784).fill(0)
+    const during = await logitsOf(page, [blank])
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await shows(page, '#standing-title').toMatch(/^Paused in epoch/)
+    await page.waitForTimeout(500)
+    const paused = await stepOf(page)
+    const looks = [await logitsOf(page, [blank]), await logitsOf(page, [blank])]
+    expect(looks[0]).toEqual(looks[1])
+    expect(looks[0]).not.toEqual(during)
+    expect(await stepOf(page)).toBe(paused)
+    await page.getByRole('button', { name: 'Resume' }).click()
+    await reaches(page, paused + 50)
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await ends(page)
+    await shows(page, '#standing-title').toMatch(/^Stopped in epoch/)
+    expect(await logitsOf(page, [blank])).not.toEqual(looks[0])
+    expect(complaints).toEqual([])
+  })
+
+  test('keeps a checkpoint with which the training goes on, in another page too', async () => {
+    const one = await lab.open()
+    await ready(one.page)
+    await field(one.page, 'Architecture').selectOption('mlp')
+    await field(one.page, 'Epochs').fill('2')
+    await startButton(one.page).click()
+    await ends(one.page)
+    const whole = await one.page.evaluate(() => window.lab.reports.value)
+
+    // The same run, stopped on its way.
+    const { page, complaints } = await lab.open()
+    await ready(page)
+    await field(page, 'Architecture').selectOption('mlp')
+    await field(page, 'Epochs').fill('2')
+    await startButton(page).click()
+    await reaches(page, 30)
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await ends(page)
+    await goTo(page, 'keep')
+    const { name, bytes } = await downloaded(page, '#save-checkpoint')
+    expect(name).toBe('mlp.safetensors')
+    const { tensors, metadata } = readSafetensors(bytes, name)
+    const run = JSON.parse(metadata.run!)
+    expect(run.step).toBeGreaterThanOrEqual(30)
+    expect(run).toMatchObject({
+      model: { name: 'mlp', config: MODELS.mlp.presets.small },
+      epochs: 2,
+      batch: 64,
+      seed: 0,
+      optimizer: { name: 'adam', lr: 0.002 },
+      schedule: { name: 'cosine' },
+    })
+    expect(Object.keys(tensors)).toContain('optimizer.m')
+
+    const another = await lab.open()
+    await ready(another.page)
+    await choose(another.page, name, bytes)
+    await shows(another.page, '.go-on').toContain('mlp.safetensors')
+    await shot(another.page, 'train-go-on')
+    await another.page.getByRole('button', { name: 'Continue' }).click()
+    await expect
+      .poll(() => another.page.evaluate(() => window.lab.reports.value.length), { timeout: 50_000 })
+      .toBe(2)
+    await ends(another.page)
+    const [first] = await another.page.evaluate(() => window.lab.curve.value)
+    expect(first!.step).toBe(run.step + 1)
+    // As if it had never been stopped.
+    const last = await another.page.evaluate(() => window.lab.reports.value.at(-1)!)
+    expect(last.testLoss).toBeCloseTo(whole.at(-1)!.testLoss, 6)
+    expect([...complaints, ...one.complaints, ...another.complaints]).toEqual([])
+  })
+
+  test('leaves the page free: no task of its thread takes 50 ms of the processor while it trains', async () => {
+    const { page } = await lab.open()
+    await ready(page)
+    await field(page, 'Architecture').selectOption('mlp')
+    await field(page, 'Epochs').fill('4')
+    await page.waitForTimeout(500)
+    const cdp = await page.context().newCDPSession(page)
+    const events: {
+      name: string
+      ph: string
+      tdur?: number
+      pid: number
+      tid: number
+      args?: { name?: string }
+    }[] = []
+    cdp.on('Tracing.dataCollected', ({ value }) => events.push(...(value as unknown as typeof events)))
+    await cdp.send('Tracing.start', { traceConfig: { includedCategories: ['toplevel', '__metadata'] } })
+    // Not with the mouse: what drives the browser takes the page's thread as well.
+    await page.evaluate(() => document.querySelector<HTMLButtonElement>('button[type=submit]')!.click())
+    await ends(page)
+    const ended = new Promise(resolve => cdp.once('Tracing.tracingComplete', resolve))
+    await cdp.send('Tracing.end')
+    await ended
+    const threads = events.filter(e => e.name === 'thread_name' && e.args?.name === 'CrRendererMain')
+    const tasks = events.filter(
+      e => e.ph === 'X' && e.tdur !== undefined && threads.some(t => t.pid === e.pid && t.tid === e.tid),
+    )
+    expect(tasks.length).toBeGreaterThan(100)
+    expect(Math.max(...tasks.map(e => e.tdur! / 1000))).toBeLessThan(FREEZE)
+  })
+
+  test('says beside a field what is wrong with it, and does not start', async () => {
+    const { page } = await lab.open()
+    await ready(page)
+    const problem = async (name: string) => {
+      const input = field(page, name)
+      expect(await input.getAttribute('aria-invalid')).toBe('true')
+      return page.locator(`#${await input.getAttribute('aria-describedby')}`).textContent()
+    }
+    await field(page, 'Patch px').fill('5')
+    expect(await problem('Patch px')).toBe('does not divide the image’s 28 pixels: take 1, 2, 4, 7, 14 or 28')
+    await field(page, 'Heads').fill('5')
+    expect(await problem('Heads')).toMatch(/^cannot share an embedding of 64: take 1, 2, 4/)
+    await field(page, 'Epochs').fill('a few')
+    expect(await problem('Epochs')).toMatch(/^a whole number from 1/)
+    await field(page, 'Learning rate').fill('-1')
+    expect(await problem('Learning rate')).toMatch(/^a number above 0/)
+    expect(await startButton(page).isDisabled()).toBe(true)
+    await shot(page, 'train-problems')
+    for (const [name, text] of [
+      ['Patch px', '14'],
+      ['Heads', '8'],
+      ['Epochs', '3'],
+      ['Learning rate', '1e-3'],
+    ] as const)
+      await field(page, name).fill(text)
+    expect(await startButton(page).isEnabled()).toBe(true)
+  })
+
+  test('says when a model does not fit into memory, and trains a smaller one afterwards', async () => {
+    const { page } = await lab.open()
+    await ready(page)
+    // 8,000 images of 17 tokens with 16,384 values each are 9 GB, where WebAssembly has 4.
+    for (const [name, text] of [
+      ['MLP', '16384'],
+      ['Depth', '2'],
+      ['Batch images', '8000'],
+    ] as const)
+      await field(page, name).fill(text)
+    await startButton(page).click()
+    await shows(page, '#message', 50_000).toMatch(/not enough memory/)
+    await ends(page)
+    await shot(page, 'train-memory')
+    await field(page, 'Architecture').selectOption('mlp')
+    await field(page, 'Epochs').fill('1')
+    await field(page, 'Batch images').fill('64')
+    await startButton(page).click()
+    await shows(page, '#outcome-title', 50_000).toBe('After epoch 1')
+  })
+
+  test('trains on MNIST files that are dropped, and says which one is missing', async () => {
+    const { page, complaints } = await lab.open()
+    await ready(page)
+    const count = 40
+    const pixels = Uint8Array.from({ length: count * 64 }, (_, i) =>
+      i % 64 < 32 === i % 128 < 64 ? 255 : i % 7,
+    )
+    const images = { name: 'train-images-idx3-ubyte', bytes: idx(0x803, [count, 8, 8], pixels) }
+    const labels = {
+      name: 'train-labels-idx1-ubyte',
+      bytes: idx(
+        0x801,
+        [count],
+        Array.from({ length: count }, (_, i) => i % 2),
+      ),
+    }
+    await drop(page, [images])
+    await shows(page, '.found').toMatch(/^no labels go with train-images-idx3-ubyte/)
+    await drop(page, [images, labels])
+    await shows(page, '.found').toMatch(/^32 to train on, 8 held out/)
+    // 28 pixels are no more, so that the patch has to be another.
+    await field(page, 'Patch px').fill('4')
+    await field(page, 'Depth').fill('1')
+    await field(page, 'Batch images').fill('8')
+    await field(page, 'Epochs').fill('1')
+    await startButton(page).click()
+    await shows(page, '#outcome-title').toBe('After epoch 1')
+    expect(complaints).toEqual([])
+  })
+
+  test('trains on a folder of one’s own pictures, and names a file that is none', async () => {
+    const folder = await temporaryFolder()
+    for (const [kind, red] of [
+      ['bricks', 200],
+      ['leaves', 20],
+    ] as const) {
+      await mkdir(join(folder, kind))
+      for (let i = 0; i < 5; i++) {
+        const raw = Buffer.from({ length: 0 })
+        const noisy = Buffer.concat([
+          raw,
+          Buffer.from(
+            Array.from({ length: 40 * 40 * 3 }, (_, p) => (p % 3 ? 90 : red) + ((p * (i + 3)) % 50)),
+          ),
+        ])
+        const file = join(folder, kind, `${i}.png`)
+        await sharp(noisy, { raw: { width: 40, height: 40, channels: 3 } })
+          .png()
+          .toFile(file)
+      }
+    }
+    const { page, complaints } = await lab.open()
+    await ready(page)
+    await page.getByLabel('Your own pictures').check()
+    await page.getByLabel('Colours').selectOption('3')
+    const input = page.locator('.choice input[type=file]')
+    await input.setInputFiles(folder)
+    await shows(page, '.found').toMatch(/^8 to train on, 2 held out.*28 × 28 in colour · 2 classes/)
+    await shot(page, 'train-folder')
+    await field(page, 'Depth').fill('1')
+    await field(page, 'Epochs').fill('1')
+    await startButton(page).click()
+    await shows(page, '#outcome-title').toBe('After epoch 1')
+    expect(await page.locator('.confusion thead th').allTextContents()).toEqual(['bricks', 'leaves'])
+
+    await writeFile(join(folder, 'leaves', 'notes.txt'), 'no picture')
+    await input.setInputFiles(folder)
+    await shows(page, '.found').toMatch(/^leaves\/notes\.txt: is not a picture/)
+    expect(complaints).toEqual([])
+  })
+})
