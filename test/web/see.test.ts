@@ -24,6 +24,14 @@ function lively(name: string, config: object): TrainedModel {
 
 const lecture = lively('vit', MODELS.vit.presets.lecture)
 const small = lively('vit', { ...MODELS.vit.presets.small, dim: 48, mlp: 48 })
+const colour: TrainedModel = {
+  ...lively('vit', {
+    ...{ image: 16, channels: 3, patch: 8, classes: 2 },
+    ...{ dim: 12, depth: 1, heads: 2, mlp: 12 },
+  }),
+  normalization: { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] },
+  classes: ['frog', 'bird'],
+}
 const lenet = lively('lenet', MODELS.lenet.presets.mnist)
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
@@ -40,7 +48,7 @@ const said = (row: ArrayLike<number>): string =>
 describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` : ''}`, () => {
   const lab = labPage()
   beforeAll(async () => {
-    for (const [name, trained] of Object.entries({ lecture, small, lenet }))
+    for (const [name, trained] of Object.entries({ lecture, small, lenet, colour }))
       await lab.put(`${name}.onnx`, toOnnx(trained))
   })
 
@@ -184,6 +192,25 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     expect(complaints).toEqual([])
   })
 
+  test('says that the examples do not fit a model, which then reads a picture from Try', async () => {
+    const { page, complaints } = await lab.open({ path: '/?model=colour.onnx#see' })
+    await shows(page, '#message').toMatch(
+      /^colour\.onnx takes images of 3 × 16 × 16 .*, and the examples here have 784 pixels: choose/,
+    )
+    await goTo(page, 'try')
+    const frog = await sharp({ create: { width: 90, height: 60, channels: 3, background: '#4a4' } })
+      .extend({ bottom: 30, background: '#8cf' })
+      .png()
+      .toBuffer()
+    await choose(page, 'frog.png', frog, '#picture')
+    await shows(page, '#certainty').toMatch(/%$/)
+    await page.click('#inside')
+    await page.waitForSelector('.see-scores')
+    expect(await page.locator('nav code').allTextContents()).toContain('[4, 192]')
+    expect(await textOf(page, '.see-verdict p')).toMatch(/^It is read as (frog|bird) with [\d.]+ %\.$/)
+    expect(complaints).toEqual([])
+  })
+
   const stroke = async (page: Page, points: readonly (readonly [number, number])[]) => {
     const box = (await page.locator('#board').boundingBox())!
     for (const [i, [x, y]] of points.entries()) {
@@ -226,7 +253,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
 
     await page.click('#inside')
     await page.waitForSelector('.see-scores')
-    expect(await textOf(page, '.see-choose .quiet:last-child')).toMatch(/^Your drawing from Try\./)
+    expect(await textOf(page, '.see-choose .quiet:last-child')).toMatch(/^What you drew or chose in Try\./)
     const seen = await page.evaluate(async () => {
       const { pixels } = window.lab.subject.value!
       return [...(await window.lab.ask('look', pixels, false)).probabilities]

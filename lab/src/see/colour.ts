@@ -7,8 +7,9 @@ const NEGATIVE = [226, 104, 32] as const
 const SLATE = [22, 32, 46] as const
 const AMBER = [255, 178, 36] as const
 
-/** What lights a patch, for CSS. */
+/** What lights a patch, and what darkens it, for CSS. */
 export const GLOW = AMBER.join(' ')
+export const DARK = SLATE.join(' ')
 
 /** Blue above 0, orange below, clear at 0, full at ±`limit`: on light and on dark ground. */
 export const signed =

@@ -1,5 +1,6 @@
 import { useSignal, useSignalEffect } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
+import { UserError } from '../../../src/graph/errors.ts'
 import type { LabClient } from '../client.ts'
 import type { Stage } from '../protocol.ts'
 import { Encoder } from './encoder.tsx'
@@ -72,6 +73,10 @@ async function see(lab: LabClient, at: number, count: { value: number }): Promis
   if (!fits(subject?.pixels, about)) {
     const example = await lab.ask('example', at)
     count.value = example.count
+    if (!fits(example.pixels, about))
+      throw new UserError(
+        `${about.name} takes images of ${about.input.join(' × ')} (channels × height × width), and the examples here have ${example.pixels.length} pixels: choose data of that size in Train, or a picture in Try`,
+      )
     subject = example
   }
   const { pixels, label } = subject!

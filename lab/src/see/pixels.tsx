@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import { type Colour, GLOW, ink, reach, signed } from './colour.ts'
+import { type Colour, DARK, GLOW, ink, reach, signed } from './colour.ts'
 
 interface Described {
   /** What it shows, for those who do not see it; left out where a text beside it says the same. */
@@ -76,7 +76,7 @@ export interface PictureProps extends Described {
 
 /** An image, and what a model looks at in it. */
 export function Picture({ pixels, shape, light, ...rest }: PictureProps) {
-  const [, height, width] = shape
+  const [channels, height, width] = shape
   const draw = (context: CanvasRenderingContext2D) => {
     context.drawImage(imageOf(pixels, shape), 0, 0)
     if (!light) return
@@ -84,7 +84,9 @@ export function Picture({ pixels, shape, light, ...rest }: PictureProps) {
     const most = Math.max(...light) || 1
     const [w, h] = [width / side, height / side]
     light.forEach((v, i) => {
-      context.fillStyle = `rgb(${GLOW} / ${(0.8 * v) / most})`
+      // Amber would hide colours: there the other patches are darkened.
+      context.fillStyle =
+        channels === 1 ? `rgb(${GLOW} / ${(0.8 * v) / most})` : `rgb(${DARK} / ${0.8 * (1 - v / most)})`
       context.fillRect((i % side) * w, Math.floor(i / side) * h, w, h)
     })
   }

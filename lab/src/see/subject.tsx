@@ -88,8 +88,8 @@ export function Subject({ lab, about, sight, count }: SubjectProps) {
         </span>
         {given && (
           <p class="quiet">
-            {drawingShown ? 'Your drawing from Try.' : 'Chosen in another view.'} The buttons lead back to the
-            examples.
+            {drawingShown ? 'What you drew or chose in Try.' : 'Chosen in another view.'} The buttons lead
+            back to the examples.
           </p>
         )}
       </div>

@@ -25,7 +25,9 @@ export function Reading({ lab, sight }: { readonly lab: LabClient; readonly sigh
       <h2 id="result-title">Reading</h2>
       <div class="try-answer">
         <output id="answer" for="board">
-          <b id="predicted">{names[best] ?? '–'}</b>{' '}
+          <b id="predicted" class={(names[best]?.length ?? 0) > 3 ? 'try-word' : ''}>
+            {names[best] ?? '–'}
+          </b>{' '}
           <span id="certainty">
             {probabilities ? percent(probabilities[best]!) : about ? 'draw a digit' : 'needs a model'}
           </span>
