@@ -13,7 +13,8 @@ const MOST_CLASSES = 20
 /** The lecture's third part: the answer is read from one vector. */
 export function Head({ sight, inside }: { readonly sight: Sight; readonly inside: Inside }) {
   const { about } = sight
-  const { dim, classes, places, stage, read, pool, tokens } = inside
+  const { dim, hidden, classes, places, stage, read, pool, tokens } = inside
+  const mapping = hidden.length ? 'an MLP' : 'a linear map'
   const reader = pool === 'cls' ? 'The CLS token' : 'The mean of the patches'
   return (
     <Part
@@ -22,9 +23,9 @@ export function Head({ sight, inside }: { readonly sight: Sight; readonly inside
       intro={
         <>
           Of the {tokens} tokens the head reads {pool === 'cls' ? 'the first alone' : 'the patches’ mean'}:{' '}
-          <code>{`[${tokens}, ${dim}] → [${dim}]`}</code>. A layer norm evens it out, a linear map makes{' '}
-          {classes} scores of it <code>{`[${dim}] → [${classes}]`}</code>, and softmax makes probabilities of
-          the scores.
+          <code>{`[${tokens}, ${dim}] → [${dim}]`}</code>. A layer norm evens it out, {mapping} makes{' '}
+          {classes} scores of it <code>{`[${[dim, ...hidden, classes].join('] → [')}]`}</code>, and softmax
+          makes probabilities of the scores.
         </>
       }
     >

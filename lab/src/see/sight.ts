@@ -1,3 +1,4 @@
+import type { ViTConfig } from '../../../models/vit-config.ts'
 import type { Look, ModelAbout } from '../protocol.ts'
 import { mixing, rollout } from './maths.ts'
 
@@ -22,6 +23,8 @@ export interface Inside {
   readonly depth: number
   readonly heads: number
   readonly classes: number
+  /** Hidden sizes of the head. */
+  readonly hidden: readonly number[]
   /** What the head reads. */
   readonly pool: 'cls' | 'mean'
   /** Values of a stage, row-major. */
@@ -51,7 +54,7 @@ export function insideOf({ look, about }: Sight): Inside | undefined {
   const side = Math.sqrt(patches)
   const maps = attention.map(stage => stage.data)
   const mixed = maps.map(map => mixing(map, tokens))
-  const pool = (about.model?.config as { pool?: 'mean' } | undefined)?.pool ?? 'cls'
+  const { pool = 'cls', head: hidden = [] } = (about.model?.config ?? {}) as Partial<ViTConfig>
   return {
     side,
     patch: about.input[1] / side,
@@ -61,6 +64,7 @@ export function insideOf({ look, about }: Sight): Inside | undefined {
     depth: maps.length,
     heads,
     classes,
+    hidden,
     pool,
     stage: name => byName.get(name)!.data,
     places: ['tokens', ...maps.map((_, i) => `blocks.${i}`)],
