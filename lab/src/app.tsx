@@ -104,16 +104,31 @@ function ModelBar({ lab }: { readonly lab: LabClient }) {
   return (
     <section class="model-bar" aria-label="Model">
       <p id="model">{facts ? facts.join(' · ') : 'No model yet: train one, or open a file'}</p>
-      <Pick
-        id="file"
-        label="Open a model …"
-        accept=".onnx,.safetensors"
-        quiet
-        onPick={([file]) => {
-          if (file) void openModel(lab, file)
-        }}
-      />
+      <div class="row">
+        <OtherModel lab={lab} />
+        <Pick
+          id="file"
+          label="Open a model …"
+          accept=".onnx,.safetensors"
+          quiet
+          onPick={([file]) => {
+            if (file) void openModel(lab, file)
+          }}
+        />
+      </div>
     </section>
+  )
+}
+
+/** Where a file is open and a model was trained too, the one that the views are not about. */
+function OtherModel({ lab }: { readonly lab: LabClient }) {
+  const other = lab.which.value === 'file' ? 'run' : 'file'
+  const name = lab.models.value[other]
+  if (!name) return null
+  return (
+    <button type="button" onClick={() => void lab.attempt(lab.ask('use', other))}>
+      {other === 'run' ? 'To the model trained here' : `To ${name}`}
+    </button>
   )
 }
 

@@ -6,6 +6,7 @@ import type {
   DeviceState,
   EpochReport,
   Event,
+  GoOnSettings,
   ModelAbout,
   Requests,
   RunProgress,
@@ -52,6 +53,9 @@ export interface Saved {
   readonly about: CheckpointAbout
 }
 
+/** Of an epoch that is not the last one the numbers are enough. */
+const inShort = (report: EpochReport): EpochReport => ({ ...report, confusion: [], mistakes: [] })
+
 interface OpenFile {
   readonly name: string
   readonly bytes: Uint8Array
@@ -87,8 +91,12 @@ export class LabClient {
   /** Counts up whenever the present model or its parameters changed: what was seen of it before is old. */
   readonly changes: Signal<number> = signal(0)
   readonly running: Signal<'idle' | 'training' | 'paused'> = signal('idle')
-  /** Settings of the run under way, or of the last one. */
-  readonly settings: Signal<TrainSettings | undefined> = signal(undefined)
+  /** Names of the models that there are: the file that was opened, and the run's. */
+  readonly models: Signal<Readonly<Partial<Record<'file' | 'run', string>>>> = signal({})
+  /** Which of them is the present one. */
+  readonly which: Signal<'file' | 'run'> = signal('file')
+  /** The device of the run under way, or of the last one. */
+  readonly device: Signal<TrainSettings['device']> = signal('wasm')
   readonly progress: Signal<RunProgress | undefined> = signal(undefined)
   /** Of the run under way, or of the last one. */
   readonly curve: Signal<readonly CurvePoint[]> = signal([])
@@ -154,20 +162,30 @@ export class LabClient {
     if (about) this.saved.value = { file, bytes, about }
   }
 
-  /** Trains, from where {@link saved} stands if `goOn`; answers when the run has ended. */
-  async train(settings: TrainSettings, data: DataChoice, goOn = false): Promise<void> {
-    const from = goOn ? this.saved.value : undefined
+  /** Trains from the beginning; answers when the run has ended. */
+  train(settings: TrainSettings, data: DataChoice): Promise<void> {
+    return this.#train(settings.device, 0, () => this.ask('train', settings, data))
+  }
+
+  /** Goes on from where {@link saved} stands. */
+  async goOn(settings: GoOnSettings, data: DataChoice): Promise<void> {
+    const from = this.saved.value
+    if (!from) return
     // What was drawn of this very run stays.
-    const step = from && !from.file ? from.about.step : 0
+    const step = from.file ? 0 : from.about.step
+    await this.#train(settings.device, step, () => this.ask('goOn', settings, data, from.bytes))
+  }
+
+  async #train(device: TrainSettings['device'], step: number, start: () => Promise<unknown>): Promise<void> {
     batch(() => {
       this.say('')
       this.running.value = 'training'
-      this.settings.value = settings
+      this.device.value = device
       this.progress.value = undefined
       this.curve.value = this.curve.value.filter(p => p.step <= step)
       this.reports.value = this.reports.value.filter(r => r.step <= step)
     })
-    await this.attempt(this.ask('train', settings, data, ...(from ? [from.bytes] : [])))
+    await this.attempt(start())
     this.running.value = 'idle'
   }
 
@@ -226,6 +244,8 @@ export class LabClient {
     switch (event.event) {
       case 'model':
         this.about.value = event.about
+        this.which.value = event.which
+        this.models.value = { ...this.models.value, [event.which]: event.about.name }
         this.changes.value++
         break
       case 'progress':
@@ -236,7 +256,7 @@ export class LabClient {
         this.changes.value++
         break
       case 'epoch':
-        this.reports.value = [...this.reports.value, event.report]
+        this.reports.value = [...this.reports.value.map(inShort), event.report]
         break
       case 'saved':
         this.saved.value = { bytes: event.bytes, about: event.about }
@@ -250,11 +270,12 @@ export class LabClient {
     this.#waiting.clear()
     const trained = this.running.value !== 'idle'
     this.about.value = undefined
+    this.models.value = {}
     this.running.value = 'idle'
     this.#worker = this.#begin()
     const epoch = this.saved.value?.about.epoch
     const next = trained && epoch ? ` Training can go on from the end of epoch ${epoch}.` : ''
-    const text = `${why}. The page has started anew what computes.${next}`
+    const text = `${why}. The page’s worker was started again.${next}`
     this.say(text, 'error')
     for (const { reject } of failed) reject(new LabError(text))
     void this.#recover()

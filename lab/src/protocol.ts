@@ -37,13 +37,22 @@ export interface DataAbout {
 
 /** What a checkpoint says of its run. */
 export interface CheckpointAbout {
-  /** How the run was set; a run that goes on changes no more than `device` and `epochs`. */
-  readonly settings: Omit<TrainSettings, 'device'>
-  /** Steps done, and the epochs that they make. */
+  readonly model: { readonly name: string; readonly config: object }
+  readonly input: readonly [channels: number, height: number, width: number]
+  readonly classes: readonly string[]
+  readonly parameters: number
+  /** Images of an epoch. */
+  readonly images: number
+  readonly epochs: number
+  /** Steps done, and the whole epochs that they make. */
   readonly step: number
   readonly epoch: number
-  readonly parameters: number
-  readonly classes: readonly string[]
+}
+
+/** All that can be changed of a run that goes on. */
+export interface GoOnSettings {
+  readonly device: TrainSettings['device']
+  readonly epochs: number
 }
 
 /** A device and, where it cannot be used, why. */
@@ -149,9 +158,11 @@ export interface Requests {
   data: { args: [choice: DataChoice, image: { channels: number; side: number }]; value: DataAbout }
   /** Says what a checkpoint file holds. */
   inspect: { args: [name: string, bytes: Uint8Array]; value: CheckpointAbout }
-  /** Starts a run, from a checkpoint where one is given; ends when it is stopped or done. */
-  train: {
-    args: [settings: TrainSettings, data: DataChoice, checkpoint?: Uint8Array]
+  /** Starts a run; ends when it is stopped or done. */
+  train: { args: [settings: TrainSettings, data: DataChoice]; value: { stopped: boolean } }
+  /** Goes on with the run of a checkpoint, as if it had never been stopped. */
+  goOn: {
+    args: [settings: GoOnSettings, data: DataChoice, checkpoint: Uint8Array]
     value: { stopped: boolean }
   }
   pause: { args: []; value: undefined }
@@ -175,7 +186,7 @@ export interface Requests {
 
 /** What the worker tells without being asked. */
 export type Event =
-  | { readonly event: 'model'; readonly about: ModelAbout }
+  | { readonly event: 'model'; readonly about: ModelAbout; readonly which: 'file' | 'run' }
   | { readonly event: 'progress'; readonly progress: RunProgress; readonly points: readonly CurvePoint[] }
   | { readonly event: 'epoch'; readonly report: EpochReport }
   /** The run's state after an epoch, or where it was stopped. */

@@ -3,10 +3,14 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
+import { readRun, writeRun } from '../../lab/src/worker/record.ts'
 import { MODELS } from '../../models/index.ts'
+import { loadMnist } from '../../src/data/mnist-node.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
+import { fit } from '../../src/train/fit.ts'
+import { recordedOptimizer, recordedSchedule } from '../../src/train/record.ts'
 import { idx, temporaryFolder } from '../data/files.ts'
 import { noBrowser } from './browser.ts'
 import { choose, drop, goTo, labPage, logitsOf, shot, shows } from './lab-page.ts'
@@ -179,6 +183,54 @@ describe.skipIf(noBrowser)(`training in the lab${noBrowser ? ` (${noBrowser})` :
     expect([...complaints, ...one.complaints, ...another.complaints]).toEqual([])
   })
 
+  test('goes on in Node with a checkpoint of the page, and in the page with one of Node, at the same loss', async () => {
+    const { page } = await lab.open()
+    await ready(page)
+    await field(page, 'Architecture').selectOption('mlp')
+    await field(page, 'Epochs').fill('3')
+    await startButton(page).click()
+    await reaches(page, 30)
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await ends(page)
+    await goTo(page, 'keep')
+    const fromPage = await downloaded(page, '#save-checkpoint')
+
+    // To the end in Node; and there once more, but only to the end of the second epoch.
+    const data = await loadMnist({ data: 'digits' })
+    const { model, state, record } = readRun(fromPage.name, fromPage.bytes)
+    const runtime = await nodeRuntime('cpu')
+    const inNode = (stopAfter: number) => {
+      const stop = new AbortController()
+      // biome-ignore lint/suspicious/noFocusedTests: fit trains, it is no test
+      return fit(model, runtime, data, {
+        epochs: record.epochs,
+        batch: record.batch,
+        seed: record.seed,
+        optimizer: recordedOptimizer(record.optimizer),
+        schedule: recordedSchedule(record.schedule),
+        resume: { step: record.step, state },
+        signal: stop.signal,
+        onEpoch: ({ epoch }) => {
+          if (epoch === stopAfter) stop.abort()
+        },
+      })
+    }
+    const [whole, part] = [await inNode(3), await inNode(2)]
+    expect(part).toMatchObject({ steps: 250, stopped: true })
+    const bytes = writeRun(model, part.state, { ...record, step: part.steps }, {})
+
+    await choose(page, 'node.safetensors', bytes)
+    await goTo(page, 'train')
+    await shows(page, '.go-on').toContain('node.safetensors')
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await shows(page, '#outcome-title', 50_000).toBe('After epoch 3')
+    const [first] = await page.evaluate(() => window.lab.curve.value)
+    expect(first!.step).toBe(251)
+    const last = await page.evaluate(() => window.lab.reports.value.at(-1)!)
+    expect(last.trainLoss).toBeCloseTo(whole.epochs.at(-1)!.trainLoss, 4)
+    expect(last.testLoss).toBeCloseTo(whole.test.loss, 4)
+  })
+
   test('leaves the page free: no task of its thread takes 50 ms of the processor while it trains', async () => {
     const { page } = await lab.open()
     await ready(page)
@@ -216,16 +268,18 @@ describe.skipIf(noBrowser)(`training in the lab${noBrowser ? ` (${noBrowser})` :
     const problem = async (name: string) => {
       const input = field(page, name)
       expect(await input.getAttribute('aria-invalid')).toBe('true')
-      return page.locator(`#${await input.getAttribute('aria-describedby')}`).textContent()
+      return page.locator(`[id='${await input.getAttribute('aria-describedby')}']`).textContent()
     }
     await field(page, 'Patch px').fill('5')
-    expect(await problem('Patch px')).toBe('does not divide the image’s 28 pixels: take 1, 2, 4, 7, 14 or 28')
+    expect(await problem('Patch px')).toBe(
+      'Patch: does not divide the image’s 28 pixels: take 1, 2, 4, 7, 14 or 28',
+    )
     await field(page, 'Heads').fill('5')
-    expect(await problem('Heads')).toMatch(/^cannot share an embedding of 64: take 1, 2, 4/)
+    expect(await problem('Heads')).toMatch(/^Heads: cannot share an embedding of 64: take 1, 2, 4/)
     await field(page, 'Epochs').fill('a few')
-    expect(await problem('Epochs')).toMatch(/^a whole number from 1/)
+    expect(await problem('Epochs')).toMatch(/^Epochs: a whole number from 1/)
     await field(page, 'Learning rate').fill('-1')
-    expect(await problem('Learning rate')).toMatch(/^a number above 0/)
+    expect(await problem('Learning rate')).toMatch(/^Learning rate: a number above 0/)
     expect(await startButton(page).isDisabled()).toBe(true)
     await shot(page, 'train-problems')
     for (const [name, text] of [

@@ -265,7 +265,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await shows(page, '#predicted').toBe('7')
     const [worker] = page.workers()
     await worker!.evaluate(() => self.close())
-    await shows(page, '#message').toMatch(/started anew what computes/)
+    await shows(page, '#message').toMatch(/worker was started again/)
     await loaded(page)
     await page.click('#clear')
     await draw(page, '1')

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { LabClient } from '../client.ts'
 import { openModel } from '../drop.ts'
+import { form } from '../train/form.ts'
 import { Pick } from '../ui/field.tsx'
 import { byteSize, count, percent } from '../ui/text.ts'
 import './keep.css'
@@ -86,15 +87,16 @@ const { logits } = await model.run({ image })`}</code>
 function RunCard({ lab }: { readonly lab: LabClient }) {
   const saved = lab.saved.value
   const kept = useSignal('')
+  const busy = lab.running.value !== 'idle'
+  const model = saved?.about.model.name ?? 'run'
   const save = async () => {
-    const fresh = lab.progress.value ? await lab.attempt(lab.ask('checkpoint')) : saved?.bytes
-    if (!fresh) return
-    const name = `${lab.settings.value?.model.name ?? saved?.about.settings.model.name ?? 'run'}.safetensors`
-    download(name, fresh)
-    kept.value = `${name}, ${byteSize(fresh.length)}`
+    const bytes = busy ? await lab.attempt(lab.ask('checkpoint')) : saved?.bytes
+    if (!bytes) return
+    const name = `${model}.safetensors`
+    download(name, bytes)
+    kept.value = `${name}, ${byteSize(bytes.length)}`
   }
-  const progress = lab.progress.value
-  const step = progress?.step ?? saved?.about.step
+  const step = busy ? lab.progress.value?.step : saved?.about.step
   return (
     <section class="card" aria-labelledby="keep-run">
       <h2 id="keep-run">The training</h2>
@@ -113,12 +115,12 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
           type="button"
           id="save-checkpoint"
           class="button primary"
-          disabled={!saved && !progress}
+          disabled={!saved && !busy}
           onClick={() => void save()}
         >
           Download checkpoint
         </button>
-        {saved && lab.running.value === 'idle' && (
+        {saved && !busy && (
           <button
             type="button"
             class="button"
@@ -135,7 +137,7 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
       </p>
       <p class="quiet">In Node:</p>
       <pre>
-        <code>npx onnxgrad train --resume {saved?.about.settings.model.name ?? 'vit'}.safetensors</code>
+        <code>{`npx onnxgrad train --resume ${model}.safetensors --data ${form.data.value.kind === 'bundled' ? 'digits' : 'FOLDER'}`}</code>
       </pre>
     </section>
   )

@@ -8,6 +8,13 @@ import { count, percent } from '../ui/text.ts'
 /** Weight of the past in a smoothed curve. */
 const SMOOTHNESS = 0.85
 
+/** The whole run, or as much of it as is not mostly empty: a half, a quarter … */
+function widthOf(step: number, steps: number): number {
+  let width = steps
+  while (width > 100 && step < width / 2) width /= 2
+  return Math.ceil(width)
+}
+
 type Value = 'loss' | 'accuracy'
 
 /** Exponential moving average, without the pull of its start. */
@@ -46,9 +53,14 @@ export function Curves({ lab }: { readonly lab: LabClient }) {
       return {
         height: Math.round(Math.min(240, Math.max(160, width * 0.5))),
         marginLeft: 44,
-        marginRight: 8,
+        marginRight: 16,
         marginTop: 12,
-        x: { domain: [0, steps], label: null, ticks: Math.max(2, Math.floor(width / 90)), tickFormat: count },
+        x: {
+          domain: [0, widthOf(points.at(-1)?.step ?? 0, steps)],
+          label: null,
+          ticks: Math.max(2, Math.floor(width / 90)),
+          tickFormat: count,
+        },
         y: {
           grid: true,
           label: null,

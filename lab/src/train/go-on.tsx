@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { useId } from 'preact/hooks'
 import type { LabClient, Saved } from '../client.ts'
 import type { CheckpointAbout, DataAbout } from '../protocol.ts'
 import { Field } from '../ui/field.tsx'
@@ -7,30 +8,30 @@ import { form, found } from './form.ts'
 
 /** A training that can go on from where it was left. */
 export function GoOn({ lab, saved }: { readonly lab: LabClient; readonly saved: Saved }) {
-  const { settings, step, epoch } = saved.about
+  const { model, step, epoch, epochs: planned } = saved.about
+  const id = useId()
   const text = useSignal<string | undefined>(undefined)
-  const done = epoch >= settings.epochs
-  const value = text.value ?? String(done ? epoch + 1 : settings.epochs)
+  const done = epoch >= planned
+  const value = text.value ?? String(done ? epoch + 1 : planned)
   const epochs = Number(value)
   const fine = Number.isInteger(epochs) && epochs > epoch && epochs <= 1000
   const data = found.value
   const misfit = data.state === 'ready' ? whyNot(saved.about, data.about) : 'Reading the data …'
-  const go = () => void lab.train({ ...settings, epochs, device: form.device.value }, form.data.value, true)
+  const go = () => void lab.goOn({ device: form.device.value, epochs }, form.data.value)
   return (
     <div class="go-on">
       <p>
         <b>Go on with {saved.file ?? 'this training'}</b>
         <br />
         <span class="quiet">
-          {settings.model.name}, {count(step)} steps,{' '}
-          {done ? `all ${epoch}` : `${epoch} of ${settings.epochs}`} epochs done
+          {model.name}, {count(step)} steps, {done ? `all ${epoch}` : `${epoch} of ${planned}`} epochs done
         </span>
       </p>
       <div class="row">
         <Field
           label="Until epoch"
           value={value}
-          problem={fine ? undefined : `a whole number above ${epoch}, at most 1,000`}
+          wrong={fine ? undefined : id}
           onInput={given => {
             text.value = given
           }}
@@ -39,18 +40,20 @@ export function GoOn({ lab, saved }: { readonly lab: LabClient; readonly saved: 
           Continue
         </button>
       </div>
+      {!fine && (
+        <p class="problem" id={id}>
+          It has to be a whole number above {epoch}, at most 1,000.
+        </p>
+      )}
       {misfit && <p class="problem">{misfit}</p>}
     </div>
   )
 }
 
 /** Why a run cannot go on with data; nothing where it can. */
-function whyNot({ classes, settings }: CheckpointAbout, data: DataAbout): string | undefined {
-  const { image, channels } = settings.model.config as { image: number; channels: number }
-  const shape = [channels, image, image]
-  if (classes.length !== data.classes.length)
-    return `It was trained on ${classes.length} classes; the data below have ${data.classes.length}.`
-  if (shape.join() !== data.shape.join())
-    return `It takes images of ${shape.join(' × ')}; the data below have ${data.shape.join(' × ')}.`
-  return undefined
+function whyNot({ input, classes, images }: CheckpointAbout, data: DataAbout): string | undefined {
+  const same =
+    input.join() === data.shape.join() && classes.join() === data.classes.join() && images === data.train
+  if (same) return undefined
+  return `It learned from ${count(images)} images of ${input.join(' × ')} in ${classes.length} classes: choose the same data below to go on.`
 }

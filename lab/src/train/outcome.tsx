@@ -1,3 +1,4 @@
+import { useSignal } from '@preact/signals'
 import type { LabClient } from '../client.ts'
 import type { EpochReport, Mistake } from '../protocol.ts'
 import { Picture } from '../see/pixels.tsx'
@@ -122,13 +123,22 @@ function Mistakes({ lab, report, nameOf }: MistakesProps) {
   )
 }
 
+/** More are not shown. */
+const MOST_ROWS = 200
+
 /** The curves as numbers. */
 function Epochs({ reports }: { readonly reports: readonly EpochReport[] }) {
+  const open = useSignal(false)
   return (
-    <details class="epochs">
-      <summary>All epochs in numbers</summary>
+    <details
+      class="epochs"
+      onToggle={event => {
+        open.value = event.currentTarget.open
+      }}
+    >
+      <summary>Epochs in numbers</summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-      <section class="scroll" tabIndex={0} aria-label="All epochs in numbers">
+      <section class="scroll" tabIndex={0} aria-label="Epochs in numbers">
         <table>
           <thead>
             <tr>
@@ -140,7 +150,7 @@ function Epochs({ reports }: { readonly reports: readonly EpochReport[] }) {
             </tr>
           </thead>
           <tbody>
-            {reports.map(r => (
+            {(open.value ? reports.slice(-MOST_ROWS) : []).map(r => (
               <tr key={r.epoch}>
                 <th scope="row">{r.epoch}</th>
                 <td>{r.trainLoss.toFixed(4)}</td>

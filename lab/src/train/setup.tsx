@@ -1,3 +1,4 @@
+import { useId } from 'preact/hooks'
 import type { LabClient } from '../client.ts'
 import type { TrainSettings } from '../protocol.ts'
 import { Choice, Field, Select } from '../ui/field.tsx'
@@ -48,11 +49,7 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
           options={PRESET_NAMES}
           onChange={choosePreset}
         />
-        <div class="fields">
-          {modelFields.value.map(name => (
-            <NumberInput key={name} name={name} />
-          ))}
-        </div>
+        <Numbers names={modelFields.value} />
         <ModelLine />
       </fieldset>
       <fieldset disabled={busy}>
@@ -73,11 +70,7 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
             }}
           />
         </div>
-        <div class="fields wide">
-          {(['lr', 'epochs', 'batch', 'seed'] as const).map(name => (
-            <NumberInput key={name} name={name} />
-          ))}
-        </div>
+        <Numbers names={['lr', 'epochs', 'batch', 'seed']} wide />
       </fieldset>
       <fieldset disabled={busy}>
         <legend>Device</legend>
@@ -92,20 +85,43 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
   )
 }
 
-function NumberInput({ name }: { readonly name: NumberField }) {
-  const { label, unit } = NUMBERS[name]
-  const text = form.texts[name]
+/** Fields for numbers, and below them what is wrong with which. */
+function Numbers({
+  names,
+  wide = false,
+}: {
+  readonly names: readonly NumberField[]
+  readonly wide?: boolean
+}) {
+  const id = useId()
+  const wrong = names.filter(name => problems.value[name])
   return (
-    <Field
-      label={label}
-      unit={unit}
-      mode={name === 'lr' ? 'decimal' : 'numeric'}
-      value={text.value}
-      problem={problems.value[name]}
-      onInput={value => {
-        text.value = value
-      }}
-    />
+    <>
+      <div class={wide ? 'fields wide' : 'fields'}>
+        {names.map(name => {
+          const { label, unit } = NUMBERS[name]
+          const text = form.texts[name]
+          return (
+            <Field
+              key={name}
+              label={label}
+              unit={unit}
+              mode={name === 'lr' ? 'decimal' : 'numeric'}
+              value={text.value}
+              wrong={problems.value[name] && `${id}-${name}`}
+              onInput={value => {
+                text.value = value
+              }}
+            />
+          )
+        })}
+      </div>
+      {wrong.map(name => (
+        <p key={name} class="problem" id={`${id}-${name}`}>
+          <b>{NUMBERS[name].label}</b>: {problems.value[name]}
+        </p>
+      ))}
+    </>
   )
 }
 
@@ -113,7 +129,7 @@ function NumberInput({ name }: { readonly name: NumberField }) {
 function ModelLine() {
   const { parameters, problem, config } = model.value
   if (problem) return <p class="problem">{problem}</p>
-  if (parameters === undefined) return <p class="quiet">Mend the fields that are marked.</p>
+  if (parameters === undefined) return null
   const { image, patch } = config as { image: number; patch?: number }
   const tokens = patch ? ` · ${(image / patch) ** 2} patches and the CLS token` : ''
   return (

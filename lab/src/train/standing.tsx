@@ -36,7 +36,7 @@ export function Standing({ lab }: { readonly lab: LabClient }) {
             <Tile
               name="Speed"
               value={progress ? `${count(Math.round(progress.imagesPerSecond))} img/s` : '–'}
-              more={lab.settings.value?.device === 'webgpu' ? 'on the GPU' : 'on the CPU'}
+              more={lab.device.value === 'webgpu' ? 'on the GPU' : 'on the CPU'}
             />
             <Tile
               name="Time left"

@@ -5,16 +5,15 @@ export interface FieldProps {
   readonly label: string
   /** Behind the label, quieter. */
   readonly unit?: string
-  /** What is wrong with the value. */
-  readonly problem?: string | undefined
   readonly value: string
   readonly onInput: (text: string) => void
+  /** Whether the value is wrong, and the id of the element that says why. */
+  readonly wrong?: string | undefined
   readonly mode?: 'numeric' | 'decimal'
-  readonly disabled?: boolean
 }
 
-/** A line of text with its label above and what is wrong with it below. */
-export function Field({ label, unit, problem, value, onInput, mode = 'numeric', disabled }: FieldProps) {
+/** A line of text with its label above. */
+export function Field({ label, unit, value, onInput, wrong, mode = 'numeric' }: FieldProps) {
   const id = useId()
   return (
     <div class="field">
@@ -27,16 +26,10 @@ export function Field({ label, unit, problem, value, onInput, mode = 'numeric', 
         inputMode={mode}
         autocomplete="off"
         value={value}
-        disabled={disabled}
-        aria-invalid={problem ? true : undefined}
-        aria-describedby={problem ? `${id}-problem` : undefined}
+        aria-invalid={wrong ? true : undefined}
+        aria-describedby={wrong}
         onInput={event => onInput(event.currentTarget.value)}
       />
-      {problem && (
-        <p class="problem" id={`${id}-problem`}>
-          {problem}
-        </p>
-      )}
     </div>
   )
 }

@@ -1,11 +1,13 @@
 import { buildModel } from '../../../models/index.ts'
+import type { ImageSource } from '../../../src/data/dataset.ts'
 import { UserError } from '../../../src/graph/errors.ts'
-import { webDevices } from '../../../src/runtime/web.ts'
-import type { DataChoice, Event, Requests, TrainSettings } from '../protocol.ts'
+import type { Model } from '../../../src/nn/model.ts'
+import { type WebDeviceName, webDevices } from '../../../src/runtime/web.ts'
+import type { DataChoice, Event, Requests } from '../protocol.ts'
 import { aboutData, Data } from './data.ts'
 import { Present } from './present.ts'
-import { aboutCheckpoint, readRun } from './record.ts'
-import { Run } from './run.ts'
+import { aboutCheckpoint, readRun, recordOf } from './record.ts'
+import { Run, type RunOptions } from './run.ts'
 import { shownCheckpoint, shownFile, shownModel } from './shown.ts'
 import { openRuntime } from './wasm.ts'
 
@@ -34,32 +36,41 @@ export function makeLab(tell: (event: Event) => void): Handlers {
   /** Was asked for while a training was being prepared, or runs. */
   let stopping = false
 
-  async function train(settings: TrainSettings, choice: DataChoice, checkpoint?: Uint8Array) {
-    const from = checkpoint && readRun('the checkpoint', checkpoint)
-    const model = from?.model ?? buildModel(settings.model.name, settings.model.config)
-    const [channels = 1, side = 28] = model.input.shape
-    const source = await data.get(choice, { channels, side })
+  const dataFor = (choice: DataChoice, { input }: Model): Promise<ImageSource> => {
+    const [channels = 1, side = 28] = input.shape
+    return data.get(choice, { channels, side })
+  }
+
+  /** Trains to the end, or until it is stopped. @throws DeviceLost */
+  async function toTheEnd(
+    device: WebDeviceName,
+    options: Pick<RunOptions, 'settings' | 'model' | 'data' | 'from'>,
+  ): Promise<{ stopped: boolean }> {
     let lose = (_: Error): void => {}
     const gone = new Promise<never>((_, reject) => {
       lose = reject
     })
     // Where the training ends first, nobody waits for it any more.
     gone.catch(() => {})
-    const onLost = (why: string): void => lose(new DeviceLost(`The GPU is gone: ${why}`))
+    const onLost = (why: string): void => lose(new DeviceLost(`The GPU is gone: ${why.replace(/\.+$/, '')}`))
+    const runtime = await openRuntime(device, { onLost })
     const viewer = await viewing()
-    run = new Run({
-      settings,
-      model,
-      data: source,
-      runtime: await openRuntime(settings.device, { onLost }),
-      viewer,
-      ...(from ? { from: { step: from.record.step, state: from.state } } : {}),
-      tell,
-      onEpoch: () => present.learned(),
-    })
+    run = new Run({ ...options, runtime, viewer, tell, onEpoch: () => present.learned() })
     if (stopping) return { stopped: true }
     await present.put('run', shownModel(viewer, run))
     return await Promise.race([run.train(), gone])
+  }
+
+  /** One training at a time. */
+  async function alone(work: () => Promise<{ stopped: boolean }>): Promise<{ stopped: boolean }> {
+    if (training) throw new UserError('a training is under way; stop it first')
+    training = true
+    stopping = false
+    try {
+      return await work()
+    } finally {
+      training = false
+    }
   }
 
   const need = (): Run => {
@@ -73,17 +84,28 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       return { runtime: version, devices: await webDevices() }
     },
     data: async (choice, size) => aboutData(await data.get(choice, size)),
-    inspect: (name, bytes) => aboutCheckpoint(name, bytes),
-    async train(...args) {
-      if (training) throw new UserError('a training is under way; stop it first')
-      training = true
-      stopping = false
-      try {
-        return await train(...args)
-      } finally {
-        training = false
-      }
-    },
+    inspect: (name, bytes) => aboutCheckpoint(readRun(name, bytes)),
+    train: (settings, choice) =>
+      alone(async () => {
+        const model = buildModel(settings.model.name, settings.model.config)
+        const source = await dataFor(choice, model)
+        const record = recordOf(settings, model, source)
+        return toTheEnd(settings.device, { settings: record, model, data: source })
+      }),
+    goOn: ({ device, epochs }, choice, checkpoint) =>
+      alone(async () => {
+        const { model, state, record } = readRun('the checkpoint', checkpoint)
+        const { step, normalization, ...settings } = { ...record, epochs }
+        const source = await dataFor(choice, model)
+        // The model's own, whatever the data are now.
+        const own = normalization ? { ...source, normalization } : source
+        return toTheEnd(device, {
+          settings: { ...settings, ...(normalization ? { normalization } : {}) },
+          model,
+          data: own,
+          from: { step, state },
+        })
+      }),
     pause() {
       run?.pace.pause()
     },

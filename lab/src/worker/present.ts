@@ -32,7 +32,7 @@ export class Present {
   use(which: Which): ModelAbout {
     const { about } = this.#need(which)
     this.#which = which
-    this.#tell({ event: 'model', about })
+    this.#tell({ event: 'model', about, which })
     return about
   }
 

@@ -1,58 +1,51 @@
 import { buildModel } from '../../../models/index.ts'
-import type { Normalization } from '../../../src/data/dataset.ts'
+import type { ImageSource } from '../../../src/data/dataset.ts'
 import { readSafetensors } from '../../../src/export/safetensors.ts'
-import { UserError } from '../../../src/graph/errors.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
 import { readCheckpoint, writeCheckpoint } from '../../../src/train/checkpoint.ts'
 import type { State } from '../../../src/train/executor.ts'
 import { layoutOf } from '../../../src/train/layout.ts'
-import { adam, adamW, lion, type Optimizer, sgd } from '../../../src/train/optimizer.ts'
-import { constant, cosine, oneCycle, type Schedule } from '../../../src/train/schedule.ts'
+import { OPTIMIZERS } from '../../../src/train/optimizer.ts'
+import {
+  RECORD,
+  type RunRecord,
+  readRecord,
+  readTraining,
+  recordedOptimizer,
+  recordedSchedule,
+  TRAINING,
+} from '../../../src/train/record.ts'
+import { SCHEDULES } from '../../../src/train/schedule.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
 
-/** Keys of a checkpoint's metadata, both JSON: the {@link RunRecord}, and what the training came to so far. */
-const RUN = 'run'
-const TRAINING = 'training'
+/** How a run is set, whatever it has come to. */
+export type RunSettings = Omit<RunRecord, 'step'>
 
-/** All that a run needs beside its state to go on, in a page or in Node. */
-export interface RunRecord {
-  readonly model: { readonly name: string; readonly config: object }
-  /** Steps done, of `epochs`. */
-  readonly step: number
-  readonly epochs: number
-  readonly batch: number
-  readonly seed: number
-  readonly optimizer: { readonly name: string; readonly [setting: string]: unknown }
-  readonly schedule: { readonly name: string; readonly [setting: string]: unknown }
-  readonly normalization?: Normalization
-  readonly classes: readonly string[]
-  /** Images of an epoch. */
-  readonly images: number
-}
-
-const OPTIMIZERS: Readonly<Record<TrainSettings['optimizer'], (lr: number) => Optimizer>> = {
-  adam: lr => adam({ lr }),
-  adamw: lr => adamW({ lr }),
+/** Settings of the page as a checkpoint records them. @throws UserError for numbers that cannot be */
+export function recordOf(settings: TrainSettings, model: Model, data: ImageSource): RunSettings {
+  const { epochs, batch, seed, lr } = settings
   // As `onnxgrad train` has it.
-  sgd: lr => sgd({ lr, momentum: 0.9 }),
-  lion: lr => lion({ lr }),
+  const momentum = settings.optimizer === 'sgd' ? { momentum: 0.9 } : {}
+  const optimizer = OPTIMIZERS[settings.optimizer]({ lr, ...momentum })
+  const schedule = SCHEDULES[settings.schedule ?? 'cosine']()
+  return {
+    model: { name: model.name, config: model.config },
+    epochs,
+    batch,
+    seed,
+    optimizer: { name: optimizer.name, ...optimizer.settings },
+    schedule: { name: schedule.name, ...schedule.settings },
+    normalization: data.normalization,
+    classes: data.train.classes,
+    images: data.train.size,
+  }
 }
-const SCHEDULES: Readonly<Record<NonNullable<TrainSettings['schedule']>, () => Schedule>> = {
-  constant,
-  cosine,
-  onecycle: oneCycle,
-}
-
-export const optimizerOf = ({ optimizer, lr }: Pick<TrainSettings, 'optimizer' | 'lr'>): Optimizer =>
-  OPTIMIZERS[optimizer](lr)
-export const scheduleOf = ({ schedule = 'cosine' }: Pick<TrainSettings, 'schedule'>): Schedule =>
-  SCHEDULES[schedule]()
 
 type Training = Readonly<Record<string, unknown>>
 
 export function writeRun(model: Model, state: State, record: RunRecord, training: Training): Uint8Array {
   return writeCheckpoint(layoutOf(model.parameters), state, {
-    [RUN]: JSON.stringify(record),
+    [RECORD]: JSON.stringify(record),
     [TRAINING]: JSON.stringify(training),
   })
 }
@@ -65,50 +58,28 @@ export interface Checkpoint {
   readonly training: Training
 }
 
-/** @throws UserError when the file is no checkpoint, is damaged, or does not say of which run */
+/** @throws UserError when the file is no checkpoint, is damaged, or is of a run that cannot go on here */
 export function readRun(name: string, bytes: Uint8Array): Checkpoint {
   const { metadata } = readSafetensors(bytes, name)
-  const json = (key: string, text: string): unknown => {
-    try {
-      return JSON.parse(text)
-    } catch {
-      throw new UserError(`${name}: its metadata ${key} is not JSON: the file is damaged`)
-    }
-  }
-  const text = metadata[RUN]
-  if (text === undefined)
-    throw new UserError(
-      `${name}: does not say which run it is of; take a checkpoint that this page or \`onnxgrad train\` wrote`,
-    )
-  const record = json(RUN, text) as RunRecord
+  const record = readRecord(metadata, name)
+  recordedOptimizer(record.optimizer)
+  recordedSchedule(record.schedule)
   const model = buildModel(record.model.name, record.model.config)
   const { state } = readCheckpoint(layoutOf(model.parameters), bytes, name)
-  return { model, state, record, training: json(TRAINING, metadata[TRAINING] ?? '{}') as Training }
+  return { model, state, record, training: readTraining(metadata, name) }
 }
 
-export function aboutCheckpoint(name: string, bytes: Uint8Array): CheckpointAbout {
-  const { model, record } = readRun(name, bytes)
-  const { step, epochs, batch, seed, optimizer, schedule, classes, images } = record
-  const known = <T extends object>(what: string, names: T, given: string): keyof T => {
-    if (!Object.hasOwn(names, given))
-      throw new UserError(
-        `${name}: was trained with the ${what} ${given}, which this page does not have; go on in Node with --resume`,
-      )
-    return given as keyof T
-  }
+export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'record'>): CheckpointAbout {
+  const { step, epochs, batch, classes, images } = record
+  const [channels = 0, height = 0, width = 0] = model.input.shape
   return {
-    settings: {
-      model: record.model,
-      epochs,
-      batch,
-      seed,
-      optimizer: known('optimizer', OPTIMIZERS, optimizer.name),
-      schedule: known('schedule', SCHEDULES, schedule.name),
-      lr: Number(optimizer.lr),
-    },
+    model: record.model,
+    input: [channels, height, width],
+    classes,
+    parameters: parameterCount(model),
+    images,
+    epochs,
     step,
     epoch: Math.floor(step / Math.ceil(images / batch)),
-    parameters: parameterCount(model),
-    classes,
   }
 }

@@ -3,13 +3,14 @@ import type { Model } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { type EpochResult, fit, type Reached } from '../../../src/train/fit.ts'
 import { initialize, layoutOf } from '../../../src/train/layout.ts'
+import { recordedOptimizer, recordedSchedule } from '../../../src/train/record.ts'
 import type { TrainedModel } from '../../../src/train/trained.ts'
-import type { Event, TrainSettings } from '../protocol.ts'
+import type { Event } from '../protocol.ts'
 import { Curve } from './curve.ts'
 import { outcome } from './outcome.ts'
 import { Pace, Stopped } from './pace.ts'
 import { Reader } from './reader.ts'
-import { aboutCheckpoint, optimizerOf, type RunRecord, scheduleOf, writeRun } from './record.ts'
+import { aboutCheckpoint, type RunSettings, writeRun } from './record.ts'
 import type { Source } from './shown.ts'
 
 /** Milliseconds between two reports of progress. */
@@ -18,10 +19,10 @@ const REPORT = 200
 const FRESH = 1000
 
 export interface RunOptions {
-  readonly settings: TrainSettings
+  readonly settings: RunSettings
   readonly model: Model
   readonly data: ImageSource
-  /** On the device of the settings, for the steps. */
+  /** For the steps. */
   readonly runtime: Runtime
   /** For what is looked at meanwhile. */
   readonly viewer: Runtime
@@ -57,7 +58,7 @@ export class Run implements Source {
       step: 0,
       state: { params: initialize(layout, settings.seed) },
     }
-    this.pace = new Pace(runtime, layout, ['params', ...optimizerOf(settings).state])
+    this.pace = new Pace(runtime, layout, ['params', ...recordedOptimizer(settings.optimizer).state])
     this.pace.steps = this.#reached.step
     this.reader = new Reader(viewer, model, data.normalization)
   }
@@ -66,16 +67,19 @@ export class Run implements Source {
   async train(): Promise<{ stopped: boolean }> {
     const { settings, data, tell, from } = this.#options
     const curve = new Curve(data.train.size, settings, () => this.pace.now())
+    const { epochs, batch, seed, labelSmoothing, clipNorm } = settings
     let told = 0
     this.#running = true
     try {
       // biome-ignore lint/suspicious/noFocusedTests: fit trains, it is no test
       await fit(this.model, this.pace.runtime, data, {
-        epochs: settings.epochs,
-        batch: settings.batch,
-        seed: settings.seed,
-        optimizer: optimizerOf(settings),
-        schedule: scheduleOf(settings),
+        epochs,
+        batch,
+        seed,
+        optimizer: recordedOptimizer(settings.optimizer),
+        schedule: recordedSchedule(settings.schedule),
+        ...(labelSmoothing === undefined ? {} : { labelSmoothing }),
+        ...(clipNorm === undefined ? {} : { clipNorm }),
         ...(from ? { resume: from } : {}),
         onStep(progress) {
           curve.add(progress)
@@ -91,7 +95,7 @@ export class Run implements Source {
           tell(this.#saved())
           this.#options.onEpoch()
           // What is left would only look at the training set once more.
-          if (epoch.epoch === settings.epochs) this.pace.stop()
+          if (epoch.epoch === epochs) this.pace.stop()
         },
       })
       return { stopped: false }
@@ -133,8 +137,7 @@ export class Run implements Source {
 
   /** Takes the state as it is now, between two steps, for {@link trained} and {@link checkpoint}. */
   async reach(): Promise<void> {
-    if (this.#running && this.pace.steps > this.#reached.step)
-      this.#reached = (await this.pace.read()) ?? this.#reached
+    if (this.#running) this.#reached = (await this.pace.read()) ?? this.#reached
   }
 
   /** Parameters that are good to look at: those of a second ago while the training goes on. */
@@ -151,8 +154,10 @@ export class Run implements Source {
   }
 
   async stop(): Promise<void> {
-    await this.reach()
+    // Nothing runs between the two: what was reached is where it stops.
+    const reached = this.reach()
     this.pace.stop()
+    await reached
   }
 
   /** The model with the parameters that are known. */
@@ -175,27 +180,13 @@ export class Run implements Source {
   }
 
   #saved(): Event {
-    const bytes = this.checkpoint()
-    return { event: 'saved', bytes, about: aboutCheckpoint('the checkpoint', bytes) }
+    const { settings, model } = this.#options
+    const record = { ...settings, step: this.#reached.step }
+    return { event: 'saved', bytes: this.checkpoint(), about: aboutCheckpoint({ model, record }) }
   }
 
   checkpoint(): Uint8Array {
-    const { settings, data } = this.#options
     const { step, state } = this.#reached
-    const optimizer = optimizerOf(settings)
-    const schedule = scheduleOf(settings)
-    const record: RunRecord = {
-      model: { name: this.model.name, config: this.model.config },
-      step,
-      epochs: settings.epochs,
-      batch: settings.batch,
-      seed: settings.seed,
-      optimizer: { name: optimizer.name, ...optimizer.settings },
-      schedule: { name: schedule.name, ...schedule.settings },
-      normalization: data.normalization,
-      classes: data.train.classes,
-      images: data.train.size,
-    }
-    return writeRun(this.model, state, record, this.#training())
+    return writeRun(this.model, state, { ...this.#options.settings, step }, this.#training())
   }
 }
