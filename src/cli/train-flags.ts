@@ -100,9 +100,8 @@ export const trainFlags = (yargs: Argv) =>
     .option('threads', threadsOption)
     .option('steps-per-run', {
       type: 'number',
-      default: 1,
-      describe:
-        'Steps of one run of the graph, for devices that copy the state back after each, as cuda does',
+      defaultDescription: "a second's or two's work, at most 8",
+      describe: 'Steps of one run of the graph; the state is copied back after the last',
       group: 'Device:',
     })
     .option('out', {

@@ -9,6 +9,7 @@ import { Executor, type State, type StepResult } from './executor.ts'
 import { initialize, type Layout, layoutOf } from './layout.ts'
 import { adam, type Optimizer } from './optimizer.ts'
 import { constant, type Schedule } from './schedule.ts'
+import { stepsPerRun as defaultStepsPerRun } from './steps-per-run.ts'
 
 export interface FitOptions {
   /** @default 5 */
@@ -30,9 +31,9 @@ export interface FitOptions {
   /** Threads of one op; left out, the runtime takes the physical cores. */
   readonly threads?: number
   /**
-   * Steps of one run of the graph; results are the same. It pays where outputs are copied back after every run, as on
-   * cuda: the state goes on from step to step inside. Batches that are left over at the end of an epoch run singly.
-   * @default 1
+   * Steps of one run of the graph; results are the same. The state goes on from step to step inside, and is copied back
+   * after the last. Batches that are left over at the end of an epoch run singly.
+   * @default 1 in the thread that asks; elsewhere a second's or two's work, at most 8
    */
   readonly stepsPerRun?: number
   /** Goes on from here instead of the beginning; with the same other settings, to the same end. */
@@ -176,8 +177,8 @@ export async function fit(
   options: FitOptions = {},
 ): Promise<FitResult> {
   const { epochs = 5, batch = 64, optimizer = adam(), schedule = constant(), seed = 0, signal } = options
-  const { stepsPerRun = 1 } = options
   checkData(model, data)
+  const stepsPerRun = options.stepsPerRun ?? (runtime.parallel ? defaultStepsPerRun(model, batch) : 1)
   for (const [name, value] of Object.entries({ epochs, stepsPerRun }))
     if (!Number.isInteger(value) || value < 1)
       throw new UserError(`${name} must be a whole number of at least 1, not ${value}`)
