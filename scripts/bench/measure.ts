@@ -4,6 +4,7 @@ import type { Runtime } from '../../src/runtime/session.ts'
 import { Executor } from '../../src/train/executor.ts'
 import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { adam } from '../../src/train/optimizer.ts'
+import { stepsPerRun } from '../../src/train/steps-per-run.ts'
 import { comparePeers, type PeerOptions, type PeerResults } from './compare-peers.ts'
 import { loadProducts } from './floor.ts'
 import { type Inference, inference } from './inference.ts'
@@ -63,13 +64,17 @@ async function trainer(
   const set = process.env.ONNXGRAD_PASSES ?? ''
   if (!all) process.env.ONNXGRAD_PASSES = '-all'
   const start = performance.now()
-  const { graph } = (await executor.prepare(batch)).program
+  const steps = stepsPerRun(model, batch)
+  const { graph } = (await executor.prepare(batch, steps)).program
   const buildMs = performance.now() - start - sessionMs
   process.env.ONNXGRAD_PASSES = set
 
-  const data = [1, 2, 3, 4].map(seed => noise(model, batch, seed))
-  let step = 0
-  const run = timed(() => executor.step(data[step++ % data.length]!, step, 1e-3))
+  const data = { ...noise(model, steps * batch, 1), count: batch, steps }
+  const rates = new Array<number>(steps).fill(1e-3)
+  let done = 0
+  const several = timed(() => executor.run(data, 1 + steps * done++, rates))
+  /** Milliseconds of one step of a run as training does it. */
+  const run = async () => (await several()) / steps
   return { run, graph, buildMs, sessionMs, close: () => executor.close() }
 }
 
