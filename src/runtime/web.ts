@@ -130,9 +130,12 @@ async function tryOut(runtime: Runtime): Promise<Session> {
 }
 
 const unavailable = (device: WebDeviceName, why: string): UserError => {
-  const missing = /dynamically imported module|no available backend|both async and sync fetching/.test(why)
+  const missing =
+    /dynamically imported module|no available backend|both async and sync fetching|initializeWebAssembly/.test(
+      why,
+    )
   const cure = missing
-    ? "; onnxruntime-web's files ort-wasm-simd-threaded* must be where wasmPaths says, and be served as text/javascript and application/wasm"
+    ? "; onnxruntime-web's files ort-wasm-simd-threaded* must be where wasmPaths says, and be served as text/javascript and application/wasm; then load the page again"
     : ''
   return new UserError(`device ${device} is not available: ${why}${cure}`)
 }

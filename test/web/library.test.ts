@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { build } from 'vite'
@@ -35,6 +37,7 @@ const EMPTY = `<!doctype html><link rel="icon" href="data:,"><script type="modul
 
 const examples = fileURLToPath(new URL('../../examples', import.meta.url))
 const runtimes = fileURLToPath(new URL('../../node_modules/onnxruntime-web/dist', import.meta.url))
+const compiler = fileURLToPath(new URL('../../node_modules/.bin/tsc', import.meta.url))
 const LOADERS = ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.asyncify']
 
 const digits = heldOut(await packagedDigits())
@@ -154,6 +157,10 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       await build({ root, logLevel: 'error' })
       app = join(root, 'dist')
     }, 60_000)
+
+    test('the types of the installed package are right', async () => {
+      await promisify(execFile)(compiler, ['-p', join(place.folder, 'vite')])
+    })
 
     test.each([true, false])(
       'a network learns (isolated page: %s), and stops when it is told',

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -29,7 +29,9 @@ afterAll(() => place?.remove())
 
 /** Starts the program as it is installed. */
 function start(...args: string[]) {
-  const child = spawn(process.execPath, [join(place.own, 'dist/src/cli/main.js'), 'serve', '--json', ...args])
+  const program = join(place.own, 'dist/src/cli/main.js')
+  const env = { ...process.env, PATH: `${join(run, 'bin')}:${process.env.PATH}` }
+  const child = spawn(process.execPath, [program, 'serve', '--json', ...args], { env })
   onTestFinished(() => {
     child.kill('SIGKILL')
   })
@@ -190,6 +192,15 @@ describe('serve', () => {
     expect(await complaint()).toMatch(
       /^onnxgrad: the lab is not built: .* build it .* with: npm run build\n$/,
     )
+  })
+
+  test.runIf(process.platform === 'linux')('opens the browser where that is asked for', async () => {
+    await mkdir(join(run, 'bin'))
+    const told = join(run, 'told')
+    await writeFile(join(run, 'bin/xdg-open'), `#!/bin/sh\necho "$@" > ${told}`, { mode: 0o755 })
+    await serve()
+    const { url } = await serve('--open')
+    await expect.poll(() => readFile(told, 'utf8').catch(() => '')).toBe(`${url}\n`)
   })
 
   test('a model that is written anew is served anew', async () => {
