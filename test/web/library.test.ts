@@ -138,7 +138,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       /^([\d.]+) % of the held-out digits are right\. The first is a (\d): it reads (\d)\.$/.exec(
         await textOf(page, '#message'),
       )!
-    expect(Number(accuracy)).toBeGreaterThan(75)
+    expect(Number(accuracy)).toBeGreaterThan(60)
     expect(Number(truth)).toBe(digits.test.labels[0])
 
     const onnx = await saved(page, '#save')
