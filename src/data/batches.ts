@@ -48,9 +48,7 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
         for (let i = 0; i < count; i++) {
           const index = order ? order[start + i]! : start + i
           label[i] = labels[index]!
-          const from = index * pixels
-          const to = i * pixels
-          for (let p = 0; p < pixels; p++) input[to + p] = images[from + p]! / 255
+          scale(images, index * pixels, input, i * pixels, pixels)
         }
         yield count === most
           ? { input, label, count }
@@ -58,6 +56,14 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
       }
     },
   }
+}
+
+/** Each byte as a pixel in [0, 1]. */
+const PIXEL = Float32Array.from({ length: 256 }, (_, byte) => byte / 255)
+
+/** A function of its own, which engines compile better than the body of a generator. */
+function scale(bytes: Uint8Array, from: number, pixels: Float32Array, to: number, size: number): void {
+  for (let p = 0; p < size; p++) pixels[to + p] = PIXEL[bytes[from + p]!]!
 }
 
 /** Gives memory of so many bytes: an ArrayBuffer, or one that threads share. */
