@@ -1,6 +1,6 @@
 import { UserError } from '../../src/graph/errors.ts'
 import type { Participant, Turn } from './peers/protocol.ts'
-import { interleaved, type Measuring, median, ratio } from './timing.ts'
+import { interleaved, type Measuring, median, quantile, ratio } from './timing.ts'
 
 /** Our step beside that of another; times in milliseconds, medians. */
 export interface Comparison {
@@ -9,6 +9,8 @@ export interface Comparison {
   readonly oursMs: number
   /** Our time over theirs in the same moments. */
   readonly ratio: number
+  /** The same of 20th percentiles, which other load on the machine moves less. */
+  readonly ratioP20: number
   /** Largest memory of the processes, as far as they know it. */
   readonly peakMB?: number
   readonly oursPeakMB?: number
@@ -69,6 +71,7 @@ export async function compare(ours: Recorded, name: string, other: Participant):
     stepMs: median(their!),
     oursMs: median(mine!),
     ratio: ratio(mine!, their!),
+    ratioP20: quantile(mine!, 0.2) / quantile(their!, 0.2),
     ...peaks(last, ours.turns.at(-1)!),
     loss: { first: first!.loss, last: last.loss, steps: theirs.turns.length },
   }

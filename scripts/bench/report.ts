@@ -29,7 +29,16 @@ export function workloadTable(results: Results): string {
   )
 }
 
-const PEER_HEAD = ['beside', 'version', 'ours, ms', 'theirs, ms', 'ours ÷ theirs', 'peak MB, ours', 'theirs']
+const PEER_HEAD = [
+  'beside',
+  'version',
+  'ours, ms',
+  'theirs, ms',
+  'ours ÷ theirs',
+  'of 20th percentiles',
+  'peak MB, ours',
+  'theirs',
+]
 
 const megabytes = (value: number | undefined): string => (value === undefined ? '' : whole(value))
 
@@ -39,6 +48,7 @@ const peerRow = (label: string, c: Comparison): string[] => [
   ms(c.oursMs),
   ms(c.stepMs),
   c.ratio.toFixed(3),
+  c.ratioP20.toFixed(3),
   megabytes(c.oursPeakMB),
   megabytes(c.peakMB),
 ]
