@@ -16,7 +16,7 @@ export async function digitsFile(): Promise<Uint8Array> {
   const { size, shape, images, labels } = await packagedDigits()
   const [, height, width] = shape
   const plain = [header(0x803, size, height, width), images, header(0x801, size), labels]
-  return promisify(gzip)(Buffer.concat(plain), { level: 9 })
+  return promisify(gzip)(Buffer.concat(plain))
 }
 
 function header(...fields: number[]): Uint8Array {

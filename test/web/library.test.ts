@@ -1,207 +1,16 @@
-import { execFile } from 'node:child_process'
-import { cp, readFile, symlink, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import sharp from 'sharp'
-import { build } from 'vite'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type * as models from '../../models/index.ts'
-import { heldOut } from '../../src/data/held-out.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { readDigit } from '../../src/data/image-node.ts'
-import { packagedDigits } from '../../src/data/mnist-package-node.ts'
-import { nodeRuntime } from '../../src/runtime/node.ts'
-import { argmaxAt } from '../../src/train/evaluate.ts'
-import { filePredictor } from '../../src/train/predictor.ts'
 import type * as web from '../../src/web.ts'
-import { complaintsOf, launch, noBrowser } from './browser.ts'
-import { installed } from './package.ts'
-import { serve } from './server.ts'
+import { launch, noBrowser } from './browser.ts'
+import { apart, digitPng, images, libraryPages, nodeLogits, PIXELS } from './library-page.ts'
 import { noSwiftShader } from './swiftshader.ts'
 
-// The package as users install it, in pages as users write them: the two examples, and an empty page that has the library.
-
-declare global {
-  interface Window {
-    readonly web: typeof web
-    readonly models: typeof models
-  }
-}
-
-const EMPTY = `<!doctype html><link rel="icon" href="data:,"><script type="module">
-  import * as web from './onnxgrad/web.js'
-  import * as models from './onnxgrad/models.js'
-  Object.assign(window, { web, models })
-</script>`
-
-const examples = fileURLToPath(new URL('../../examples', import.meta.url))
-const runtimes = fileURLToPath(new URL('../../node_modules/onnxruntime-web/dist', import.meta.url))
-const compiler = fileURLToPath(new URL('../../node_modules/.bin/tsc', import.meta.url))
-const LOADERS = ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.asyncify']
-
-const digits = heldOut(await packagedDigits())
-const PIXELS = 28 * 28
-const IMAGES = 16
-/** The first held-out digits, pixels in [0, 1]. */
-const images = Float32Array.from(digits.test.images.subarray(0, IMAGES * PIXELS), v => v / 255)
-
-/** Logits that onnxruntime-node gives for them with an exported file. */
-async function nodeLogits(onnx: Uint8Array): Promise<number[]> {
-  const predictor = await filePredictor(await nodeRuntime('cpu'), onnx, [1, 28, 28])
-  const logits = await predictor.predict({ input: images, count: IMAGES })
-  await predictor.close()
-  return [...logits]
-}
-
-const apart = (a: readonly number[], b: readonly number[]): number => {
-  expect(a).toHaveLength(b.length)
-  return Math.max(...a.map((v, i) => Math.abs(v - b[i]!)))
-}
-
-/** What a page lets the user save when this button is pressed. */
-async function saved(page: Page, button: string): Promise<Uint8Array> {
-  const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)])
-  expect(download.suggestedFilename()).toBe('model.onnx')
-  return readFile(await download.path())
-}
-
-/** The logits that the library gives in a page for the first held-out digits. */
-const pageLogits = (page: Page, onnx: Uint8Array): Promise<number[]> =>
-  page.evaluate(
-    async ([bytes, pixels]) => {
-      const predictor = await window.web.openPredictor(Uint8Array.from(bytes))
-      const logits: number[] = []
-      for (let i = 0; i < pixels.length; i += 784)
-        logits.push(...(await predictor.predict(Float32Array.from(pixels.slice(i, i + 784)))).logits)
-      await predictor.close()
-      return logits
-    },
-    [[...onnx], [...images]] as const,
-  )
-
 describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, () => {
-  let place: Awaited<ReturnType<typeof installed>>
-  let plain: string
-  let browser: Browser
-
-  beforeAll(async () => {
-    ;[place, browser] = await Promise.all([installed({ web: 'web.config.ts' }), launch()])
-    await cp(examples, place.folder, { recursive: true })
-    plain = join(place.folder, 'page')
-    const library = join(plain, 'onnxgrad')
-    await cp(join(place.own, 'dist/web'), library, { recursive: true })
-    for (const file of LOADERS.flatMap(name => [`${name}.mjs`, `${name}.wasm`]))
-      await symlink(join(runtimes, file), join(library, file))
-    await writeFile(join(plain, 'empty.html'), EMPTY)
-  }, 120_000)
-
-  afterAll(async () => {
-    await browser?.close()
-    await place?.remove()
-  })
-
-  interface Opening {
-    readonly folder?: string
-    readonly isolated?: boolean
-    readonly from?: Browser
-    /** Another name for this machine. */
-    readonly host?: string
-  }
-
-  async function open(
-    path: string,
-    { folder = plain, isolated = false, from = browser, host }: Opening = {},
-  ) {
-    const { origin, close } = await serve(folder, { isolated })
-    const page = await from.newPage()
-    const complaints = complaintsOf(page, origin)
-    onTestFinished(async () => {
-      await page.close()
-      await close()
-    })
-    await page.goto((host ? origin.replace('127.0.0.1', host) : origin) + path)
-    if (path === '/empty.html') await page.waitForFunction(() => 'web' in window)
-    return { page, complaints }
-  }
-
-  const textOf = (page: Page, selector: string) => page.locator(selector).innerText()
-
-  test('the plain example trains a ViT in a worker without a bundler, and Node reads its model the same', async () => {
-    const { page, complaints } = await open('/')
-    const loss = async () => Number.parseFloat(await textOf(page, '#loss'))
-    await expect.poll(loss, { timeout: 20_000 }).toBeGreaterThan(0)
-    const first = await loss()
-    await expect.poll(() => textOf(page, '#message'), { timeout: 50_000 }).not.toBe('')
-    expect(await loss()).toBeLessThan(first / 2)
-    const [, accuracy, truth, guess] =
-      /^([\d.]+) % of the held-out digits are right\. The first is a (\d): it reads (\d)\.$/.exec(
-        await textOf(page, '#message'),
-      )!
-    expect(Number(accuracy)).toBeGreaterThan(60)
-    expect(Number(truth)).toBe(digits.test.labels[0])
-
-    const onnx = await saved(page, '#save')
-    const want = await nodeLogits(onnx)
-    expect(argmaxAt(want, 0, 10)).toBe(Number(guess))
-    const { page: another } = await open('/empty.html')
-    expect(apart(await pageLogits(another, onnx), want)).toBeLessThanOrEqual(1e-4)
-    expect(complaints).toEqual([])
-  })
-
-  describe('in the Vite example', () => {
-    let app: string
-
-    beforeAll(async () => {
-      const root = join(place.folder, 'vite')
-      await build({ root, logLevel: 'error' })
-      app = join(root, 'dist')
-    }, 60_000)
-
-    test('the types of the installed package are right', async () => {
-      await promisify(execFile)(compiler, ['-p', join(place.folder, 'vite')])
-    })
-
-    test.each([true, false])(
-      'a network learns (isolated page: %s), and stops when it is told',
-      async isolated => {
-        const { page, complaints } = await open('/?epochs=1', { folder: app, isolated })
-        const devices = page.locator('#device')
-        await expect.poll(() => devices.innerText()).toContain('wasm: ')
-        const cores = await page.evaluate(() => navigator.hardwareConcurrency)
-        if (isolated) expect(await devices.innerText()).toMatch(`wasm: ${Math.min(4, cores)} thread`)
-        else
-          expect(await devices.innerText()).toContain(
-            'wasm: 1 thread; more need a cross-origin-isolated page',
-          )
-        await page.click('#train')
-        await expect
-          .poll(() => textOf(page, '#message'), { timeout: 40_000 })
-          .toMatch(/^9\d\.\d % of the held-out/)
-
-        const onnx = await saved(page, '#save')
-        const { page: another } = await open('/empty.html')
-        expect(apart(await pageLogits(another, onnx), await nodeLogits(onnx))).toBeLessThanOrEqual(1e-4)
-
-        const picture = { name: 'digit.png', mimeType: 'image/png', buffer: await digitPng(7) }
-        await page.setInputFiles('#picture', picture)
-        await expect.poll(() => textOf(page, '#message')).toBe('This is a 7.')
-        await page.setInputFiles('#picture', { ...picture, name: 'notes.png', buffer: Buffer.from('notes') })
-        await expect.poll(() => textOf(page, '#message')).toMatch(/^notes\.png: is not a picture/)
-        expect(complaints).toEqual([])
-      },
-    )
-
-    test('training stops after the step at which the page says so', async () => {
-      const { page } = await open('/?epochs=1000', { folder: app })
-      await page.click('#train')
-      await expect.poll(() => textOf(page, '#loss'), { timeout: 20_000 }).not.toBe('–')
-      await page.click('#stop')
-      await expect
-        .poll(() => textOf(page, '#message'), { timeout: 20_000 })
-        .toMatch(/held-out digits are right/)
-    })
-  })
+  const { folder, open } = libraryPages()
 
   describe('pictures', () => {
     const square = (background: string, width: number, height = width) =>
@@ -264,7 +73,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       ],
     ])('%s: read as Node reads it', async (_, shape, most, picture) => {
       const bytes = await picture()
-      const path = join(place.folder, 'picture')
+      const path = join(folder(), 'picture')
       await writeFile(path, bytes)
       const [channels, height, width] = shape
       const { image } = await readDigit(path, { channels, height, width })
@@ -464,13 +273,4 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       expect(complaints).toEqual([])
     },
   )
-
-  /** A held-out digit of this class, as a picture. */
-  const digitPng = (label: number): Promise<Buffer> => {
-    const index = digits.test.labels.indexOf(label)
-    const pixels = digits.test.images.subarray(index * PIXELS, (index + 1) * PIXELS)
-    return sharp(pixels, { raw: { width: 28, height: 28, channels: 1 } })
-      .png()
-      .toBuffer()
-  }
 })

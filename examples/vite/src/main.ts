@@ -34,7 +34,7 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
   }
   if (data.prediction) say(`This is a ${data.prediction.name}.`)
   if (data.error) say(data.error)
-  if (data.onnx || data.error) training(false)
+  if (data.devices || data.onnx || data.error) training(false)
 }
 
 function training(now: boolean): void {
