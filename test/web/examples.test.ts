@@ -59,35 +59,30 @@ describe.skipIf(noBrowser)(`examples${noBrowser ? ` (${noBrowser})` : ''}`, () =
       await promisify(execFile)(compiler, ['-p', join(folder(), 'vite')])
     })
 
-    test.each([true, false])(
-      'a network learns and reads a picture (isolated page: %s)',
-      async isolated => {
-        const { page, complaints } = await open('/?epochs=1', { folder: app, isolated })
-        const devices = page.locator('#device')
-        await expect.poll(() => devices.innerText()).toContain('wasm: ')
-        const cores = await page.evaluate(() => navigator.hardwareConcurrency)
-        if (isolated) expect(await devices.innerText()).toMatch(`wasm: ${Math.min(4, cores)} thread`)
-        else
-          expect(await devices.innerText()).toContain(
-            'wasm: 1 thread; more need a cross-origin-isolated page',
-          )
-        await page.click('#train')
-        await expect
-          .poll(() => textOf(page, '#message'), { timeout: 40_000 })
-          .toMatch(/^[89]\d\.\d % of the held-out/)
+    test.each([true, false])('a network learns and reads a picture (isolated page: %s)', async isolated => {
+      const { page, complaints } = await open('/?epochs=1', { folder: app, isolated })
+      const devices = page.locator('#device')
+      await expect.poll(() => devices.innerText()).toContain('wasm: ')
+      const cores = await page.evaluate(() => navigator.hardwareConcurrency)
+      if (isolated) expect(await devices.innerText()).toMatch(`wasm: ${Math.min(4, cores)} thread`)
+      else
+        expect(await devices.innerText()).toContain('wasm: 1 thread; more need a cross-origin-isolated page')
+      await page.click('#train')
+      await expect
+        .poll(() => textOf(page, '#message'), { timeout: 40_000 })
+        .toMatch(/^[89]\d\.\d % of the held-out/)
 
-        const onnx = await saved(page, '#save')
-        const { page: another } = await open('/empty.html')
-        expect(apart(await pageLogits(another, onnx), await nodeLogits(onnx))).toBeLessThanOrEqual(1e-4)
+      const onnx = await saved(page, '#save')
+      const { page: another } = await open('/empty.html')
+      expect(apart(await pageLogits(another, onnx), await nodeLogits(onnx))).toBeLessThanOrEqual(1e-4)
 
-        const picture = { name: 'digit.png', mimeType: 'image/png', buffer: await digitPng(7) }
-        await page.setInputFiles('#picture', picture)
-        await expect.poll(() => textOf(page, '#message')).toBe('This is a 7.')
-        await page.setInputFiles('#picture', { ...picture, name: 'notes.png', buffer: Buffer.from('notes') })
-        await expect.poll(() => textOf(page, '#message')).toMatch(/^notes\.png: is not a picture/)
-        expect(complaints).toEqual([])
-      },
-    )
+      const picture = { name: 'digit.png', mimeType: 'image/png', buffer: await digitPng(7) }
+      await page.setInputFiles('#picture', picture)
+      await expect.poll(() => textOf(page, '#message')).toBe('This is a 7.')
+      await page.setInputFiles('#picture', { ...picture, name: 'notes.png', buffer: Buffer.from('notes') })
+      await expect.poll(() => textOf(page, '#message')).toMatch(/^notes\.png: is not a picture/)
+      expect(complaints).toEqual([])
+    })
 
     test('training stops when it is told', async () => {
       const { page } = await open('/?epochs=1000', { folder: app })
