@@ -33,7 +33,7 @@ export interface FitOptions {
   /**
    * Steps of one run of the graph; results are the same. The state goes on from step to step inside, and is copied back
    * after the last. Batches that are left over at the end of an epoch run singly.
-   * @default 1 in the thread that asks; elsewhere a second's or two's work, at most 8
+   * @default a second's or two's work, at most 8; 1 where runs block the thread that asks, or state stays on a device
    */
   readonly stepsPerRun?: number
   /** Goes on from here instead of the beginning; with the same other settings, to the same end. */
@@ -178,7 +178,9 @@ export async function fit(
 ): Promise<FitResult> {
   const { epochs = 5, batch = 64, optimizer = adam(), schedule = constant(), seed = 0, signal } = options
   checkData(model, data)
-  const stepsPerRun = options.stepsPerRun ?? (runtime.parallel ? defaultStepsPerRun(model, batch) : 1)
+  // State that stays on a device costs nothing between runs.
+  const copies = runtime.parallel && !runtime.device.resident
+  const stepsPerRun = options.stepsPerRun ?? (copies ? defaultStepsPerRun(model, batch) : 1)
   for (const [name, value] of Object.entries({ epochs, stepsPerRun }))
     if (!Number.isInteger(value) || value < 1)
       throw new UserError(`${name} must be a whole number of at least 1, not ${value}`)
