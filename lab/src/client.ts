@@ -111,6 +111,10 @@ export class LabClient {
   readonly #start: () => Worker
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker
+  /** Whether the worker has said anything. */
+  #alive = false
+  /** Why there is no worker. */
+  #broken: string | undefined
   #next = 0
   /** The file that is open, to be opened again in another worker. */
   #file: OpenFile | undefined
@@ -124,6 +128,7 @@ export class LabClient {
 
   /** @throws LabError with a text for the reader */
   ask<K extends keyof Requests>(name: K, ...args: Requests[K]['args']): Promise<Requests[K]['value']> {
+    if (this.#broken) return Promise.reject(new LabError(this.#broken))
     const id = this.#next++
     const question: Question<K> = { id, name, args }
     return new Promise<Requests[K]['value']>((resolve, reject) => {
@@ -208,8 +213,10 @@ export class LabClient {
     const mine = (act: () => void) => {
       if (worker === this.#worker) act()
     }
+    this.#alive = false
     worker.addEventListener('message', ({ data }: MessageEvent<Answer | Event | Hello>) =>
       mine(() => {
+        this.#alive = true
         if ('lock' in data) this.#watch(worker, data.lock)
         else if ('event' in data) batch(() => this.#hear(data))
         else this.#settle(data)
@@ -217,7 +224,11 @@ export class LabClient {
     )
     worker.addEventListener('error', event => {
       event.preventDefault()
-      mine(() => this.#restart(event.message || 'its program could not be loaded'))
+      mine(() => {
+        if (this.#alive) this.#restart(`Something went wrong: ${event.message}`)
+        // One that did not even start would not start a second time.
+        else this.#break('The page’s worker could not be started. Load the page again.')
+      })
     })
     return worker
   }
@@ -225,7 +236,7 @@ export class LabClient {
   /** Browsers tell nobody of a worker that was ended; but what it had locked becomes free. */
   #watch(worker: Worker, lock: string): void {
     void navigator.locks?.request(lock, () => {
-      if (worker === this.#worker) this.#restart('the browser ended it')
+      if (worker === this.#worker) this.#restart('The browser ended the page’s worker')
     })
   }
 
@@ -266,19 +277,31 @@ export class LabClient {
   /** Another worker takes the place of one that cannot go on. */
   #restart(why: string): void {
     this.#worker.terminate()
+    const epoch = this.running.value === 'idle' ? 0 : this.saved.value?.about.epoch
+    const next = epoch ? ` Training can go on from the end of epoch ${epoch}.` : ''
     const failed = [...this.#waiting.values()]
     this.#waiting.clear()
-    const trained = this.running.value !== 'idle'
-    this.about.value = undefined
-    this.models.value = {}
-    this.running.value = 'idle'
+    batch(() => {
+      this.about.value = undefined
+      this.models.value = {}
+      this.running.value = 'idle'
+    })
     this.#worker = this.#begin()
-    const epoch = this.saved.value?.about.epoch
-    const next = trained && epoch ? ` Training can go on from the end of epoch ${epoch}.` : ''
-    const text = `${why}. The page’s worker was started again.${next}`
+    this.#fail(`${why}. What computes was started again.${next}`, failed)
+    void this.#recover()
+  }
+
+  /** There is no worker, and will be none. */
+  #break(text: string): void {
+    this.#broken = text
+    this.#fail(text)
+    this.#waiting.clear()
+  }
+
+  /** Tells the reader, and all who wait for an answer. */
+  #fail(text: string, failed = [...this.#waiting.values()]): void {
     this.say(text, 'error')
     for (const { reject } of failed) reject(new LabError(text))
-    void this.#recover()
   }
 
   async #recover(): Promise<void> {

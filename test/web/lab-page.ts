@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +21,8 @@ const screenshots = process.env.ONNXGRAD_SCREENSHOTS
 export interface Opening extends BrowserContextOptions {
   readonly isolated?: boolean
   readonly path?: string
+  /** What is done to the window before the page is loaded. */
+  readonly prepare?: (page: Page) => unknown
 }
 
 /** The lab, built once for the tests of a file, and a browser to open it in. */
@@ -49,8 +51,11 @@ export function labPage({ gpu = false } = {}) {
     /** Puts a file beside the page. */
     put: (name: string, bytes: Uint8Array) => writeFile(join(folder, name), bytes),
 
+    /** A file of the page, by its path. */
+    read: (path: string) => readFile(join(folder, path === '/' ? 'index.html' : path)),
+
     /** A fresh browser window on the page, closed after the test. */
-    async open({ isolated = false, path = '/', ...options }: Opening = {}) {
+    async open({ isolated = false, path = '/', prepare, ...options }: Opening = {}) {
       const server = await serve(folder, { isolated })
       const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
       onTestFinished(async () => {
@@ -59,6 +64,7 @@ export function labPage({ gpu = false } = {}) {
       })
       const page = await context.newPage()
       const complaints = complaintsOf(page, server.origin)
+      await prepare?.(page)
       await page.goto(server.origin + path)
       return { page, complaints, origin: server.origin }
     },

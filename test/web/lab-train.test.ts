@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
@@ -32,6 +32,14 @@ describe.skipIf(noBrowser)(`training in the lab${noBrowser ? ` (${noBrowser})` :
   const reaches = (page: Page, step: number) =>
     expect.poll(() => stepOf(page), { timeout: 50_000, interval: 100 }).toBeGreaterThanOrEqual(step)
   const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 50_000 }).toBe('idle')
+
+  /** A folder as if it were dragged from the desktop onto the page. */
+  async function dropFolder(page: Page, folder: string) {
+    const cdp = await page.context().newCDPSession(page)
+    const data = { items: [], files: [folder], dragOperationsMask: 1 }
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+      await cdp.send('Input.dispatchDragEvent', { type, x: 400, y: 300, data })
+  }
 
   /** What a button gives the user as a file. */
   async function downloaded(page: Page, button: string) {
@@ -76,7 +84,8 @@ describe.skipIf(noBrowser)(`training in the lab${noBrowser ? ` (${noBrowser})` :
   })
 
   test('shows after each epoch who is taken for whom, and opens a mistake in See', async () => {
-    const { page, complaints } = await lab.open()
+    // With threads.
+    const { page, complaints } = await lab.open({ isolated: true })
     await ready(page)
     await field(page, 'Architecture').selectOption('mlp')
     await field(page, 'Epochs').fill('2')
@@ -379,8 +388,11 @@ describe.skipIf(noBrowser)(`training in the lab${noBrowser ? ` (${noBrowser})` :
     expect(await page.locator('.confusion thead th').allTextContents()).toEqual(['bricks', 'leaves'])
 
     await writeFile(join(folder, 'leaves', 'notes.txt'), 'no picture')
-    await input.setInputFiles(folder)
+    await dropFolder(page, folder)
     await shows(page, '.found').toMatch(/^leaves\/notes\.txt: is not a picture/)
+    await rm(join(folder, 'leaves', 'notes.txt'))
+    await dropFolder(page, folder)
+    await shows(page, '.found').toMatch(/^8 to train on, 2 held out/)
     expect(complaints).toEqual([])
   })
 })

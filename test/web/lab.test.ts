@@ -1,5 +1,6 @@
+import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { MODELS } from '../../models/index.ts'
 import { batches } from '../../src/data/batches.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
@@ -76,13 +77,13 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
 
   beforeAll(async () => {
     model = await trainedModel()
-    await lab.put('model.onnx', model.bytes)
+    await lab.put('vit.onnx', model.bytes)
   }, 120_000)
 
   /** The page with the model that its address names. */
   const withModel = (opening: Parameters<typeof lab.open>[0] = {}) =>
-    lab.open({ path: '/?model=model.onnx', ...opening })
-  const loaded = (page: Page, name = 'model.onnx') => shows(page, '#model').toContain(name)
+    lab.open({ path: '/?model=vit.onnx', ...opening })
+  const loaded = (page: Page, name = 'vit.onnx') => shows(page, '#model').toContain(name)
   const shares = async (page: Page) =>
     (await page.locator('#bars .share').allTextContents()).map(text => Number.parseFloat(text))
 
@@ -99,7 +100,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
   test('reads digits drawn with the mouse, on a plain static host, asking no other host', async () => {
     const { page, complaints } = await withModel()
     await loaded(page)
-    expect(await textOf(page, '#model')).toMatch(/^model\.onnx · vit · \d+ KB · test accuracy 50\.0 %$/)
+    expect(await textOf(page, '#model')).toMatch(/^vit\.onnx · vit · \d+ KB · test accuracy 50\.0 %$/)
     for (const digit of Object.keys(DRAWN)) {
       await draw(page, digit)
       await shows(page, '#predicted').toBe(digit)
@@ -207,7 +208,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await shows(page, '#message').toMatch(/^run\.safetensors: .*safetensors file/)
     await shot(page, 'error-dark')
 
-    expect(await textOf(page, '#model')).toContain('model.onnx')
+    expect(await textOf(page, '#model')).toContain('vit.onnx')
     await draw(page, '1')
     await shows(page, '#predicted').toBe('1')
 
@@ -225,7 +226,8 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
 
   test('starts without a model and without complaint, then takes a dropped file', async () => {
     const { page, complaints } = await lab.open()
-    await shows(page, '#model').toMatch(/^No model yet/)
+    await shows(page, '.found').toContain('8,000 to train on')
+    expect(await textOf(page, '#model')).toMatch(/^No model yet/)
     await shot(page, 'start')
     await goTo(page, 'try')
     await draw(page, '0')
@@ -250,12 +252,47 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await shows(page, '#predicted').toBe('7')
   })
 
+  test('begins with the model that lies beside it, as `onnxgrad serve` puts it there', async () => {
+    await lab.put('model.onnx', model.bytes)
+    onTestFinished(() => lab.put('model.onnx', new Uint8Array()))
+    const { page, complaints } = await lab.open()
+    await loaded(page, 'model.onnx')
+    await draw(page, '7')
+    await shows(page, '#predicted').toBe('7')
+    expect(complaints).toEqual([])
+  })
+
   test('takes the model that its address names, from its own origin only', async () => {
     const missing = await lab.open({ path: '/?model=nowhere.onnx' })
     await shows(missing.page, '#message').toBe('nowhere.onnx: the server answers 404')
     const foreign = await lab.open({ path: '/?model=http://example.org/model.onnx' })
     await shows(foreign.page, '#message').toMatch(/own origin only/)
     expect(foreign.complaints).toEqual([])
+  })
+
+  test('says so where its worker cannot be started, and is no blank page', async () => {
+    const { page } = await lab.open({
+      prepare: page => page.route('**/assets/main-*.js', route => route.abort()),
+    })
+    await shows(page, '#message').toMatch(/worker could not be started/)
+    await goTo(page, 'keep')
+    await shows(page, '#keep-model').toBe('The model')
+  })
+
+  test('is loaded with 30 MB at most, of which its own scripts are 500 KB at most', async () => {
+    const paths = new Set<string>()
+    const { page } = await lab.open({
+      prepare(page) {
+        page.on('request', request => paths.add(new URL(request.url()).pathname))
+      },
+    })
+    await shows(page, '.found').toContain('8,000 to train on')
+    const files = await Promise.all([...paths].map(async path => ({ path, body: await lab.read(path) })))
+    expect([...paths].join()).toMatch(/\.wasm.*digits\.gz/)
+    expect(files.reduce((sum, f) => sum + f.body.length, 0)).toBeLessThan(30e6)
+    const own = files.filter(f => /\.(js|css|html)$|\/$/.test(f.path) && !f.path.includes('/ort'))
+    expect(own.length).toBeGreaterThan(3)
+    expect(own.reduce((sum, f) => sum + gzipSync(f.body).length, 0)).toBeLessThan(500e3)
   })
 
   test('goes on in another worker when its own dies, with the file that was open', async () => {
@@ -265,7 +302,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await shows(page, '#predicted').toBe('7')
     const [worker] = page.workers()
     await worker!.evaluate(() => self.close())
-    await shows(page, '#message').toMatch(/worker was started again/)
+    await shows(page, '#message').toMatch(/^The browser ended .* was started again/)
     await loaded(page)
     await page.click('#clear')
     await draw(page, '1')
