@@ -1,4 +1,5 @@
 import { batch, type Signal, signal } from '@preact/signals'
+import { WorkerLink } from './link.ts'
 import type {
   CheckpointAbout,
   CurvePoint,
@@ -12,24 +13,6 @@ import type {
   RunProgress,
   TrainSettings,
 } from './protocol.ts'
-
-/** What the page sends to its worker. */
-export interface Question<K extends keyof Requests = keyof Requests> {
-  readonly id: number
-  readonly name: K
-  readonly args: Requests[K]['args']
-}
-
-/** What the worker answers; `fatal` where it cannot go on and another one must take its place. */
-export type Answer = { readonly id: number } & (
-  | { readonly value: unknown }
-  | { readonly error: string; readonly fatal: boolean }
-)
-
-/** Where the worker says, once, that it lives: the page gets the lock when the worker is gone, however it went. */
-export interface Hello {
-  readonly lock: string
-}
 
 export type Tab = 'train' | 'see' | 'try' | 'keep'
 
@@ -61,22 +44,12 @@ interface OpenFile {
   readonly bytes: Uint8Array
 }
 
-interface Waiting {
-  readonly resolve: (value: never) => void
-  readonly reject: (error: Error) => void
-}
-
-/** A failure whose message is for the reader of the page. */
-export class LabError extends Error {
-  override readonly name = 'LabError'
-}
-
 /** Milliseconds between two looks at a model in training. */
 const GLANCE = 2000
 
 /**
  * The page's side of its worker: asks, and keeps what it tells as signals that views read. When the worker dies, another
- * takes its place, and what was asked of it fails with a {@link LabError}.
+ * takes its place, and what was asked of it fails with a message for the reader.
  */
 export class LabClient {
   /** The view that is open. */
@@ -108,33 +81,23 @@ export class LabClient {
   /** A picture that was dropped on the page, for Try to read. */
   readonly picture: Signal<File | undefined> = signal(undefined)
 
-  readonly #start: () => Worker
-  readonly #waiting = new Map<number, Waiting>()
-  #worker: Worker
-  /** Whether the worker has said anything. */
-  #alive = false
-  /** Why there is no worker. */
-  #broken: string | undefined
-  #next = 0
+  readonly #link: WorkerLink
   /** The file that is open, to be opened again in another worker. */
   #file: OpenFile | undefined
   #glanced = 0
 
-  /** @param start makes a worker that answers {@link Question}s */
+  /** @param start makes the worker */
   constructor(start: () => Worker) {
-    this.#start = start
-    this.#worker = this.#begin()
+    this.#link = new WorkerLink(start, {
+      hear: event => batch(() => this.#hear(event)),
+      restarted: why => this.#restarted(why),
+      broken: text => this.say(text, 'error'),
+    })
   }
 
   /** @throws LabError with a text for the reader */
   ask<K extends keyof Requests>(name: K, ...args: Requests[K]['args']): Promise<Requests[K]['value']> {
-    if (this.#broken) return Promise.reject(new LabError(this.#broken))
-    const id = this.#next++
-    const question: Question<K> = { id, name, args }
-    return new Promise<Requests[K]['value']>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
-      this.#worker.postMessage(question)
-    })
+    return this.#link.ask(name, ...args)
   }
 
   /** The answer, or undefined after saying in the page what went wrong. */
@@ -208,49 +171,6 @@ export class LabClient {
     await this.attempt(this.ask('stop'))
   }
 
-  #begin(): Worker {
-    const worker = this.#start()
-    const mine = (act: () => void) => {
-      if (worker === this.#worker) act()
-    }
-    this.#alive = false
-    worker.addEventListener('message', ({ data }: MessageEvent<Answer | Event | Hello>) =>
-      mine(() => {
-        this.#alive = true
-        if ('lock' in data) this.#watch(worker, data.lock)
-        else if ('event' in data) batch(() => this.#hear(data))
-        else this.#settle(data)
-      }),
-    )
-    worker.addEventListener('error', event => {
-      event.preventDefault()
-      mine(() => {
-        if (this.#alive) this.#restart(`Something went wrong: ${event.message}`)
-        // One that did not even start would not start a second time.
-        else this.#break('The page’s worker could not be started. Load the page again.')
-      })
-    })
-    return worker
-  }
-
-  /** Browsers tell nobody of a worker that was ended; but what it had locked becomes free. */
-  #watch(worker: Worker, lock: string): void {
-    void navigator.locks?.request(lock, () => {
-      if (worker === this.#worker) this.#restart('The browser ended the page’s worker')
-    })
-  }
-
-  #settle(answer: Answer): void {
-    if ('error' in answer && answer.fatal) {
-      this.#restart(answer.error)
-      return
-    }
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if ('value' in answer) waiting?.resolve(answer.value as never)
-    else waiting?.reject(new LabError(answer.error))
-  }
-
   #hear(event: Event): void {
     switch (event.event) {
       case 'model':
@@ -274,34 +194,18 @@ export class LabClient {
     }
   }
 
-  /** Another worker takes the place of one that cannot go on. */
-  #restart(why: string): void {
-    this.#worker.terminate()
+  #restarted(why: string): string {
     const epoch = this.running.value === 'idle' ? 0 : this.saved.value?.about.epoch
     const next = epoch ? ` Training can go on from the end of epoch ${epoch}.` : ''
-    const failed = [...this.#waiting.values()]
-    this.#waiting.clear()
+    const text = `${why}. What computes was started again.${next}`
     batch(() => {
       this.about.value = undefined
       this.models.value = {}
       this.running.value = 'idle'
+      this.say(text, 'error')
     })
-    this.#worker = this.#begin()
-    this.#fail(`${why}. What computes was started again.${next}`, failed)
     void this.#recover()
-  }
-
-  /** There is no worker, and will be none. */
-  #break(text: string): void {
-    this.#broken = text
-    this.#fail(text)
-    this.#waiting.clear()
-  }
-
-  /** Tells the reader, and all who wait for an answer. */
-  #fail(text: string, failed = [...this.#waiting.values()]): void {
-    this.say(text, 'error')
-    for (const { reject } of failed) reject(new LabError(text))
+    return text
   }
 
   async #recover(): Promise<void> {

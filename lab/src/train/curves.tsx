@@ -87,8 +87,14 @@ export function Curves({ lab }: { readonly lab: LabClient }) {
         <Chart label="Accuracy over the steps of the training" options={accuracy} />
       </figure>
       <p class="key quiet">
-        <span class="swatch seen" /> training, smoothed <span class="swatch held" /> held out, after each
-        epoch
+        <span>
+          <span class="swatch seen" />
+          training, smoothed
+        </span>
+        <span>
+          <span class="swatch held" />
+          held out, after each epoch
+        </span>
       </p>
     </div>
   )

@@ -77,9 +77,11 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
         <Devices lab={lab} />
       </fieldset>
       {!busy && (
-        <button type="submit" class="button primary large" disabled={!settings.value}>
-          Start training
-        </button>
+        <div class="start">
+          <button type="submit" class="button primary" disabled={!settings.value}>
+            Start training
+          </button>
+        </div>
       )}
     </form>
   )

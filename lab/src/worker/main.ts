@@ -1,6 +1,6 @@
 import { UserError } from '../../../src/graph/errors.ts'
-import type { Answer, Hello, Question } from '../client.ts'
 import type { Event } from '../protocol.ts'
+import type { Answer, Hello, Question } from '../wire.ts'
 import { DeviceLost, makeLab } from './lab.ts'
 
 /**
