@@ -23,13 +23,20 @@ const runFiles: Plugin = {
 }
 const RUN_FILES = ['model.onnx', 'checkpoint.safetensors']
 
+/** While the page is worked on, Vite puts its style sheets into it; the built page allows none but files. */
+const looseStyles: Plugin = {
+  name: 'loose-styles',
+  apply: 'serve',
+  transformIndexHtml: html => html.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
+}
+
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   // Any folder of any static host will do.
   base: './',
   // A model that is not there must answer 404, not with the page.
   appType: 'mpa',
-  plugins: [digitsPlugin(), runFiles],
+  plugins: [digitsPlugin(), runFiles, looseStyles],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' },
   build: {

@@ -57,7 +57,8 @@ export function labPage({ gpu = false } = {}) {
     /** A fresh browser window on the page, closed after the test. */
     async open({ isolated = false, path = '/', prepare, ...options }: Opening = {}) {
       const server = await serve(folder, { isolated })
-      const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+      const viewport = { width: 1280, height: 900 }
+      const context = await browser.newContext({ viewport, reducedMotion: 'reduce', ...options })
       onTestFinished(async () => {
         await context.close()
         await server.close()

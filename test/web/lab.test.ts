@@ -100,7 +100,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
   test('reads digits drawn with the mouse, on a plain static host, asking no other host', async () => {
     const { page, complaints } = await withModel()
     await loaded(page)
-    expect(await textOf(page, '#model')).toMatch(/^vit\.onnx · vit · \d+ KB · test accuracy 50\.0 %$/)
+    expect(await textOf(page, '#model')).toMatch(/^vit\.onnx · vit · \d+ KB · test accuracy 50\.0\s%$/)
     for (const digit of Object.keys(DRAWN)) {
       await draw(page, digit)
       await shows(page, '#predicted').toBe(digit)

@@ -1,6 +1,7 @@
 export const count = (n: number): string => n.toLocaleString('en-US')
 
-export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
+/** Its sign does not come on a line of its own. */
+export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}\u00a0%`
 
 /** Such as `512 B`, `560 KB`, `1.7 MB`. */
 export function byteSize(bytes: number): string {
