@@ -122,8 +122,12 @@ function build(name: string, moves: readonly number[], batch: Dim): Graph {
     const r = rng(seed)
     // Mostly what was made last, so that graphs grow long.
     const pick = (): AnyTensor => made[Math.max(r.int(made.length), r.int(made.length))]!
+    const one = pick()
+    // Sizes that only a run knows may turn out not to fit each other.
+    const two = pick()
+    const other = [one, two].some(t => t.shape.includes(UNKNOWN)) ? one : two
     try {
-      const found = [MOVES[NAMES[seed % NAMES.length]!]!(pick(), pick(), r)].flat() as AnyTensor[]
+      const found = [MOVES[NAMES[seed % NAMES.length]!]!(one, other, r)].flat() as AnyTensor[]
       const sizes = found.map(t => t.shape.reduce((n: number, d: Dim) => n * (dimOf(d) ?? 99), 1) as number)
       if (sizes.every(n => n > 0 && n < 500)) made.push(...found)
     } catch (error) {
