@@ -20,7 +20,7 @@ interface CanvasProps extends Described {
 function Canvas({ width, height, draw, of, label, class: name = '', id }: CanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
   useLayoutEffect(() => {
-    const context = canvas.current?.getContext('2d')
+    const context = canvas.current?.getContext('2d', { willReadFrequently: true })
     if (context) draw(context)
   }, [width, height, ...of])
   const about = label ? ({ role: 'img', 'aria-label': label } as const) : ({ 'aria-hidden': true } as const)
@@ -104,7 +104,7 @@ function imageOf(pixels: Float32Array, [channels, height, width]: PictureProps['
     pixels[(Math.min(channel, channels - 1) * height + row) * width + column]!
   const colour = (row: number, column: number): Colour =>
     ink(at(0, row, column), at(1, row, column), at(2, row, column))
-  made.getContext('2d')?.putImageData(picture(height, width, colour), 0, 0)
+  made.getContext('2d', { willReadFrequently: true })?.putImageData(picture(height, width, colour), 0, 0)
   images.set(pixels, made)
   return made
 }
