@@ -34,7 +34,7 @@ const colour: TrainedModel = {
 }
 const lenet = lively('lenet', MODELS.lenet.presets.mnist)
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+const percent = (share: number): string => `${(100 * share).toFixed(1)}\u00a0%`
 const largest = (row: ArrayLike<number>): number[] =>
   Array.from(row, (_, i) => i).sort((a, b) => row[b]! - row[a]!)
 
@@ -109,7 +109,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     const logits = stages!.find(s => s.name === 'logits')!.data
     const best = largest(logits)[0]!
     expect(await textOf(page, '.see-verdict p')).toMatch(
-      new RegExp(`^Labelled ${label}, read as ${best} with [\\d.]+ % — (right|wrong)$`),
+      new RegExp(`^Labelled ${label}, read as ${best} with [\\d.]+\\s% — (right|wrong)$`),
     )
     const answers = await page.locator('.see-answer b').allTextContents()
     expect(answers).toHaveLength(6)
@@ -207,7 +207,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     await page.click('#inside')
     await page.waitForSelector('.see-scores')
     expect(await page.locator('nav code').allTextContents()).toContain('[4, 192]')
-    expect(await textOf(page, '.see-verdict p')).toMatch(/^It is read as (frog|bird) with [\d.]+ %\.$/)
+    expect(await textOf(page, '.see-verdict p')).toMatch(/^It is read as (frog|bird) with [\d.]+\s%\.$/)
     expect(complaints).toEqual([])
   })
 
