@@ -92,7 +92,7 @@ export function traceNormalized(
 }
 
 /** Parameters as pieces of one flat vector: what each leaf is replaced by. */
-function unflatten(graph: Graph, layout: Layout, flat: AnyTensor): Map<Tensor, AnyTensor> {
+export function unflatten(graph: Graph, layout: Layout, flat: AnyTensor): Map<Tensor, AnyTensor> {
   const pieces = split(
     flat,
     0,

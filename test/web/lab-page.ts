@@ -110,3 +110,23 @@ export async function drop(page: Page, files: readonly { name: string; bytes: Ui
   }, plain)
   await page.dispatchEvent('body', 'drop', { dataTransfer: data })
 }
+
+// The view Train.
+
+export const startButton = (page: Page) => page.locator('button[type=submit]')
+export const ready = (page: Page) =>
+  expect.poll(() => startButton(page).isEnabled(), { timeout: 20_000 }).toBe(true)
+export const field = (page: Page, name: string) => page.getByLabel(name, { exact: true })
+export const standing = (page: Page) => page.evaluate(() => window.lab.running.value)
+export const stepOf = (page: Page) => page.evaluate(() => window.lab.progress.value?.step ?? 0)
+export const reaches = (page: Page, step: number) =>
+  expect.poll(() => stepOf(page), { timeout: 50_000, interval: 100 }).toBeGreaterThanOrEqual(step)
+export const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 50_000 }).toBe('idle')
+
+/** A folder as if it were dragged from the desktop onto the page. */
+export async function dropFolder(page: Page, folder: string) {
+  const cdp = await page.context().newCDPSession(page)
+  const data = { items: [], files: [folder], dragOperationsMask: 1 }
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+    await cdp.send('Input.dispatchDragEvent', { type, x: 400, y: 300, data })
+}

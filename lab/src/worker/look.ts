@@ -8,10 +8,10 @@ import { layerEnds } from '../../../src/graph/layers.ts'
 import { input } from '../../../src/graph/leaf.ts'
 import type { AnyTensor, Tensor } from '../../../src/graph/tensor.ts'
 import type { Model } from '../../../src/nn/model.ts'
-import { reshape, split } from '../../../src/ops/layout.ts'
 import { optimizeFor } from '../../../src/passes/index.ts'
 import type { OrtTensors, Runtime, Session } from '../../../src/runtime/session.ts'
 import { type Layout, layoutOf, views } from '../../../src/train/layout.ts'
+import { unflatten } from '../../../src/train/step.ts'
 import { servingGraph, type TrainedModel } from '../../../src/train/trained.ts'
 import type { Look, Stage } from '../protocol.ts'
 import { cosines, cut } from '../see/maths.ts'
@@ -161,10 +161,8 @@ function withStages(graph: Graph, depth: number): Graph {
 }
 
 /** A graph that takes its parameters as one more input, flat. */
-function withParameters(graph: Graph, { size, slots }: Layout): Graph {
-  const params: AnyTensor = input('params', 'float32', [size])
-  const sizes = slots.map(slot => slot.size)
-  const pieces = split(params, 0, sizes).map((piece, i) => reshape(piece, slots[i]!.shape))
-  const leaves = new Map(slots.map(({ name }, i) => [graph.parameters[name]!, pieces[i]!] as const))
-  return { inputs: { ...graph.inputs, params }, parameters: {}, outputs: substitute(graph, leaves) }
+function withParameters(graph: Graph, layout: Layout): Graph {
+  const params: AnyTensor = input('params', 'float32', [layout.size])
+  const outputs = substitute(graph, unflatten(graph, layout, params))
+  return { inputs: { ...graph.inputs, params }, parameters: {}, outputs }
 }
