@@ -104,8 +104,10 @@ const VIEWS: readonly View[] = [
         if (target.length && r.uniform() < 0.5) target[r.int(target.length)]! *= p
         else target.push(p)
       }
-    const hole = target.length ? target.with(r.int(target.length), -1) : [-1]
-    return [ops.reshape(x, hole), { dims: target.length ? target : [1], data }]
+    // Other primes, where a slice has left such a size.
+    if (rest > 1 || !target.length) target.push(rest)
+    const hole = target.with(r.int(target.length), -1)
+    return [ops.reshape(x, hole), { dims: target, data }]
   },
   (x, plain, r) => {
     const perm = shuffled(plain.dims.length, r)
