@@ -1,5 +1,5 @@
 import { UserError } from '../../src/graph/errors.ts'
-import type { Participant, Turn } from './peers/protocol.ts'
+import type { Participant, Step } from './peers/protocol.ts'
 import { interleaved, type Measuring, median, quantile, ratio } from './timing.ts'
 
 /** Our step beside that of another; times in milliseconds, medians. */
@@ -33,19 +33,27 @@ export async function orMissing<T>(install: string, work: () => Promise<T>): Pro
   }
 }
 
-/** A participant's turns so far. One turn is two steps: the first brings back the caches that others used. */
+/** How long a turn lasts at least, in milliseconds. */
+const TURN = 30
+
+/**
+ * A participant's steps so far, and its turn: some steps in a row, as in training, whose median is its time. The first
+ * of them does not count, for it brings back the caches that others used.
+ */
 export function recorded(participant: Participant) {
-  const turns: Turn[] = []
+  const steps: Step[] = []
   const step = async () => {
-    const turn = await participant.step()
-    turns.push(turn)
-    return turn.ms
+    const taken = await participant.step()
+    steps.push(taken)
+    return taken.ms
   }
   const turn = async () => {
     await step()
-    return step()
+    const times: number[] = []
+    for (let ms = 0; ms < TURN; ms += times.at(-1)!) times.push(await step())
+    return median(times)
   }
-  return { turns, turn }
+  return { steps, turn }
 }
 export type Recorded = ReturnType<typeof recorded>
 
@@ -59,9 +67,9 @@ export async function compare(ours: Recorded, name: string, other: Participant):
   const theirs = recorded(other)
   const measuring: Measuring = { warmUp: 2, rounds: 60, seconds: 20, least: 4 }
   const [mine, their] = await interleaved([ours.turn, theirs.turn], measuring)
-  const [first] = theirs.turns
-  const last = theirs.turns.at(-1)!
-  const expected = ours.turns[0]!.loss
+  const [first] = theirs.steps
+  const last = theirs.steps.at(-1)!
+  const expected = ours.steps[0]!.loss
   if (!(Math.abs(first!.loss - expected) <= TOLERANCE * Math.max(1, expected)))
     throw new Error(`internal: ${name} starts with a loss of ${first!.loss} where ours is ${expected}`)
   if (!(last.loss < first!.loss))
@@ -72,10 +80,10 @@ export async function compare(ours: Recorded, name: string, other: Participant):
     oursMs: median(mine!),
     ratio: ratio(mine!, their!),
     ratioP20: quantile(mine!, 0.2) / quantile(their!, 0.2),
-    ...peaks(last, ours.turns.at(-1)!),
-    loss: { first: first!.loss, last: last.loss, steps: theirs.turns.length },
+    ...peaks(last, ours.steps.at(-1)!),
+    loss: { first: first!.loss, last: last.loss, steps: theirs.steps.length },
   }
 }
 
-const peaks = ({ peakMB }: Turn, { peakMB: oursPeakMB }: Turn) =>
+const peaks = ({ peakMB }: Step, { peakMB: oursPeakMB }: Step) =>
   peakMB && oursPeakMB ? { peakMB, oursPeakMB } : {}

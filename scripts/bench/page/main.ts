@@ -5,7 +5,7 @@ import type { ViTConfig } from '../../../models/vit-config.ts'
 import { webRuntime } from '../../../src/runtime/web.ts'
 import { type Jax, trainJax } from '../peers/jax-js.ts'
 import { trainOnnxgrad } from '../peers/onnxgrad.ts'
-import type { Request, Turn } from '../peers/protocol.ts'
+import type { Request, Step } from '../peers/protocol.ts'
 import { readStart } from '../peers/start.ts'
 
 // What page.ts calls: it loads one of the trainers, and takes its steps.
@@ -36,7 +36,7 @@ export const bench = {
   async load(name: string): Promise<void> {
     step = await trainer(name)
   },
-  async step(): Promise<Turn> {
+  async step(): Promise<Step> {
     const begin = performance.now()
     const loss = await step!()
     return { ms: performance.now() - begin, loss }

@@ -15,7 +15,7 @@ export interface Request {
 }
 
 /** What a program says of a step: its time, the loss before its update, and the process's largest memory so far. */
-export interface Turn {
+export interface Step {
   readonly ms: number
   readonly loss: number
   readonly peakMB?: number
@@ -24,13 +24,13 @@ export interface Turn {
 /** One that trains the same model elsewhere: in a process or a page of its own. */
 export interface Participant {
   readonly version: string
-  step(): Promise<Turn>
+  step(): Promise<Step>
   close(): Promise<void>
 }
 
 /**
  * Starts a program that says `{"version"}` on a line when it is ready, and for each line that it reads takes a step and
- * says a {@link Turn}. Lines that are no JSON object are its own affair.
+ * says a {@link Step}. Lines that are no JSON object are its own affair.
  * @throws UserError with its last words when it ends before it answers
  */
 export async function startProgram(command: string, args: readonly string[]): Promise<Participant> {
@@ -61,7 +61,7 @@ export async function startProgram(command: string, args: readonly string[]): Pr
     version,
     step() {
       child.stdin.write('go\n')
-      return reply<Turn>()
+      return reply<Step>()
     },
     close() {
       child.stdin.end()
