@@ -1,4 +1,5 @@
 import { type DataSource, subset } from '../data/dataset.ts'
+import { withValidation } from '../data/held-out.ts'
 import { loadMnist } from '../data/mnist-node.ts'
 import { loadText } from '../data/text-node.ts'
 import { UserError } from '../graph/errors.ts'
@@ -8,7 +9,10 @@ import { note } from './output.ts'
 export interface DataFlags {
   readonly data?: string | undefined
   readonly text?: string | undefined
+  /** The first so many training images only. */
   readonly limit?: number | undefined
+  /** Of those, what is kept to validate on: a share in (0, 1), or a whole number of examples. */
+  readonly valSplit?: number | undefined
 }
 
 /**
@@ -18,7 +22,7 @@ export interface DataFlags {
  */
 export async function loadData(
   input: ModelInput,
-  { data, text, limit }: DataFlags,
+  { data, text, limit, valSplit }: DataFlags,
   vocabulary?: readonly string[],
 ): Promise<DataSource> {
   if (input.name === 'tokens') {
@@ -26,9 +30,10 @@ export async function loadData(
       throw new UserError('--data names images; this model reads text: give --text FILE')
     if (text === undefined) throw new UserError('this model reads text: give --text FILE')
     if (limit !== undefined) throw new UserError('--limit goes with images')
-    return loadText(text, input.shape[0]!, vocabulary)
+    return loadText(text, input.shape[0]!, vocabulary, valSplit)
   }
   if (text !== undefined) throw new UserError('--text goes with models that read text (gpt)')
   const source = await loadMnist({ ...(data === undefined ? {} : { data }), log: note })
-  return limit === undefined ? source : { ...source, train: subset(source.train, limit) }
+  const limited = limit === undefined ? source : { ...source, train: subset(source.train, limit) }
+  return valSplit === undefined ? limited : withValidation(limited, valSplit)
 }

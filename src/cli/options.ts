@@ -17,6 +17,13 @@ export const textOption = {
   group: 'Data:',
 } as const satisfies Options
 
+export const valSplitOption = {
+  type: 'number',
+  describe:
+    'Training examples held out to judge epochs by, always the same: a share in (0, 1), or how many; of each class alike, of a text its end',
+  group: 'Data:',
+} as const satisfies Options
+
 export const deviceOption = {
   choices: Object.keys(DEVICES),
   default: 'cpu',

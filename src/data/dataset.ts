@@ -45,6 +45,8 @@ export interface ImageSource extends DataSource {
 /** What a model learns from and what it is tested on. */
 export interface DataSource {
   readonly train: Dataset
+  /** Held out of training to judge epochs and settings by, so that the test set is used once, at the end. */
+  readonly val?: Dataset
   readonly test: Dataset
   /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is no image. */
   readonly normalization?: Normalization

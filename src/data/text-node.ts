@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import type { DataSource } from './dataset.ts'
 import { readBytes } from './files-node.ts'
+import { validationCount } from './held-out.ts'
 import { encodeText, textDataset, tokenize } from './text.ts'
 
 /** Share of a text that is kept from training. */
@@ -10,12 +11,15 @@ const HELD_OUT = 0.1
 /**
  * A text file as a character-level data source: its first nine tenths to train on, the rest to be tested on.
  * @param vocabulary characters that a model knows already; left out, those of the file
+ * @param valSplit what is cut off the end of the training text to validate on: a share of its rows of `context` characters,
+ *   or how many rows
  * @throws UserError when the file cannot be read, is no UTF-8, or is too short
  */
 export async function loadText(
   path: string,
   context: number,
   vocabulary?: readonly string[],
+  valSplit?: number,
 ): Promise<DataSource> {
   const bytes = await readBytes(path)
   let text: string
@@ -29,8 +33,12 @@ export async function loadText(
   const cut = Math.floor(tokens.ids.length * (1 - HELD_OUT))
   const part = (name: string, from: number, to?: number) =>
     textDataset(`${basename(path)} (${name})`, { ...tokens, ids: tokens.ids.subarray(from, to) }, context)
+  const whole = part('train', 0, cut)
+  const rows = valSplit === undefined ? 0 : validationCount(whole.name, whole.size, valSplit)
+  // The two share a character: the last label of the one is the first input of the other.
+  const end = cut - rows * context - 1
   return {
-    train: part('train', 0, cut),
+    ...(rows ? { train: part('train', 0, end + 1), val: part('validation', end, cut) } : { train: whole }),
     test: part('held out', cut),
     origin: `${tokens.ids.length.toLocaleString('en-US')} characters of ${tokens.vocabulary.length} kinds from ${path}`,
   }

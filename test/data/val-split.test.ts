@@ -1,0 +1,110 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { loadData } from '../../src/cli/load-data.ts'
+import { batches } from '../../src/data/batches.ts'
+import { type ImageDataset, imageSource, statistics } from '../../src/data/dataset.ts'
+import { heldOut, withValidation } from '../../src/data/held-out.ts'
+import { loadText } from '../../src/data/text-node.ts'
+import { temporaryFolder, writeTiny } from './files.ts'
+
+/** Images of one pixel, each with a value of its own, in classes of the given sizes. */
+function classesOf(...sizes: readonly number[]): ImageDataset {
+  const labels = Uint8Array.from(sizes.flatMap((size, label) => new Array<number>(size).fill(label)))
+  const classes = sizes.map(String)
+  return {
+    name: 'set',
+    size: labels.length,
+    shape: [1, 1, 1],
+    classes,
+    images: Uint8Array.from(labels, (_, i) => i),
+    labels,
+  }
+}
+
+const perClass = ({ labels, classes }: ImageDataset): number[] =>
+  classes.map((_, label) => labels.filter(l => l === label).length)
+
+function parts(set: ImageDataset, valSplit: number): { train: ImageDataset; val: ImageDataset } {
+  const { train, val } = withValidation(imageSource(set, classesOf(1), 'here'), valSplit)
+  return { train: train as ImageDataset, val: val as ImageDataset }
+}
+
+describe('a validation split of images', () => {
+  const set = classesOf(100, 50, 30)
+
+  test('takes the same share of each class, and every image is on one side with its own label', () => {
+    const { train, val } = parts(set, 0.1)
+    expect(perClass(val)).toEqual([10, 5, 3])
+    expect(perClass(train)).toEqual([90, 45, 27])
+    const all = [train, val].flatMap(({ images, labels }) => Array.from(images, (v, i) => [v, labels[i]!]))
+    expect(all.sort(([a], [b]) => a! - b!)).toEqual(Array.from(set.images, (v, i) => [v, set.labels[i]!]))
+    expect([train.name, val.name]).toEqual(['set', 'set/val'])
+  })
+
+  test.each([1, 7, 97, 179])('takes %i examples when a whole number is given', count => {
+    const { train, val } = parts(set, count)
+    expect([train.size, val.size]).toEqual([180 - count, count])
+    // No class has more than one example above or below its share.
+    perClass(val).forEach((n, i) => {
+      expect(Math.abs(n - (count * set.labels.filter(l => l === i).length) / 180)).toBeLessThan(1)
+    })
+  })
+
+  test('is normalized by what remains to train on', () => {
+    const { train, normalization } = withValidation(imageSource(set, classesOf(1), 'here'), 0.5)
+    expect(normalization).toEqual(statistics(train as ImageDataset))
+    expect(normalization).not.toEqual(statistics(set))
+  })
+
+  test('a fifth is the fifth that is held out of data without a test set', () => {
+    const held = heldOut(set)
+    const { train, val } = parts(set, 0.2)
+    expect([...val.images]).toEqual([...held.test.images])
+    expect([...train.images]).toEqual([...held.train.images])
+  })
+
+  test('leaves at least an example on each side, or is refused with the numbers', () => {
+    const refused = (valSplit: number) => () => parts(set, valSplit)
+    expect(refused(0.001)).toThrow(
+      'a validation split of 0.001 takes 0 of the 180 training examples of set; it takes at least 1 and leaves at least 1',
+    )
+    expect(refused(180)).toThrow('a validation split of 180 takes 180 of the 180 training examples of set')
+    for (const wrong of [0, -1, 1.5, Number.NaN])
+      expect(refused(wrong)).toThrow(`a share between 0 and 1, or a whole number of examples, not ${wrong}`)
+  })
+
+  test('is refused of data that come in batches of their own', () => {
+    const own = { name: 'own', size: 4, shape: [1], classes: ['a'], batches: () => [] }
+    expect(() => withValidation({ train: own, test: own, origin: 'here' }, 0.5)).toThrow(
+      'own comes in batches of its own, which cannot be split: give its validation examples as val',
+    )
+  })
+
+  test('is taken after the limit', async () => {
+    const folder = await temporaryFolder()
+    await writeTiny(folder)
+    const input = { name: 'image', dtype: 'float32', shape: [1, 2, 3] } as const
+    const { train, val, test: held } = await loadData(input, { data: folder, limit: 4, valSplit: 0.5 })
+    expect([train.size, val?.size, held.size]).toEqual([2, 2, 2])
+  })
+})
+
+test('a validation split of a text is the end of what is trained on', async () => {
+  const path = join(await temporaryFolder(), 'text')
+  const text = Array.from({ length: 100 }, (_, i) => String.fromCharCode(200 + i)).join('')
+  await writeFile(path, text)
+  const whole = await loadText(path, 4)
+  const { train, val, test: held } = await loadText(path, 4, undefined, 0.25)
+  expect([whole.train.size, train.size, val?.size, held.size]).toEqual([22, 16, 6, 2])
+  const read = (set: typeof train) => {
+    const [all] = batches(set, { batch: set.size, shuffle: false })
+    return [...all!.label].map(id => train.classes[id]).join('')
+  }
+  // 90 characters to train: the last 6 × 4 are predicted to validate, the rest stays.
+  expect(read(val!)).toBe(text.slice(66, 90))
+  expect(read(train)).toBe(text.slice(1, 65))
+  await expect(loadText(path, 4, undefined, 22)).rejects.toThrow(
+    'a validation split of 22 takes 22 of the 22 training examples of text (train)',
+  )
+})
