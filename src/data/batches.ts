@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { hash, rng } from '../graph/random.ts'
+import type { Augmentation } from './augment.ts'
 import type { Dataset } from './dataset.ts'
 
 export interface BatchOptions {
@@ -13,27 +14,49 @@ export interface BatchOptions {
   readonly shuffle?: boolean
   /** Batches to leave out at the start, to resume an epoch in its middle. Default 0. */
   readonly skip?: number
+  /**
+   * Changes the images. What becomes of one depends on seed, epoch and its index in the data set, what it is mixed with
+   * on seed, epoch and the number of the batch: not on what was made before. For images only.
+   */
+  readonly augment?: Augmentation
 }
+
+type Values = Float32Array | Int32Array
 
 export interface Batch {
   /** Images `[count, channels, height, width]` with pixels in [0, 1], or rows of tokens `[count, T]`. */
-  readonly input: Float32Array | Int32Array
+  readonly input: Values
   /** Class indices: `[count]`, or `[count, T]` where each token has one. */
   readonly label: Int32Array
   readonly count: number
+  /** Of images that are mixtures of two: `label` holds the class of the first. */
+  readonly mixed?: Mixed
+}
+
+export interface Mixed {
+  /** The class of the second: `[count]`. */
+  readonly label: Int32Array
+  /** How much of the mixture the first is: `[count]`, in [0, 1]. */
+  readonly share: Float32Array
 }
 
 /**
  * One epoch in batches. Every image comes once, the last batch holding what is left over.
  *
- * All batches of an iteration share two arrays, which the next batch overwrites: copy what must outlive the step.
+ * All batches of an iteration share their arrays, which the next batch overwrites: copy what must outlive the step.
  * The last, smaller batch is a view of their beginning.
  */
 export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch> {
-  const { batch, seed = 0, epoch = 0, shuffle = true, skip = 0 } = options
+  const { batch, seed = 0, epoch = 0, shuffle = true, skip = 0, augment } = options
   if (!Number.isInteger(batch) || batch < 1)
     throw new UserError(`batch ${batch} is not a whole number above 0`)
-  if ('batches' in dataset) return dataset.batches(options)
+  if ('batches' in dataset) {
+    if (augment)
+      throw new UserError(
+        `${dataset.name} makes its own batches; only images can be augmented: leave augment out`,
+      )
+    return dataset.batches(options)
+  }
   const { size, images, labels, shape } = dataset
   const pixels = shape[0] * shape[1] * shape[2]
 
@@ -43,16 +66,23 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
       const most = Math.min(batch, size)
       const input = new Float32Array(most * pixels)
       const label = new Int32Array(most)
-      for (let start = skip * batch; start < size; start += batch) {
+      const other = new Int32Array(most)
+      const share = new Float32Array(most)
+      const augmenter = augment?.of(shape)
+      for (let number = skip; number * batch < size; number++) {
+        const start = number * batch
         const count = Math.min(batch, size - start)
         for (let i = 0; i < count; i++) {
           const index = order ? order[start + i]! : start + i
           label[i] = labels[index]!
           scale(images, index * pixels, input, i * pixels, pixels)
+          const image = input.subarray(i * pixels, (i + 1) * pixels)
+          augmenter?.image(image, rng(hash('augment', seed, epoch, index)))
         }
-        yield count === most
-          ? { input, label, count }
-          : { input: input.subarray(0, count * pixels), label: label.subarray(0, count), count }
+        const made = { input: input.subarray(0, count * pixels), label: label.subarray(0, count), count }
+        const mixed = { label: other.subarray(0, count), share: share.subarray(0, count) }
+        augmenter?.mix?.(made.input, made.label, mixed, rng(hash('mix', seed, epoch, number)))
+        yield augmenter?.mix ? { ...made, mixed } : made
       }
     },
   }
@@ -81,7 +111,7 @@ export interface Batches extends Batch {
  * @param together how many batches are given at a time; those that are too few for it, or of another size, come singly
  */
 export function* alternating(source: Iterable<Batch>, allocate: Allocate, together = 1): Generator<Batches> {
-  const sets: Arrays[] = []
+  const sets: ArrayBufferLike[][] = [[], []]
   let turn = 0
   let kept: Batch[] = []
   function* singly(): Generator<Batches> {
@@ -89,42 +119,51 @@ export function* alternating(source: Iterable<Batch>, allocate: Allocate, togeth
     kept = []
     turn = 1 - turn
   }
-  for (const { input, label, count } of source) {
-    if (kept.length && kept[0]!.count !== count) yield* singly()
-    if (!kept.length) sets[turn] = fitting(sets[turn], { input, label }, together, allocate)
-    const own = sets[turn]!
+  for (const batch of source) {
+    if (kept[0] && !alike(kept[0], batch)) yield* singly()
+    const { count } = batch
+    const memory = sets[turn]!
+    const own = arrays(batch, (values, which) => {
+      const bytes = together * values.byteLength
+      if (!kept.length && (memory[which]?.byteLength ?? 0) < bytes) memory[which] = allocate(bytes)
+      return over(memory[which]!, values, 0, together)
+    })
     const at = kept.length
-    kept.push({ input: put(own.input, input, at), label: put(own.label, label, at), count })
-    if (kept.length < together) continue
-    yield {
-      input: own.input.subarray(0, together * input.length),
-      label: own.label.subarray(0, together * label.length),
-      count,
-      steps: together,
+    const put = <A extends Values>(values: A, which: number): A => {
+      const place = over(memory[which]!, values, at, 1)
+      place.set(values)
+      return place
     }
+    kept.push({ ...arrays(batch, put), count })
+    if (kept.length < together) continue
+    yield { ...own, count, steps: together }
     kept = []
     turn = 1 - turn
   }
   yield* singly()
 }
 
-type Arrays = Pick<Batch, 'input' | 'label'>
+type Arrays = Omit<Batch, 'count'>
 
-/** `own` where it has room for so many batches like `b`, or arrays that have. */
-function fitting(own: Arrays | undefined, b: Arrays, together: number, allocate: Allocate): Arrays {
-  const room = (a: ArrayLike<number>, needed: ArrayLike<number>) => a.length >= together * needed.length
-  if (own && room(own.input, b.input) && room(own.label, b.label)) return own
-  const memory = allocate(together * b.input.byteLength)
+/** Whether they can lie one after the other: as many examples, with or without a mixture. */
+const alike = (a: Batch, b: Batch): boolean => a.count === b.count && !a.mixed === !b.mixed
+
+/** The same with each of its arrays, the `which`th of four, replaced. */
+function arrays(b: Arrays, by: <A extends Values>(values: A, which: number) => A): Arrays {
+  const { input, label, mixed } = b
   return {
-    input: b.input instanceof Int32Array ? new Int32Array(memory) : new Float32Array(memory),
-    label: new Int32Array(allocate(together * b.label.byteLength)),
+    input: by(input, 0),
+    label: by(label, 1),
+    ...(mixed && { mixed: { label: by(mixed.label, 2), share: by(mixed.share, 3) } }),
   }
 }
 
-/** Copies values to the place of the batch with that number; gives them there. */
-function put<A extends Float32Array | Int32Array>(into: A, values: A, at: number): A {
-  into.set(values, at * values.length)
-  return into.subarray(at * values.length, (at + 1) * values.length) as A
+/** The memory as values like those, `times` as many, from the place where those of batch `at` go. */
+function over<A extends Values>(memory: ArrayBufferLike, like: A, at: number, times: number): A {
+  const [from, length] = [at * like.byteLength, times * like.length]
+  const values =
+    like instanceof Int32Array ? new Int32Array(memory, from, length) : new Float32Array(memory, from, length)
+  return values as A
 }
 
 /** The order of one epoch: 0 … size − 1 shuffled (Fisher–Yates), a pure function of size, seed and epoch. */
