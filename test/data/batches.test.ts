@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { alternating, batches, permutation } from '../../src/data/batches.ts'
+import { type AugmentOptions, augmentation } from '../../src/data/augment.ts'
+import { alternating, type Batch, batches, permutation } from '../../src/data/batches.ts'
 import { type BatchedDataset, type ImageDataset, statistics, subset } from '../../src/data/dataset.ts'
+import { UserError } from '../../src/graph/errors.ts'
+import { rng } from '../../src/graph/random.ts'
 import { ahead } from '../../src/train/ahead.ts'
 
 /** `size` images of 2 channels, 1 × 2, all of whose pixels are the image's number. */
@@ -130,6 +133,93 @@ test('batches that come together lie one after the other; what is left over, or 
     [1, 32],
     [1, 4],
   ])
+})
+
+/** Images of 2 channels, 8 × 8, whose pixels are noise. */
+function noisy(size: number): ImageDataset {
+  const random = rng('noisy')
+  const images = Uint8Array.from({ length: size * 128 }, () => random.int(256))
+  const labels = Uint8Array.from({ length: size }, (_, i) => i % 7)
+  return { name: 'noisy', size, shape: [2, 8, 8], classes: [...'0123456'], images, labels }
+}
+
+describe('batches with augmentation', () => {
+  const data = noisy(50)
+  const whole = { shift: 0.1, rotate: 15, scale: 0.1, shear: 10, elastic: 1, erase: 0.3, flip: true }
+  const list = (
+    options: Parameters<typeof batches>[1],
+    of: AugmentOptions = { ...whole, mixup: 0.4, cutmix: 1 },
+  ) =>
+    Array.from(batches(data, { ...options, augment: augmentation(of) }), ({ input, label, mixed }) => [
+      [...input],
+      [...label],
+      mixed && [[...mixed.label], [...mixed.share]],
+    ])
+
+  test('are the same for the same seed and epoch, and others for others', () => {
+    const first = list({ batch: 16, seed: 1, epoch: 2, shuffle: false })
+    expect(list({ batch: 16, seed: 1, epoch: 2, shuffle: false })).toEqual(first)
+    expect(list({ batch: 16, seed: 2, epoch: 2, shuffle: false })[0]![0]).not.toEqual(first[0]![0])
+    expect(list({ batch: 16, seed: 1, epoch: 3, shuffle: false })[0]![0]).not.toEqual(first[0]![0])
+  })
+
+  test('go on where an epoch was left', () => {
+    const options = { batch: 16, seed: 1, epoch: 2 }
+    expect(list({ ...options, skip: 2 })).toEqual(list(options).slice(2))
+  })
+
+  test('do the same to an image in whatever batch it comes', () => {
+    const pixels = (batch: number, shuffle: boolean) => {
+      const all = list({ batch, seed: 4, shuffle }, whole).flatMap(b => b[0] as number[])
+      return Array.from({ length: 50 }, (_, i) => all.slice(i * 128, (i + 1) * 128).join())
+    }
+    expect(pixels(16, false)).toEqual(pixels(50, false))
+    expect(pixels(16, true).toSorted()).toEqual(pixels(7, false).toSorted())
+  })
+
+  test('do not disturb each other when they are made by turns', () => {
+    const augment = augmentation({ ...whole, mixup: 0.4 })
+    const [one, two] = [1, 2].map(epoch => batches(data, { batch: 16, epoch, augment })[Symbol.iterator]())
+    const own = list({ batch: 16, epoch: 1 }, { ...whole, mixup: 0.4 })
+    for (const [input] of own) {
+      expect([...(one!.next().value as Batch).input]).toEqual(input)
+      two!.next()
+    }
+  })
+
+  test('are for images only', () => {
+    const { images, labels, ...about } = data
+    const own = { ...about, batches: () => [] }
+    expect(() => batches(own, { batch: 2, augment: augmentation({ shift: 0.1 }) })).toThrow(
+      new UserError('noisy makes its own batches; only images can be augmented: leave augment out'),
+    )
+  })
+})
+
+test('mixtures keep their second class and their shares when batches come by turns, singly or together', () => {
+  const options = { batch: 16, augment: augmentation({ mixup: 0.4 }) }
+  const all = (b: Batch) => [b.input, b.label, b.mixed!.label, b.mixed!.share]
+  // Three batches of 16 and one of 2.
+  const plain = Array.from(batches(noisy(50), options), b => all(b).map(values => [...values]))
+  for (const together of [1, 2, 3, 5]) {
+    let at = 0
+    let before: { arrays: ArrayLike<number>[]; was: number[][] } | undefined
+    for (const b of alternating(
+      batches(noisy(50), options),
+      bytes => new SharedArrayBuffer(bytes),
+      together,
+    )) {
+      const parts = plain.slice(at, at + b.steps)
+      const now = all(b)
+      const was = now.map(values => [...values])
+      expect(was).toEqual(now.map((_, i) => parts.flatMap(p => p[i]!)))
+      expect(now.every(values => values.buffer instanceof SharedArrayBuffer)).toBe(true)
+      if (before) expect(before.arrays.map(values => Array.from(values))).toEqual(before.was)
+      before = { arrays: now, was }
+      at += b.steps
+    }
+    expect(at).toBe(4)
+  }
 })
 
 describe('work ahead', () => {
