@@ -13,8 +13,8 @@ const either = (most: number, random: Rng): number => most * (2 * random.uniform
 const radians = (degrees: number): number => (degrees * Math.PI) / 180
 
 /**
- * Flips, scales, shears, turns, moves and distorts an image, around its centre and in this order, with a single bilinear
- * resampling, so that it is blurred once. What comes from outside is black.
+ * Mirrors, scales, shears, turns and moves an image, around its centre and in this order, and distorts it, all with a
+ * single bilinear resampling, so that it is blurred once. What comes from outside is black.
  */
 export function warping(shape: ImageShape, options: AugmentOptions): Step | undefined {
   const { shift = 0, rotate = 0, scale = 0, shear = 0, elastic = 0, flip = false } = options

@@ -76,8 +76,10 @@ export function batches(dataset: Dataset, options: BatchOptions): Iterable<Batch
           const index = order ? order[start + i]! : start + i
           label[i] = labels[index]!
           scale(images, index * pixels, input, i * pixels, pixels)
-          const image = input.subarray(i * pixels, (i + 1) * pixels)
-          augmenter?.image(image, rng(hash('augment', seed, epoch, index)))
+          augmenter?.image(
+            input.subarray(i * pixels, (i + 1) * pixels),
+            rng(hash('augment', seed, epoch, index)),
+          )
         }
         const made = { input: input.subarray(0, count * pixels), label: label.subarray(0, count), count }
         const mixed = { label: other.subarray(0, count), share: share.subarray(0, count) }
