@@ -159,6 +159,7 @@ describe('batches with augmentation', () => {
   test('are the same for the same seed and epoch, and others for others', () => {
     const first = list({ batch: 16, seed: 1, epoch: 2, shuffle: false })
     expect(list({ batch: 16, seed: 1, epoch: 2, shuffle: false })).toEqual(first)
+    expect(first[0]![2]![1]).not.toEqual(first[1]![2]![1]) // each batch has shares of its own
     expect(list({ batch: 16, seed: 2, epoch: 2, shuffle: false })[0]![0]).not.toEqual(first[0]![0])
     expect(list({ batch: 16, seed: 1, epoch: 3, shuffle: false })[0]![0]).not.toEqual(first[0]![0])
   })
