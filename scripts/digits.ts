@@ -15,7 +15,7 @@ export const DIGITS_FILE = 'digits.gz'
 export async function digitsFile(): Promise<Uint8Array> {
   const { size, shape, images, labels } = await packagedDigits()
   const [, height, width] = shape
-  const plain = [header(0x803, size, height, width), images, header(0x801, size), labels]
+  const plain = [header(0x803, size, height, width), images, header(0x801, size), Uint8Array.from(labels)]
   return promisify(gzip)(Buffer.concat(plain))
 }
 

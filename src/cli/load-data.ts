@@ -1,6 +1,6 @@
 import { type DataSource, subset } from '../data/dataset.ts'
 import { withValidation } from '../data/held-out.ts'
-import { loadMnist } from '../data/mnist-node.ts'
+import { loadImages } from '../data/images-node.ts'
 import { loadText } from '../data/text-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { ModelInput } from '../nn/model.ts'
@@ -16,24 +16,26 @@ export interface DataFlags {
 }
 
 /**
- * What a model that reads `input` is trained and tested on: images of a folder, or a text.
- * @param vocabulary characters that the model knows already
+ * What a model that reads `input` is trained and tested on: images, or a text. Pictures in folders are brought to the input's shape,
+ * other images come in their own.
+ * @param classes what the model knows already: the names of its classes, a text's characters
  * @throws UserError when flag and model do not fit, or the data cannot be read
  */
 export async function loadData(
   input: ModelInput,
   { data, text, limit, valSplit }: DataFlags,
-  vocabulary?: readonly string[],
+  classes?: readonly string[],
 ): Promise<DataSource> {
   if (input.name === 'tokens') {
     if (data !== undefined)
       throw new UserError('--data names images; this model reads text: give --text FILE')
     if (text === undefined) throw new UserError('this model reads text: give --text FILE')
     if (limit !== undefined) throw new UserError('--limit goes with images')
-    return loadText(text, input.shape[0]!, vocabulary, valSplit)
+    return loadText(text, input.shape[0]!, classes, valSplit)
   }
   if (text !== undefined) throw new UserError('--text goes with models that read text (gpt)')
-  const source = await loadMnist({ ...(data === undefined ? {} : { data }), log: note })
+  const known = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }
+  const source = await loadImages({ ...known, shape: input.shape, log: note })
   const limited = limit === undefined ? source : { ...source, train: subset(source.train, limit) }
   return valSplit === undefined ? limited : withValidation(limited, valSplit)
 }

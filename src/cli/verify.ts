@@ -1,7 +1,6 @@
 import type { Argv, CommandModule } from 'yargs'
 import { buildModel } from '../../models/index.ts'
 import type { Dataset } from '../data/dataset.ts'
-import { loadMnist } from '../data/mnist-node.ts'
 import { textDataset } from '../data/text.ts'
 import { type FileInfo, readWeights } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
@@ -13,9 +12,10 @@ import { layoutOf } from '../train/layout.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
+import { loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile } from './load-node.ts'
 import { dataOption } from './options.ts'
-import { note, result, say, table } from './output.ts'
+import { result, say, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -69,7 +69,7 @@ async function examplesFor(input: ModelInput, file: ModelFile, data: string | un
     const ids = Int32Array.from({ length: 300 * input.shape[0]! }, () => random.int(vocabulary.length || 1))
     return textDataset('random tokens', { ids, vocabulary }, input.shape[0]!)
   }
-  const { test } = await loadMnist({ ...(data ? { data } : {}), log: note })
+  const { test } = await loadData(input, { data })
   fits(file.path, input, test)
   return test
 }

@@ -26,7 +26,20 @@ export interface ImageDataset extends Described {
   /** Pixels 0 … 255, `size × channels × height × width`, row-major. */
   readonly images: Uint8Array
   /** One label per image, an index into `classes`. */
-  readonly labels: Uint8Array
+  readonly labels: Labels
+}
+
+/** 16 bits where there are more than 256 classes. */
+export type Labels = Uint8Array | Uint16Array
+
+/** Room for so many labels. @throws UserError when there are more classes than labels can tell apart */
+export function labelsFor(classes: readonly string[], size: number): Labels {
+  const [bytes, words] = [2 ** 8, 2 ** 16]
+  if (classes.length > words)
+    throw new UserError(
+      `there are ${classes.length.toLocaleString('en-US')} classes; ${words.toLocaleString('en-US')} are the most`,
+    )
+  return classes.length > bytes ? new Uint16Array(size) : new Uint8Array(size)
 }
 
 /** Mean and standard deviation of each channel. */

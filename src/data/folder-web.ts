@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import { type ImageSource, imageSource } from './dataset.ts'
+import { type ImageSource, imageSource, labelsFor } from './dataset.ts'
 import { heldOut } from './held-out.ts'
 import { type ImageShape, readPicture } from './image-web.ts'
 
@@ -8,9 +8,6 @@ export interface LabelledFile {
   readonly label: string
   readonly file: File
 }
-
-/** A label is one byte. */
-const MOST_CLASSES = 256
 
 /**
  * A user's own pictures, one folder for each class, as data: what `<input type="file" webkitdirectory>` gives, or files with
@@ -33,16 +30,14 @@ export async function imageFolder(
     throw new UserError(
       `the pictures are of ${classes.length} class${classes.length ? `, ${classes[0]}` : 'es'}; choose a folder that has a folder of pictures for each of two classes or more`,
     )
-  if (classes.length > MOST_CLASSES)
-    throw new UserError(
-      `there are ${classes.length} folders of pictures; ${MOST_CLASSES} classes are the most`,
-    )
   const pixels = shape.reduce((a, b) => a * b, 1)
+  const labels = labelsFor(classes, pictures.length)
   const images = new Uint8Array(pictures.length * pixels)
   // One after the other: a decoded photograph takes a hundred times the memory of its pixels here.
-  for (const [i, { label, file }] of pictures.entries())
+  for (const [i, { label, file }] of pictures.entries()) {
     images.set(await readPicture(file, `${label}/${file.name}`, shape), i * pixels)
-  const labels = Uint8Array.from(pictures, p => classes.indexOf(p.label))
+    labels[i] = classes.indexOf(label)
+  }
   const { train, test } = heldOut({ name: 'folder', size: pictures.length, shape, classes, images, labels })
   return imageSource(train, test, `${classes.length} folders`)
 }

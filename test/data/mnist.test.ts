@@ -1,8 +1,9 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import type { Labels } from '../../src/data/dataset.ts'
 import { cacheFolder, loadMnist } from '../../src/data/mnist-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { deadMirror, idx, mirror, mnistFolder, temporaryFolder, tiny, writeTiny } from './files.ts'
@@ -14,7 +15,7 @@ async function problem(folder: string): Promise<string> {
   return (error as UserError).message.replaceAll(folder, 'DIR')
 }
 
-const shares = (labels: Uint8Array): number[] =>
+const shares = (labels: Labels): number[] =>
   Array.from({ length: 10 }, (_, digit) => labels.filter(label => label === digit).length / labels.length)
 
 describe('a folder with the four files', () => {
@@ -138,12 +139,27 @@ test.runIf(mnistFolder)(
     expect(asked).toHaveLength(4)
 
     await writeFile(join(cacheFolder(env), 't10k-labels-idx1-ubyte.gz'), 'broken')
-    expect(Buffer.compare((await load()).test.labels, held.labels)).toBe(0)
+    expect((await load()).test.labels).toEqual(held.labels)
     expect(asked.slice(4)).toEqual(['/mnist/t10k-labels-idx1-ubyte.gz'])
 
     expect((await loadMnist({ env, offline: true })).train.size).toBe(60_000)
   },
 )
+
+test('Fashion-MNIST is downloaded into a cache of its own, or refused with the reasons', async () => {
+  const asked: (string | undefined)[] = []
+  const wrong = await mirror((request, response) => {
+    asked.push(request.url)
+    response.end(gzipSync(tiny(5).images))
+  })
+  const env = { XDG_CACHE_HOME: await temporaryFolder() }
+  const mirrors = [wrong, await deadMirror()]
+  await expect(loadMnist({ data: 'fashion-mnist', env, mirrors, timeoutMs: 20_000 })).rejects.toThrow(
+    /^Fashion-MNIST could not be downloaded \(127\.0\.0\.1:\d+: sent a file with another SHA-256 checksum; 127\.0\.0\.1:\d+: connection refused\); give a folder with its four files: --data DIR$/,
+  )
+  expect(asked).toEqual(['/mnist/train-images-idx3-ubyte.gz'])
+  expect(await readdir(cacheFolder(env, process.platform, 'fashion-mnist'))).toEqual([])
+})
 
 describe('without network', () => {
   test('the 10,000 digits of the npm package are used, which is said loudly', async () => {
@@ -167,7 +183,7 @@ describe('without network', () => {
     const load = async () => loadMnist({ env: { XDG_CACHE_HOME: await temporaryFolder() }, offline: true })
     const [one, two] = [await load(), await load()]
     expect(Buffer.compare(one.test.images, two.test.images)).toBe(0)
-    expect(Buffer.compare(one.train.labels, two.train.labels)).toBe(0)
+    expect(one.train.labels).toEqual(two.train.labels)
     const train = new Set(prints(one.train.images))
     expect(prints(one.test.images).filter(print => train.has(print))).toEqual([])
   })

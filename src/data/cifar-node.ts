@@ -1,0 +1,33 @@
+import { join } from 'node:path'
+import { UserError } from '../graph/errors.ts'
+import { CIFAR, type CifarFormat, cifarClasses, cifarDataset } from './cifar.ts'
+import { type ImageSource, imageSource } from './dataset.ts'
+import { readBytes } from './files-node.ts'
+import type { NamedBytes } from './idx.ts'
+
+/** The format that a folder with these files is of. */
+export const cifarFormat = (entries: readonly string[]): CifarFormat | undefined =>
+  CIFAR.find(({ train, test }) => [...train, test].some(file => entries.includes(file)))
+
+/**
+ * The binary version of CIFAR-10 or CIFAR-100 in a folder.
+ * @throws UserError that names the file which is missing or broken
+ */
+export async function cifarFolder(
+  folder: string,
+  entries: readonly string[],
+  format: CifarFormat,
+): Promise<ImageSource> {
+  const { name, train, test, names } = format
+  for (const file of [...train, test, names])
+    if (!entries.includes(file))
+      throw new UserError(`${folder}: has files of ${name} (binary version), but no ${file}`)
+  const read = async (file: string): Promise<NamedBytes> => {
+    const path = join(folder, file)
+    return { name: path, bytes: await readBytes(path) }
+  }
+  const classes = cifarClasses(await read(names), format)
+  const part = async (kind: string, files: readonly string[]) =>
+    cifarDataset(`${name}/${kind}`, await Promise.all(files.map(read)), classes, format)
+  return imageSource(await part('train', train), await part('test', [test]), `the folder ${folder}`)
+}

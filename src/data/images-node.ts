@@ -1,0 +1,54 @@
+import { readdir } from 'node:fs/promises'
+import { UserError } from '../graph/errors.ts'
+import { cifarFolder, cifarFormat } from './cifar-node.ts'
+import { classFolders } from './class-folders-node.ts'
+import type { ImageSource } from './dataset.ts'
+import { reason } from './files-node.ts'
+import { holdsIdx, loadMnist, type MnistOptions } from './mnist-node.ts'
+
+/** Data that have a name. */
+export const COLLECTIONS = ['mnist', 'fashion-mnist', 'digits']
+
+export interface ImagesOptions extends MnistOptions {
+  /** What the model takes, `[channels, height, width]`: pictures in folders are brought to it, other data have a shape of their own. */
+  readonly shape: readonly number[]
+  /** Names of the classes that a model knows already, by its labels. */
+  readonly classes?: readonly string[]
+}
+
+/**
+ * Labelled images, by what there is: `mnist`, `fashion-mnist` or `digits`, as `loadMnist` says; else a folder with MNIST's four IDX
+ * files, with the binary version of CIFAR-10 or CIFAR-100, or with a folder of pictures for each class (`classFolders`). Without
+ * `data` it is the folder `ONNXGRAD_DATA`, else MNIST.
+ * @throws UserError when it cannot be read, or its classes are others than those that the model knows
+ */
+export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
+  const { env = process.env, classes } = options
+  const data = options.data ?? (env.ONNXGRAD_DATA || 'mnist')
+  const source = await (COLLECTIONS.includes(data) ? loadMnist : fromFolder)({ ...options, data })
+  const own = source.train.classes
+  if (classes && classes.join('\n') !== own.join('\n'))
+    throw new UserError(
+      `${source.origin}: their classes are ${some(own)}; the model knows ${some(classes)}: give the data that it was trained on, with --data`,
+    )
+  return source
+}
+
+async function fromFolder(options: ImagesOptions & { readonly data: string }): Promise<ImageSource> {
+  const { data: folder, env = process.env } = options
+  const about = `${folder === env.ONNXGRAD_DATA ? 'ONNXGRAD_DATA' : 'data folder'} ${folder}`
+  const entries = await readdir(folder, { withFileTypes: true }).catch(error => {
+    throw new UserError(`${about}: ${reason(error)}; data are a folder, or one of ${COLLECTIONS.join(', ')}`)
+  })
+  const names = entries.map(e => e.name)
+  if (holdsIdx(names)) return loadMnist(options)
+  const cifar = cifarFormat(names)
+  if (cifar) return cifarFolder(folder, names, cifar)
+  if (entries.some(e => !e.name.startsWith('.') && !e.isFile())) return classFolders(folder, options)
+  throw new UserError(
+    `${about}: ${names.length ? `has ${some(names.sort())}` : 'is empty'}, but not MNIST's four IDX files (train-images-idx3-ubyte …), CIFAR's binary files (data_batch_1.bin … or train.bin), or a folder of pictures for each class`,
+  )
+}
+
+const some = (names: readonly string[]): string =>
+  names.slice(0, 5).join(', ') + (names.length > 5 ? `, … (${names.length})` : '')
