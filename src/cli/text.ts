@@ -1,4 +1,4 @@
-import { printable } from '../export/import-node.ts'
+import { printable } from '../graph/printable.ts'
 
 /** Columns of the terminal; text that goes elsewhere is wrapped at a width that reads well. */
 export const columns = (): number => process.stdout.columns ?? 100

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { STATUS_CODES } from 'node:http'
 import { dirname } from 'node:path'
 import { hash } from '../graph/random.ts'
 import { reason } from './files-node.ts'
@@ -82,7 +83,9 @@ async function fetchPart(url: string, part: string, timeoutMs: number): Promise<
     const response = await fetch(url, { signal: abort.signal, headers })
     // Nothing is left to send: the part is whole, or longer than the file; its checksum tells.
     if (had > 0 && response.status === 416) return true
-    if (!response.ok || !response.body) throw new Error(`answers ${response.status} ${response.statusText}`)
+    // In the words of the standard: the server's own may hold anything.
+    if (!response.ok || !response.body)
+      throw new Error(`answers ${response.status} ${STATUS_CODES[response.status] ?? ''}`.trimEnd())
     const resumed =
       response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${had}-`) === true
     // Written by position: a second process that downloads the same file writes the same bytes to the same place.

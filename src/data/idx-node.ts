@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { constants, gunzip } from 'node:zlib'
 import { UserError } from '../graph/errors.ts'
-import { reason } from './files-node.ts'
+import { readBytes, reason } from './files-node.ts'
 import { idxBytes, type NamedBytes } from './idx.ts'
 
 const unzip = promisify(gunzip)
@@ -10,11 +9,10 @@ const unzip = promisify(gunzip)
 /**
  * Reads an IDX file, gzip or raw (by content, since browsers unpack downloads and keep the name). It is unpacked to at
  * most one byte more than its own header promises, so that a gzip bomb cannot fill the memory.
+ * @throws UserError when it cannot be read, or is damaged
  */
 export async function readIdx(path: string): Promise<NamedBytes> {
-  const bytes: Uint8Array = await readFile(path).catch(error => {
-    throw new UserError(`${path}: ${reason(error)}`)
-  })
+  const bytes = await readBytes(path)
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return { name: path, bytes }
   try {
     const start = await unzip(bytes.subarray(0, 4096), { finishFlush: constants.Z_SYNC_FLUSH })

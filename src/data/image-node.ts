@@ -1,11 +1,34 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Sharp } from 'sharp'
 import { UserError } from '../graph/errors.ts'
+import { printable } from '../graph/printable.ts'
 import { centreDigit, type Gray, isBlank, lightOnDark } from './digit.ts'
 import { reason } from './files-node.ts'
 
 /** A picture with more pixels is refused before it is unpacked: 100 megapixels. */
 const MAX_PIXELS = 100_000_000
+
+/** A larger file is refused before it is read. */
+const MAX_BYTES = 2 ** 28
+
+/** A picture that takes longer to unpack is made to keep programs busy. */
+const MAX_SECONDS = 20
+
+/** A larger grayscale picture is made smaller before anything else, unless the model takes as many pixels. */
+const MOST_SIDE = 1024
+
+/**
+ * How files of pictures begin. Only these are given to their decoders: what else libvips reads (SVG, PDF, …) may be a program, or
+ * refer to other files.
+ */
+const KINDS: readonly RegExp[] = [
+  /^\x89PNG\r\n/,
+  /^\xff\xd8\xff/,
+  /^RIFF....WEBP/s,
+  /^GIF8[79]a/,
+  /^(II\*\0|MM\0\*)/,
+  /^....ftypavi[fs]/s,
+]
 
 export interface ImageShape {
   readonly height: number
@@ -15,7 +38,7 @@ export interface ImageShape {
 }
 
 /**
- * Reads a picture (PNG, JPEG, WebP, …) as a model's input: `[channels, height, width]`, values in [0, 1].
+ * Reads a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first) as a model's input: `[channels, height, width]`, values in [0, 1].
  *
  * One channel: made grayscale, transparent parts white, and inverted where the ground is light. A picture of exactly the
  * model's size is then taken as it is; another becomes an MNIST digit (`centreDigit`) where the model takes 28 × 28,
@@ -33,9 +56,16 @@ export async function readDigit(
     throw new UserError(`${path}: ${reason(error)}`)
   })
   if (!entry.isFile()) throw new UserError(`${path}: is not a file`)
+  if (entry.size > MAX_BYTES)
+    throw new UserError(`${path}: has ${number(entry.size)} bytes, ${number(MAX_BYTES)} are allowed`)
   try {
+    const bytes = await readFile(path)
+    const start = bytes.toString('latin1', 0, 16)
+    if (!KINDS.some(kind => kind.test(start)))
+      throw new UserError(`${path}: is not a picture (PNG, JPEG or WebP is expected)`)
     // A camera's pictures are turned upright; a truncated file is an error, an odd tag is not.
-    const picture = sharp(path, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
+    const picture = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
+      .timeout({ seconds: MAX_SECONDS })
       .autoOrient()
       .flatten({ background: 'white' })
     return channels === 1
@@ -48,7 +78,10 @@ export async function readDigit(
 }
 
 async function readGray(path: string, picture: Sharp, width: number, height: number) {
-  const decoded = await rawPixels(picture.toColourspace('b-w'))
+  const most = Math.max(MOST_SIDE, width, height)
+  const decoded = await rawPixels(
+    picture.resize(most, most, { fit: 'inside', withoutEnlargement: true }).toColourspace('b-w'),
+  )
   if (isBlank(decoded)) throw blank(path)
   const { gray, inverted } = lightOnDark(decoded)
   if (gray.width === width && gray.height === height) return { image: scaled(gray.pixels), inverted }
@@ -84,9 +117,10 @@ const blank = (path: string): UserError =>
 
 function pictureProblem(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
-  if (text.includes('unsupported image format')) return 'is not a picture (PNG, JPEG or WebP is expected)'
   if (text.includes('exceeds pixel limit')) {
-    return `has more pixels than the ${MAX_PIXELS.toLocaleString('en-US')} allowed: make it smaller`
+    return `has more pixels than the ${number(MAX_PIXELS)} allowed: make it smaller`
   }
-  return `cannot be read as a picture (${text.trim().replaceAll('\n', '; ')})`
+  return `cannot be read as a picture (${printable(text.trim().replaceAll('\n', '; '), 300)})`
 }
+
+const number = (value: number): string => value.toLocaleString('en-US')

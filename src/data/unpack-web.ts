@@ -19,23 +19,24 @@ export async function unpacked(
   let parts: Uint8Array[] = []
   let size = 0
   let most = Number.POSITIVE_INFINITY
-  for (;;) {
-    const { done, value } = await reader.read().catch(() => {
-      throw new UserError(`${name}: its gzip data are broken, or the file is truncated`)
-    })
-    if (done) break
-    parts.push(value)
-    size += value.length
-    if (most === Number.POSITIVE_INFINITY && size >= HEAD) {
-      parts = [joined(parts, size)]
-      most = limit({ name, bytes: parts[0]!.subarray(0, HEAD) })
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch(() => {
+        throw new UserError(`${name}: its gzip data are broken, or the file is truncated`)
+      })
+      if (done) return { name, bytes: joined(parts, size) }
+      parts.push(value)
+      size += value.length
+      if (most === Number.POSITIVE_INFINITY && size >= HEAD) {
+        parts = [joined(parts, size)]
+        most = limit({ name, bytes: parts[0]!.subarray(0, HEAD) })
+      }
+      if (size > most) throw new UserError(`${name}: unpacks to more bytes than its header promises`)
     }
-    if (size > most) {
-      await reader.cancel()
-      throw new UserError(`${name}: unpacks to more bytes than its header promises`)
-    }
+  } finally {
+    // Nothing more is unpacked of a file that was refused.
+    await reader.cancel().catch(() => {})
   }
-  return { name, bytes: joined(parts, size) }
 }
 
 function joined(parts: readonly Uint8Array[], size: number): Uint8Array {

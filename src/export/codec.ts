@@ -104,49 +104,88 @@ function readScalar(r: protobuf.Reader, type: WireType): unknown {
   return type === 'int64' ? asNumber(r.int64()) : r[type]()
 }
 
-/** Deeper nesting than any real model has; a file that goes beyond is refused. */
-const MAX_DEPTH = 64
+/** What no real model reaches. A value takes many times the memory of its bytes, so a file is refused that goes beyond. */
+const MOST = { depth: 64, pieces: 2 ** 22, numbers: 2 ** 26 } as const
 
-function read(r: protobuf.Reader, end: number, fields: Fields, depth: number): Record<string, unknown> {
-  if (depth > MAX_DEPTH) throw new RangeError(`messages are nested more than ${MAX_DEPTH} deep`)
-  const byId = new Map(Object.entries(fields).map(([name, f]) => [f.id, { name, f }]))
+/** Counts what becomes of a file: messages, texts and byte strings as pieces, elements of lists as numbers. */
+class Tally {
+  readonly #counts = { pieces: 0, numbers: 0 }
+
+  add(what: 'pieces' | 'numbers'): void {
+    if (++this.#counts[what] > MOST[what]) throw new RangeError(`it holds more than ${MOST[what]} ${what}`)
+  }
+}
+
+type Known = ReadonlyMap<number, { readonly name: string; readonly field: Field<unknown> }>
+const known = new WeakMap<Fields, Known>()
+
+function fieldsById(fields: Fields): Known {
+  const found =
+    known.get(fields) ?? new Map(Object.entries(fields).map(([name, field]) => [field.id, { name, field }]))
+  known.set(fields, found)
+  return found
+}
+
+function read(
+  r: protobuf.Reader,
+  end: number,
+  fields: Fields,
+  depth: number,
+  tally: Tally,
+): Record<string, unknown> {
+  if (depth > MOST.depth) throw new RangeError(`messages are nested more than ${MOST.depth} deep`)
+  tally.add('pieces')
+  const byId = fieldsById(fields)
   const out: Record<string, unknown> = {}
   while (r.pos < end) {
     const tag = r.uint32()
-    const known = byId.get(tag >>> 3)
     const wire = tag & 7
-    if (!known) {
+    const { name, field } = byId.get(tag >>> 3) ?? {}
+    if (!name || !field) {
       r.skipType(wire)
       continue
     }
-    const { name, f } = known
-    const add = (value: unknown) => {
-      if (!f.repeated) out[name] = value
+    const { type, repeated } = field
+    const put = (value: unknown) => {
+      if (!repeated) out[name] = value
       else if (Array.isArray(out[name])) out[name].push(value)
       else out[name] = [value]
     }
-    if (typeof f.type === 'function') {
-      const stop = r.uint32() + r.pos
-      if (stop > end) throw new RangeError('a message is longer than its parent')
-      add(read(r, stop, f.type().fields, depth + 1))
-    } else if (f.repeated && WIRE[f.type] !== 2 && wire === 2) {
-      const stop = r.uint32() + r.pos
-      if (stop > end) throw new RangeError('a list is longer than its message')
-      while (r.pos < stop) add(readScalar(r, f.type))
-    } else if (wire !== WIRE[f.type]) {
+    const scalar = (of: WireType) => {
+      tally.add(WIRE[of] === 2 ? 'pieces' : 'numbers')
+      return readScalar(r, of)
+    }
+    if (typeof type === 'function') {
+      if (wire !== 2) throw new RangeError(`field ${name} has wire type ${wire}`)
+      // Readers of the format merge such messages: others might see another model in the file than is seen here.
+      if (!repeated && name in out) throw new RangeError(`field ${name} is there twice`)
+      put(read(r, stopOf(r, end), type().fields, depth + 1, tally))
+    } else if (repeated && WIRE[type] !== 2 && wire === 2) {
+      const stop = stopOf(r, end)
+      while (r.pos < stop) put(scalar(type))
+      if (r.pos !== stop) throw new RangeError(`the list ${name} ends within an element`)
+    } else if (wire !== WIRE[type]) {
       throw new RangeError(`field ${name} has wire type ${wire}`)
-    } else add(readScalar(r, f.type))
+    } else put(scalar(type))
   }
+  if (r.pos !== end) throw new RangeError('a message ends within a field')
   return out
+}
+
+/** Reads a length; where what has that length ends. */
+function stopOf(r: protobuf.Reader, end: number): number {
+  const stop = r.uint32() + r.pos
+  if (stop > end) throw new RangeError('a part is longer than what it is part of')
+  return stop
 }
 
 /**
  * The message in `bytes`; fields that the description does not know are passed over.
- * @throws UserError when the bytes are no such message
+ * @throws UserError when the bytes are no such message, or one that no model comes near
  */
 export function decode<M extends Message<Fields>>(type: M, bytes: Uint8Array, what: string): Value<M> {
   try {
-    return read(Reader.create(bytes), bytes.length, type.fields, 0) as Value<M>
+    return read(Reader.create(bytes), bytes.length, type.fields, 0, new Tally()) as Value<M>
   } catch (error) {
     throw new UserError(`${what}: not a valid ONNX file (${(error as Error).message})`)
   }

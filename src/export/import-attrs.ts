@@ -1,8 +1,9 @@
 import { UserError } from '../graph/errors.ts'
 import { Constant } from '../graph/leaf.ts'
 import type { Attr, AttrForm, Attrs, Op, TensorType } from '../graph/node.ts'
+import { printable } from '../graph/printable.ts'
 import { broadcast, type Dim, reshape, type Shape, show, UNKNOWN } from '../graph/shape.ts'
-import { type NodeReader, printable } from './import-node.ts'
+import type { NodeReader } from './import-node.ts'
 import { dtypeOf } from './tensor-data.ts'
 
 /** Attributes of a registered op, from the node's own attributes, its constant inputs and ONNX's defaults. */
@@ -26,7 +27,7 @@ const OLD_NAMES: Readonly<Record<string, string>> = { sizes: 'split' }
 
 function read(name: string, { kind, input }: AttrForm, node: NodeReader, x: TensorType): Attr {
   const old = OLD_NAMES[name] ?? name
-  if (kind === 'ints') return input === undefined ? node.attribute(name, 'ints') : node.ints(old, input)
+  if (kind === 'ints') return input === undefined ? node.ints(name) : node.ints(old, input)
   if (kind === 'dims') return resolveDims(node, node.dims(input!), x)
   if (input !== undefined && !node.has(name)) return scalarInput(name, input, node)
   const number = () => node.attribute(name, 'int')
@@ -149,6 +150,8 @@ const DEFAULTS: ReadonlyMap<string, Default> = new Map(
     Split: ([x], given, node) => {
       const axis = (given.axis as number | undefined) ?? 0
       const parts = node.attribute('num_outputs', 'int') ?? node.outputs
+      if (parts !== node.outputs)
+        throw new UserError(`num_outputs is ${parts}, but the node has ${node.outputs} outputs`)
       const dim = x!.shape.at(axis)
       if (typeof dim !== 'number' || dim === UNKNOWN)
         throw new UserError(`axis ${axis} of ${show(x!.shape)} has no known size to split`)

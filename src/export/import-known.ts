@@ -122,7 +122,9 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
       return { ...x!, scalar: index.scalar, values: index.values.map(i => x!.values.at(i as number)) }
     },
     Concat: (inputs, node) =>
-      isFirst(node.attribute('axis', 'int')) && !inputs.some(k => k.scalar)
+      isFirst(node.attribute('axis', 'int')) &&
+      !inputs.some(k => k.scalar) &&
+      inputs.reduce((n, k) => n + k.values.length, 0) <= MOST
         ? { ...inputs[0]!, values: inputs.flatMap(k => k.values) }
         : undefined,
     Slice: ([x], node) => {
@@ -154,7 +156,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
       const fill = node.attribute('value', 'tensor')
       const value = fill?.int64Data?.[0] ?? (fill?.rawData && int64At(fill.rawData))
       if (fill?.dataType !== 7 || value === undefined || shape!.values.length !== 1) return undefined
-      if (typeof length !== 'number' || length > MOST) return undefined
+      if (typeof length !== 'number' || length < 0 || length > MOST) return undefined
       return list(new Array<number>(length).fill(value))
     },
     Add: arithmetic((a, b) => a + b, named(sum)),

@@ -1,7 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import type { Known } from './import-known.ts'
+import { type Known, MOST } from './import-known.ts'
 import type { AttributeProto, NodeProto, TensorProto } from './onnx-proto.ts'
 
 /** What a name in a file stands for. */
@@ -10,12 +10,6 @@ export interface Value {
   readonly known?: Known
   /** The tensor in the graph, made when a node first reads it as data. */
   readonly tensor: () => AnyTensor
-}
-
-/** A name of an untrusted file for a message or a terminal: one line, no control characters, not endless. */
-export const printable = (name: string, most = 80): string => {
-  const plain = name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�')
-  return plain.length > most ? `${plain.slice(0, most)}…` : plain
 }
 
 interface Kinds {
@@ -56,6 +50,8 @@ export class NodeReader {
     this.opset = opset
     this.inputs = inputs.slice(0, inputs.findLastIndex(v => v) + 1)
     this.outputs = proto.output?.length ?? 0
+    const most = Math.max(this.inputs.length, this.outputs)
+    if (most > MOST) throw new UserError(`has ${most} inputs or outputs, ${MOST} are the most`)
     this.#attributes = new Map((proto.attribute ?? []).map(a => [a.name ?? '', a]))
   }
 
@@ -97,14 +93,15 @@ export class NodeReader {
     return known.values.map(v => v ?? UNKNOWN)
   }
 
-  /** A list of integers that must be constant: an attribute or, in newer opsets, an input. */
-  ints(name: string, i: number): readonly number[] | undefined {
-    if (this.has(name)) return this.attribute(name, 'ints')
-    const given = this.inputs[i]
-    if (!given) return undefined
-    const values = given.known?.values
+  /** A list of integers that must be constant: an attribute or, in newer opsets, input `i`. */
+  ints(name: string, i?: number): readonly number[] | undefined {
+    const given = i === undefined ? undefined : this.inputs[i]
+    const values = this.has(name) ? this.attribute(name, 'ints') : given?.known?.values
+    if (!values && !given) return undefined
     if (!values?.every(v => typeof v === 'number'))
       throw new UserError(`${name} (input ${i}) is not constant`)
+    // Work on axes grows with the square of their number.
+    if (values.length > MOST) throw new UserError(`${name} has ${values.length} values, ${MOST} are the most`)
     return values
   }
 }

@@ -2,9 +2,9 @@ import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { constant } from '../graph/leaf.ts'
 import { MOST } from './import-known.ts'
-import { printable, type Value } from './import-node.ts'
+import type { Value } from './import-node.ts'
 import type { TensorProto } from './onnx-proto.ts'
-import { DATA_TYPE, readTensor, type TypedArray } from './tensor-data.ts'
+import { readTensor } from './tensor-data.ts'
 
 /** Value of IEEE half precision bits. */
 export function fromHalf(bits: number): number {
@@ -15,21 +15,9 @@ export function fromHalf(bits: number): number {
   return exponent ? sign * (1 + mantissa / 1024) * 2 ** (exponent - 15) : sign * mantissa * 2 ** -24
 }
 
-/** A tensor of the file with its data. @throws UserError when it is damaged or of an unknown type */
-export function readChecked(proto: TensorProto): { dtype: DType; dims: number[]; data: TypedArray } {
-  for (const d of proto.dims ?? [])
-    if (!Number.isSafeInteger(d) || d < 0)
-      throw new UserError(`tensor ${printable(proto.name ?? '')} has a dim of ${d}; the file is damaged`)
-  if (proto.floatData && proto.dataType !== DATA_TYPE.float32)
-    throw new UserError(
-      `tensor ${printable(proto.name ?? '')} holds floats as another type; the file is damaged`,
-    )
-  return readTensor(proto)
-}
-
 /** A fixed tensor of the file. */
 export function tensorValue(proto: TensorProto): Value {
-  const { dtype, dims, data } = readChecked(proto)
+  const { dtype, dims, data } = readTensor(proto)
   const numbers = Float64Array.from<number | bigint>(
     data,
     dtype === 'float16' ? v => fromHalf(Number(v)) : Number,

@@ -3,18 +3,19 @@ import { ShapeError, UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { input, parameter } from '../graph/leaf.ts'
 import { allOps, makeNode, type Node, type Op } from '../graph/node.ts'
+import { printable } from '../graph/printable.ts'
 import { withScope } from '../graph/scope.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import * as ops from '../ops/index.ts'
 import { attrsOf, refuseUnread } from './import-attrs.ts'
 import { knownResult, LONGEST_DIM, toTensor } from './import-known.ts'
-import { NodeReader, printable, type Value } from './import-node.ts'
+import { NodeReader, type Value } from './import-node.ts'
 import { COMPOSITES, computed } from './import-ops.ts'
-import { readChecked, tensorValue } from './import-tensor.ts'
+import { tensorValue } from './import-tensor.ts'
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx-proto.ts'
 import type { FileInfo } from './read.ts'
-import { dtypeOf, type TypedArray } from './tensor-data.ts'
+import { dtypeOf, MOST_AXES, readTensor, type TypedArray } from './tensor-data.ts'
 
 /** A model that was read back from a file. */
 export interface Imported {
@@ -54,19 +55,27 @@ export function isWeight({ producerName }: ModelProto, { name, dims, dataType }:
   return size >= 2 && Boolean(dtypeOf(dataType)?.startsWith('float'))
 }
 
+/** Names that are longer do not say where in a model they belong: a path of so many parts is of no real one. */
+const LONGEST_NAME = 512
+
 /** Path of the layer in a node's name. */
 export function scopeOf(name: string): string {
-  const parts = name.split('/').slice(0, -1).filter(Boolean)
+  const parts = printable(name, LONGEST_NAME).split('/').slice(0, -1).filter(Boolean)
   return parts.filter((part, i) => !parts[i + 1]?.startsWith(`${part}.`)).join('.')
 }
 
 /** The path that the names of all these weights share, for nodes whose own name has none. */
 function sharedPath(names: readonly string[]): string {
-  const paths = names.filter(n => /^[\w.]+$/.test(n)).map(n => n.split('.').slice(0, -1))
+  const paths = names
+    .filter(n => n.length <= LONGEST_NAME && /^[\w.]+$/.test(n))
+    .map(n => n.split('.').slice(0, -1))
   const [first = [], ...rest] = paths
   const differs = first.findIndex((part, i) => rest.some(p => p[i] !== part))
   return first.slice(0, differs < 0 ? undefined : differs).join('.')
 }
+
+/** Shapes of a hostile file may be long, and have any names. */
+const LONGEST_MESSAGE = 500
 
 class Importer {
   readonly #info: FileInfo
@@ -122,7 +131,7 @@ class Importer {
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       const Kind = error instanceof ShapeError ? ShapeError : UserError
-      throw new Kind(`${this.#file}: ${part}: ${error.message}`)
+      throw new Kind(`${this.#file}: ${part}: ${printable(error.message, LONGEST_MESSAGE)}`)
     }
   }
 
@@ -145,7 +154,7 @@ class Importer {
 
   #initializer(proto: TensorProto): Value {
     if (!isWeight(this.#info.proto, proto)) return tensorValue(proto)
-    const { dtype, dims, data } = readChecked(proto)
+    const { dtype, dims, data } = readTensor(proto)
     const name = proto.name ?? ''
     const t: AnyTensor = parameter(dims, { kind: 'constant', value: 0 }, { dtype })
     this.#parameters.set(name, t)
@@ -170,7 +179,7 @@ class Importer {
   #dim(symbol: string | undefined, size: number | undefined, place: string): Dim {
     if (!symbol && size !== undefined && size >= 0) return size
     if (this.#dims === 'unknown') return UNKNOWN
-    if (symbol && symbol.length <= LONGEST_DIM && /^[^\d*+?][^*+]*$/.test(symbol)) return symbol
+    if (symbol && symbol === printable(symbol, LONGEST_DIM) && /^[^\d*+?][^*+]*$/.test(symbol)) return symbol
     const key = symbol || place
     const known = this.#anonymous.get(key) ?? `?${this.#anonymous.size}`
     this.#anonymous.set(key, known)
@@ -230,6 +239,8 @@ function build(op: Op, node: NodeReader): Node {
 
 /** No size that is negative, fractional or beyond what a tensor can have. */
 function checkShape({ shape }: { readonly shape: Shape }): void {
+  if (shape.length > MOST_AXES)
+    throw new UserError(`has ${shape.length} axes, where a tensor has at most ${MOST_AXES}`)
   const sizes = shape.filter(d => typeof d === 'number')
   const names = shape.filter(d => typeof d === 'string')
   const elements = sizes.reduce((n, d) => n * Math.abs(d), 1)

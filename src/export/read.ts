@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { printable } from '../graph/printable.ts'
 import { decode } from './codec.ts'
 import { METADATA } from './export.ts'
 import { Model, type ModelProto } from './onnx-proto.ts'
@@ -15,9 +16,23 @@ export interface FileInfo {
   readonly training?: Readonly<Record<string, unknown>>
 }
 
+const isObject = (v: unknown): v is Readonly<Record<string, unknown>> =>
+  typeof v === 'object' && v !== null && !Array.isArray(v)
+const isList = (v: unknown, of: (item: unknown) => boolean): boolean => Array.isArray(v) && v.every(of)
+
+/** What the metadata that programs rely on must look like. */
+const SOUND: Readonly<
+  Record<'model' | 'normalization' | 'classes' | 'training', (value: unknown) => boolean>
+> = {
+  model: v => isObject(v) && typeof v.name === 'string' && isObject(v.config),
+  normalization: v => isObject(v) && isList(v.mean, Number.isFinite) && isList(v.std, Number.isFinite),
+  classes: v => isList(v, name => typeof name === 'string'),
+  training: isObject,
+}
+
 /**
  * Reads an `.onnx` file: its messages, and the metadata that onnxgrad writes where there is some.
- * @throws UserError when the bytes are no ONNX model
+ * @throws UserError when the bytes are no ONNX model, or metadata of onnxgrad's are damaged
  */
 export function readOnnx(bytes: Uint8Array, name: string): FileInfo {
   const proto = decode(Model, bytes, name)
@@ -28,24 +43,25 @@ export function readOnnx(bytes: Uint8Array, name: string): FileInfo {
       key && value !== undefined ? [[key, value]] : [],
     ),
   )
-  const json = (key: string): unknown => {
-    const text = metadata[key]
-    if (text === undefined) return undefined
-    try {
-      return JSON.parse(text)
-    } catch {
-      throw new UserError(`${name}: its metadata ${key} is not JSON: the file is damaged`)
-    }
-  }
-  const known = {
-    model: json(METADATA.model) as FileInfo['model'],
-    normalization: json(METADATA.normalization) as FileInfo['normalization'],
-    classes: json(METADATA.classes) as FileInfo['classes'],
-    training: json(METADATA.training) as FileInfo['training'],
-  }
   const opset = proto.opsetImport?.find(o => !o.domain)?.version ?? 0
-  const present = Object.fromEntries(Object.entries(known).filter(([, v]) => v !== undefined))
-  return { proto, opset, metadata, ...present }
+  const known = Object.entries(SOUND).flatMap(([field, sound]) => {
+    const key = METADATA[field as keyof typeof SOUND]
+    const text = metadata[key]
+    if (text === undefined) return []
+    const value = parsed(text)
+    if (!sound(value)) throw new UserError(`${name}: its metadata ${key} are damaged: ${printable(text)}`)
+    return [[field, value]]
+  })
+  return { proto, opset, metadata, ...Object.fromEntries(known) }
+}
+
+/** The value of a JSON text; undefined where it is none. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** Initializers by name. */

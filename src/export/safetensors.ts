@@ -1,5 +1,6 @@
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { printable } from '../graph/printable.ts'
 import { emptyArray, type TypedArray } from './tensor-data.ts'
 
 /** A tensor with its values. */
@@ -27,8 +28,8 @@ const NAMES: Readonly<Record<DType, string>> = {
 }
 const DTYPES = new Map(Object.entries(NAMES).map(([dtype, name]) => [name, dtype as DType]))
 
-/** The format's own limit on its header. */
-const MAX_HEADER = 100_000_000
+/** A sixth of the format's own limit: a header takes ten times its size when it is read, and none comes near. */
+const MAX_HEADER = 2 ** 24
 
 /**
  * Reads a safetensors file: 8 bytes with the header's length, a JSON header, the tensors' bytes without gaps
@@ -39,7 +40,7 @@ const MAX_HEADER = 100_000_000
 export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
   const fail = (what: string, todo = 'the file is damaged or no safetensors file'): never => {
     // Names come from the file: they may hold line breaks, and be as long as it.
-    throw new UserError(`${name}: ${what.slice(0, 300).replace(/\p{Cc}+/gu, ' ')}; ${todo}`)
+    throw new UserError(`${name}: ${printable(what, 300)}; ${todo}`)
   }
   if (bytes.length < 8) fail(`has ${bytes.length} bytes, where a safetensors file has at least 8`)
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))

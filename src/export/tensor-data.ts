@@ -1,5 +1,6 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { printable } from '../graph/printable.ts'
 import type { TensorProto } from './onnx-proto.ts'
 
 /** ONNX TensorProto.DataType numbers. */
@@ -81,22 +82,37 @@ export const tensorProto = (
   data: TypedArray,
 ): TensorProto => ({ dims: [...dims], dataType: DATA_TYPE[dtype], name, rawData: bytesOf(data) })
 
+/** No tensor has more axes; some work here grows with the square of their number. */
+export const MOST_AXES = 64
+
+/** The field that holds elements of a type, where `rawData` does not. */
+const elementsOf = (t: TensorProto, dtype: DType): readonly number[] => {
+  if (dtype === 'float32') return t.floatData ?? []
+  if (dtype === 'float64') return t.doubleData ?? []
+  return (dtype === 'int64' ? t.int64Data : t.int32Data) ?? []
+}
+
 /**
  * Elements of an initializer.
  * @throws UserError for external data, unknown types, and data that does not fill its dims
  */
 export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data: TypedArray } {
   const dims = t.dims ?? []
-  const name = t.name || 'unnamed'
+  const name = `initializer ${printable(t.name || 'unnamed')}`
   const dtype = dtypeOf(t.dataType)
-  if (!dtype)
-    throw new UserError(`initializer ${name} has element type ${t.dataType}, which is not supported`)
-  if (t.dataLocation === 1)
-    throw new UserError(`initializer ${name} is stored outside the file, which is not supported`)
+  if (!dtype) throw new UserError(`${name} has element type ${t.dataType}, which is not supported`)
+  if (t.dataLocation === 1 || t.externalData)
+    throw new UserError(
+      `${name} is stored outside the file, which is not supported; write the model as one file`,
+    )
+  if (dims.length > MOST_AXES)
+    throw new UserError(`${name} has ${dims.length} axes, ${MOST_AXES} are the most`)
+  const odd = dims.find(d => !Number.isSafeInteger(d) || d < 0)
+  if (odd !== undefined) throw new UserError(`${name} has a dim of ${odd}: the file is damaged`)
   const size = dims.reduce((a, b) => a * b, 1)
   const wrong = (got: number) =>
     new UserError(
-      `initializer ${name} has ${got} elements where its dims [${dims.join()}] need ${size}: the file is damaged`,
+      `${name} has ${got} elements where its dims ${printable(`[${dims.join()}]`)} need ${size}: the file is damaged`,
     )
   if (t.rawData) {
     const itemBytes = emptyArray(dtype, 0).BYTES_PER_ELEMENT
@@ -106,7 +122,7 @@ export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data
     bytesOf(data).set(t.rawData)
     return { dtype, dims, data }
   }
-  const values = t.floatData ?? t.int32Data ?? t.int64Data ?? t.doubleData ?? []
+  const values = elementsOf(t, dtype)
   if (values.length !== size) throw wrong(values.length)
   return { dtype, dims, data: dtype === 'float16' ? Uint16Array.from(values) : toTyped(values, dtype, size) }
 }

@@ -111,7 +111,7 @@ describe('a folder that cannot be used is refused in one line, never passed over
     await writeFile(join(folder, 'file'), '')
     expect(await problem(join(folder, 'file'))).toBe('data folder DIR: is not a folder')
     await mkdir(join(folder, 'train-images-idx3-ubyte'))
-    expect(await problem(folder)).toBe('DIR/train-images-idx3-ubyte: is a folder, not a file')
+    expect(await problem(folder)).toBe('DIR/train-images-idx3-ubyte is a folder, not a file')
   })
 
   test('ONNXGRAD_DATA is named where it is the cause', async () => {
