@@ -3,12 +3,28 @@ import { UserError } from '../graph/errors.ts'
 import type { State } from './executor.ts'
 import { type Layout, views } from './layout.ts'
 
+/** Key of the metadata under which the CRC-32 of all else in the file stands. */
+const CHECKSUM = 'crc32'
+
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let c = byte
+  for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1
+  return c
+})
+
+/** CRC-32 (ISO-HDLC, as in PNG and gzip) as hexadecimal digits. */
+function crc32(bytes: Uint8Array): string {
+  let c = -1
+  for (let i = 0; i < bytes.length; i++) c = CRC_TABLE[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8)
+  return (~c >>> 0).toString(16).padStart(8, '0')
+}
+
 /** Prefix of a moment vector's name in the file; parameters stand under their own (timm) names. */
 const MOMENT = 'optimizer.'
 
 /**
  * A run's state as a safetensors file: each parameter under its own name and shape, so that other programs can read it, and
- * the optimizer's flat moments beside them.
+ * the optimizer's flat moments beside them. The metadata gets a checksum of everything else.
  */
 export function writeCheckpoint(layout: Layout, state: State, metadata: Record<string, string>): Uint8Array {
   const tensors: Record<string, SafeTensor> = {}
@@ -17,20 +33,29 @@ export function writeCheckpoint(layout: Layout, state: State, metadata: Record<s
     tensors[slot.name] = { dtype: 'float32', shape: slot.shape, data: parameters.get(slot.name)! }
   for (const [name, data] of Object.entries(state))
     if (name !== 'params') tensors[MOMENT + name] = { dtype: 'float32', shape: [layout.size], data }
-  return writeSafetensors(tensors, metadata)
+  return writeSafetensors(tensors, { ...metadata, [CHECKSUM]: crc32(writeSafetensors(tensors, metadata)) })
 }
 
 /**
  * Parameters and moments of a checkpoint, for a model of the given layout.
- * @throws UserError when a parameter is missing, has another shape, or does not belong to the model
+ * @throws UserError when the file is damaged, a parameter is missing, has another shape, or does not belong to the model
  */
 export function readCheckpoint(
   layout: Layout,
   bytes: Uint8Array,
   name: string,
 ): { state: State; metadata: Readonly<Record<string, string>> } {
-  const { tensors, metadata } = readSafetensors(bytes, name)
-  const state: Record<string, Float32Array> = { params: new Float32Array(layout.size) }
+  const { tensors, metadata: all } = readSafetensors(bytes, name)
+  const { [CHECKSUM]: checksum, ...metadata } = all
+  // Equal content has equal bytes. Files of before there was a checksum have none.
+  if (checksum !== undefined && checksum !== crc32(writeSafetensors(tensors, metadata)))
+    throw new UserError(
+      `${name}: its content does not have the checksum that it was written with: the file is damaged`,
+    )
+  // Names come from the file: none of them may be a prototype's.
+  const state: Record<string, Float32Array> = Object.assign(Object.create(null), {
+    params: new Float32Array(layout.size),
+  })
   for (const slot of layout.slots) {
     const t = tensors[slot.name]
     if (!t)
@@ -44,9 +69,11 @@ export function readCheckpoint(
   const own = new Set(layout.slots.map(s => s.name))
   for (const [key, t] of Object.entries(tensors)) {
     if (own.has(key)) continue
-    if (!key.startsWith(MOMENT) || t.data.length !== layout.size)
+    const vector = key.slice(MOMENT.length)
+    const fits = t.dtype === 'float32' && t.data.length === layout.size
+    if (!key.startsWith(MOMENT) || !fits || vector in state)
       throw new UserError(`${name}: ${key} does not belong to the model`)
-    state[key.slice(MOMENT.length)] = t.data as Float32Array
+    state[vector] = t.data as Float32Array
   }
   return { state, metadata }
 }

@@ -1,56 +1,72 @@
-import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Normalization } from '../data/dataset.ts'
-import { readBytes, reason, writeAtomic } from '../data/files-node.ts'
+import { append, reason, syncFile, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
-import type { Model } from '../nn/model.ts'
-import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
+import { writeCheckpoint } from './checkpoint.ts'
 import type { State } from './executor.ts'
-import { type Layout, layoutOf } from './layout.ts'
-import { RECORD, type RunRecord, readTraining, TRAINING } from './record.ts'
-import type { TrainedModel } from './trained.ts'
+import type { Layout } from './layout.ts'
+import { LockedError, refuseLocked, takeLock } from './lock-node.ts'
+import { RECORD, type RunRecord, TRAINING } from './record.ts'
+import {
+  type Build,
+  LINES,
+  type Notice,
+  type Resumable,
+  RUN_FILES,
+  type RunConfig,
+  readResumable,
+} from './saved-node.ts'
 
-/** Files of a run folder. */
-export const RUN_FILES = {
-  config: 'config.json',
-  metrics: 'metrics.jsonl',
-  last: 'last.safetensors',
-  best: 'best.safetensors',
-  model: 'model.onnx',
-} as const
+export { RUN_FILES, type RunConfig, readRun } from './saved-node.ts'
 
-/** What `config.json` must hold for a run to be read again; programs add more to it. */
-export interface RunConfig {
-  readonly model: { readonly name: string; readonly config: object }
-  readonly normalization?: Normalization | undefined
-  readonly classes: readonly string[]
-  readonly [key: string]: unknown
-}
+/** Whether a file says nothing of a run: the lock, and what a process that was killed has left half written. */
+const isPassing = (name: string): boolean => name === RUN_FILES.lock || isLeftOver(name)
 
-const contents = (path: string): Promise<string[]> => readdir(path).catch(() => [])
+const isLeftOver = (name: string): boolean =>
+  name.startsWith(`${RUN_FILES.lock}.`) ||
+  (name.endsWith('.tmp') && Object.values(RUN_FILES).some(file => name.startsWith(`${file}.`)))
 
-/** A folder that a run writes into. */
+const contents = async (path: string): Promise<string[]> =>
+  (await readdir(path).catch(() => [])).filter(name => !isPassing(name))
+
+/** Puts the folder before what is said of its lock. */
+const lockOf = <T>(path: string, ask: (lock: string) => Promise<T>): Promise<T> =>
+  ask(join(path, RUN_FILES.lock)).catch((error: unknown) => {
+    throw error instanceof LockedError ? new UserError(`${path}: ${error.message}`) : error
+  })
+
+/**
+ * A folder that a run writes into. While it does, `lock` names its process, and no other can. Whatever ends the process,
+ * the files that stand there under their own names are whole.
+ */
 export class RunFolder {
   readonly path: string
+  readonly #overwrite: boolean
+  readonly #from: Resumable | undefined
+  #release: () => void
+  /** The step of the checkpoint that is there. */
+  #saved: number
 
-  private constructor(path: string) {
+  private constructor(path: string, overwrite = false, from?: Resumable, release = () => {}) {
     this.path = path
+    this.#overwrite = overwrite
+    this.#from = from
+    this.#release = release
+    this.#saved = from?.record.step ?? 0
   }
 
   /**
    * The folder of a new run; nothing is made before it begins.
-   * @throws UserError when it holds files already, unless `overwrite`
+   * @throws UserError when it holds files already, unless `overwrite`, or another process trains there
    */
   static async at(path: string, { overwrite = false } = {}): Promise<RunFolder> {
-    const present = await contents(path)
-    if (present.length && !overwrite)
-      throw new UserError(
-        `${path} holds ${present.length} files already; choose another --out, or give --overwrite`,
-      )
-    return new RunFolder(path)
+    await lockOf(path, refuseLocked)
+    const folder = new RunFolder(path, overwrite)
+    await folder.#refuseFull()
+    return folder
   }
 
-  /** The folder of a run that goes on. */
+  /** The folder of a run that goes on, as it is. */
   static again = (path: string): RunFolder => new RunFolder(path)
 
   /** `base`, or `base-2`, `base-3`, … where that is taken. */
@@ -61,25 +77,65 @@ export class RunFolder {
     }
   }
 
+  /**
+   * The folder of a run that goes on, locked, and where that run stands. Nothing else is changed before it does go on.
+   * @param notice is told of damaged files that others stand in for
+   * @throws UserError when another process trains there, or a file is damaged and nothing can stand in for it
+   */
+  static async resume(
+    path: string,
+    build: Build,
+    notice: Notice,
+  ): Promise<{ readonly folder: RunFolder; readonly from: Resumable }> {
+    const release = await lockOf(path, takeLock)
+    try {
+      const from = await readResumable(path, build, notice)
+      return { folder: new RunFolder(path, false, from, release), from }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
   file = (name: keyof typeof RUN_FILES): string => join(this.path, RUN_FILES[name])
 
   /**
-   * Makes the folder and starts the run's records; an older run's files go as they are written anew.
-   * @throws UserError when the folder cannot be made
+   * Makes the folder, locks it, and starts the run's records; what an older run left there goes.
+   * @throws UserError when the folder cannot be made, or another process has begun a run there
    */
   async begin(config: RunConfig): Promise<void> {
     await mkdir(this.path, { recursive: true }).catch((error: unknown) => {
       throw new UserError(`${this.path} ${reason(error)}; choose another --out`)
     })
-    await writeAtomic(this.file('config'), `${JSON.stringify(config, null, 2)}\n`)
-    await writeAtomic(this.file('metrics'), '')
+    this.#release = await lockOf(this.path, takeLock)
+    try {
+      await this.#refuseFull()
+      await this.#tidy()
+      // The older run's settings go first: without them nobody goes on with what is left of it.
+      for (const name of Object.values(RUN_FILES))
+        if (name !== RUN_FILES.lock) await rm(join(this.path, name), { force: true })
+      await this.#configure(config)
+      for (const name of LINES) await writeAtomic(this.file(name), '')
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
-  /** Adds a line to `metrics.jsonl`. */
-  async record(line: object): Promise<void> {
-    await appendFile(this.file('metrics'), `${JSON.stringify(line)}\n`)
-  }
+  /** Puts the folder in order where the run goes on. @param changes settings that are no longer what they were */
+  goOn = (changes: object = {}): Promise<void> =>
+    this.#safely(async () => {
+      const { config, repairs } = this.#from!
+      await this.#tidy()
+      for (const [file, data] of repairs) await writeAtomic(file, data)
+      await this.#configure({ ...config, ...changes })
+    })
 
+  /** Adds a line to `metrics.jsonl`, or to `steps.jsonl`; each names its `step`, or says `final`. */
+  record = (line: object, file: (typeof LINES)[number] = 'metrics'): Promise<void> =>
+    this.#safely(() => append(this.file(file), `${JSON.stringify(line)}\n`))
+
+  /** Saves a state. The `last` that it replaces stays as `previous`. Save a `best` before the `last` of the same step. */
   async checkpoint(
     name: 'last' | 'best',
     layout: Layout,
@@ -88,49 +144,59 @@ export class RunFolder {
     training: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const metadata = { [RECORD]: JSON.stringify(record), [TRAINING]: JSON.stringify(training) }
-    await writeAtomic(this.file(name), writeCheckpoint(layout, state, metadata))
+    const bytes = writeCheckpoint(layout, state, metadata)
+    await this.#safely(async () => {
+      if (name === 'best') return writeAtomic(this.file('best'), bytes)
+      // Lines up to a checkpoint's step are on the disk before it is.
+      for (const lines of LINES) await syncFile(this.file(lines))
+      await writeAtomic(this.file('last'), bytes, this.file('previous'))
+      this.#saved = record.step
+    })
   }
 
-  async model(bytes: Uint8Array): Promise<void> {
-    await writeAtomic(this.file('model'), bytes)
+  model = (bytes: Uint8Array): Promise<void> => this.write('model', bytes)
+
+  /** Writes a file that is made of the run. */
+  write = (name: 'model' | 'report', data: Uint8Array | string): Promise<void> =>
+    this.#safely(() => writeAtomic(this.file(name), data))
+
+  /** Lets other processes use the folder. */
+  close(): void {
+    this.#release()
+  }
+
+  #configure = (config: object): Promise<void> =>
+    writeAtomic(this.file('config'), `${JSON.stringify(config, null, 2)}\n`)
+
+  async #refuseFull(): Promise<void> {
+    const present = await contents(this.path)
+    if (present.length && !this.#overwrite)
+      throw new UserError(
+        `${this.path} holds ${present.length} files already; choose another --out, or give --overwrite`,
+      )
+  }
+
+  /** Removes what processes that were killed have left. */
+  async #tidy(): Promise<void> {
+    for (const name of await readdir(this.path))
+      if (isLeftOver(name)) await rm(join(this.path, name), { force: true })
+  }
+
+  /** Does what changes the folder; where that fails, the error says what is lost and how to go on. */
+  async #safely(change: () => Promise<void>): Promise<void> {
+    try {
+      await change()
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      const there = await stat(this.path).catch(() => undefined)
+      throw new UserError(`${error.message}; ${there ? this.#remedy() : GONE}`)
+    }
+  }
+
+  #remedy(): string {
+    const lost = this.#saved ? `nothing up to step ${this.#saved} is lost` : 'no step is saved yet'
+    return `${lost}; put that right, then go on with: onnxgrad train --resume ${this.path}`
   }
 }
 
-/**
- * The trained model of a run folder, from its last (or best) checkpoint.
- * @param build makes a model from its name and configuration
- * @throws UserError when a file is missing or damaged
- */
-export async function readRun(
-  path: string,
-  build: (name: string, config: object) => Model,
-  which: 'last' | 'best' = 'last',
-): Promise<TrainedModel> {
-  const file = join(path, RUN_FILES.config)
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${file} ${reason(error)}: ${path} is no run folder of onnxgrad`)
-  })
-  let config: RunConfig
-  try {
-    config = JSON.parse(text) as RunConfig
-  } catch {
-    throw new UserError(`${file} is not JSON: the file is damaged`)
-  }
-  if (typeof config.model?.name !== 'string' || typeof config.model.config !== 'object')
-    throw new UserError(`${file} does not say which model was trained`)
-  const model = build(config.model.name, config.model.config)
-  const checkpoint = join(path, RUN_FILES[which])
-  const { state, metadata } = readCheckpoint(
-    layoutOf(model.parameters),
-    await readBytes(checkpoint),
-    checkpoint,
-  )
-  const training = metadata[TRAINING] ? readTraining(metadata, checkpoint) : undefined
-  return {
-    model,
-    params: state.params!,
-    ...(config.normalization ? { normalization: config.normalization } : {}),
-    classes: config.classes,
-    ...(training ? { training } : {}),
-  }
-}
+const GONE = 'the whole folder is gone, and the run with it'

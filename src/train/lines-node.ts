@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises'
+import { codeOf, reason } from '../data/files-node.ts'
+import { UserError } from '../graph/errors.ts'
+
+/** Whether a line of a run's records is of what was done by a step; the summary of a run's end is not. */
+function standsAt(line: string, step: number, where: string): boolean {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {}
+  if (typeof value !== 'object' || value === null)
+    throw new UserError(`${where} is no JSON object: the file is damaged; repair or delete it`)
+  return 'step' in value && Number(value.step) <= step
+}
+
+async function textOf(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return ''
+    throw new UserError(`${file} ${reason(error)}`)
+  })
+}
+
+/** The lines of a text, without a last one that was cut off. */
+const wholeLines = (text: string): string[] => text.split('\n').slice(0, -1)
+
+/**
+ * What stays of `metrics.jsonl` or `steps.jsonl` where a run goes on from a step: no line of a later one, which will be
+ * done again, nor a last line that was cut off; nothing of a file that is not there.
+ * @throws UserError when another line is damaged
+ */
+export async function linesUpTo(file: string, step: number): Promise<string> {
+  const lines = wholeLines(await textOf(file))
+  const kept = lines.filter((line, i) => standsAt(line, step, `${file}: line ${i + 1}`))
+  return kept.map(line => `${line}\n`).join('')
+}
+
+/** Whether `metrics.jsonl` ends with the summary of a run that was not stopped before its end. */
+export async function isFinal(file: string): Promise<boolean> {
+  const line = wholeLines(await textOf(file)).at(-1)
+  const { final, stopped } = JSON.parse(line ?? '{}') as { final?: unknown; stopped?: unknown }
+  return final === true && stopped !== true
+}

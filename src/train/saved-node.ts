@@ -1,0 +1,202 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Normalization } from '../data/dataset.ts'
+import { codeOf, readBytes, reason } from '../data/files-node.ts'
+import { readSafetensors } from '../export/safetensors.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Model } from '../nn/model.ts'
+import { readCheckpoint } from './checkpoint.ts'
+import type { State } from './executor.ts'
+import { layoutOf } from './layout.ts'
+import { isFinal, linesUpTo } from './lines-node.ts'
+import { RECORD, type RunRecord, readRecord, readTraining } from './record.ts'
+import type { TrainedModel } from './trained.ts'
+
+/** Files of a run folder. */
+export const RUN_FILES = {
+  config: 'config.json',
+  metrics: 'metrics.jsonl',
+  steps: 'steps.jsonl',
+  last: 'last.safetensors',
+  /** The `last` of before. */
+  previous: 'previous.safetensors',
+  best: 'best.safetensors',
+  model: 'model.onnx',
+  report: 'report.html',
+  /** Names the process that writes into the folder. */
+  lock: 'lock',
+} as const
+
+/** Files that a run adds lines to, each of a step. */
+export const LINES = ['metrics', 'steps'] as const
+
+/** What `config.json` must hold for a run to be read again; programs add more to it. */
+export interface RunConfig {
+  readonly model: { readonly name: string; readonly config: object }
+  readonly normalization?: Normalization | undefined
+  readonly classes: readonly string[]
+  readonly [key: string]: unknown
+}
+
+/** Makes a model from its name and configuration. */
+export type Build = (name: string, config: object) => Model
+
+/** Tells a user of something that is no reason to stop. */
+export type Notice = (line: string) => void
+
+/** A checkpoint, whole. */
+export interface Saved {
+  readonly file: string
+  readonly bytes: Uint8Array
+  readonly record: RunRecord
+  readonly model: Model
+  readonly state: State
+  readonly training: Readonly<Record<string, unknown>>
+}
+
+/** @throws UserError when the file cannot be read, or is damaged */
+export async function readSaved(file: string, build: Build): Promise<Saved> {
+  const bytes = await readBytes(file)
+  const record = readRecord(readSafetensors(bytes, file).metadata, file)
+  const model = build(record.model.name, record.model.config)
+  const { state, metadata } = readCheckpoint(layoutOf(model.parameters), bytes, file)
+  return { file, bytes, record, model, state, training: readTraining(metadata, file) }
+}
+
+/** @throws UserError when there is none, or it is damaged */
+export async function readConfig(folder: string): Promise<RunConfig> {
+  const file = join(folder, RUN_FILES.config)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new UserError(`${file} ${reason(error)}: ${folder} is no run folder of onnxgrad`)
+  })
+  let config: Partial<RunConfig> | null
+  try {
+    config = JSON.parse(text) as Partial<RunConfig> | null
+  } catch {
+    throw new UserError(`${file} is not JSON: the file is damaged`)
+  }
+  const { name, config: settings } = config?.model ?? {}
+  if (typeof name !== 'string' || typeof settings !== 'object' || settings === null)
+    throw new UserError(`${file} does not say which model was trained: the file is damaged`)
+  return config as RunConfig
+}
+
+const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  )
+
+/** For damage there may be a remedy; what may not be read is not damaged. */
+function damageOf(error: unknown): string {
+  if (!(error instanceof UserError) || ['EACCES', 'EPERM'].includes(codeOf(error.cause))) throw error
+  return error.message
+}
+
+/**
+ * The last checkpoint of a run folder, or the one before where that is missing or damaged, which `notice` then says;
+ * undefined where none was saved yet.
+ * @throws UserError when neither is whole, or it is not of the model that the folder's settings name
+ */
+export async function readNewest(
+  folder: string,
+  config: RunConfig,
+  build: Build,
+  notice: Notice,
+): Promise<Saved | undefined> {
+  const files = [RUN_FILES.last, RUN_FILES.previous].map(name => join(folder, name))
+  const damages: string[] = []
+  for (const file of files) {
+    const saved = await readSaved(file, build).catch(damageOf)
+    if (typeof saved === 'string') damages.push(saved)
+    else {
+      checkModel(saved, folder, config, build)
+      if (damages.length) notice(`${damages[0]}; step ${saved.record.step} of ${file} is taken instead`)
+      return saved
+    }
+  }
+  const saved = await Promise.all(files.map(exists))
+  if (saved.some(Boolean)) throw new UserError(damages.join('; '))
+  return undefined
+}
+
+function checkModel({ file, model }: Saved, folder: string, config: RunConfig, build: Build): void {
+  const own = build(config.model.name, config.model.config)
+  if (own.name !== model.name || JSON.stringify(own.config) !== JSON.stringify(model.config))
+    throw new UserError(
+      `${file} is of another model than ${join(folder, RUN_FILES.config)}; put its own there`,
+    )
+}
+
+/** Where a run stands that goes on. */
+export interface Resumable {
+  /** Of the newest checkpoint, else of the settings, at step 0. */
+  readonly record: RunRecord
+  readonly model: Model
+  /** None where no checkpoint was saved yet. */
+  readonly state?: State
+  /** The checkpoint of the best epoch that the record names. */
+  readonly best?: Saved
+  /** Whether the run has come to its end: all that is made of it is there. */
+  readonly finished: boolean
+  readonly config: RunConfig
+  /** Files that are written anew before the run goes on, by path. */
+  readonly repairs: ReadonlyMap<string, Uint8Array | string>
+}
+
+/** Reads all that a run needs to go on from its folder, and changes nothing. @throws UserError */
+export async function readResumable(folder: string, build: Build, notice: Notice): Promise<Resumable> {
+  const file = (name: keyof typeof RUN_FILES) => join(folder, RUN_FILES[name])
+  const config = await readConfig(folder)
+  const newest = await readNewest(folder, config, build, notice)
+  const record =
+    newest?.record ?? readRecord({ [RECORD]: JSON.stringify({ ...config, step: 0 }) }, file('config'))
+  const repairs = new Map<string, Uint8Array | string>()
+  if (!newest) notice(`${folder} has no checkpoint yet; its training begins anew`)
+  else if (newest.file !== file('last')) repairs.set(file('last'), newest.bytes)
+  for (const name of LINES) repairs.set(file(name), await linesUpTo(file(name), record.step))
+  const finished = (await exists(file('model'))) && (await isFinal(file('metrics')))
+  const model = newest?.model ?? build(record.model.name, record.model.config)
+  const about = { record, model, finished, config, repairs, ...(newest ? { state: newest.state } : {}) }
+  if (!newest || !record.best) return about
+  const best = await readSaved(file('best'), build).catch(damageOf)
+  if (typeof best !== 'string') {
+    checkModel(best, folder, config, build)
+    return { ...about, best }
+  }
+  const same = record.best.step === record.step
+  const other = same
+    ? `${newest.file} is of the same step`
+    : 'the best of the epochs to come is taken instead'
+  notice(`${best}; ${other}`)
+  if (!same) return about
+  repairs.set(file('best'), newest.bytes)
+  return { ...about, best: newest }
+}
+
+/**
+ * The trained model of a run folder, from its last (or best) checkpoint.
+ * @throws UserError when a file is missing or damaged, and no other can stand in for it
+ */
+export async function readRun(
+  folder: string,
+  build: Build,
+  which: 'last' | 'best' = 'last',
+  notice: Notice = () => {},
+): Promise<TrainedModel> {
+  const config = await readConfig(folder)
+  const saved =
+    which === 'best'
+      ? await readSaved(join(folder, RUN_FILES.best), build)
+      : await readNewest(folder, config, build, notice)
+  if (!saved)
+    throw new UserError(`${folder} has no checkpoint yet; go on with: onnxgrad train --resume ${folder}`)
+  checkModel(saved, folder, config, build)
+  return {
+    model: saved.model,
+    params: saved.state.ema ?? saved.state.params!,
+    ...(config.normalization ? { normalization: config.normalization } : {}),
+    classes: config.classes,
+    ...(Object.keys(saved.training).length ? { training: saved.training } : {}),
+  }
+}
