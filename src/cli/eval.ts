@@ -1,10 +1,11 @@
 import type { Argv, CommandModule } from 'yargs'
+import { UserError } from '../graph/errors.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import { loadData } from './load-data.ts'
 import { loadModelFile } from './load-node.ts'
-import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
+import { dataOption, deviceOption, textOption, threadsOption, valSplitOption } from './options.ts'
 import { duration, note, percent, result, say, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
@@ -13,10 +14,14 @@ const builder = (yargs: Argv) =>
     .option('data', dataOption)
     .option('text', textOption)
     .option('split', {
-      choices: ['test', 'train'] as const,
+      choices: ['test', 'val', 'train'] as const,
       default: 'test' as const,
       describe: 'Which images',
       group: 'Data:',
+    })
+    .option('val-split', {
+      ...valSplitOption,
+      describe: 'The --val-split of the training, which says what val and train are',
     })
     .option('batch', { type: 'number', default: 250, describe: 'Images of one run' })
     .option('device', deviceOption)
@@ -29,13 +34,15 @@ export const evalVerb: CommandModule<object, Flags> = {
   command: 'eval <model>',
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
-  async handler({ model, data, text, split, batch, device, threads }) {
+  async handler({ model, data, text, split, 'val-split': valSplit, batch, device, threads }) {
     const file = await loadModelFile(model)
     const input = modelInput(file.info, file.path)
     const runtime = await nodeRuntime(device)
-    const source = await loadData(input, { data, text }, file.info.classes)
+    const source = await loadData(input, { data, text, valSplit }, file.info.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
+    if (!images)
+      throw new UserError(`${source.origin}: no validation set; give the --val-split of the training`)
     fits(file.path, input, images)
     const predictor = await filePredictor(runtime, file.bytes, input.shape, threads)
     const begin = performance.now()
