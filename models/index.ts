@@ -35,6 +35,8 @@ export const MODELS = {
     presets: {
       lecture: { ...mnist, patch: 7, dim: 64, depth: 4, heads: 4, mlp: 128 },
       small: { ...mnist, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192 },
+      // As large as small; the difference is in how it is trained (src/cli/recipes.ts).
+      best: { ...mnist, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192 },
       tiny16: { ...imageNet, dim: 192, heads: 3, mlp: 768 },
       small16: { ...imageNet, dim: 384, heads: 6, mlp: 1536 },
       base16: { ...imageNet, dim: 768, heads: 12, mlp: 3072 },

@@ -12,6 +12,7 @@ import { type TrainedModel, toOnnx, trainedModel } from './train/trained.ts'
 // What users' own pages import. All of it works in a page and in a worker; training belongs in a worker, because the
 // thread that trains on wasm does nothing else meanwhile.
 
+export { type AugmentOptions, augmentation } from './data/augment.ts'
 export type { DataSource, Dataset, ImageSource } from './data/dataset.ts'
 export { digits } from './data/digits-web.ts'
 export { imageFolder, type LabelledFile } from './data/folder-web.ts'
@@ -26,15 +27,11 @@ export {
   webDevices,
   webRuntime,
 } from './runtime/web.ts'
-export {
-  DivergenceError,
-  type EpochResult,
-  type FitOptions,
-  type FitResult,
-  type Progress,
-} from './train/fit.ts'
+export { DivergenceError } from './train/divergence.ts'
+export type { FitOptions, FitResult } from './train/fit.ts'
 export type { ParameterGroup } from './train/groups.ts'
 export { adagrad, adam, adamW, lion, rmsprop, sgd } from './train/optimizer.ts'
+export type { EpochResult, Progress, Reached } from './train/progress.ts'
 export { constant, cosine, oneCycle, stepDecay, withWarmup } from './train/schedule.ts'
 export { type OnnxOptions, type TrainedModel, toOnnx as exportOnnx } from './train/trained.ts'
 

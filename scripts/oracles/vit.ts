@@ -3,7 +3,8 @@ import { emptyArray, type TypedArray } from '../../src/export/tensor-data.ts'
 import type { OrtTensor, SessionSettings } from '../../src/runtime/session.ts'
 import { type Layout, layoutOf, type Slot } from '../../src/train/layout.ts'
 import { adam } from '../../src/train/optimizer.ts'
-import { compileForward, compileStep } from '../../src/train/step.ts'
+import { compileForward } from '../../src/train/forward.ts'
+import { compileStep } from '../../src/train/step.ts'
 import { absoluteError, type Check, type Comparison, type OracleCase, relativeError } from './case.ts'
 
 /** Largest relative errors of logits, losses, gradients and parameters. */

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress'
-import type { EpochResult, Progress } from '../train/fit.ts'
+import { type EpochResult, judged, type Progress } from '../train/progress.ts'
 import { duration, note, percent } from './output.ts'
 
 /** Seconds between two lines about a running epoch, where there is no terminal to draw a bar on. */
@@ -57,8 +57,9 @@ export function reporter(epochs: number): Reporter {
       stop()
       spoke = performance.now()
       const width = String(epochs).length
+      const { set, loss, accuracy } = judged(e)
       note(
-        `epoch ${String(e.epoch).padStart(width)}/${epochs}  train loss ${e.trainLoss.toFixed(4)} acc ${percent(e.trainAccuracy)}  test loss ${e.testLoss.toFixed(4)} acc ${percent(e.testAccuracy)}  lr ${e.lr.toExponential(1)}  ${Math.round(e.imagesPerSecond).toLocaleString('en-US')} img/s  ${duration(e.seconds)}`,
+        `epoch ${String(e.epoch).padStart(width)}/${epochs}  train loss ${e.trainLoss.toFixed(4)} acc ${percent(e.trainAccuracy)}  ${set} loss ${loss.toFixed(4)} acc ${percent(accuracy)}  lr ${e.lr.toExponential(1)}  ${Math.round(e.imagesPerSecond).toLocaleString('en-US')} img/s  ${duration(e.seconds)}`,
       )
     },
     end: stop,

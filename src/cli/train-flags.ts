@@ -1,8 +1,19 @@
 import type { Argv } from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { OPTIMIZERS } from '../train/optimizer.ts'
+import type { Metric } from '../train/progress.ts'
 import { SCHEDULES } from '../train/schedule.ts'
-import { dataOption, deviceOption, MODEL_FLAGS, textOption, threadsOption } from './options.ts'
+import { AUGMENT_FLAGS } from './augment-flags.ts'
+import {
+  dataOption,
+  deviceOption,
+  MODEL_FLAGS,
+  textOption,
+  threadsOption,
+  valSplitOption,
+} from './options.ts'
+
+const METRICS: readonly Metric[] = ['accuracy', 'loss']
 
 /** Flags of `train`. None has a default of its own, so that a resumed run can tell what was given: see TRAIN_DEFAULTS. */
 export const trainFlags = (yargs: Argv) =>
@@ -27,6 +38,8 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Train on the first N images only, for a quick try',
       group: 'Data:',
     })
+    .option('val-split', valSplitOption)
+    .options(AUGMENT_FLAGS)
     .option('epochs', {
       type: 'number',
       defaultDescription: '5',
@@ -37,6 +50,12 @@ export const trainFlags = (yargs: Argv) =>
       type: 'number',
       defaultDescription: '64',
       describe: 'Images of one step',
+      group: 'Training:',
+    })
+    .option('accumulate', {
+      type: 'number',
+      defaultDescription: '1',
+      describe: 'Batches whose gradients make one step, as if they were one batch',
       group: 'Training:',
     })
     .option('optimizer', {
@@ -79,6 +98,24 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Largest global norm of the gradient',
       group: 'Training:',
     })
+    .option('ema', {
+      type: 'number',
+      describe:
+        'Decay of an average of the parameters, such as 0.999, which is evaluated and exported in their place',
+      group: 'Training:',
+    })
+    .option('metric', {
+      choices: METRICS,
+      defaultDescription: 'accuracy',
+      describe:
+        'What decides which epoch was the best: on the validation set, where there is one, and that epoch is the result',
+      group: 'Training:',
+    })
+    .option('patience', {
+      type: 'number',
+      describe: 'Stop after so many epochs that were no better (needs --val-split)',
+      group: 'Training:',
+    })
     .option('recompute', {
       type: 'boolean',
       default: false,
@@ -96,7 +133,7 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Go on with the run of a folder, or of a checkpoint file, to the end that it would have had',
       group: 'Training:',
     })
-    .option('device', deviceOption)
+    .option('device', { ...deviceOption, default: undefined, defaultDescription: 'cpu' })
     .option('threads', threadsOption)
     .option('steps-per-run', {
       type: 'number',
@@ -107,6 +144,12 @@ export const trainFlags = (yargs: Argv) =>
     .option('out', {
       type: 'string',
       describe: 'Run folder [default: runs/<model>-<preset>, numbered when taken]',
+      group: 'Output:',
+    })
+    .option('save-every', {
+      type: 'number',
+      default: 120,
+      describe: 'Seconds between two checkpoints within a long epoch',
       group: 'Output:',
     })
     .option('verify', {
@@ -123,20 +166,27 @@ export const trainFlags = (yargs: Argv) =>
     })
     .config('config', 'JSON file with any of these flags; flags on the command line win')
     .example('$0 train vit', "the lecture's ViT on MNIST, 5 epochs")
+    .example(
+      '$0 train vit --preset best',
+      'above 99.5 %: augmentation, an average of the weights, chosen by a validation set',
+    )
     .example('$0 train vit --epochs 20 --warmup 1 --optimizer adamw', 'longer, with warm-up and weight decay')
     .example('$0 train vit --patch 4 --dim 96 --depth 6 --heads 6 --mlp 192', 'another size')
     .example('$0 train --resume runs/vit-lecture', 'go on with a run that was stopped')
 
 export type TrainFlags = ReturnType<typeof trainFlags> extends Argv<infer T> ? T : never
 
-/** What the flags are where they are not given. */
+/** What the flags are where neither they nor the preset's recipe says anything. */
 export const TRAIN_DEFAULTS = {
   epochs: 5,
   batch: 64,
+  accumulate: 1,
   optimizer: 'adam',
   schedule: 'cosine',
   warmup: 0.5,
   'label-smoothing': 0,
+  metric: 'accuracy',
+  device: 'cpu',
   seed: 0,
 } as const satisfies Partial<TrainFlags>
 

@@ -3,16 +3,13 @@ import { lowerLoop } from '../export/loop.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { SEED_SIZE, seedValues } from '../ops/random.ts'
-import type { Held, OrtTensor, Runtime, Session, SessionSettings } from '../runtime/session.ts'
+import type { OrtTensor, Runtime, Session, SessionSettings } from '../runtime/session.ts'
+import { checkEma, EMA } from './ema.ts'
+import { compileForward, type StateVector, stateOf } from './forward.ts'
+import { asOutputs, type HeldState, HeldStates, hold } from './held.ts'
 import type { Layout } from './layout.ts'
-import {
-  compileForward,
-  compileStep,
-  type StateVector,
-  type StepOptions,
-  type StepProgram,
-  stateOf,
-} from './step.ts'
+import { compileGradients, compileStep, compileUpdate, type StepOptions, type StepProgram } from './step.ts'
+import { scalarValues, updatedVectors } from './update.ts'
 
 /** What a step reports. */
 export interface StepResult {
@@ -20,6 +17,8 @@ export interface StepResult {
   readonly loss: number
   /** Labels of the batch that got the highest logit. */
   readonly correct: number
+  /** Global norm of the gradient, before clipping; 0 for a batch whose gradient waits for others. */
+  readonly gradNorm: number
   /** Milliseconds before the step in which the runtime had been given nothing to do. */
   readonly idle: number
 }
@@ -30,6 +29,8 @@ export interface StepInput {
   /** `[count]`, or `[count, T]` where each token has a label. */
   readonly label: Int32Array
   readonly count: number
+  /** Of examples mixed in pairs, `[count]` each: the second label, and the share of the first. */
+  readonly mixed?: { readonly label: Int32Array; readonly share: Float32Array }
 }
 
 /** What a run reads: one batch, or several of one size, one after the other. */
@@ -38,22 +39,30 @@ export interface RunInput extends StepInput {
   readonly steps: number
 }
 
-/** Flat vectors by name: `params` and the optimizer's moments. */
+/** Flat vectors by name: `params`, the optimizer's moments, `ema`. */
 export type State = Readonly<Record<string, Float32Array>>
+
+/** Place of a batch among those whose gradients make one update. */
+export interface Share {
+  /** What its gradient counts; the weights of an update's batches make 1. */
+  readonly weight: number
+  readonly first: boolean
+  readonly last: boolean
+}
 
 interface Loaded {
   readonly program: StepProgram
   readonly session: Session
 }
 
-export type ExecutorOptions = Omit<StepOptions, 'batch' | 'target'> & {
+export type ExecutorOptions = Omit<StepOptions, 'batch' | 'target' | 'mixed'> & {
   readonly seed: number
   readonly threads?: number
 }
 
 /**
  * Runs training steps. State is a few flat vectors, whatever the model's size, which stay with the runtime until
- * somebody asks. There are two of each: a step reads one and writes the other.
+ * somebody asks. There are a few of each: a run reads one and writes the next.
  */
 export class Executor {
   readonly layout: Layout
@@ -62,63 +71,100 @@ export class Executor {
   readonly #model: Model
   readonly #runtime: Runtime
   readonly #options: ExecutorOptions
-  readonly #programs = new Map<number, StepProgram>()
+  readonly #programs = new Map<string, StepProgram>()
   readonly #loaded = new Map<string, Promise<Loaded>>()
   readonly #vectors: readonly StateVector[]
-  #state: Record<string, Held>
-  #spare: Record<string, Held>
+  readonly #states: HeldStates
+  #gradient: HeldState[] | undefined
+  /** Parameters to answer with in place of the state's. */
+  #shown: HeldState | undefined
   #evaluator: Promise<Session> | undefined
   /** A step that has to compile is not overtaken by one that need not. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(model: Model, runtime: Runtime, layout: Layout, state: State, options: ExecutorOptions) {
+  /** @param step steps that the state has come to */
+  constructor(
+    model: Model,
+    runtime: Runtime,
+    layout: Layout,
+    state: State,
+    options: ExecutorOptions,
+    step = 0,
+  ) {
+    checkEma(options.ema)
     this.#model = model
     this.#runtime = runtime
     this.#options = options
     this.layout = layout
     this.allocate = runtime.allocate
-    const names = ['params', ...options.optimizer.state]
+    const names = updatedVectors(options)
     for (const name of names) {
       const size = state[name]?.length ?? layout.size
       if (size !== layout.size)
         throw new UserError(`${name} has ${size} values, the model needs ${layout.size}`)
     }
     this.#vectors = stateOf(layout, runtime.device.target, names)
-    const hold = (values: (v: StateVector) => Float32Array | undefined) =>
-      Object.fromEntries(this.#vectors.map(v => [v.name, runtime.hold('float32', [v.part.size], values(v))]))
-    this.#state = hold(({ vector, part: { offset, size } }) =>
-      (state[vector] ?? new Float32Array(layout.size)).subarray(offset, offset + size),
-    )
-    this.#spare = hold(() => undefined)
+    const start = (vector: string): Float32Array =>
+      // An average begins at the parameters, moments at zero.
+      state[vector] ?? (vector === EMA ? state.params! : new Float32Array(layout.size))
+    const values = ({ vector, part: { offset, size } }: StateVector) =>
+      start(vector).subarray(offset, offset + size)
+    this.#states = new HeldStates(runtime, layout, this.#vectors, values, step)
+  }
+
+  /** The state that the next run reads. */
+  get #state(): HeldState {
+    return this.#states.present
   }
 
   /**
    * Compiles the step for a batch size, once, for runs of one step or of several. Call it ahead of the first run to have
    * it out of the way.
    */
-  prepare(batch: number, steps = 1): Promise<Loaded> {
-    const key = `${steps} × ${batch}`
-    let loaded = this.#loaded.get(key)
-    if (!loaded) {
-      loaded = this.#load(batch, steps)
-      this.#loaded.set(key, loaded)
-    }
-    return loaded
+  prepare(batch: number, steps = 1, mixed = false): Promise<Loaded> {
+    return this.#load(`${batch}${mixed ? ' mixed' : ''}`, steps, target =>
+      compileStep(this.#model, { ...this.#options, batch, mixed, target }),
+    )
   }
 
-  async #load(batch: number, steps: number): Promise<Loaded> {
-    const target = this.#runtime.device.target
-    const program = this.#programs.get(batch) ?? compileStep(this.#model, { ...this.#options, batch, target })
-    this.#programs.set(batch, program)
-    const carried = Object.fromEntries(program.state.map(({ name }) => [name, `next.${name}`]))
-    const loop = { name: `${this.#model.name}-steps`, opset: 21, times: steps, carried }
-    const bytes = steps === 1 ? program.bytes : lowerLoop(program.graph, loop)
-    return { program, session: await this.#open(bytes, { held: Object.values(carried) }) }
+  /** As {@link prepare}, for {@link accumulate}. */
+  async prepareParts(batch: number, mixed = false): Promise<{ gradients: Loaded; update: Loaded }> {
+    const gradients = this.#load(`gradients of ${batch}${mixed ? ' mixed' : ''}`, 1, target =>
+      compileGradients(this.#model, { ...this.#options, batch, mixed, target }),
+    )
+    const update = this.#load('update', 1, target => compileUpdate(this.#model, { ...this.#options, target }))
+    return { gradients: await gradients, update: await update }
+  }
+
+  #load(
+    key: string,
+    steps: number,
+    compile: (target: Runtime['device']['target']) => StepProgram,
+  ): Promise<Loaded> {
+    const load = async () => {
+      const program = this.#programs.get(key) ?? compile(this.#runtime.device.target)
+      this.#programs.set(key, program)
+      const carried = Object.fromEntries(program.state.map(({ name }) => [name, `next.${name}`]))
+      const loop = { name: `${this.#model.name}-steps`, opset: 21, times: steps, carried }
+      const bytes = steps === 1 ? program.bytes : lowerLoop(program.graph, loop)
+      return { program, session: await this.#open(bytes, { held: Object.values(carried) }) }
+    }
+    const name = `${steps} × ${key}`
+    const loaded = this.#loaded.get(name) ?? load()
+    this.#loaded.set(name, loaded)
+    return loaded
   }
 
   #open(bytes: Uint8Array, settings: SessionSettings = {}): Promise<Session> {
     const { threads } = this.#options
     return this.#runtime.load(bytes, { ...settings, optimize: 'basic', ...(threads ? { threads } : {}) })
+  }
+
+  /** What is loaded, once everything that was asked for before it is. */
+  #inTurn<T>(load: () => Promise<T>): Promise<T> {
+    const loaded = this.#turn.catch(() => {}).then(load)
+    this.#turn = loaded
+    return loaded
   }
 
   /** One update of the parameters, as {@link run} does it. */
@@ -132,79 +178,144 @@ export class Executor {
    * they are done in order.
    * @param first number of the first step, counted from 1 @param rates learning rate of each step
    */
-  async run(
-    { input: examples, label, count, steps }: RunInput,
-    first: number,
-    rates: readonly number[],
-  ): Promise<StepResult[]> {
-    const loaded = this.#turn.catch(() => {}).then(() => this.prepare(count, steps))
-    this.#turn = loaded
-    const { program, session } = await loaded
-    const { tensor } = this.#runtime
-    const { optimizer, seed } = this.#options
-    const { name, dtype, shape } = this.#model.input
-    // One step takes and gives its values bare, several have them along a first axis.
-    const times = steps === 1 ? [] : [steps]
-    const perExample = label.length / (steps * count)
-    const scalars = rates.map((lr, i) => optimizer.scalars(first + i, lr))
-    const seeds = () => rates.flatMap((_, i) => [...seedValues(seed, first + i)])
-    const feeds: Record<string, OrtTensor | Held> = {
-      [name]: tensor(dtype, examples, [...times, count, ...shape]),
-      label: tensor('int32', label, [...times, count, ...(perExample === 1 ? [] : [perExample])]),
+  async run(batch: RunInput, first: number, rates: readonly number[]): Promise<StepResult[]> {
+    const { count, steps, mixed } = batch
+    const { program, session } = await this.#inTurn(() => this.prepare(count, steps, mixed !== undefined))
+    const feeds = {
+      ...this.#examples(program, batch, first),
       ...this.#state,
-      ...(program.random
-        ? { seed: tensor('float32', Float32Array.from(seeds()), [...times, SEED_SIZE]) }
-        : {}),
+      ...this.#scalars(first, rates),
     }
-    for (const key of Object.keys(scalars[0]!))
-      feeds[key] = tensor(
-        'float32',
-        Float32Array.from(scalars, s => s[key]!),
-        times,
-      )
-    const into = Object.fromEntries(program.state.map(({ name: n }) => [`next.${n}`, this.#spare[n]!]))
-    const running = session.run(feeds, into)
-    // The run after this one reads what this one will have written.
-    ;[this.#state, this.#spare] = [this.#spare, this.#state]
-    const { loss, correct } = await running
+    const running = session.run(feeds, asOutputs(this.#states.next(first + steps - 1)))
+    const { loss, correct, gradNorm } = await running
     return rates.map((_, i) => ({
       loss: Number(loss!.data[i]),
       correct: Number(correct!.data[i]),
+      gradNorm: Number(gradNorm!.data[i]),
       idle: i ? 0 : session.idle,
     }))
   }
 
-  /** Logits `[count, classes]` (`[count, T, classes]`) of a batch under the present parameters. */
+  /**
+   * One batch of the several that make a step: its gradient is added to those before it, and the last one's run is
+   * followed by the update. Otherwise as {@link run}. @param step counted from 1
+   */
+  async accumulate(batch: StepInput, step: number, lr: number, share: Share): Promise<StepResult> {
+    const { gradients, update } = await this.#inTurn(() =>
+      this.prepareParts(batch.count, batch.mixed !== undefined),
+    )
+    const { state } = gradients.program
+    this.#gradient ??= [
+      hold(this.#runtime, state, ({ part }) => new Float32Array(part.size)),
+      hold(this.#runtime, state),
+    ]
+    const [sum, next] = this.#gradient as [HeldState, HeldState]
+    this.#gradient = [next, sum]
+    const scalar = (value: number) => this.#runtime.tensor('float32', Float32Array.of(value), [])
+    const params = this.#vectors.filter(v => v.vector === 'params')
+    const running = gradients.session.run(
+      {
+        ...this.#examples(gradients.program, { ...batch, steps: 1 }, step),
+        ...Object.fromEntries(params.map(({ name }) => [name, this.#state[name]!])),
+        ...sum,
+        weight: scalar(share.weight),
+        keep: scalar(share.first ? 0 : 1),
+      },
+      asOutputs(next),
+    )
+    const updating = share.last
+      ? update.session.run(
+          { ...this.#state, ...next, ...this.#scalars(step, [lr]) },
+          asOutputs(this.#states.next(step)),
+        )
+      : undefined
+    const { loss, correct } = await running
+    const idle = gradients.session.idle
+    const updated = await updating
+    return {
+      loss: Number(loss!.data[0]),
+      correct: Number(correct!.data[0]),
+      gradNorm: Number(updated ? updated.gradNorm!.data[0] : 0),
+      idle,
+    }
+  }
+
+  /** The examples as a program reads them, and its random numbers. */
+  #examples(program: StepProgram, { input: examples, label, count, steps, mixed }: RunInput, first: number) {
+    const { tensor } = this.#runtime
+    const { name, dtype, shape } = this.#model.input
+    // One step takes and gives its values bare, several have them along a first axis.
+    const times = steps === 1 ? [] : [steps]
+    const perExample = label.length / (steps * count)
+    const seeds = () =>
+      Array.from({ length: steps }, (_, i) => [...seedValues(this.#options.seed, first + i)]).flat()
+    const labels = [...times, count, ...(perExample === 1 ? [] : [perExample])]
+    const feeds: Record<string, OrtTensor> = {
+      [name]: tensor(dtype, examples, [...times, count, ...shape]),
+      label: tensor('int32', label, labels),
+    }
+    if (mixed) {
+      feeds['label.other'] = tensor('int32', mixed.label, labels)
+      feeds['label.share'] = tensor('float32', mixed.share, labels)
+    }
+    if (program.random) feeds.seed = tensor('float32', Float32Array.from(seeds()), [...times, SEED_SIZE])
+    return feeds
+  }
+
+  #scalars(first: number, rates: readonly number[]): Record<string, OrtTensor> {
+    const each = rates.map((lr, i) => scalarValues(this.#options, first + i, lr))
+    const of = (key: string) => Float32Array.from(each, values => values[key]!)
+    return Object.fromEntries(
+      Object.keys(each[0]!).map(key => [
+        key,
+        this.#runtime.tensor('float32', of(key), rates.length === 1 ? [] : [rates.length]),
+      ]),
+    )
+  }
+
+  /** As {@link HeldStates.rewind}; nothing may be asked for meanwhile. */
+  rewind = (step: number): Promise<boolean> => this.#states.rewind(step)
+
+  /** Answers from now on with these parameters, until the state changes; without any, with the state's. */
+  show(params?: Float32Array): void {
+    if (this.#shown) for (const held of Object.values(this.#shown)) this.#runtime.release(held)
+    const vectors = this.#vectors.filter(v => v.vector === 'params')
+    const part = ({ part: { offset, size } }: StateVector) => params!.subarray(offset, offset + size)
+    this.#shown = params && hold(this.#runtime, vectors, part)
+  }
+
+  /**
+   * Logits `[count, classes]` (`[count, T, classes]`) of a batch under the present parameters, or their average where one
+   * is kept.
+   */
   async predict({ input: example, count }: Omit<StepInput, 'label'>): Promise<Float32Array> {
-    const { normalization } = this.#options
+    const { normalization, ema } = this.#options
     const target = this.#runtime.device.target
     this.#evaluator ??= this.#open(
       compileForward(this.#model, { target, parts: true, ...(normalization ? { normalization } : {}) }).bytes,
     )
     const session = await this.#evaluator
     const { name: key, dtype, shape } = this.#model.input
-    const params = this.#vectors.filter(v => v.vector === 'params')
+    const of = (vector: string) => this.#vectors.filter(v => v.vector === vector)
+    const answering = of(ema === undefined ? 'params' : EMA)
+    const params = of('params').map(({ name }, i) => [
+      name,
+      this.#shown?.[name] ?? this.#state[answering[i]!.name]!,
+    ])
     const { logits } = await session.run({
       [key]: this.#runtime.tensor(dtype, example, [count, ...shape]),
-      ...Object.fromEntries(params.map(({ name }) => [name, this.#state[name]!])),
+      ...Object.fromEntries(params),
     })
     return logits!.data as Float32Array
   }
 
-  /** A copy of the state. */
-  async state(): Promise<State> {
-    const whole: Record<string, Float32Array> = {}
-    const read = this.#vectors.map(async ({ name, vector, part }) => {
-      const values = (await this.#runtime.read(this.#state[name]!)) as Float32Array
-      whole[vector] ??= new Float32Array(this.layout.size)
-      whole[vector].set(values, part.offset)
-    })
-    await Promise.all(read)
-    return whole
-  }
+  /** A copy of the state, or of the one before a run that has been asked for meanwhile. @param step what it came to */
+  state = (step?: number): Promise<State> => this.#states.read(step)
 
   async close(): Promise<void> {
-    for (const held of [this.#state, this.#spare].flatMap(Object.values)) this.#runtime.release(held)
+    this.show()
+    this.#states.release()
+    for (const held of (this.#gradient ?? []).flatMap(h => Object.values(h))) this.#runtime.release(held)
     for (const loaded of this.#loaded.values()) await (await loaded).session.close()
     await (await this.#evaluator)?.close()
   }

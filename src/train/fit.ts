@@ -1,21 +1,36 @@
-import { alternating, batches } from '../data/batches.ts'
+import type { Augmentation } from '../data/augment.ts'
 import type { DataSource } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { ahead } from './ahead.ts'
+import { DivergenceError, diverged, divergedAtLast, isGood } from './divergence.ts'
+import { EMA } from './ema.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import { Executor, type State, type StepResult } from './executor.ts'
 import { initialize, type Layout, layoutOf } from './layout.ts'
 import { adam, type Optimizer } from './optimizer.ts'
+import {
+  type Best,
+  type EpochResult,
+  isBetter,
+  judged,
+  type Metric,
+  type Progress,
+  type Reached,
+} from './progress.ts'
 import { constant, type Schedule } from './schedule.ts'
 import { stepsPerRun as defaultStepsPerRun } from './steps-per-run.ts'
+import { speed, Tally, type TallySums } from './tally.ts'
+import { stepsOf, type Work, workOf } from './work.ts'
 
 export interface FitOptions {
   /** @default 5 */
   readonly epochs?: number
-  /** Images of one step. @default 64 */
+  /** Images of one step, or of one of the batches that make a step. @default 64 */
   readonly batch?: number
+  /** Batches whose gradients make one step, as if they were one batch. @default 1 */
+  readonly accumulate?: number
   /** @default adam({ lr: 1e-3 }) */
   readonly optimizer?: Optimizer
   /** @default constant() */
@@ -24,9 +39,22 @@ export interface FitOptions {
   readonly labelSmoothing?: number
   /** Largest global norm of the gradient; left out, gradients are not clipped. */
   readonly clipNorm?: number
+  /**
+   * Decay of a moving average of the parameters, such as 0.999, which is evaluated and exported in their place (Polyak &
+   * Juditsky 1992). Left out, none is kept.
+   */
+  readonly ema?: number
+  /** What is done to the training images, each time anew. */
+  readonly augment?: Augmentation
+  /** By what the best epoch is chosen, on the validation set where there is one, else on the test set. @default 'accuracy' */
+  readonly metric?: Metric
+  /**
+   * Ends after so many epochs that were no better than the best one; the data needs a validation set.
+   */
+  readonly patience?: number
   /** Compute cheap activations again in the backward pass where that saves memory; results are the same. @default false */
   readonly recompute?: boolean
-  /** Decides the initial parameters, the order of the images and every dropout mask. @default 0 */
+  /** Decides the initial parameters, the order of the images, what is done to them, and every dropout mask. @default 0 */
   readonly seed?: number
   /** Threads of one op; left out, the runtime takes the physical cores. */
   readonly threads?: number
@@ -38,63 +66,48 @@ export interface FitOptions {
   readonly stepsPerRun?: number
   /** Goes on from here instead of the beginning; with the same other settings, to the same end. */
   readonly resume?: Reached
+  /** Ends after so many of the `epochs`, for which the schedule is made all the same; it can be gone on from there. */
+  readonly until?: number
   /** Stops after the run of steps that has begun. */
   readonly signal?: AbortSignal
+  /** After a step that went wrong, look for the node of the graph at which it began. @default false */
+  readonly findNode?: boolean
   /** Called once the step is compiled: every setting is known to be good, and nothing has been trained. */
   readonly onReady?: () => void | Promise<void>
   /** Called after each step; training waits for what it returns, but for the one run that has begun. */
   readonly onStep?: (progress: Progress) => void | Promise<void>
-  /** Called after each epoch's evaluation; `state` reads the parameters and moments. */
-  readonly onEpoch?: (epoch: EpochResult, state: () => Promise<State>) => void | Promise<void>
-}
-
-/** What a run has come to. */
-export interface Reached {
-  /** Steps done. */
-  readonly step: number
-  readonly state: State
-}
-
-/** Where a run stands after a step. */
-export interface Progress {
-  /** From 1. */
-  readonly epoch: number
-  readonly epochs: number
-  /** Steps done, of the whole run. */
-  readonly step: number
-  readonly steps: number
-  readonly lr: number
-  /** Means over the epoch so far. */
-  readonly loss: number
-  readonly accuracy: number
-  readonly imagesPerSecond: number
-}
-
-export interface EpochResult {
-  readonly epoch: number
-  readonly step: number
-  readonly lr: number
-  /** Means over the epoch's steps, while the parameters were changing. */
-  readonly trainLoss: number
-  readonly trainAccuracy: number
-  readonly testLoss: number
-  readonly testAccuracy: number
-  /** Of the training steps, without evaluation. */
-  readonly imagesPerSecond: number
-  /** Share of their time in which the runtime stood still, because the next batch was not there. */
-  readonly dataWaitShare: number
-  /** Since the start of the run. */
-  readonly seconds: number
+  /** Called after each epoch's evaluation; `reached` reads the state. */
+  readonly onEpoch?: (
+    epoch: EpochResult,
+    reached: () => Promise<Reached>,
+    best: boolean,
+  ) => void | Promise<void>
+  /** Least seconds between two calls of `onSave` within an epoch. @default 120 */
+  readonly saveEvery?: number
+  /** Called within long epochs: what would be lost if the process ended. */
+  readonly onSave?: (reached: Reached) => void | Promise<void>
 }
 
 export interface FitResult {
   readonly layout: Layout
+  /** After the last step. */
   readonly state: State
+  /** What the run answers with: of the best epoch where there is a validation set, else of the last; the average where one is kept. */
+  readonly params: Float32Array
+  /** Of this process; a resumed run had others before. */
   readonly epochs: readonly EpochResult[]
-  /** Under the final parameters, over the whole of each set. */
+  /** Whole epochs done, of the run. */
+  readonly epoch: number
+  readonly best?: Best
+  /** Under `params`, over the whole of each set. */
   readonly train: Evaluation
+  readonly val?: Evaluation
   readonly test: Evaluation
   readonly steps: number
+  /** Of the epoch that the last step is within, where it did not end. */
+  readonly tally?: TallySums
+  /** What ended it: all steps done, `until`, `patience`, or `signal`. */
+  readonly end: 'done' | 'until' | 'patience' | 'signal'
   /** Whether `signal` ended the run before its last step. */
   readonly stopped: boolean
   readonly seconds: number
@@ -105,20 +118,9 @@ export interface FitResult {
   readonly dataWaitShare: number
 }
 
-/** A loss or gradient that is no number. The parameters of that step are lost; the last checkpoint is not. */
-export class DivergenceError extends UserError {
-  override readonly name = 'DivergenceError'
-}
-
-function diverged(loss: number, step: number, epoch: number, lr: number): never {
-  throw new DivergenceError(
-    `the loss became ${loss} at step ${step} (epoch ${epoch + 1}); lower the learning rate (${lr.toPrecision(3)} there) or clip the gradient`,
-  )
-}
-
 /** @throws UserError when a model cannot be trained on the data */
 export function checkData(model: Model, data: DataSource): void {
-  for (const set of [data.train, data.test]) {
+  for (const set of [data.train, ...(data.val ? [data.val] : []), data.test]) {
     if (set.shape.join() !== model.input.shape.join())
       throw new UserError(
         `${set.name} holds examples of ${set.shape.join('×')}, the model takes ${model.input.name} of ${model.input.shape.join('×')}`,
@@ -128,47 +130,17 @@ export function checkData(model: Model, data: DataSource): void {
   }
 }
 
-/** Sums over the steps of an epoch, from when it is made. */
-class Tally {
-  images = 0
-  ms = 0
-  /** Milliseconds in which no step could run. */
-  waited = 0
-  readonly #begin = performance.now()
-  #labels = 0
-  #loss = 0
-  #correct = 0
-
-  add(count: number, labels: number, { loss, correct, idle }: StepResult): void {
-    // What came before the first step was no wait for its batch.
-    if (this.images) this.waited += idle
-    this.images += count
-    this.#labels += labels
-    this.#loss += loss * count
-    this.#correct += correct
-    this.ms = performance.now() - this.#begin
-  }
-
-  get loss(): number {
-    return this.#loss / this.images
-  }
-
-  get accuracy(): number {
-    return this.#correct / this.#labels
-  }
-}
-
-const speed = (tallies: readonly Tally[]) => {
-  const sum = (of: (t: Tally) => number): number => tallies.reduce((n, t) => n + of(t), 0)
-  const ms = sum(t => t.ms)
-  return { imagesPerSecond: (1000 * sum(t => t.images)) / ms, dataWaitShare: sum(t => t.waited) / ms }
+function checkCounts(counts: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, value] of Object.entries(counts))
+    if (value !== undefined && (!Number.isInteger(value) || value < 1))
+      throw new UserError(`${name} must be a whole number of at least 1, not ${value}`)
 }
 
 /**
- * Trains a model: seeded shuffling, one graph run for each step, evaluation on the test set after each epoch. Where the
- * runtime has a thread of its own, the next batch is made while a step runs.
+ * Trains a model: seeded shuffling, one graph run for each step, evaluation after each epoch. Where the runtime has a
+ * thread of its own, the next batch is made while a step runs.
  * Same seed, data, device and thread count: same parameters.
- * @throws DivergenceError when a loss is not finite
+ * @throws DivergenceError when a loss or gradient is not finite
  */
 export async function fit(
   model: Model,
@@ -176,110 +148,171 @@ export async function fit(
   data: DataSource,
   options: FitOptions = {},
 ): Promise<FitResult> {
-  const { epochs = 5, batch = 64, optimizer = adam(), schedule = constant(), seed = 0, signal } = options
+  const { epochs = 5, batch = 64, accumulate = 1, optimizer = adam(), schedule = constant() } = options
+  const { seed = 0, signal, augment, metric = 'accuracy', patience, resume, saveEvery = 120 } = options
   checkData(model, data)
   // State that stays on a device costs nothing between runs.
   const copies = runtime.parallel && !runtime.device.resident
   const stepsPerRun = options.stepsPerRun ?? (copies ? defaultStepsPerRun(model, batch) : 1)
-  for (const [name, value] of Object.entries({ epochs, stepsPerRun }))
-    if (!Number.isInteger(value) || value < 1)
-      throw new UserError(`${name} must be a whole number of at least 1, not ${value}`)
+  const until = options.until ?? epochs
+  checkCounts({ epochs, batch, accumulate, stepsPerRun, patience, until })
+  if (patience !== undefined && !data.val)
+    throw new UserError('patience needs a validation set, for the test set must not decide when to stop')
   const begin = performance.now()
   const seconds = () => (performance.now() - begin) / 1000
   const layout = layoutOf(model.parameters)
-  const executor = new Executor(
-    model,
-    runtime,
-    layout,
-    options.resume?.state ?? { params: initialize(layout, seed) },
-    {
-      ...options,
-      optimizer,
-      seed,
-      ...(data.normalization ? { normalization: data.normalization } : {}),
-    },
-  )
+  const { normalization } = data
+  const settings = { ...options, optimizer, seed, ...(normalization ? { normalization } : {}) }
+  const from = resume?.step ?? 0
+  const initial = resume?.state ?? { params: initialize(layout, seed) }
+  const executor = new Executor(model, runtime, layout, initial, settings, from)
   const { size } = data.train
-  const perEpoch = Math.ceil(size / batch)
+  const perEpoch = stepsOf(size, { batch, accumulate })
   const steps = epochs * perEpoch
-  const from = options.resume?.step ?? 0
-  if (!(from >= 0 && from < steps))
-    throw new UserError(`all ${steps} steps of ${epochs} epochs are done; to go on, give more epochs`)
+  if (from > until * perEpoch)
+    throw new UserError(`${from} steps are done, which is more than ${until} epochs have; give more epochs`)
+  const rate = (step: number) => optimizer.lr * schedule.at(step - 1, steps)
+  const { allocate } = executor
+  const working = { batch, accumulate, stepsPerRun, seed, rate, allocate, ...(augment ? { augment } : {}) }
+  const mixed = Boolean(augment?.settings.mixup || augment?.settings.cutmix)
 
-  /** The runs of an epoch; `signal` leaves out those that have not begun. */
+  /** An epoch's work; `signal` leaves out what has not begun. */
   function* plan(epoch: number, done: number) {
-    const skip = done - epoch * perEpoch
-    const source = batches(data.train, { batch, seed, epoch, skip })
-    for (const b of alternating(source, executor.allocate, stepsPerRun)) {
-      const rates = Array.from({ length: b.steps }, (_, i) => optimizer.lr * schedule.at(done + i, steps))
-      yield { b, first: done + 1, rates }
+    for (const work of workOf(data.train, epoch, done, working)) {
+      yield work
       if (signal?.aborted) return
-      done += b.steps
     }
+  }
+  const doWork = ({ batch: b, first, rates, share }: Work): Promise<StepResult[]> =>
+    share
+      ? executor.accumulate(b, first, rates[0]!, share).then(result => [result])
+      : executor.run(b, first, rates)
+
+  async function prepare(): Promise<void> {
+    const whole = Math.floor(size / batch)
+    const single = (count: number) =>
+      accumulate > 1 ? executor.prepareParts(count, mixed) : executor.prepare(count, 1, mixed)
+    if (accumulate === 1 && whole >= stepsPerRun) await executor.prepare(batch, stepsPerRun, mixed)
+    if (accumulate > 1 ? whole : whole % stepsPerRun) await single(batch)
+    if (size % batch) await single(size % batch)
   }
 
   const depth = runtime.parallel ? 2 : 1
   const results: EpochResult[] = []
   const tallies: Tally[] = []
   let step = from
-  let test: Evaluation | undefined
+  let best: Best | undefined = resume?.best
+  let bestParams = resume?.bestParams
+  let saved = performance.now()
+  const answer = (state: State): Float32Array => state[EMA] ?? state.params!
+  const reachedAt = async (at: number, tally?: Tally): Promise<Reached> => ({
+    step: at,
+    state: await executor.state(at),
+    ...(best ? { best } : {}),
+    ...(bestParams ? { bestParams } : {}),
+    ...(tally ? { tally: tally.sums } : {}),
+  })
+  const patient = () => patience === undefined || !best || Math.floor(step / perEpoch) - best.epoch < patience
+  if (from < steps && !patient())
+    throw new UserError(
+      `no epoch was better than epoch ${best!.epoch} for ${patience}: the run has ended; to go on, give more patience`,
+    )
+
+  /** The steps of an epoch. */
+  async function learn(epoch: number, tally: Tally): Promise<number> {
+    let lr = 0
+    const runs = ahead(plan(epoch, step), doWork, depth)
+    for await (const [work, stepResults] of runs) {
+      const { batch: b, first, rates, share } = work
+      for (const [i, result] of stepResults.entries()) {
+        lr = rates[i]!
+        if (!isGood(result)) {
+          const found = { model, runtime, settings, firstNode: options.findNode === true }
+          const error = await diverged(executor, { ...found, work, at: i, result, epoch: epoch + 1 })
+          const more = { ...(best ? { best } : {}), ...(bestParams ? { bestParams } : {}), tally: tally.sums }
+          const known = error.reached && { ...more, ...error.reached }
+          throw new DivergenceError(error.message, known)
+        }
+        const updated = share?.last !== false
+        tally.add(b.count, b.label.length / b.steps, result, updated)
+        if (!updated) continue
+        step = first + i
+        const { loss, accuracy } = tally
+        const { imagesPerSecond } = speed([tally])
+        const { loss: stepLoss, gradNorm } = result
+        const means = { loss, accuracy, imagesPerSecond, stepLoss, gradNorm }
+        await options.onStep?.({ epoch: epoch + 1, epochs, step, steps, lr, ...means })
+      }
+      const due = options.onSave && performance.now() - saved > 1000 * saveEvery
+      if (!due || share?.last === false || step === (epoch + 1) * perEpoch) continue
+      await options.onSave!(await reachedAt(step, tally))
+      saved = performance.now()
+    }
+    return lr
+  }
+
+  /** What came of an epoch. */
+  async function judge(epoch: number, tally: Tally, lr: number): Promise<void> {
+    const { loss, accuracy } = await evaluate(executor, data.val ?? data.test)
+    // The loss before the last update was fine; what that update made is seen here, before anything is saved.
+    if (!Number.isFinite(loss)) throw divergedAtLast(loss, step, epoch + 1, lr)
+    const held = data.val
+      ? { valLoss: loss, valAccuracy: accuracy }
+      : { testLoss: loss, testAccuracy: accuracy }
+    const result: EpochResult = {
+      epoch: epoch + 1,
+      step,
+      lr,
+      trainLoss: tally.loss,
+      trainAccuracy: tally.accuracy,
+      ...held,
+      gradNorm: tally.gradNorm,
+      ...speed([tally]),
+      seconds: seconds(),
+    }
+    results.push(result)
+    const better = !best || isBetter(judged(result), best, metric)
+    if (better) {
+      best = { epoch: epoch + 1, step, accuracy, loss }
+      bestParams = answer(await executor.state())
+    }
+    await options.onEpoch?.(result, () => reachedAt(step), better)
+    saved = performance.now()
+  }
+
   try {
-    const whole = Math.floor(size / batch)
-    if (whole >= stepsPerRun) await executor.prepare(batch, stepsPerRun)
-    if (whole % stepsPerRun) await executor.prepare(batch)
-    if (size % batch) await executor.prepare(size % batch)
+    await prepare()
     const setupSeconds = seconds()
     await options.onReady?.()
-    for (let epoch = Math.floor(from / perEpoch); epoch < epochs; epoch++) {
-      const tally = new Tally()
+    let end: FitResult['end'] = until < epochs ? 'until' : 'done'
+    for (let epoch = Math.floor(from / perEpoch); epoch < until; epoch++) {
+      const before = epoch * perEpoch < step ? resume?.tally : undefined
+      const tally = new Tally(before)
       tallies.push(tally)
-      let lr = 0
-      const runs = ahead(plan(epoch, step), r => executor.run(r.b, r.first, r.rates), depth)
-      for await (const [{ b, first, rates }, stepResults] of runs)
-        for (const [i, result] of stepResults.entries()) {
-          step = first + i
-          lr = rates[i]!
-          if (!Number.isFinite(result.loss)) diverged(result.loss, step, epoch, lr)
-          tally.add(b.count, b.label.length / b.steps, result)
-          const { loss, accuracy } = tally
-          const { imagesPerSecond } = speed([tally])
-          await options.onStep?.({
-            epoch: epoch + 1,
-            epochs,
-            step,
-            steps,
-            lr,
-            loss,
-            accuracy,
-            imagesPerSecond,
-          })
-        }
-      test = await evaluate(executor, data.test)
-      // The loss before the last update was fine; what that update made is seen here, before anything is saved.
-      if (!Number.isFinite(test.loss)) diverged(test.loss, step, epoch, lr)
-      const result: EpochResult = {
-        epoch: epoch + 1,
-        step,
-        lr,
-        trainLoss: tally.loss,
-        trainAccuracy: tally.accuracy,
-        testLoss: test.loss,
-        testAccuracy: test.accuracy,
-        ...speed([tally]),
-        seconds: seconds(),
-      }
-      results.push(result)
-      await options.onEpoch?.(result, () => executor.state())
-      if (signal?.aborted) break
+      const lr = await learn(epoch, tally)
+      if (step === (epoch + 1) * perEpoch) await judge(epoch, tally, lr)
+      if (signal?.aborted && step < steps) end = 'signal'
+      else if (!patient()) end = 'patience'
+      else continue
+      break
     }
+    const state = await executor.state()
+    const params = data.val && bestParams ? bestParams : answer(state)
+    executor.show(params)
     return {
       layout,
-      state: await executor.state(),
+      state,
+      params,
       epochs: results,
+      epoch: Math.floor(step / perEpoch),
+      ...(best ? { best } : {}),
       train: await evaluate(executor, data.train),
-      test: test!,
+      ...(data.val ? { val: await evaluate(executor, data.val) } : {}),
+      test: await evaluate(executor, data.test),
       steps: step,
-      stopped: step < steps,
+      ...(step % perEpoch ? { tally: tallies.at(-1)!.sums } : {}),
+      end,
+      stopped: end === 'signal',
       seconds: seconds(),
       setupSeconds,
       ...speed(tallies),

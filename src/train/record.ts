@@ -1,7 +1,10 @@
+import type { AugmentOptions } from '../data/augment.ts'
 import type { Normalization } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import { OPTIMIZERS, type Optimizer } from './optimizer.ts'
+import type { Best, Metric } from './progress.ts'
 import { SCHEDULES, type Schedule, stepDecay, withWarmup } from './schedule.ts'
+import type { TallySums } from './tally.ts'
 
 interface Named {
   readonly name: string
@@ -20,10 +23,25 @@ export interface RunRecord {
   readonly schedule: Named
   readonly labelSmoothing?: number
   readonly clipNorm?: number
+  /** Batches that make a step. */
+  readonly accumulate?: number
+  /** Decay of the parameters' average. */
+  readonly ema?: number
+  readonly augment?: AugmentOptions
+  /** What is held out of the training set: a share below 1, or a number of examples. */
+  readonly valSplit?: number
+  readonly metric?: Metric
+  readonly patience?: number
+  readonly device?: string
+  readonly threads?: number
   readonly normalization?: Normalization
   readonly classes: readonly string[]
   /** Examples of an epoch. */
   readonly images: number
+  /** The best epoch so far. */
+  readonly best?: Best
+  /** Of an epoch that the step is within. */
+  readonly tally?: TallySums
 }
 
 /** Keys of a checkpoint's metadata, both JSON: the {@link RunRecord}, and what the training came to so far. */

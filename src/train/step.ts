@@ -1,144 +1,87 @@
 import type { Normalization } from '../data/dataset.ts'
 import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
-import { type Graph, substitute, type Tensors } from '../graph/graph.ts'
-import { constant, input } from '../graph/leaf.ts'
+import { type Graph, substitute } from '../graph/graph.ts'
+import { input } from '../graph/leaf.ts'
 import type { Target } from '../graph/target.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import { type Model, type TraceOptions, trace } from '../nn/model.ts'
-import { add, cast, div, equal, minimum, mul, sqrt, sub } from '../ops/elementwise.ts'
+import type { Model } from '../nn/model.ts'
+import { add, cast, equal, mul, sub } from '../ops/elementwise.ts'
 import { fill } from '../ops/fill.ts'
-import { argmax } from '../ops/gather.ts'
+import { argmax, oneHot } from '../ops/gather.ts'
 import { grad } from '../ops/grad.ts'
-import { concat, reshape, split } from '../ops/layout.ts'
+import { concat, reshape } from '../ops/layout.ts'
 import { SEED_SIZE } from '../ops/random.ts'
 import { sum } from '../ops/reduce.ts'
-import { isRandom, removeDropout, seedDropout } from '../passes/dropout.ts'
-import { optimizeFor, optimizeForward } from '../passes/index.ts'
+import { isRandom, seedDropout } from '../passes/dropout.ts'
+import { optimizeFor, optimizeForward, type Purpose } from '../passes/index.ts'
 import { bufferUpdates, trainingForm } from '../passes/training-form.ts'
-import { checkMatches, factorsOf } from './groups.ts'
-import { type Layout, layoutOf, type Part, partsOf } from './layout.ts'
+import { type Program, type StateVector, traceNormalized, unflatten } from './forward.ts'
+import { checkMatches } from './groups.ts'
+import { type Layout, layoutOf, type Part } from './layout.ts'
 import { crossEntropy } from './loss.ts'
-import type { Optimizer } from './optimizer.ts'
+import {
+  nextState,
+  type StatePart,
+  stateInputs,
+  type UpdateOptions,
+  update,
+  updatedVectors,
+  updateScalars,
+} from './update.ts'
 
-/** A compiled graph and how to call it. */
-export interface Program {
-  readonly bytes: Uint8Array
-  readonly graph: Graph
-  readonly layout: Layout
-}
-
-/** A vector of a program's state, or a part of one. */
-export interface StateVector {
-  /** Of the graph's input; output `next.<name>` holds the new values. */
-  readonly name: string
-  /** `params`, or one of the optimizer's moments. */
-  readonly vector: string
-  readonly part: Part
-}
-
-/** The vectors that a step replaces. Large ones come in parts, as the target prefers it. */
-export function stateOf(layout: Layout, target: Target, vectors: readonly string[]): StateVector[] {
-  const parts = partsOf(layout, target.statePart)
-  return parts.flatMap((part, i) =>
-    vectors.map(vector => ({ name: parts.length > 1 ? `${vector}.${i}` : vector, vector, part })),
-  )
-}
-
-/** A training step: `params` and the optimizer's moments go in and come out, flat. */
+/** A graph that replaces state: each vector goes in under its name, and comes out as `next.<name>`. */
 export interface StepProgram extends Program {
   readonly state: readonly StateVector[]
+  /** Whether it takes a `seed`. */
   readonly random: boolean
 }
 
-export interface StepOptions {
+export interface BackwardOptions {
   /** Images of one step. */
   readonly batch: number
-  readonly optimizer: Optimizer
   readonly normalization?: Normalization
   /** @default 0 */
   readonly labelSmoothing?: number
-  /** Largest global norm of the gradient (Pascanu et al. 2013); larger ones are scaled down. */
-  readonly clipNorm?: number
+  /** Whether examples are mixed in pairs: each has a second label, and the share of its first. @default false */
+  readonly mixed?: boolean
   readonly target: Target
   /** @default 'float32' */
   readonly dtype?: 'float32' | 'float64'
-  /** Also output the flat gradient, as `gradient`. */
-  readonly keepGradient?: boolean
   /** Compute cheap activations again in the backward pass where that saves memory; results are the same. @default false */
   readonly recompute?: boolean
 }
 
-/** The model's graph with pixels in [0, 1] at its input. */
-export function traceNormalized(
-  model: Model,
-  batch: number | 'batch',
-  normalization?: Normalization,
-  options?: TraceOptions,
-): Graph {
-  const graph = trace(model, batch, options)
-  if (!normalization) return graph
-  const image = graph.inputs.image as AnyTensor | undefined
-  if (!image) throw new UserError(`${model.name} reads ${model.input.name}, which is not normalized`)
-  const channels = model.input.shape[0]!
-  const { mean, std } = normalization
-  for (const [what, values] of Object.entries({ mean, std }))
-    if (values.length !== channels)
-      throw new UserError(`normalization: ${values.length} values of ${what} for ${channels} channels`)
-  const perChannel = (values: readonly number[]) => constant(values, 'float32', [channels, 1, 1])
-  const pixels = input('image', 'float32', image.shape)
-  const normal = div(sub(pixels, perChannel(mean)), perChannel(std))
-  return { ...graph, inputs: { image: pixels }, outputs: substitute(graph, new Map([[image, normal]])) }
+export interface StepOptions extends BackwardOptions, UpdateOptions {
+  /** Also output the flat gradient, as `gradient`. */
+  readonly keepGradient?: boolean
 }
 
-/** Parameters as pieces of one flat vector: what each leaf is replaced by. */
-export function unflatten(graph: Graph, layout: Layout, flat: AnyTensor): Map<Tensor, AnyTensor> {
-  const pieces = split(
-    flat,
-    0,
-    layout.slots.map(s => s.size),
-  )
-  return new Map(layout.slots.map((s, i) => [graph.parameters[s.name]!, reshape(pieces[i]!, s.shape)]))
-}
+const purposeOf = ({ target, dtype = 'float32', recompute = false }: BackwardOptions): Purpose => ({
+  target,
+  dtype,
+  training: true,
+  recompute,
+})
 
 /** Labels of the batch that the logits put first, as float32. */
 const countCorrect = (logits: AnyTensor, label: AnyTensor): AnyTensor =>
   sum(cast(equal(argmax(logits, -1), cast(label, 'int64')), 'float32'))
 
-/**
- * Forward, loss, backward and optimizer as one graph: the model's input, `label`, `params`, moments and scalars in; `loss` (mean of the batch),
- * `correct` (count), `next.params` and new moments out.
- */
-export function compileStep(model: Model, options: StepOptions): StepProgram {
-  const { batch, optimizer, normalization, labelSmoothing = 0, clipNorm, dtype = 'float32' } = options
-  if (clipNorm !== undefined && !(clipNorm > 0))
-    throw new UserError(`clip norm must be above 0, not ${clipNorm}`)
-  const layout = layoutOf(model.parameters)
+/** Forward, loss and gradients, of parameters that are parts of flat vectors. */
+function backward(model: Model, layout: Layout, parts: readonly StatePart[], options: BackwardOptions) {
+  const { batch, normalization, labelSmoothing = 0, mixed = false } = options
   const traced = traceNormalized(model, batch, normalization)
-  checkMatches(layout, optimizer.grouping)
-  const state = stateOf(layout, options.target, ['params', ...optimizer.state])
-  const scalar = (name: string): AnyTensor => input(name, 'float32', [])
-  const vectors = new Map(state.map(v => [v, input(v.name, 'float32', [v.part.size]) as AnyTensor]))
-  /** The parts, each with the vectors that it has. */
-  const parts = [...new Set(state.map(v => v.part))].map(part => ({
-    part,
-    now: Object.fromEntries(
-      state.filter(v => v.part === part).map(v => [v.vector, vectors.get(v)!] as const),
-    ),
-  }))
-  const scalarNames = Object.keys(optimizer.scalars(1, optimizer.lr))
-  const scalars = Object.fromEntries(scalarNames.map(name => [name, scalar(name)]))
-  const seed = input('seed', 'float32', [SEED_SIZE])
-
   const random = isRandom(traced)
-  const purpose = { target: options.target, dtype, training: true, recompute: options.recompute === true }
+  const seed = input('seed', 'float32', [SEED_SIZE])
   const trained = trainingForm(random ? seedDropout(traced, seed) : traced)
-  const forward = optimizeForward(trained, purpose)
+  const forward = optimizeForward(trained, purposeOf(options))
   const leaves = new Map(parts.flatMap(({ part, now }) => [...unflatten(forward, part, now.params!)]))
   const results = substitute(forward, leaves)
   const logits = results.logits as AnyTensor
-  const label = input('label', 'int32', logits.shape.slice(0, -1))
-  const loss = crossEntropy(logits, label, { labelSmoothing })
+  const label = input('label', 'int32', logits.shape.slice(0, -1)) as AnyTensor
+  const pairs = mixed ? mixing(label, logits) : undefined
+  const loss = crossEntropy(logits, pairs?.target ?? label, { labelSmoothing })
 
   const pieces = layout.slots.map(s => leaves.get(forward.parameters[s.name]!)!)
   const each = new Map(grad(loss, pieces).map((g, i) => [layout.slots[i]!.name, reshape(g, [-1])]))
@@ -148,38 +91,125 @@ export function compileStep(model: Model, options: StepOptions): StepProgram {
       0,
     ),
   )
-  const scale = clipNorm === undefined ? undefined : clipFactor(gradients, clipNorm)
-  const buffers = bufferUpdates(results)
-  const next: Record<string, AnyTensor> = {}
-  parts.forEach(({ part, now: { params, ...moments } }, i) => {
-    const g = scale ? mul(gradients[i]!, scale) : gradients[i]!
-    const factors = factorsOf(part, optimizer.grouping)
-    const updated = optimizer.update({ p: params!, g, state: moments, scalars, ...factors })
-    const values: Record<string, AnyTensor> = {
-      params: withBuffers(updated.p, part, leaves, forward, buffers),
-      ...updated.state,
-    }
-    for (const { name, vector } of state.filter(v => v.part === part)) next[`next.${name}`] = values[vector]!
-  })
-  const outputs: Tensors = {
-    loss,
-    correct: countCorrect(logits, label),
-    ...(options.keepGradient ? { gradient: concat(gradients, 0) } : {}),
-    ...next,
+  return {
+    random,
+    inputs: { ...forward.inputs, label, ...pairs?.inputs, ...(random ? { seed } : {}) },
+    outputs: { loss, correct: countCorrect(logits, label) },
+    gradients,
+    /** Parameters with the new values of buffers in their places: no optimizer moves them, for their gradient is zero. */
+    withBuffers: (p: AnyTensor, part: Part) => withBuffers(p, part, leaves, forward, bufferUpdates(results)),
   }
-  const inputs = {
-    ...forward.inputs,
-    label,
-    ...Object.fromEntries(state.map(v => [v.name, vectors.get(v)!])),
-    ...scalars,
-    ...(random ? { seed } : {}),
-  }
-  const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
-  const bytes = lower(graph, { name: `${model.name}-step`, opset: 21 })
-  return { bytes, graph, layout, state, random }
 }
 
-/** The new parameters with the new values of buffers in their places: their gradient is zero, so no optimizer moves them. */
+/** λ · one-hot(label) + (1 − λ) · one-hot(the other label): targets of examples mixed in pairs (Zhang et al. 2018). */
+function mixing(label: AnyTensor, logits: AnyTensor) {
+  if (logits.shape.length !== 2) throw new UserError('mixup and cutmix go with one label an example')
+  const classes = logits.shape[1] as number
+  const other = input('label.other', 'int32', label.shape) as AnyTensor
+  const share = input('label.share', 'float32', label.shape) as AnyTensor
+  const each = cast(reshape(share, [-1, 1]), logits.dtype)
+  const hot = (l: AnyTensor): AnyTensor => oneHot(l, classes, logits.dtype)
+  const target = add(hot(other), mul(each, sub(hot(label), hot(other))))
+  return { target, inputs: { 'label.other': other, 'label.share': share } }
+}
+
+/**
+ * Forward, loss, backward and optimizer as one graph: the model's input, `label`, `params`, moments and scalars in; `loss` (mean of the batch),
+ * `correct` (count), `gradNorm`, `next.params` and new moments out.
+ */
+export function compileStep(model: Model, options: StepOptions): StepProgram {
+  checkOptions(options)
+  const layout = layoutOf(model.parameters)
+  checkMatches(layout, options.optimizer.grouping)
+  const { state, parts, inputs } = stateInputs(layout, options.target, updatedVectors(options))
+  const scalars = updateScalars(options)
+  const { random, gradients, withBuffers, ...back } = backward(model, layout, parts, options)
+  const { next, norm } = update(parts, gradients, scalars, options, withBuffers)
+  const graph: Graph = {
+    inputs: { ...back.inputs, ...inputs, ...scalars },
+    parameters: {},
+    outputs: {
+      ...back.outputs,
+      gradNorm: norm,
+      ...(options.keepGradient ? { gradient: concat(gradients, 0) } : {}),
+      ...nextState(state, next),
+    },
+  }
+  return finish(`${model.name}-step`, graph, layout, state, random, options)
+}
+
+/** State vector of {@link compileGradients}: the gradient so far. */
+export const GRADIENT = 'gradient'
+
+/**
+ * The first half of a step in parts: adds the gradient of a batch to `gradient`. `params` are read; `weight` is what the batch counts, `keep` 0 for the
+ * first batch of an update and else 1. {@link compileUpdate} is the second half.
+ * @throws UserError for a model with running statistics, which a step updates with its parameters
+ */
+export function compileGradients(model: Model, options: BackwardOptions): StepProgram {
+  const layout = layoutOf(model.parameters)
+  const buffer = layout.slots.find(s => s.buffer)
+  if (buffer)
+    throw new UserError(
+      `${model.name} keeps running statistics (${buffer.name}), which go with --accumulate 1 only`,
+    )
+  const { state, parts, inputs } = stateInputs(layout, options.target, ['params', GRADIENT])
+  const weight = input('weight', 'float32', []) as AnyTensor
+  const keep = input('keep', 'float32', []) as AnyTensor
+  const { random, gradients, ...back } = backward(model, layout, parts, options)
+  const added = parts.map(
+    ({ part, now }, i) =>
+      [part, { [GRADIENT]: add(mul(now[GRADIENT]!, keep), mul(gradients[i]!, weight)) }] as const,
+  )
+  const replaced = state.filter(v => v.vector === GRADIENT)
+  const graph: Graph = {
+    inputs: { ...back.inputs, ...inputs, weight, keep },
+    parameters: {},
+    outputs: { ...back.outputs, ...nextState(replaced, new Map(added)) },
+  }
+  return finish(`${model.name}-gradients`, graph, layout, replaced, random, options)
+}
+
+/** The second half of a step in parts: the optimizer, from `gradient`. */
+export function compileUpdate(
+  model: Model,
+  options: UpdateOptions & { readonly target: Target },
+): StepProgram {
+  checkOptions(options)
+  const layout = layoutOf(model.parameters)
+  checkMatches(layout, options.optimizer.grouping)
+  const vectors = updatedVectors(options)
+  const { state, parts, inputs } = stateInputs(layout, options.target, [...vectors, GRADIENT])
+  const scalars = updateScalars(options)
+  const gradients = parts.map(({ now }) => now[GRADIENT]!)
+  const own = parts.map(({ part, now: { [GRADIENT]: _, ...now } }) => ({ part, now }))
+  const { next, norm } = update(own, gradients, scalars, options)
+  const replaced = state.filter(v => v.vector !== GRADIENT)
+  const graph: Graph = {
+    inputs: { ...inputs, ...scalars },
+    parameters: {},
+    outputs: { gradNorm: norm, ...nextState(replaced, next) },
+  }
+  return finish(`${model.name}-update`, graph, layout, replaced, false, { ...options, batch: 1 })
+}
+
+function checkOptions({ clipNorm }: UpdateOptions): void {
+  if (clipNorm !== undefined && !(clipNorm > 0))
+    throw new UserError(`clip norm must be above 0, not ${clipNorm}`)
+}
+
+function finish(
+  name: string,
+  traced: Graph,
+  layout: Layout,
+  state: readonly StateVector[],
+  random: boolean,
+  options: BackwardOptions,
+): StepProgram {
+  const graph = optimizeFor(traced, purposeOf(options))
+  return { bytes: lower(graph, { name, opset: 21 }), graph, layout, state, random }
+}
+
 function withBuffers(
   p: AnyTensor,
   { slots }: Layout,
@@ -194,40 +224,4 @@ function withBuffers(
     return reshape(value ? sub(value, old) : fill(0, p.dtype, [slot.size]), [slot.size])
   })
   return add(p, concat(changes, 0))
-}
-
-/** min(1, norm / ‖g‖), what torch.nn.utils.clip_grad_norm_ multiplies all gradients by. */
-const clipFactor = (gradients: readonly AnyTensor[], norm: number): AnyTensor => {
-  const squares = gradients.map(g => sum(mul(g, g))).reduce((a, b) => add(a, b))
-  const factor = div(constant(norm, squares.dtype, []), add(sqrt(squares), 1e-6))
-  return minimum(factor, 1)
-}
-
-/**
- * What a checkpoint's parameters answer: `image` and `params` in, `logits` out; any batch size.
- * @param options.parts takes the parameters in the parts that a step has them in
- */
-export function compileForward(
-  model: Model,
-  options: {
-    readonly normalization?: Normalization
-    readonly target: Target
-    readonly dtype?: 'float32' | 'float64'
-    readonly parts?: boolean
-  },
-): Program {
-  const layout = layoutOf(model.parameters)
-  const purpose = { target: options.target, dtype: options.dtype ?? 'float32', training: false } as const
-  const traced = removeDropout(traceNormalized(model, 'batch', options.normalization))
-  const forward = optimizeForward(traced, purpose)
-  const target = options.parts ? options.target : { ...options.target, statePart: Number.POSITIVE_INFINITY }
-  const params = stateOf(layout, target, ['params']).map(({ name, part }) => ({
-    part,
-    name,
-    p: input(name, 'float32', [part.size]) as AnyTensor,
-  }))
-  const outputs = substitute(forward, new Map(params.flatMap(v => [...unflatten(forward, v.part, v.p)])))
-  const inputs = { ...forward.inputs, ...Object.fromEntries(params.map(({ name, p }) => [name, p])) }
-  const graph = optimizeFor({ inputs, parameters: {}, outputs }, purpose)
-  return { bytes: lower(graph, { name: `${model.name}-forward`, opset: 21 }), graph, layout }
 }

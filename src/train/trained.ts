@@ -6,8 +6,8 @@ import { removeDropout } from '../passes/dropout.ts'
 import { pushSlices } from '../passes/slices.ts'
 import { VERSION } from '../version.ts'
 import type { FitResult } from './fit.ts'
+import { traceNormalized } from './forward.ts'
 import { layoutOf, views } from './layout.ts'
-import { traceNormalized } from './step.ts'
 
 /** A model with its weights: what training gives and export takes. */
 export interface TrainedModel {
@@ -24,15 +24,17 @@ export interface TrainedModel {
 /** Puts the outcome of a run together with its model. Nothing in it depends on the clock. */
 export const trainedModel = (model: Model, data: DataSource, result: FitResult): TrainedModel => ({
   model,
-  params: result.state.params!,
+  params: result.params,
   ...(data.normalization ? { normalization: data.normalization } : {}),
   classes: data.train.classes,
   training: {
     data: data.train.name,
     images: data.train.size,
-    epochs: result.epochs.at(-1)?.epoch ?? 0,
+    epochs: result.epoch,
     steps: result.steps,
+    ...(result.val && result.best ? { bestEpoch: result.best.epoch } : {}),
     trainAccuracy: result.train.accuracy,
+    ...(result.val ? { valAccuracy: result.val.accuracy } : {}),
     testAccuracy: result.test.accuracy,
   },
 })

@@ -2,8 +2,8 @@ import { batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { Runtime } from '../runtime/session.ts'
 import type { Predictor } from './evaluate.ts'
+import { compileForward } from './forward.ts'
 import { type FilePredictor, filePredictor } from './predictor.ts'
-import { compileForward } from './step.ts'
 import type { TrainedModel } from './trained.ts'
 
 /** How many examples are compared, and how far a logit may be off, unless somebody says otherwise. */

@@ -1,4 +1,4 @@
-import type { Progress } from '../../../src/train/fit.ts'
+import type { Progress } from '../../../src/train/progress.ts'
 import type { CurvePoint, Event, RunProgress, TrainSettings } from '../protocol.ts'
 
 /** A curve has about so many points, whatever a run's length. */

@@ -1,7 +1,7 @@
 import type { HeldTensors, Runtime, Session } from '../../../src/runtime/session.ts'
-import type { Reached } from '../../../src/train/fit.ts'
+import { type StateVector, stateOf } from '../../../src/train/forward.ts'
 import type { Layout } from '../../../src/train/layout.ts'
-import { type StateVector, stateOf } from '../../../src/train/step.ts'
+import type { Reached } from '../../../src/train/progress.ts'
 
 /** What a run that was told to stop ends with. */
 export class Stopped extends Error {

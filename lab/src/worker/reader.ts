@@ -1,7 +1,7 @@
 import type { Normalization } from '../../../src/data/dataset.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import type { Runtime, Session } from '../../../src/runtime/session.ts'
-import { compileForward } from '../../../src/train/step.ts'
+import { compileForward } from '../../../src/train/forward.ts'
 
 export interface Reading {
   /** `[count, classes]`, flat. */

@@ -1,8 +1,9 @@
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
-import { type EpochResult, fit, type Reached } from '../../../src/train/fit.ts'
+import { fit } from '../../../src/train/fit.ts'
 import { initialize, layoutOf } from '../../../src/train/layout.ts'
+import { type EpochResult, judged, type Reached } from '../../../src/train/progress.ts'
 import { recordedOptimizer, recordedSchedule } from '../../../src/train/record.ts'
 import type { TrainedModel } from '../../../src/train/trained.ts'
 import type { Event } from '../protocol.ts'
@@ -88,9 +89,9 @@ export class Run implements Source {
           told = now
           tell(curve.report())
         },
-        onEpoch: async (epoch, state) => {
-          this.#reached = { step: epoch.step, state: await state() }
-          this.accuracy = epoch.testAccuracy
+        onEpoch: async (epoch, reached) => {
+          this.#reached = await reached()
+          this.accuracy = judged(epoch).accuracy
           tell(await this.#reportOf(epoch))
           tell(this.#saved())
           this.#options.onEpoch()
@@ -116,7 +117,8 @@ export class Run implements Source {
     const { confusion, mistakes } = await outcome(this.reader, params, this.data.test, () =>
       this.pace.passed(),
     )
-    const { step, trainLoss, trainAccuracy, testLoss, testAccuracy, seconds } = epoch
+    const { step, trainLoss, trainAccuracy, seconds } = epoch
+    const { loss: testLoss, accuracy: testAccuracy } = judged(epoch)
     return {
       event: 'epoch',
       report: {

@@ -1,0 +1,206 @@
+import type { Dataset } from '../data/dataset.ts'
+import { parameterCount } from '../nn/model.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import type { Runtime } from '../runtime/session.ts'
+import { DivergenceError } from '../train/divergence.ts'
+import { type FitResult, fit } from '../train/fit.ts'
+import { layoutOf } from '../train/layout.ts'
+import { type EpochResult, judged, type Progress, type Reached } from '../train/progress.ts'
+import { type TrainedModel, toOnnx, trainedModel } from '../train/trained.ts'
+import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
+import { VERSION } from '../version.ts'
+import type { Plan } from './train-plan.ts'
+
+/** How a plan is carried out: nothing of it changes what is learned. */
+export interface RunSettings {
+  /** @default false */
+  readonly recompute?: boolean | undefined
+  readonly stepsPerRun?: number | undefined
+  /** Seconds between two checkpoints within an epoch. */
+  readonly saveEvery?: number | undefined
+  /** Ends after so many of its epochs. */
+  readonly until?: number | undefined
+  /** Whether the file is held against the graph that was trained, on onnxruntime-node and -web. @default false */
+  readonly verify?: boolean
+}
+
+/** Who looks on while a plan is carried out. */
+export interface Watch {
+  readonly step?: (progress: Progress) => void
+  readonly epoch?: (result: EpochResult) => void
+  readonly signal?: AbortSignal
+}
+
+/** What a run came to: the last line of its metrics. */
+export interface Summary {
+  readonly testAccuracy: number
+  readonly trainAccuracy: number
+  readonly testLoss: number
+  readonly trainLoss: number
+  readonly valAccuracy?: number
+  readonly valLoss?: number
+  /** Of the validation set, where there is one: the epoch whose parameters are the result. */
+  readonly bestEpoch?: number
+  readonly epochs: number
+  readonly steps: number
+  readonly end: FitResult['end']
+  readonly stopped: boolean
+  readonly seconds: number
+  readonly setupSeconds: number
+  readonly imagesPerSecond: number
+  readonly dataWaitShare: number
+  readonly parameters: number
+  readonly device: string
+  readonly out: string
+  readonly verified?: boolean
+}
+
+export interface Outcome {
+  readonly summary: Summary
+  readonly verdicts: readonly Verdict[]
+}
+
+/** The file held against the graph that was trained, on the runtimes that its users have. */
+async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, examples: Dataset): Promise<Verdict[]> {
+  const runtimes = [await nodeRuntime('cpu'), await nodeRuntime('wasm')]
+  const reference = await trainingPredictor(runtimes[0]!, trained)
+  const verdicts = await verify(bytes, reference, examples, runtimes)
+  await reference.close()
+  return verdicts
+}
+
+/** What `config.json` says of a run: every setting, and where it runs. */
+const configOf = ({ model, label, record, data }: Plan, runtime: Runtime, settings: RunSettings) => ({
+  ...record,
+  model: { ...record.model, preset: label },
+  parameters: parameterCount(model),
+  data: {
+    origin: data.origin,
+    train: data.train.size,
+    ...(data.val ? { val: data.val.size } : {}),
+    test: data.test.size,
+  },
+  recompute: settings.recompute === true,
+  device: runtime.device.name,
+  versions: { onnxgrad: VERSION, onnxruntime: runtime.version, node: process.versions.node },
+})
+
+/** Lines of a run at most in steps.jsonl, about. */
+const LINES = 1000
+
+/** Means over steps, as lines of steps.jsonl. */
+function thinned(write: (line: object) => Promise<void>) {
+  let [loss, gradNorm, steps] = [0, 0, 0]
+  return async (p: Progress): Promise<void> => {
+    loss += p.stepLoss
+    gradNorm += p.gradNorm
+    steps++
+    if (p.step % Math.ceil(p.steps / LINES) && p.step < p.steps) return
+    const { step, epoch, lr } = p
+    await write({ step, epoch, lr, loss: loss / steps, gradNorm: gradNorm / steps })
+    ;[loss, gradNorm, steps] = [0, 0, 0]
+  }
+}
+
+/** Trains a plan into its run folder: checkpoints, metrics, `model.onnx`. @throws UserError */
+export async function runPlan(
+  plan: Plan,
+  runtime: Runtime,
+  settings: RunSettings = {},
+  watch: Watch = {},
+): Promise<Outcome> {
+  const { model, data, record, folder, optimizer, schedule, augment, from } = plan
+  const { epochs, batch, seed, accumulate, labelSmoothing, clipNorm, ema, metric, patience, threads } = record
+  const layout = layoutOf(model.parameters)
+  const fitting = {
+    epochs,
+    batch,
+    seed,
+    accumulate,
+    labelSmoothing,
+    clipNorm,
+    ema,
+    metric,
+    patience,
+    threads,
+  }
+  const { recompute, stepsPerRun, saveEvery, until } = settings
+  const carrying = { recompute, stepsPerRun, saveEvery, until, augment, resume: from, signal: watch.signal }
+  const given = Object.entries({ ...fitting, ...carrying }).filter(([, value]) => value !== undefined)
+  const config = configOf(plan, runtime, settings)
+
+  const save = async (reached: Reached, about: Readonly<Record<string, unknown>>, best = false) => {
+    const { step, state, best: bestEpoch, tally } = reached
+    const now = { ...record, step, ...(bestEpoch ? { best: bestEpoch } : {}), ...(tally ? { tally } : {}) }
+    // The best one first: were the program to end between the two, the epoch is done again, and so is its best.
+    if (best) await folder.checkpoint('best', layout, state, now, about)
+    await folder.checkpoint('last', layout, state, now, about)
+  }
+  const writeSteps = thinned(line => folder.record(line, 'steps'))
+  try {
+    const run = await fit(model, runtime, data, {
+      ...Object.fromEntries(given),
+      optimizer,
+      schedule,
+      findNode: Boolean(process.env.ONNXGRAD_DEBUG),
+      // Not before: a setting that cannot be compiled must cost no folder, and no older run its files.
+      onReady: () => (plan.goesOn ? folder.goOn(config) : folder.begin(config)),
+      async onStep(progress) {
+        watch.step?.(progress)
+        await writeSteps(progress)
+      },
+      async onEpoch(epoch, reached, best) {
+        watch.epoch?.(epoch)
+        await folder.record(epoch)
+        const { accuracy } = judged(epoch)
+        const about = { epochs: epoch.epoch, steps: epoch.step, trainLoss: epoch.trainLoss }
+        await save(await reached(), { ...about, [`${judged(epoch).set}Accuracy`]: accuracy }, best)
+      },
+      onSave: reached => save(reached, { steps: reached.step }),
+    }).catch(async (error: unknown) => {
+      if (!(error instanceof DivergenceError && error.reached)) throw error
+      await save(error.reached, { steps: error.reached.step })
+      throw new DivergenceError(
+        `${error.message}; the state before it, of step ${error.reached.step}, is in ${folder.file('last')}`,
+        error.reached,
+      )
+    })
+    return await finish(run)
+  } finally {
+    folder.close()
+  }
+
+  async function finish(run: FitResult): Promise<Outcome> {
+    const trained = trainedModel(model, data, run)
+    const { steps, state, best, tally } = run
+    await save(
+      { step: steps, state, ...(best ? { best } : {}), ...(tally ? { tally } : {}) },
+      trained.training ?? {},
+    )
+    const bytes = toOnnx(trained)
+    await folder.model(bytes)
+    const verdicts = settings.verify && !run.stopped ? await verdictsOn(trained, bytes, data.test) : []
+    const summary: Summary = {
+      testAccuracy: run.test.accuracy,
+      trainAccuracy: run.train.accuracy,
+      testLoss: run.test.loss,
+      trainLoss: run.train.loss,
+      ...(run.val ? { valAccuracy: run.val.accuracy, valLoss: run.val.loss } : {}),
+      ...(run.val && best ? { bestEpoch: best.epoch } : {}),
+      epochs: run.epoch,
+      steps,
+      end: run.end,
+      stopped: run.stopped,
+      seconds: run.seconds,
+      setupSeconds: run.setupSeconds,
+      imagesPerSecond: run.imagesPerSecond,
+      dataWaitShare: run.dataWaitShare,
+      parameters: parameterCount(model),
+      device: runtime.device.name,
+      out: folder.path,
+      ...(verdicts.length ? { verified: verdicts.every(v => v.ok) } : {}),
+    }
+    await folder.record({ final: true, ...summary })
+    return { summary, verdicts }
+  }
+}

@@ -1,0 +1,52 @@
+import { UserError } from '../graph/errors.ts'
+import type { RunRecord } from '../train/record.ts'
+import { AUGMENT_FLAGS } from './augment-flags.ts'
+import { MODEL_FLAGS } from './options.ts'
+import type { TrainFlags } from './train-flags.ts'
+
+/**
+ * A resumed run keeps its settings: a flag that names another one is a mistake. More epochs are not, nor is more patience.
+ * @throws UserError with all differences
+ */
+export function refuseOthers(flags: TrainFlags, record: Omit<RunRecord, 'step'>, file: string): void {
+  const { optimizer, schedule, model } = record
+  const config = model.config as Readonly<Record<string, unknown>>
+  const augment = (record.augment ?? {}) as Readonly<Record<string, unknown>>
+  const perEpoch = Math.ceil(record.images / (record.batch * (record.accumulate ?? 1)))
+  const run: Readonly<Record<string, unknown>> = {
+    model: model.name,
+    batch: record.batch,
+    accumulate: record.accumulate ?? 1,
+    seed: record.seed,
+    optimizer: optimizer.name,
+    lr: optimizer.lr,
+    momentum: optimizer.momentum,
+    'weight-decay': optimizer.weightDecay,
+    schedule: schedule.name,
+    warmup: Number(schedule.warmupSteps ?? 0) / perEpoch,
+    'label-smoothing': record.labelSmoothing ?? 0,
+    'clip-norm': record.clipNorm,
+    ema: record.ema,
+    metric: record.metric ?? 'accuracy',
+    'val-split': record.valSplit,
+    device: record.device ?? 'cpu',
+    ...Object.fromEntries(
+      Object.keys(AUGMENT_FLAGS).map(key => [key, augment[key] ?? (key === 'flip' ? false : 0)]),
+    ),
+    ...Object.fromEntries(Object.keys(MODEL_FLAGS).map(key => [key, config[key]])),
+  }
+  const given = flags as Readonly<Record<string, unknown>>
+  const wrong = Object.keys(run).filter(
+    key => given[key] !== undefined && String(given[key]) !== String(run[key]),
+  )
+  if (wrong.length)
+    throw new UserError(
+      `${file}: ${wrong.map(key => `--${key} is ${run[key] ?? 'not set'} in this run, not ${given[key]}`).join('; ')}`,
+    )
+  if (flags.preset !== undefined) throw new UserError('--preset does not go with --resume')
+  for (const key of ['epochs', 'patience'] as const) {
+    const had = record[key]
+    if (flags[key] !== undefined && had !== undefined && flags[key] < had)
+      throw new UserError(`${file}: --${key} is ${had} in this run; it can be more, not fewer`)
+  }
+}
