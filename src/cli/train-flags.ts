@@ -15,8 +15,11 @@ import {
 
 const METRICS: readonly Metric[] = ['accuracy', 'loss']
 
-/** Flags of `train`. None has a default of its own, so that a resumed run can tell what was given: see TRAIN_DEFAULTS. */
-export const trainFlags = (yargs: Argv) =>
+/**
+ * Flags that say what is trained, how and where. None that decides what is learned has a default of its own, so that a resumed
+ * run can tell what was given: see TRAIN_DEFAULTS.
+ */
+export const trainingFlags = (yargs: Argv) =>
   yargs
     .positional('model', {
       type: 'string',
@@ -128,11 +131,6 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Decides weights, order and dropout: same seed, same model',
       group: 'Training:',
     })
-    .option('resume', {
-      type: 'string',
-      describe: 'Go on with the run of a folder, or of a checkpoint file, to the end that it would have had',
-      group: 'Training:',
-    })
     .option('device', { ...deviceOption, default: undefined, defaultDescription: 'cpu' })
     .option('threads', threadsOption)
     .option('steps-per-run', {
@@ -141,15 +139,24 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Steps of one run of the graph; the state is copied back after the last',
       group: 'Device:',
     })
-    .option('out', {
-      type: 'string',
-      describe: 'Run folder [default: runs/<model>-<preset>, numbered when taken]',
-      group: 'Output:',
-    })
     .option('save-every', {
       type: 'number',
       default: 120,
       describe: 'Seconds between two checkpoints within a long epoch',
+      group: 'Output:',
+    })
+
+/** Flags of `train`. */
+export const trainFlags = (yargs: Argv) =>
+  trainingFlags(yargs)
+    .option('resume', {
+      type: 'string',
+      describe: 'Go on with the run of a folder, or of a checkpoint file, to the end that it would have had',
+      group: 'Training:',
+    })
+    .option('out', {
+      type: 'string',
+      describe: 'Run folder [default: runs/<model>-<preset>, numbered when taken]',
       group: 'Output:',
     })
     .option('verify', {
