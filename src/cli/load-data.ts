@@ -13,6 +13,8 @@ export interface DataFlags {
   readonly limit?: number | undefined
   /** Of those, what is kept to validate on: a share in (0, 1), or a whole number of examples. */
   readonly valSplit?: number | undefined
+  /** Pictures in folders in colour, also for a model that is not made yet and would take them in gray. */
+  readonly colour?: boolean
 }
 
 /**
@@ -23,7 +25,7 @@ export interface DataFlags {
  */
 export async function loadData(
   input: ModelInput,
-  { data, text, limit, valSplit }: DataFlags,
+  { data, text, limit, valSplit, colour = false }: DataFlags,
   classes?: readonly string[],
 ): Promise<DataSource> {
   if (input.name === 'tokens') {
@@ -35,7 +37,7 @@ export async function loadData(
   }
   if (text !== undefined) throw new UserError('--text goes with models that read text (gpt)')
   const known = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }
-  const source = await loadImages({ ...known, shape: input.shape, log: note })
+  const source = await loadImages({ ...known, shape: input.shape, colour, log: note })
   const limited = limit === undefined ? source : { ...source, train: subset(source.train, limit) }
   return valSplit === undefined ? limited : withValidation(limited, valSplit)
 }

@@ -15,7 +15,7 @@ export const RECIPES: Readonly<Record<string, Readonly<Record<string, Partial<Tr
       warmup: 2,
       'label-smoothing': 0.1,
       ema: 0.999,
-      'val-split': 5000,
+      'val-split': 1 / 12,
       dropPath: 0.1,
       shift: 0.07,
       rotate: 12,

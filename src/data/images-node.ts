@@ -12,6 +12,8 @@ export const COLLECTIONS = ['mnist', 'fashion-mnist', 'digits']
 export interface ImagesOptions extends MnistOptions {
   /** What the model takes, `[channels, height, width]`: pictures in folders are brought to it, other data have a shape of their own. */
   readonly shape: readonly number[]
+  /** Brings pictures in folders to three channels, whatever `shape` says. @default false */
+  readonly colour?: boolean
   /** Names of the classes that a model knows already, by its labels. */
   readonly classes?: readonly string[]
 }
@@ -44,7 +46,10 @@ async function fromFolder(options: ImagesOptions & { readonly data: string }): P
   if (holdsIdx(names)) return loadMnist(options)
   const cifar = cifarFormat(names)
   if (cifar) return cifarFolder(folder, names, cifar)
-  if (entries.some(e => !e.name.startsWith('.') && !e.isFile())) return classFolders(folder, options)
+  if (entries.some(e => !e.name.startsWith('.') && !e.isFile())) {
+    const shape = options.colour ? [3, ...options.shape.slice(1)] : options.shape
+    return classFolders(folder, { ...options, shape })
+  }
   throw new UserError(
     `${about}: ${names.length ? `has ${some(names.sort())}` : 'is empty'}, but not MNIST's four IDX files (train-images-idx3-ubyte …), CIFAR's binary files (data_batch_1.bin … or train.bin), or a folder of pictures for each class`,
   )

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'vite'
@@ -25,8 +25,11 @@ export async function installed(configs: Readonly<Record<string, string>>) {
   const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     dependencies: Readonly<Record<string, string>>
   }
-  for (const name of [...Object.keys(dependencies), ...TOOLS])
+  for (const name of [...Object.keys(dependencies), ...TOOLS]) {
+    // A name may have a scope, which is a folder.
+    await mkdir(dirname(join(modules, name)), { recursive: true })
     await symlink(join(root, 'node_modules', name), join(modules, name))
+  }
   await run(join(root, 'node_modules/.bin/tsc'), [
     ...['-p', join(root, 'tsconfig.build.json')],
     ...['--outDir', join(own, 'dist')],
