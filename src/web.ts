@@ -5,7 +5,8 @@ import { UserError } from './graph/errors.ts'
 import type { Model } from './nn/model.ts'
 import { type WebOptions, webRuntime } from './runtime/web.ts'
 import { argmaxAt, logSumExpAt } from './train/evaluate.ts'
-import { type FitOptions, type FitResult, fit } from './train/fit.ts'
+import { fit } from './train/fit.ts'
+import type { FitOptions, FitResult } from './train/fit-options.ts'
 import { filePredictor, modelInput } from './train/predictor.ts'
 import { type TrainedModel, toOnnx, trainedModel } from './train/trained.ts'
 
@@ -28,7 +29,7 @@ export {
   webRuntime,
 } from './runtime/web.ts'
 export { DivergenceError } from './train/divergence.ts'
-export type { FitOptions, FitResult } from './train/fit.ts'
+export type { FitOptions, FitResult } from './train/fit-options.ts'
 export type { ParameterGroup } from './train/groups.ts'
 export { adagrad, adam, adamW, lion, rmsprop, sgd } from './train/optimizer.ts'
 export type { EpochResult, Progress, Reached } from './train/progress.ts'

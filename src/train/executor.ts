@@ -3,9 +3,10 @@ import { lowerLoop } from '../export/loop.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { SEED_SIZE, seedValues } from '../ops/random.ts'
-import type { OrtTensor, Runtime, Session, SessionSettings } from '../runtime/session.ts'
+import type { OrtTensor, Runtime, Session } from '../runtime/session.ts'
+import { Answerer, load } from './answerer.ts'
 import { checkEma, EMA } from './ema.ts'
-import { compileForward, type StateVector, stateOf } from './forward.ts'
+import { type StateVector, stateOf } from './forward.ts'
 import { asOutputs, type HeldState, HeldStates, hold } from './held.ts'
 import type { Layout } from './layout.ts'
 import { compileGradients, compileStep, compileUpdate, type StepOptions, type StepProgram } from './step.ts'
@@ -76,9 +77,7 @@ export class Executor {
   readonly #vectors: readonly StateVector[]
   readonly #states: HeldStates
   #gradient: HeldState[] | undefined
-  /** Parameters to answer with in place of the state's. */
-  #shown: HeldState | undefined
-  #evaluator: Promise<Session> | undefined
+  readonly #answerer: Answerer
   /** A step that has to compile is not overtaken by one that need not. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -104,6 +103,7 @@ export class Executor {
         throw new UserError(`${name} has ${size} values, the model needs ${layout.size}`)
     }
     this.#vectors = stateOf(layout, runtime.device.target, names)
+    this.#answerer = new Answerer(model, runtime, this.#vectors, options)
     const start = (vector: string): Float32Array =>
       // An average begins at the parameters, moments at zero.
       state[vector] ?? (vector === EMA ? state.params! : new Float32Array(layout.size))
@@ -141,23 +141,18 @@ export class Executor {
     steps: number,
     compile: (target: Runtime['device']['target']) => StepProgram,
   ): Promise<Loaded> {
-    const load = async () => {
+    const compiled = async () => {
       const program = this.#programs.get(key) ?? compile(this.#runtime.device.target)
       this.#programs.set(key, program)
       const carried = Object.fromEntries(program.state.map(({ name }) => [name, `next.${name}`]))
       const loop = { name: `${this.#model.name}-steps`, opset: 21, times: steps, carried }
       const bytes = steps === 1 ? program.bytes : lowerLoop(program.graph, loop)
-      return { program, session: await this.#open(bytes, { held: Object.values(carried) }) }
+      return { program, session: await load(bytes, this.#runtime, this.#options, Object.values(carried)) }
     }
     const name = `${steps} × ${key}`
-    const loaded = this.#loaded.get(name) ?? load()
+    const loaded = this.#loaded.get(name) ?? compiled()
     this.#loaded.set(name, loaded)
     return loaded
-  }
-
-  #open(bytes: Uint8Array, settings: SessionSettings = {}): Promise<Session> {
-    const { threads } = this.#options
-    return this.#runtime.load(bytes, { ...settings, optimize: 'basic', ...(threads ? { threads } : {}) })
   }
 
   /** What is loaded, once everything that was asked for before it is. */
@@ -276,47 +271,23 @@ export class Executor {
   /** As {@link HeldStates.rewind}; nothing may be asked for meanwhile. */
   rewind = (step: number): Promise<boolean> => this.#states.rewind(step)
 
-  /** Answers from now on with these parameters, until the state changes; without any, with the state's. */
-  show(params?: Float32Array): void {
-    if (this.#shown) for (const held of Object.values(this.#shown)) this.#runtime.release(held)
-    const vectors = this.#vectors.filter(v => v.vector === 'params')
-    const part = ({ part: { offset, size } }: StateVector) => params!.subarray(offset, offset + size)
-    this.#shown = params && hold(this.#runtime, vectors, part)
-  }
+  /** Answers from now on with these parameters; without any, with the state's. */
+  show = (params?: Float32Array): void => this.#answerer.show(params)
 
   /**
    * Logits `[count, classes]` (`[count, T, classes]`) of a batch under the present parameters, or their average where one
    * is kept.
    */
-  async predict({ input: example, count }: Omit<StepInput, 'label'>): Promise<Float32Array> {
-    const { normalization, ema } = this.#options
-    const target = this.#runtime.device.target
-    this.#evaluator ??= this.#open(
-      compileForward(this.#model, { target, parts: true, ...(normalization ? { normalization } : {}) }).bytes,
-    )
-    const session = await this.#evaluator
-    const { name: key, dtype, shape } = this.#model.input
-    const of = (vector: string) => this.#vectors.filter(v => v.vector === vector)
-    const answering = of(ema === undefined ? 'params' : EMA)
-    const params = of('params').map(({ name }, i) => [
-      name,
-      this.#shown?.[name] ?? this.#state[answering[i]!.name]!,
-    ])
-    const { logits } = await session.run({
-      [key]: this.#runtime.tensor(dtype, example, [count, ...shape]),
-      ...Object.fromEntries(params),
-    })
-    return logits!.data as Float32Array
-  }
+  predict = (batch: Omit<StepInput, 'label'>): Promise<Float32Array> =>
+    this.#answerer.predict(batch, this.#states.present)
 
   /** A copy of the state, or of the one before a run that has been asked for meanwhile. @param step what it came to */
   state = (step?: number): Promise<State> => this.#states.read(step)
 
   async close(): Promise<void> {
-    this.show()
     this.#states.release()
     for (const held of (this.#gradient ?? []).flatMap(h => Object.values(h))) this.#runtime.release(held)
     for (const loaded of this.#loaded.values()) await (await loaded).session.close()
-    await (await this.#evaluator)?.close()
+    await this.#answerer.close()
   }
 }

@@ -12,9 +12,10 @@ import { sum as total } from '../../src/ops/reduce.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime, Session } from '../../src/runtime/session.ts'
 import { workerRuntime } from '../../src/runtime/worker-node.ts'
-import { type FitOptions, fit as learn } from '../../src/train/fit.ts'
-import type { Progress } from '../../src/train/progress.ts'
+import { fit as learn } from '../../src/train/fit.ts'
+import type { FitOptions } from '../../src/train/fit-options.ts'
 import { adam, sgd } from '../../src/train/optimizer.ts'
+import type { Progress } from '../../src/train/progress.ts'
 import { cosine } from '../../src/train/schedule.ts'
 
 function noise(size: number, seed: number): ImageDataset {
