@@ -15,8 +15,9 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   export: ['ops', 'graph'],
   runtime: ['export', 'passes', 'ops', 'graph'],
   train: ['runtime', 'export', 'passes', 'nn', 'ops', 'graph', 'data'],
+  report: ['train', 'runtime', 'export', 'nn', 'graph', 'data'],
   models: ['nn', 'ops', 'graph'],
-  cli: ['train', 'runtime', 'export', 'passes', 'nn', 'ops', 'graph', 'data', 'models'],
+  cli: ['report', 'train', 'runtime', 'export', 'passes', 'nn', 'ops', 'graph', 'data', 'models'],
 }
 
 const files = ['src', 'models'].flatMap(folder =>

@@ -1,21 +1,8 @@
-export const count = (n: number): string => n.toLocaleString('en-US')
-
-/** Its sign does not come on a line of its own. */
-export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}\u00a0%`
+export { count, duration, percent } from '../../../src/report/text.ts'
 
 /** Such as `512 B`, `560 KB`, `1.7 MB`. */
 export function byteSize(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`
   if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(0)} KB`
   return `${(bytes / 1024 ** 2).toFixed(1)} MB`
-}
-
-/** Such as `8 s`, `2 min 05 s`, `1 h 12 min`. */
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '–'
-  const whole = Math.round(seconds)
-  if (whole < 60) return `${whole} s`
-  const minutes = Math.floor(whole / 60)
-  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, '0')} s`
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
 }
