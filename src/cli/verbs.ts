@@ -4,6 +4,7 @@ import { evalVerb } from './eval.ts'
 import { exportVerb } from './export.ts'
 import { inspectVerb } from './inspect.ts'
 import { predictVerb } from './predict.ts'
+import { reportVerb } from './report.ts'
 import { sampleVerb } from './sample.ts'
 import { serveVerb } from './serve.ts'
 import { trainVerb } from './train.ts'
@@ -17,6 +18,7 @@ export const VERBS = [
   verifyVerb,
   inspectVerb,
   predictVerb,
+  reportVerb,
   sampleVerb,
   serveVerb,
   doctorVerb,

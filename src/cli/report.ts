@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import type { Argv, CommandModule } from 'yargs'
+import { writeAtomic } from '../data/files-node.ts'
+import { readRunLog, reportOfRun } from '../report/run-report-node.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import { RUN_FILES } from '../train/run-node.ts'
+import { loadData } from './load-data.ts'
+import { loadRun } from './load-node.ts'
+import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
+import { note, result, say } from './output.ts'
+import { byteSize } from './text.ts'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('run', { type: 'string', demandOption: true, describe: 'Run folder' })
+    .option('data', dataOption)
+    .option('text', textOption)
+    .option('device', deviceOption)
+    .option('threads', threadsOption)
+    .example('$0 report runs/vit-lecture', 'writes runs/vit-lecture/report.html')
+
+type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
+
+export const reportVerb: CommandModule<object, Flags> = {
+  command: 'report <run>',
+  describe: 'A page about a run: curves, confusion matrix, worst mistakes, attention',
+  builder,
+  async handler({ run, data, text, device, threads }) {
+    const { epochs } = await readRunLog(run)
+    const validated = epochs.some(e => e.valAccuracy !== undefined)
+    const trained = await loadRun(run, validated ? 'best' : 'last')
+    const source = await loadData(trained.model.input, { data, text }, trained.classes)
+    if (source.notice) note(`NOTE  ${source.notice}`)
+    const runtime = await nodeRuntime(device)
+    const page = await reportOfRun(run, { trained, data: source, runtime, threads })
+    await runtime.close()
+    const file = join(run, RUN_FILES.report)
+    await writeAtomic(file, page)
+    const bytes = Buffer.byteLength(page)
+    say(`report    ${file}  ${byteSize(bytes)}`)
+    result({ file, bytes })
+  },
+}

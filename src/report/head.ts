@@ -1,0 +1,96 @@
+import { type Html, html } from './html.ts'
+import type { Numbers, RunLog } from './log.ts'
+import { interval } from './scores.ts'
+import { count, counted, percent, precise } from './text.ts'
+
+/** What `config.json` holds, as far as anybody knows. */
+export type Config = Readonly<Record<string, unknown>>
+
+export interface About {
+  readonly config: Config
+  readonly log: RunLog
+  /** Of the model, where it reads tokens. */
+  readonly tokens: boolean
+  readonly parameters: number
+  /** On the test set. */
+  readonly accuracy: number
+  readonly loss: number
+  readonly count: number
+  /** Where the data came from, and how many examples of it are in the two sets. */
+  readonly origin: string
+  readonly trainedOn: number
+  readonly testedOn: number
+  /** When the run wrote its last line. */
+  readonly finished?: Date | undefined
+}
+
+const recordOf = (value: unknown): Config =>
+  typeof value === 'object' && value !== null ? (value as Config) : {}
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+export function titleOf(config: Config): string {
+  const { name, preset } = recordOf(config.model)
+  return [textOf(name) ?? 'model', textOf(preset)].filter(Boolean).join(' · ')
+}
+
+/** Whose weights these are, and what the test set had to do with that. */
+export function selection({ epochs, final, stopped }: RunLog, config: Config): string {
+  const done = final?.epochs ?? epochs.at(-1)?.epoch ?? 0
+  const all = counted(Number(config.epochs), 'epoch')
+  const average = typeof config.ema === 'number' ? `, averaged over the steps (EMA, decay ${config.ema})` : ''
+  const standing = final
+    ? stopped && `The training was stopped after ${done} of ${all}.`
+    : `The training is not at its end: ${done} of ${all} are done.`
+  const validated = epochs.some(e => e.valAccuracy !== undefined)
+  const chosen = validated
+    ? `The weights are those of ${final?.bestEpoch === undefined ? 'the best epoch so far' : `epoch ${final.bestEpoch}`}${average}, the best on examples held out of the training; the test set was used once, ${final ? 'at the end' : 'for this report'}.`
+    : `The weights are those after ${standing ? 'the last of these' : `the last of ${all}`}${average}; nothing was chosen by the test set, which was only watched after each epoch.`
+  return [standing, chosen].filter(Boolean).join(' ')
+}
+
+const fact = (name: string, value: string | undefined, more?: string): Html | undefined =>
+  value === undefined
+    ? undefined
+    : html`<div><dt>${name}</dt><dd>${value}${more && html` <small>${more}</small>`}</dd></div>`
+
+const time = (date: Date): string => `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
+const share = (numbers: Numbers | undefined, key: string): string | undefined =>
+  numbers?.[key] === undefined ? undefined : percent(numbers[key], 2)
+
+function score({ tokens, accuracy, loss, count: n }: About): Html {
+  const [low, high] = interval(Math.round(accuracy * n), n)
+  const between = html`95 % interval ${percent(low, 2)} – ${percent(high, 2)}`
+  if (tokens)
+    return html`<p class="score"><b>${Math.exp(loss).toFixed(2)}</b><span>test perplexity<br><small>${loss.toFixed(4)} nats, ${(loss / Math.LN2).toFixed(3)} bits a character; ${percent(accuracy, 2)} of ${count(n)} characters right</small></span></p>`
+  const wrong = n - Math.round(accuracy * n)
+  return html`<p class="score"><b>${percent(accuracy, 2)}</b><span>test accuracy<br><small>${count(wrong)} of ${count(n)} wrong, ${between}</small></span></p>`
+}
+
+/** The run at a glance. */
+export function head(about: About): Html {
+  const { config, log, parameters, origin, trainedOn, finished, loss, tokens, testedOn } = about
+  const { final, epochs } = log
+  const last = epochs.at(-1)
+  const steps = final?.steps ?? last?.step
+  const seconds = final?.seconds ?? last?.seconds
+  const made = [
+    ...(finished ? [`Finished ${time(finished)}`] : []),
+    ...Object.entries(recordOf(config.versions)).map(([name, version]) => `${name} ${version}`),
+  ]
+  return html`
+<p class="kicker">Training report</p>
+<h1>${titleOf(config)}</h1>
+<p class="origin">Trained on ${counted(trainedOn, tokens ? 'row' : 'example')}, tested on ${count(testedOn)}: ${origin}</p>
+${score(about)}
+<dl class="facts">
+${fact('Train accuracy', share(final, 'trainAccuracy'))}
+${fact('Validation accuracy', share(final, 'valAccuracy'))}
+${fact('Test loss', tokens ? undefined : loss.toFixed(4))}
+${fact('Parameters', count(parameters))}
+${fact('Training', last && counted(last.epoch!, 'epoch'), steps === undefined ? undefined : counted(steps, 'step'))}
+${fact('Time', seconds === undefined ? undefined : precise(seconds), textOf(config.device) && `on ${config.device}`)}
+</dl>
+<p class="chosen">${selection(log, config)}</p>
+<p class="quiet">${made.join(' · ')}</p>`
+}

@@ -1,0 +1,54 @@
+import { UserError } from '../graph/errors.ts'
+
+/** What a line says in numbers, by name. */
+export type Numbers = Readonly<Record<string, number>>
+
+/** What a run has written down of itself. */
+export interface RunLog {
+  /** Of each epoch that came to its end, as `EpochResult` names them. */
+  readonly epochs: readonly Numbers[]
+  /** `{step, epoch, lr, loss, gradNorm}` about a thousand times in the run: means since the line before. */
+  readonly steps: readonly Numbers[]
+  /** What it came to; undefined while it goes on. */
+  readonly final?: Numbers
+  /** Whether it was stopped before its last step. */
+  readonly stopped: boolean
+}
+
+/** Lines of JSON; one that is still being written has no end yet. */
+function linesOf(text: string, name: string): Readonly<Record<string, unknown>>[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line, i) => {
+      try {
+        const value: unknown = JSON.parse(line)
+        if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+      } catch {}
+      throw new UserError(`${name}: line ${i + 1} is no JSON object: the file is damaged`)
+    })
+}
+
+const numbersOf = (line: object): Numbers =>
+  Object.fromEntries(Object.entries(line).filter(([, v]) => typeof v === 'number'))
+
+/** A step that was taken again counts as it was taken last. */
+const inOrder = (lines: readonly Numbers[]): Numbers[] =>
+  [...new Map(lines.map(line => [line.step!, line])).values()].sort((a, b) => a.step! - b.step!)
+
+/**
+ * @param metrics text of `metrics.jsonl`
+ * @param steps text of `steps.jsonl`, empty where a run has none
+ * @throws UserError when a line is damaged
+ */
+export function readLog(metrics: string, steps: string): RunLog {
+  const lines = linesOf(metrics, 'metrics.jsonl')
+  const epochs = lines.map(numbersOf).filter(line => line.step !== undefined && line.epoch !== undefined)
+  const last = lines.at(-1)
+  return {
+    epochs: inOrder(epochs),
+    steps: inOrder(linesOf(steps, 'steps.jsonl').map(numbersOf)).filter(line => line.step !== undefined),
+    ...(last?.final === true ? { final: numbersOf(last) } : {}),
+    stopped: last?.stopped === true,
+  }
+}

@@ -1,0 +1,207 @@
+import type { DataSource } from '../data/dataset.ts'
+import { parameterCount } from '../nn/model.ts'
+import type { Runtime } from '../runtime/session.ts'
+import { layoutOf, views } from '../train/layout.ts'
+import { filePredictor } from '../train/predictor.ts'
+import { type TrainedModel, toOnnx } from '../train/trained.ts'
+import { type Answers, answersOf } from './answers.ts'
+import { attentionOf } from './attention.ts'
+import { reliability } from './calibration-node.ts'
+import { glow } from './colour.ts'
+import { curves } from './curves-node.ts'
+import { type Config, head, titleOf } from './head.ts'
+import { html } from './html.ts'
+import type { RunLog } from './log.ts'
+import { page, type Section } from './page.ts'
+import { cells } from './picture-node.ts'
+import { calibrationError, classScores } from './scores.ts'
+import { gazes, mistakes, positions } from './seen-node.ts'
+import { classTable, confusionList, confusionTable, epochTable, settingsTable, timings } from './tables.ts'
+import { count, percent, visible } from './text.ts'
+
+/** What a report is made of. */
+export interface Reported {
+  /** `config.json` of the run. */
+  readonly config: Config
+  readonly log: RunLog
+  readonly trained: TrainedModel
+  readonly data: DataSource
+  readonly runtime: Runtime
+  /** Threads of one op; left out, the runtime takes the physical cores. */
+  readonly threads?: number | undefined
+  /** When the run wrote its last line. */
+  readonly finished?: Date | undefined
+}
+
+/** Pictures of wrong answers, and of what is looked at: of right answers and of wrong ones. */
+const SHOWN = { worst: 24, right: 4, wrong: 2 } as const
+
+/** Of more classes there is a picture without numbers. */
+const MOST_IN_TABLE = 20
+
+/** Of more classes the table holds those that are told worst. */
+const MOST_CLASSES = 100
+
+/** Names of the parameter that holds a model's positions, `[1, T, dim]` or `[T, dim]`. */
+const POSITIONS = ['pos_embed', 'positional_emb', 'wpe']
+
+/** The whole report of a run as a page. @throws UserError when the model cannot be run on the data */
+export async function reportOf(about: Reported): Promise<string> {
+  const { config, log, trained, data, runtime, threads } = about
+  const { model } = trained
+  const { shape } = model.input
+  const tokens = model.input.name === 'tokens'
+  const predictor = await filePredictor(runtime, toOnnx(trained), shape, threads)
+  const answers = await answersOf(predictor, data.test, SHOWN).finally(() => predictor.close())
+  const names = trained.classes ?? data.test.classes
+  const sections = [
+    ...curveSections(log, tokens),
+    ...(await classSections(answers, i => visible(names[i] ?? String(i)), tokens)),
+    ...(tokens ? [] : await imageSections(about, answers, i => visible(names[i] ?? String(i)))),
+    ...beside([...(await positionSections(trained)), calibrationSection(answers)]),
+    ...settingSections(about),
+  ]
+  const { accuracy, loss, count: examples } = answers
+  const origin = (config.data as { origin?: unknown } | undefined)?.origin
+  const top = head({
+    ...{ config, log, tokens, accuracy, loss, count: examples, finished: about.finished },
+    parameters: parameterCount(model),
+    trainedOn: examplesOf(about),
+    testedOn: data.test.size,
+    origin: typeof origin === 'string' ? origin : data.origin,
+  })
+  return page(`${titleOf(config)} – training report`, top, sections)
+}
+
+/** Sections side by side, where there are two. */
+const beside = (sections: readonly Section[]): Section[] =>
+  sections.map(section => ({ ...section, half: sections.length === 2 }))
+
+const curveSections = (log: RunLog, tokens: boolean): Section[] =>
+  log.epochs.length + log.steps.length
+    ? [
+        {
+          id: 'curves',
+          title: 'Curves',
+          body: html`${curves(log, tokens ? 'Rows' : 'Images')}${log.epochs.length > 0 && epochTable(log.epochs)}`,
+        },
+      ]
+    : []
+
+async function classSections(
+  { confusion, count: examples, accuracy }: Answers,
+  name: (label: number) => string,
+  tokens: boolean,
+): Promise<Section[]> {
+  const few = confusion.length <= MOST_IN_TABLE
+  const body = few
+    ? html`<div class="beside">${confusionTable(confusion, name)}${confusionList(confusion, name, 10)}</div>`
+    : html`<div class="beside"><figure class="matrix"><img src="${await matrix(confusion)}" alt="Confusion matrix of ${confusion.length} classes, without numbers"><figcaption><small>Rows: what it is. Columns: what the model answers. Classes in their order; brighter is more, by the logarithm.</small></figcaption></figure>${confusionList(confusion, name)}</div>`
+  const scores = classScores(confusion).map((score, label) => ({ score, label }))
+  const shown =
+    scores.length <= MOST_CLASSES
+      ? scores
+      : scores
+          .filter(s => s.score.count)
+          .sort((a, b) => a.score.f1 - b.score.f1)
+          .slice(0, MOST_CLASSES)
+  const classes = classTable(
+    shown.map(s => s.score),
+    i => name(shown[i]!.label),
+    s => name(s),
+  )
+  const wrong = Math.round((1 - accuracy) * examples)
+  return [
+    {
+      id: 'confusion',
+      title: 'Confusion matrix',
+      lead: `${count(wrong)} of ${count(examples)} ${tokens ? 'characters' : 'test examples'} are answered wrong.`,
+      body,
+    },
+    {
+      id: 'classes',
+      title: 'Classes',
+      lead: `Precision: of the answers that name the class, how many are right. Recall: of its examples, how many are found. F1: their harmonic mean.${shown.length < scores.length ? ` The ${MOST_CLASSES} classes with the lowest F1 are shown.` : ''}`,
+      body: few
+        ? classes
+        : html`<details><summary>${count(shown.length)} classes</summary>${classes}</details>`,
+    },
+  ]
+}
+
+/** Who is taken for whom, without numbers. */
+function matrix(confusion: readonly (readonly number[])[]): Promise<string> {
+  const size = confusion.length
+  const most = confusion.map(row => Math.log1p(row.reduce((a, b) => a + b, 0)) || 1)
+  return cells(size, size, (y, x) => glow(Math.log1p(confusion[y]![x]!) / most[y]!))
+}
+
+async function imageSections(
+  { trained, runtime }: Reported,
+  { worst, right }: Answers,
+  name: (label: number) => string,
+): Promise<Section[]> {
+  const { shape } = trained.model.input
+  const looked = [...right, ...worst.slice(0, SHOWN.wrong)]
+  const attention = await attentionOf(
+    runtime,
+    trained,
+    looked.map(a => a.pixels),
+  )
+  const sections: Section[] = [
+    {
+      id: 'mistakes',
+      title: 'Worst mistakes',
+      lead: `Wrongly answered test images with the highest loss: what it is → what the model answers, how sure it is, and the image’s number in the test set, from 0.`,
+      body: await mistakes(worst, shape, name),
+    },
+  ]
+  if (attention)
+    sections.push({
+      id: 'attention',
+      title: 'Attention',
+      lead: `Left: the image, and the same image with the places lit that reach the head through all blocks (attention rollout, Abnar & Zuidema 2020). Right: what ${attention.reader} attends to, one map for each block (rows, from first to last) and head (columns); each is brightest at its own largest value.`,
+      body: await gazes(attention, looked, shape, name),
+    })
+  return sections
+}
+
+async function positionSections({ model, params }: TrainedModel): Promise<Section[]> {
+  const parameters = views(layoutOf(model.parameters), params)
+  const name = POSITIONS.find(n => parameters.has(n))
+  if (!name) return []
+  const [rows = 0] = model.parameters.get(name)!.shape.slice(-2) as number[]
+  const inRow = model.input.name === 'tokens'
+  return [
+    {
+      id: 'positions',
+      title: 'Positions',
+      lead: inRow
+        ? 'How alike the learned position embeddings are, each row and column a position: by the cosine of their angle.'
+        : 'How alike the learned position embeddings are, one small map for each place of the image, laid out as the image: the cosine of its angle with that of every place (as Dosovitskiy et al. 2021, figure 7).',
+      body: await positions(parameters.get(name)!, rows, inRow),
+    },
+  ]
+}
+
+function calibrationSection({ bins }: Answers): Section {
+  return {
+    id: 'calibration',
+    title: 'Calibration',
+    lead: `Is it right as often as it is sure? Expected calibration error ${percent(calibrationError(bins), 2)}: how far certainty and accuracy are apart on average (Guo et al. 2017). Bars below the line mean that it is too sure; faint bars stand for fewer than 10 answers.`,
+    body: reliability(bins),
+  }
+}
+
+/** Examples of an epoch. */
+const examplesOf = ({ config, data }: Reported): number =>
+  typeof config.images === 'number' ? config.images : data.train.size
+
+function settingSections(about: Reported): Section[] {
+  const { log, config } = about
+  const times = timings(log, examplesOf(about))
+  return [
+    ...(times ? [{ id: 'timings', title: 'Time', body: times }] : []),
+    { id: 'settings', title: 'Settings', lead: 'All that config.json says.', body: settingsTable(config) },
+  ]
+}

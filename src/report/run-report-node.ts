@@ -1,0 +1,39 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { codeOf, reason } from '../data/files-node.ts'
+import { UserError } from '../graph/errors.ts'
+import { RUN_FILES } from '../train/run-node.ts'
+import { readConfig } from '../train/saved-node.ts'
+import { type RunLog, readLog } from './log.ts'
+import { type Reported, reportOf } from './report-node.ts'
+
+/** The text of a file; empty where there is none. */
+const textOf = (file: string): Promise<string> =>
+  readFile(file, 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return ''
+    throw new UserError(`${file} ${reason(error)}`)
+  })
+
+/** What a run folder has written down of its run. @throws UserError when a file is damaged */
+export const readRunLog = async (folder: string): Promise<RunLog> =>
+  readLog(await textOf(join(folder, RUN_FILES.metrics)), await textOf(join(folder, RUN_FILES.steps)))
+
+/**
+ * The report of a run folder, from what it has written down so far. Takes about as long as an evaluation on the test set.
+ * @throws UserError when a file is damaged, or the data is not what the run was tested on
+ */
+export async function reportOfRun(
+  folder: string,
+  about: Pick<Reported, 'trained' | 'data' | 'runtime' | 'threads'>,
+): Promise<string> {
+  const config = await readConfig(folder)
+  const tested = (config.data as { test?: unknown } | undefined)?.test
+  const { test, origin } = about.data
+  if (typeof tested === 'number' && tested !== test.size)
+    throw new UserError(
+      `${folder} was tested on ${tested} examples, and ${origin} has ${test.size}; name the run's own data with --data`,
+    )
+  const log = await readRunLog(folder)
+  const finished = log.final && (await stat(join(folder, RUN_FILES.metrics))).mtime
+  return reportOf({ ...about, config, log, finished })
+}

@@ -1,0 +1,143 @@
+import type { Config } from './head.ts'
+import { type Html, html } from './html.ts'
+import type { Numbers, RunLog } from './log.ts'
+import type { ClassScore } from './scores.ts'
+import { count, duration, percent, precise, visible } from './text.ts'
+
+type Name = (label: number) => string
+
+/** Wide content, which is moved sideways where there is no room for it. */
+const scroll = (label: string, content: Html): Html =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label="${label}">${content}</div>`
+
+/** Who is taken for whom, with numbers. */
+export function confusionTable(confusion: readonly (readonly number[])[], name: Name): Html {
+  const wrong = Math.max(1, ...confusion.flatMap((row, i) => row.filter((_, j) => i !== j)))
+  const cell = (row: readonly number[], i: number, n: number, j: number): Html => {
+    const most = i === j ? row.reduce((a, b) => a + b, 0) : wrong
+    const shown = (n / (most || 1)).toFixed(3)
+    return html`<td class="${i === j ? 'right' : n ? 'wrong' : 'none'}" style="--share:${shown}" title="${name(i)} answered as ${name(j)}: ${count(n)}">${n ? count(n) : '·'}</td>`
+  }
+  return scroll(
+    'Confusion matrix',
+    html`<table class="confusion">
+<caption>Rows: what it is. Columns: what the model answers.</caption>
+<thead><tr><td></td>${confusion.map((_, j) => html`<th scope="col">${name(j)}</th>`)}</tr></thead>
+<tbody>${confusion.map(
+      (row, i) => html`<tr><th scope="row">${name(i)}</th>${row.map((n, j) => cell(row, i, n, j))}</tr>\n`,
+    )}</tbody></table>`,
+  )
+}
+
+/** The most frequent confusions. */
+export function confusionList(confusion: readonly (readonly number[])[], name: Name, most = 12): Html {
+  const pairs = confusion
+    .flatMap((row, truth) => row.map((n, answer) => ({ n, truth, answer })))
+    .filter(({ n, truth, answer }) => n && truth !== answer)
+    .sort((a, b) => b.n - a.n)
+    .slice(0, most)
+  if (!pairs.length) return html`<p>Nothing is taken for anything else.</p>`
+  return html`<table class="numbers pairs">
+<caption>Most frequent confusions</caption>
+<thead><tr><th scope="col">It is</th><th scope="col">answered</th><th scope="col">times</th></tr></thead>
+<tbody>${pairs.map(
+    p => html`<tr><th scope="row">${name(p.truth)}</th><td>${name(p.answer)}</td><td>${count(p.n)}</td></tr>`,
+  )}</tbody></table>`
+}
+
+const shown = (share: number): string => (Number.isNaN(share) ? '–' : percent(share))
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
+
+/**
+ * Precision, recall and F1 of each class.
+ * @param name of the class in a row @param other of the class that it is mistaken for
+ */
+export function classTable(scores: readonly ClassScore[], name: Name, other: Name): Html {
+  const average = (of: (s: ClassScore) => number) => mean(scores.map(of).filter(v => !Number.isNaN(v)))
+  const row = (s: Omit<ClassScore, 'mistaken'>, label: string, mistaken: string) =>
+    html`<tr><th scope="row">${label}</th><td>${count(s.count)}</td><td>${shown(s.precision)}</td><td>${shown(s.recall)}</td><td>${shown(s.f1)}</td><td>${mistaken}</td></tr>\n`
+  const whole = {
+    count: scores.reduce((n, s) => n + s.count, 0),
+    precision: average(s => s.precision),
+    recall: average(s => s.recall),
+    f1: average(s => s.f1),
+  }
+  return scroll(
+    'Classes',
+    html`<table class="numbers classes">
+<thead><tr><th scope="col">Class</th><th scope="col">Count</th><th scope="col">Precision</th><th scope="col">Recall</th><th scope="col">F1</th><th scope="col">Most confused with</th></tr></thead>
+<tbody>${scores.map((s, i) => row(s, name(i), s.mistaken ? `${other(s.mistaken.for)} (${count(s.mistaken.count)} ×)` : '–'))}</tbody>
+<tfoot>${row(whole, 'mean', '')}</tfoot></table>`,
+  )
+}
+
+const COLUMNS: readonly (readonly [key: string, title: string, say: (v: number) => string])[] = [
+  ['epoch', 'Epoch', count],
+  ['lr', 'Learning rate', v => v.toExponential(2)],
+  ['trainLoss', 'Train loss', v => v.toFixed(4)],
+  ['trainAccuracy', 'Train accuracy', v => percent(v, 2)],
+  ['valLoss', 'Validation loss', v => v.toFixed(4)],
+  ['valAccuracy', 'Validation accuracy', v => percent(v, 2)],
+  ['testLoss', 'Test loss', v => v.toFixed(4)],
+  ['testAccuracy', 'Test accuracy', v => percent(v, 2)],
+  ['gradNorm', 'Gradient norm', v => v.toPrecision(3)],
+  ['seconds', 'Time', duration],
+]
+
+/** The curves in numbers. */
+export function epochTable(epochs: readonly Numbers[]): Html {
+  const columns = COLUMNS.filter(([key]) => epochs.some(e => e[key] !== undefined))
+  const cell = (e: Numbers, [key, , say]: (typeof COLUMNS)[number]) =>
+    e[key] === undefined ? '–' : say(e[key])
+  return html`<details><summary>Epochs in numbers</summary>${scroll(
+    'Epochs in numbers',
+    html`<table class="numbers epochs">
+<thead><tr>${columns.map(([, title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>${epochs.map(e => html`<tr>${columns.map(c => html`<td>${cell(e, c)}</td>`)}</tr>\n`)}</tbody></table>`,
+  )}</details>`
+}
+
+/** Longer lists are cut. */
+const MOST = 24
+
+const text = (value: unknown): string => (typeof value === 'string' ? visible(value) : String(value))
+
+/** Every value of a JSON object, with its path. */
+function* leaves(value: unknown, path: string): Generator<readonly [string, string]> {
+  if (Array.isArray(value) && value.every(v => typeof v !== 'object' || v === null)) {
+    const more = value.length > MOST ? `, … (${count(value.length)})` : ''
+    yield [path, value.length ? `${value.slice(0, MOST).map(text).join(', ')}${more}` : 'none']
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) yield* leaves(inner, path ? `${path}.${key}` : key)
+  } else yield [path, text(value)]
+}
+
+/** Everything that `config.json` says. */
+export const settingsTable = (config: Config): Html =>
+  html`<dl class="settings">${[...leaves(config, '')].map(
+    ([path, value]) => html`<div><dt>${path}</dt><dd>${value}</dd></div>\n`,
+  )}</dl>`
+
+/** Where the time went; undefined for a run that has not come to its end. */
+export function timings({ epochs, final }: RunLog, examples: number): Html | undefined {
+  const { seconds, setupSeconds = 0, imagesPerSecond, dataWaitShare } = final ?? {}
+  if (seconds === undefined) return undefined
+  const training = epochs.reduce(
+    (sum, e) => sum + examples / (e.imagesPerSecond ?? Number.POSITIVE_INFINITY),
+    0,
+  )
+  const parts = [
+    ['compiling and loading', setupSeconds, 'setup'],
+    ['training steps', training, 'steps'],
+    ['evaluation, checkpoints and the rest', Math.max(0, seconds - setupSeconds - training), 'rest'],
+  ] as const
+  return html`<div class="times" role="img" aria-label="${parts.map(([name, s]) => `${name} ${duration(s)}`).join(', ')}">${parts.map(
+    ([, s, kind]) => html`<i class="${kind}" style="flex-grow:${(s / seconds).toFixed(4)}"></i>`,
+  )}</div>
+<dl class="facts small">${parts.map(
+    ([name, s, kind]) =>
+      html`<div><dt><i class="swatch ${kind}"></i>${name}</dt><dd>${precise(s)} <small>${percent(s / seconds)}</small></dd></div>`,
+  )}<div><dt>in all</dt><dd>${precise(seconds)}</dd></div>
+${imagesPerSecond !== undefined && html`<div><dt>speed</dt><dd>${count(Math.round(imagesPerSecond))} <small>examples per second</small></dd></div>`}
+${dataWaitShare !== undefined && html`<div><dt>waiting for data</dt><dd>${percent(dataWaitShare, 2)} <small>of the steps' time</small></dd></div>`}</dl>`
+}

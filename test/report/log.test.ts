@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { selection } from '../../src/report/head.ts'
+import { readLog } from '../../src/report/log.ts'
+
+const lines = (...objects: readonly object[]) => objects.map(o => `${JSON.stringify(o)}\n`).join('')
+const epoch = (n: number, more: object = {}) => ({ epoch: n, step: 10 * n, trainLoss: 1 / n, ...more })
+
+test('epochs, steps and outcome are told apart, and only numbers are kept of them', () => {
+  const log = readLog(
+    lines(epoch(1), epoch(2, { valAccuracy: null }), { final: true, steps: 20, out: '/tmp', stopped: true }),
+    lines({ step: 5, loss: 2 }),
+  )
+  expect(log.epochs).toEqual([epoch(1), epoch(2)])
+  expect(log.steps).toEqual([{ step: 5, loss: 2 }])
+  expect(log.final).toEqual({ steps: 20 })
+  expect(log.stopped).toBe(true)
+})
+
+test('a step that a resumed run took again counts once, as it was taken last', () => {
+  const steps = lines({ step: 1, loss: 3 }, { step: 2, loss: 9 }, { step: 2, loss: 2 }, { step: 3, loss: 1 })
+  expect(readLog('', steps).steps.map(s => s.loss)).toEqual([3, 2, 1])
+  expect(readLog(lines(epoch(1), { final: true }, epoch(2)), '').final).toBeUndefined()
+})
+
+test('a line that is still being written is left out; a damaged one is an error that names it', () => {
+  expect(readLog(`${lines(epoch(1))}{"epoch":2,"st`, '').epochs).toHaveLength(1)
+  expect(() => readLog(`${lines(epoch(1))}{"epoch":2,"st\n`, '')).toThrow('metrics.jsonl: line 2')
+  expect(() => readLog('', '7\n')).toThrow('steps.jsonl: line 1')
+})
+
+test('the report says whose weights they are and what the test set had to do with it', () => {
+  const say = (metrics: string, config = {}) => selection(readLog(metrics, ''), { epochs: 3, ...config })
+  const end = { final: true, epochs: 3 }
+  expect(say(lines(epoch(3), end))).toBe(
+    'The weights are those after the last of 3 epochs; nothing was chosen by the test set, which was only watched after each epoch.',
+  )
+  const validated = lines(epoch(3, { valAccuracy: 0.9 }), { ...end, bestEpoch: 2 })
+  expect(say(validated)).toBe(
+    'The weights are those of epoch 2, the best on examples held out of the training; the test set was used once, at the end.',
+  )
+  expect(say(validated, { ema: 0.99 })).toContain(
+    'epoch 2, averaged over the steps (EMA, decay 0.99), the best',
+  )
+  expect(say(lines(epoch(2)))).toBe(
+    'The training is not at its end: 2 of 3 epochs are done. The weights are those after the last of these; nothing was chosen by the test set, which was only watched after each epoch.',
+  )
+  expect(say(lines(epoch(2), { final: true, epochs: 2, stopped: true }))).toMatch(
+    /^The training was stopped after 2 of 3 epochs\. /,
+  )
+})
