@@ -4,7 +4,7 @@ import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import { loadData } from './load-data.ts'
-import { loadModelFile } from './load-node.ts'
+import { loadModelOrCheckpoint } from './load-node.ts'
 import { dataOption, deviceOption, textOption, threadsOption, valSplitOption } from './options.ts'
 import { duration, note, percent, result, say, table } from './output.ts'
 
@@ -35,7 +35,7 @@ export const evalVerb: CommandModule<object, Flags> = {
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
   async handler({ model, data, text, split, 'val-split': valSplit, batch, device, threads }) {
-    const file = await loadModelFile(model)
+    const file = await loadModelOrCheckpoint(model)
     const input = modelInput(file.info, file.path)
     const runtime = await nodeRuntime(device)
     const source = await loadData(input, { data, text, valSplit }, file.info.classes)

@@ -24,8 +24,7 @@ const builder = (yargs: Argv) =>
     })
     .option('checkpoint', {
       choices: ['last', 'best'] as const,
-      default: 'last' as const,
-      describe: 'Which weights',
+      describe: 'Which weights [default: those of model.onnx]',
     })
     .option('overwrite', {
       type: 'boolean',

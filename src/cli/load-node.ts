@@ -5,7 +5,8 @@ import { readBytes, reason } from '../data/files-node.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES, readRun } from '../train/run-node.ts'
-import type { TrainedModel } from '../train/trained.ts'
+import { type TrainedModel, toOnnx } from '../train/trained.ts'
+import { note } from './output.ts'
 
 export interface ModelFile {
   readonly path: string
@@ -28,6 +29,19 @@ export async function loadModelFile(path: string): Promise<ModelFile> {
   return { path: file, bytes, info: readOnnx(bytes, file) }
 }
 
-/** The trained model of a run folder. */
-export const loadRun = (path: string, which: 'last' | 'best' = 'last'): Promise<TrainedModel> =>
-  readRun(path, buildModel, which)
+/**
+ * As `loadModelFile`; where a run folder's file is damaged, or the run has not come to its end, the same made of its
+ * checkpoint, which is said.
+ */
+export const loadModelOrCheckpoint = (path: string): Promise<ModelFile> =>
+  loadModelFile(path).catch(async (error: unknown) => {
+    const trained = await loadRun(path).catch(() => undefined)
+    if (!trained || !(error instanceof UserError)) throw error
+    note(`${error.message}; a checkpoint is taken instead`)
+    const bytes = toOnnx(trained)
+    return { path, bytes, info: readOnnx(bytes, path) }
+  })
+
+/** The trained model of a run folder: of its last or its best checkpoint, or as in its `model.onnx`. */
+export const loadRun = (path: string, which?: 'last' | 'best'): Promise<TrainedModel> =>
+  readRun(path, buildModel, which, note)

@@ -4,7 +4,7 @@ import { UserError } from '../graph/errors.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
-import { loadModelFile } from './load-node.ts'
+import { loadModelOrCheckpoint } from './load-node.ts'
 import { deviceOption } from './options.ts'
 import { percent, result, say } from './output.ts'
 
@@ -25,7 +25,7 @@ export const predictVerb: CommandModule<object, Flags> = {
   describe: 'Classify an image: grayscale, resized, inverted when its background is light',
   builder,
   async handler({ model, image: path, top, device }) {
-    const file = await loadModelFile(model)
+    const file = await loadModelOrCheckpoint(model)
     const { name, shape } = modelInput(file.info, file.path)
     if (name !== 'image')
       throw new UserError(`${file.path} reads ${name}, not images; see: onnxgrad sample --help`)

@@ -70,7 +70,7 @@ async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, examples: Da
 }
 
 /** What `config.json` says of a run: every setting, and where it runs. */
-const configOf = ({ model, label, record, data }: Plan, runtime: Runtime, settings: RunSettings) => ({
+const configOf = ({ model, label, record, data, source }: Plan, runtime: Runtime, settings: RunSettings) => ({
   ...record,
   model: { ...record.model, preset: label },
   parameters: parameterCount(model),
@@ -80,6 +80,7 @@ const configOf = ({ model, label, record, data }: Plan, runtime: Runtime, settin
     ...(data.val ? { val: data.val.size } : {}),
     test: data.test.size,
   },
+  source,
   recompute: settings.recompute === true,
   device: runtime.device.name,
   versions: { onnxgrad: VERSION, onnxruntime: runtime.version, node: process.versions.node },
@@ -128,6 +129,7 @@ export async function runPlan(
   const carrying = { recompute, stepsPerRun, saveEvery, until, augment, resume: from, signal: watch.signal }
   const given = Object.entries({ ...fitting, ...carrying }).filter(([, value]) => value !== undefined)
   const config = configOf(plan, runtime, settings)
+  const { model: _, ...changes } = config
 
   const save = async (reached: Reached, about: Readonly<Record<string, unknown>>, best = false) => {
     const { step, state, best: bestEpoch, tally } = reached
@@ -144,7 +146,7 @@ export async function runPlan(
       schedule,
       findNode: Boolean(process.env.ONNXGRAD_DEBUG),
       // Not before: a setting that cannot be compiled must cost no folder, and no older run its files.
-      onReady: () => (plan.goesOn ? folder.goOn(config) : folder.begin(config)),
+      onReady: () => (plan.goesOn ? folder.goOn(changes) : folder.begin(config)),
       async onStep(progress) {
         watch.step?.(progress)
         await writeSteps(progress)

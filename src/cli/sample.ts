@@ -5,7 +5,7 @@ import { rng } from '../graph/random.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
 import { continueText } from '../train/sample.ts'
-import { loadModelFile } from './load-node.ts'
+import { loadModelOrCheckpoint } from './load-node.ts'
 import { deviceOption } from './options.ts'
 import { result, say } from './output.ts'
 
@@ -33,7 +33,7 @@ export const sampleVerb: CommandModule<object, Flags> = {
     if (!Number.isInteger(length) || length < 1)
       throw new UserError(`--length must be a whole number of at least 1, not ${length}`)
     if (!(temperature > 0)) throw new UserError(`--temperature must be above 0, not ${temperature}`)
-    const file = await loadModelFile(model)
+    const file = await loadModelOrCheckpoint(model)
     const { name, shape } = modelInput(file.info, file.path)
     const vocabulary = file.info.classes
     if (name !== 'tokens' || !vocabulary)

@@ -1,7 +1,8 @@
-import { basename, extname } from 'node:path'
+import { basename, extname, resolve } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { type Augmentation, augmentation } from '../data/augment.ts'
 import type { DataSource } from '../data/dataset.ts'
+import { COLLECTIONS } from '../data/images-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { EMA } from '../train/ema.ts'
@@ -9,9 +10,10 @@ import { checkData } from '../train/fit.ts'
 import { OPTIMIZERS, type Optimizer } from '../train/optimizer.ts'
 import type { Reached } from '../train/progress.ts'
 import { type RunRecord, recordedOptimizer, recordedSchedule } from '../train/record.ts'
-import { RunFolder } from '../train/run-node.ts'
+import { type RunConfig, RunFolder } from '../train/run-node.ts'
 import { readSaved, type Saved } from '../train/saved-node.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../train/schedule.ts'
+import { stepsOf } from '../train/work.ts'
 import { augmentOptions } from './augment-flags.ts'
 import { loadData } from './load-data.ts'
 import { isFolder } from './load-node.ts'
@@ -27,6 +29,8 @@ export interface Plan {
   /** What the model is called: its preset, or the run that it is resumed from. */
   readonly label: string
   readonly data: DataSource
+  /** The flags that say which data. */
+  readonly source: Source
   /** All settings; of a resumed run also what it had come to. */
   readonly record: Omit<RunRecord, 'step'>
   readonly optimizer: Optimizer
@@ -66,12 +70,14 @@ const settingsOf = (flags: TrainFlags): Settings => {
   return { ...TRAIN_DEFAULTS, ...Object.fromEntries(given.filter(([, v]) => v !== undefined)) }
 }
 
-const dataFlags = ({ data, text, limit }: TrainFlags, valSplit: number | undefined) => ({
-  data,
-  text,
-  limit,
-  valSplit,
-})
+type Source = NonNullable<RunConfig['source']>
+
+/** Which data flags ask for, wherever the run goes on. */
+function sourceOf({ data, text, limit }: TrainFlags): Source {
+  const folder = data === undefined || COLLECTIONS.includes(data) ? data : resolve(data)
+  const given = Object.entries({ data: folder, text: text && resolve(text), limit })
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+}
 
 /** The configuration, with what the data decides in the place of what no flag says: image size, channels, classes, vocabulary. */
 function fitted(draft: Model, config: object, data: DataSource, flags: TrainFlags): object {
@@ -101,7 +107,8 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const { ema, patience, threads, 'val-split': valSplit, 'clip-norm': clipNorm } = flags
   if (patience !== undefined && valSplit === undefined)
     throw new UserError('--patience needs a validation set to judge epochs by: give --val-split, such as 0.1')
-  const data = await loadData(draft.input, dataFlags(flags, valSplit))
+  const source = sourceOf(flags)
+  const data = await loadData(draft.input, { ...source, valSplit })
   const model = buildModel(name, fitted(draft, config, data, flags))
   checkData(model, data)
   const { epochs, batch, accumulate, seed, metric, device } = settings
@@ -127,7 +134,7 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
     classes: data.train.classes,
     images: data.train.size,
   }
-  const about = { model, label: preset, data, record, optimizer, schedule, folder, goesOn: false }
+  const about = { model, label: preset, data, source, record, optimizer, schedule, folder, goesOn: false }
   return { ...about, ...(augment ? { augment } : {}) }
 }
 
@@ -143,9 +150,11 @@ export async function resumedPlan(path: string, flags: TrainFlags): Promise<Plan
     const { folder, from } = await RunFolder.resume(path, buildModel, note)
     try {
       const { best, ...recorded } = from.record
+      if (from.finished) refuseFinished(flags, from.record)
       const bestParams = best && from.best ? { best, bestParams: answerOf(from.best) } : {}
       const reached = from.state && { state: from.state, ...bestParams }
-      return { ...(await goOn(path, flags, recorded, from.model, reached)), folder, goesOn: true }
+      const its = await goOn(path, flags, recorded, from.model, reached, from.config.source)
+      return { ...its, folder, goesOn: true }
     } catch (error) {
       folder.close()
       throw error
@@ -160,12 +169,25 @@ export async function resumedPlan(path: string, flags: TrainFlags): Promise<Plan
   return { ...(await goOn(path, flags, recorded, model, { state })), folder, goesOn: false }
 }
 
+/** @throws UserError when nothing is left to do */
+function refuseFinished(flags: TrainFlags, { step, epochs, patience, best, ...record }: RunRecord): void {
+  const perEpoch = stepsOf(record.images, { batch: record.batch, accumulate: record.accumulate ?? 1 })
+  if (step === perEpoch * (flags.epochs ?? epochs))
+    throw new UserError(`all ${step} steps of ${epochs} epochs are done; to go on, give more epochs`)
+  const waited = Math.floor(step / perEpoch) - (best?.epoch ?? 0)
+  if (patience !== undefined && best && waited >= (flags.patience ?? patience))
+    throw new UserError(
+      `no epoch was better than epoch ${best.epoch} for ${waited}: the run has ended; to go on, give more patience`,
+    )
+}
+
 async function goOn(
   path: string,
   flags: TrainFlags,
   { step, tally, ...recorded }: RunRecord,
   model: Model,
   reached: Omit<Reached, 'step'> | undefined,
+  known: Source = {},
 ) {
   refuseOthers(flags, recorded, path)
   const threads = flags.threads ?? recorded.threads
@@ -175,7 +197,8 @@ async function goOn(
     ...(flags.patience === undefined ? {} : { patience: flags.patience }),
     ...(threads === undefined ? {} : { threads }),
   }
-  const data = await loadData(model.input, dataFlags(flags, record.valSplit), record.classes)
+  const source = { ...known, ...sourceOf(flags) }
+  const data = await loadData(model.input, { ...source, valSplit: record.valSplit }, record.classes)
   checkData(model, data)
   if (data.train.size !== record.images)
     throw new UserError(
@@ -185,6 +208,7 @@ async function goOn(
     model,
     label: `from step ${step} of ${basename(path)}`,
     data,
+    source,
     record,
     optimizer: recordedOptimizer(record.optimizer),
     schedule: recordedSchedule(record.schedule),

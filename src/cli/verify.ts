@@ -90,7 +90,7 @@ export const verifyVerb: CommandModule<object, Flags> = {
       : await filePredictor(host, file.bytes, input.shape)
     const against = trained
       ? (await isFolder(model))
-        ? "the training graph with the run's last checkpoint"
+        ? "the training graph with the run's checkpoint"
         : "the training graph with the file's weights"
       : 'onnxruntime-node on the CPU (the file does not say which model it holds)'
     const runtimes = []

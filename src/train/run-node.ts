@@ -66,9 +66,6 @@ export class RunFolder {
     return folder
   }
 
-  /** The folder of a run that goes on, as it is. */
-  static again = (path: string): RunFolder => new RunFolder(path)
-
   /** `base`, or `base-2`, `base-3`, … where that is taken. */
   static async next(base: string): Promise<RunFolder> {
     for (let i = 1; ; i++) {

@@ -6,6 +6,7 @@ import { readSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { readCheckpoint } from './checkpoint.ts'
+import { EMA } from './ema.ts'
 import type { State } from './executor.ts'
 import { layoutOf } from './layout.ts'
 import { isFinal, linesUpTo } from './lines-node.ts'
@@ -35,6 +36,8 @@ export interface RunConfig {
   readonly model: { readonly name: string; readonly config: object }
   readonly normalization?: Normalization | undefined
   readonly classes: readonly string[]
+  /** Which data, as flags name them. */
+  readonly source?: { readonly data?: string; readonly text?: string; readonly limit?: number }
   readonly [key: string]: unknown
 }
 
@@ -128,6 +131,37 @@ function checkModel({ file, model }: Saved, folder: string, config: RunConfig, b
     )
 }
 
+/** Everything in a record that is a setting, of what `config.json` says. */
+const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'best' | 'tally'>, true>> = {
+  model: true,
+  epochs: true,
+  batch: true,
+  seed: true,
+  optimizer: true,
+  schedule: true,
+  labelSmoothing: true,
+  clipNorm: true,
+  accumulate: true,
+  ema: true,
+  augment: true,
+  valSplit: true,
+  metric: true,
+  patience: true,
+  device: true,
+  threads: true,
+  normalization: true,
+  classes: true,
+  images: true,
+}
+
+/** The record of a run that has not begun. */
+function recordOf(config: RunConfig, file: string): RunRecord {
+  const settings = Object.entries(config).filter(([key]) => Object.hasOwn(SETTINGS, key))
+  const { name, config: own } = config.model
+  const record = { ...Object.fromEntries(settings), model: { name, config: own }, step: 0 }
+  return readRecord({ [RECORD]: JSON.stringify(record) }, file)
+}
+
 /** Where a run stands that goes on. */
 export interface Resumable {
   /** Of the newest checkpoint, else of the settings, at step 0. */
@@ -149,8 +183,7 @@ export async function readResumable(folder: string, build: Build, notice: Notice
   const file = (name: keyof typeof RUN_FILES) => join(folder, RUN_FILES[name])
   const config = await readConfig(folder)
   const newest = await readNewest(folder, config, build, notice)
-  const record =
-    newest?.record ?? readRecord({ [RECORD]: JSON.stringify({ ...config, step: 0 }) }, file('config'))
+  const record = newest?.record ?? recordOf(config, file('config'))
   const repairs = new Map<string, Uint8Array | string>()
   if (!newest) notice(`${folder} has no checkpoint yet; its training begins anew`)
   else if (newest.file !== file('last')) repairs.set(file('last'), newest.bytes)
@@ -159,7 +192,7 @@ export async function readResumable(folder: string, build: Build, notice: Notice
   const model = newest?.model ?? build(record.model.name, record.model.config)
   const about = { record, model, finished, config, repairs, ...(newest ? { state: newest.state } : {}) }
   if (!newest || !record.best) return about
-  const best = await readSaved(file('best'), build).catch(damageOf)
+  const best = await readBest(folder, build).catch(damageOf)
   if (typeof best !== 'string') {
     checkModel(best, folder, config, build)
     return { ...about, best }
@@ -175,28 +208,42 @@ export async function readResumable(folder: string, build: Build, notice: Notice
 }
 
 /**
- * The trained model of a run folder, from its last (or best) checkpoint.
+ * The trained model of a run folder: of the last checkpoint, of the best one, or, left out, of that which the run answers
+ * with, as `fit` does: the best where there is a validation set, else the last.
  * @throws UserError when a file is missing or damaged, and no other can stand in for it
  */
 export async function readRun(
   folder: string,
   build: Build,
-  which: 'last' | 'best' = 'last',
+  which?: 'last' | 'best',
   notice: Notice = () => {},
 ): Promise<TrainedModel> {
   const config = await readConfig(folder)
   const saved =
     which === 'best'
-      ? await readSaved(join(folder, RUN_FILES.best), build)
-      : await readNewest(folder, config, build, notice)
+      ? await readBest(folder, build)
+      : await readNewest(folder, config, build, notice).then(newest =>
+          newest && which !== 'last' ? answerOf(newest, folder, build, notice) : newest,
+        )
   if (!saved)
     throw new UserError(`${folder} has no checkpoint yet; go on with: onnxgrad train --resume ${folder}`)
   checkModel(saved, folder, config, build)
   return {
     model: saved.model,
-    params: saved.state.ema ?? saved.state.params!,
+    params: saved.state[EMA] ?? saved.state.params!,
     ...(config.normalization ? { normalization: config.normalization } : {}),
     classes: config.classes,
     ...(Object.keys(saved.training).length ? { training: saved.training } : {}),
   }
+}
+
+const readBest = (folder: string, build: Build): Promise<Saved> =>
+  readSaved(join(folder, RUN_FILES.best), build)
+
+async function answerOf(newest: Saved, folder: string, build: Build, notice: Notice): Promise<Saved> {
+  if (!newest.record.best) return newest
+  const best = await readBest(folder, build).catch(damageOf)
+  if (typeof best !== 'string') return 'valAccuracy' in best.training ? best : newest
+  notice(`${best}; step ${newest.record.step} of ${newest.file} is taken instead`)
+  return newest
 }

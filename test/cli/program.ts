@@ -18,14 +18,20 @@ export interface Finished {
   readonly json: Record<string, unknown>
 }
 
+/** The command line of the program, from its sources. */
+export function program(args: readonly string[]): [command: string, ...args: string[]] {
+  const loader = new URL('../../node_modules/tsx/dist/esm/index.mjs', import.meta.url).href
+  return [process.execPath, '--import', loader, main, ...args]
+}
+
 /** Starts the program as a user would; `finished` resolves when it ends. */
 export function start(
   args: readonly string[],
   cwd?: string,
 ): { child: ChildProcess; finished: Promise<Finished> } {
-  const loader = new URL('../../node_modules/tsx/dist/esm/index.mjs', import.meta.url).href
+  const [command, ...all] = program(args)
   const env = { ...process.env, ONNXGRAD_DEBUG: '', NO_COLOR: '1' }
-  const child = spawn(process.execPath, ['--import', loader, main, ...args], { cwd: cwd ?? root, env })
+  const child = spawn(command, all, { cwd: cwd ?? root, env })
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', d => {

@@ -1,31 +1,46 @@
-import { copyFile, mkdir, readFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { OPTIMIZERS } from '../../src/train/optimizer.ts'
 import { recordedOptimizer, recordedSchedule } from '../../src/train/record.ts'
 import { cosine, oneCycle, stepDecay, withWarmup } from '../../src/train/schedule.ts'
-import { complaint, onnxgrad, start, workFolder, writeDigits } from './program.ts'
+import { complaint, onnxgrad, program, start, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
 const data = join(folder, 'digits')
-const train = (out: string, ...more: string[]) => [
-  'train',
-  'vit',
+const train = (out: string, epochs = 4) => [
   ...[
+    'train',
+    'vit',
     '--data',
     data,
+    '--dim',
+    '32',
+    '--depth',
+    '2',
     '--epochs',
-    '4',
+    `${epochs}`,
     '--dropout',
     '0.1',
-    '--batch',
-    '48',
-    '--no-verify',
-    '--out',
-    out,
-    ...more,
   ],
+  ...['--batch', '48', '--no-verify', '--out', out],
 ]
+const model = (of: string) => readFile(join(of, 'model.onnx'))
+
+/** Starts a training that is sent signals, once it has come through an epoch and `meanwhile` is over. */
+async function interrupted(args: readonly string[], signals: NodeJS.Signals[], meanwhile = async () => {}) {
+  const { child, finished } = start(args)
+  await new Promise<void>((resolve, reject) => {
+    finished.then(({ stderr }) => reject(new Error(stderr)))
+    child.stderr!.on('data', d => {
+      if (/epoch +1\//.test(String(d))) resolve()
+    })
+  })
+  await meanwhile()
+  for (const signal of signals) child.kill(signal)
+  return { pid: child.pid, ...(await finished) }
+}
 
 beforeAll(async () => {
   await mkdir(data)
@@ -36,70 +51,100 @@ describe('a run that was stopped', () => {
   const [whole, stopped] = [join(folder, 'whole'), join(folder, 'stopped')]
   beforeAll(async () => {
     expect((await onnxgrad(...train(whole))).code).toBe(0)
-    const { child, finished } = start(train(stopped))
-    await new Promise<void>(resolve => {
-      child.stderr!.on('data', d => {
-        if (String(d).includes('epoch 1/4')) resolve()
-      })
-    })
-    child.kill('SIGINT')
-    expect((await finished).code).toBe(130)
+    expect((await interrupted(train(stopped), ['SIGTERM'])).code).toBe(143)
   })
 
   it('refuses settings that are not its own, naming each, and costs nothing', async () => {
-    const before = await readFile(join(stopped, 'last.safetensors'))
-    const finished = await onnxgrad(
-      'train',
-      '--resume',
-      stopped,
-      '--data',
-      data,
+    const files = async () => {
+      const names = (await readdir(stopped)).sort()
+      return Promise.all(names.map(async name => [name, await readFile(join(stopped, name))]))
+    }
+    const before = await files()
+    const others = [
       '--batch',
       '32',
       '--dim',
-      '32',
-    )
+      '64',
+      '--lr',
+      '0.1',
+      '--ema',
+      '0.9',
+      '--shift',
+      '0.2',
+      '--seed',
+      '7',
+    ]
+    const finished = await onnxgrad('train', '--resume', stopped, ...others)
     expect(finished.code).toBe(1)
     expect(complaint(finished)).toEqual([
-      `onnxgrad: ${join(stopped, 'last.safetensors')}: --batch is 48 in this run, not 32; --dim is 64 in this run, not 32`,
+      `onnxgrad: ${stopped}: --batch is 48 in this run, not 32; --seed is 0 in this run, not 7; --lr is 0.002 in this run, not 0.1; --ema is not set in this run, not 0.9; --shift is 0 in this run, not 0.2; --dim is 32 in this run, not 64`,
     ])
-    expect(await readFile(join(stopped, 'last.safetensors'))).toEqual(before)
+    expect(await files()).toEqual(before)
   })
 
   it('goes on from its checkpoint file in another folder, and from its own, to the same bytes', async () => {
     const [file, elsewhere] = [join(folder, 'taken.safetensors'), join(folder, 'elsewhere')]
     await copyFile(join(stopped, 'last.safetensors'), file)
-    const model = (of: string) => readFile(join(of, 'model.onnx'))
-    const rest = ['--data', data, '--no-verify', '--json']
-    const own = await onnxgrad('train', '--resume', stopped, ...rest)
+    // Its folder knows the data.
+    const own = await onnxgrad('train', '--resume', stopped, '--no-verify', '--json')
     expect(own).toMatchObject({ code: 0, json: { stopped: false, epochs: 4, steps: 44 } })
+    const rest = ['--data', data, '--no-verify']
     const other = await onnxgrad('train', '--resume', file, '--out', elsewhere, ...rest)
     expect(other.code).toBe(0)
     expect((await model(stopped)).equals(await model(whole))).toBe(true)
     expect((await model(elsewhere)).equals(await model(whole))).toBe(true)
     const lines = (await readFile(join(stopped, 'metrics.jsonl'), 'utf8')).trim().split('\n')
-    expect(lines.filter(line => line.includes('"final":true'))).toHaveLength(2)
+    expect(lines.map(line => JSON.parse(line).epoch)).toEqual([1, 2, 3, 4, undefined])
+    const configs = [stopped, whole].map(async of =>
+      JSON.parse(await readFile(join(of, 'config.json'), 'utf8')),
+    )
+    const [mine, theirs] = await Promise.all(configs)
+    expect(mine).toEqual(theirs)
   })
 
   it('says that it is done, and goes on with more epochs', async () => {
-    const done = await onnxgrad('train', '--resume', whole, '--data', data)
+    const done = await onnxgrad('train', '--resume', whole)
+    expect(done.code).toBe(1)
     expect(complaint(done)).toEqual([
       'onnxgrad: all 44 steps of 4 epochs are done; to go on, give more epochs',
     ])
-    const more = await onnxgrad(
-      'train',
-      '--resume',
-      whole,
-      '--data',
-      data,
-      '--epochs',
-      '5',
-      '--no-verify',
-      '--json',
-    )
+    const more = await onnxgrad('train', '--resume', whole, '--epochs', '5', '--no-verify', '--json')
     expect(more).toMatchObject({ code: 0, json: { steps: 55 } })
   })
 })
+
+it('a run keeps others out of its folder until it ends, and is not there any more when it was stopped twice', async () => {
+  const out = join(folder, 'long')
+  let refused: string[] = []
+  const { code, pid } = await interrupted(train(out, 5000), ['SIGINT', 'SIGINT'], async () => {
+    refused = complaint(await onnxgrad('train', '--resume', out))
+  })
+  expect(refused).toEqual([
+    `onnxgrad: ${out}: process ${pid} is using it; wait until that has ended, or stop it`,
+  ])
+  expect(code).toBe(130)
+  expect(await readdir(out)).not.toContain('lock')
+})
+
+it.skipIf(process.platform === 'win32')(
+  'a run that cannot be saved says so, and goes on where it can',
+  async () => {
+    const out = join(folder, 'limited')
+    const [node, ...args] = program(train(out, 1))
+    // No file may have more than 50 kB.
+    const limited = spawnSync('sh', ['-c', 'ulimit -f 100; exec "$@"', 'sh', node!, ...args], {
+      encoding: 'utf8',
+    })
+    expect(limited.status).toBe(1)
+    expect(complaint({ code: 1, json: {}, ...limited })).toEqual([
+      `onnxgrad: ${join(out, 'best.safetensors')} cannot be written: the file is larger than may be written (ulimit -f); no step is saved yet; put that right, then go on with: onnxgrad train --resume ${out}`,
+    ])
+    expect((await readdir(out)).sort()).toEqual(['config.json', 'metrics.jsonl', 'steps.jsonl'])
+    const { code, stderr } = await onnxgrad('train', '--resume', out, '--no-verify')
+    expect(code).toBe(0)
+    expect(stderr).toContain(`${out} has no checkpoint yet; its training begins anew\n`)
+  },
+)
 
 it('a record gives the optimizer and the schedule back', () => {
   for (const [name, make] of Object.entries(OPTIMIZERS)) {
