@@ -84,12 +84,13 @@ th { font-weight: 600; }
 .confusion td.none { color: var(--quiet); opacity: 0.5; }
 .numbers th, .numbers td { padding: 0.35rem 0.9rem; border-bottom: 1px solid var(--edge); text-align: right; }
 .numbers th:first-child { padding-left: 0; text-align: left; }
-.numbers th[scope="row"] { max-width: 16rem; overflow-wrap: break-word; }
+.numbers th[scope="row"], .pairs td:nth-child(2), .classes td:last-child { min-width: 4rem; max-width: 16rem; overflow-wrap: anywhere; }
 .numbers.classes tr > :last-child, .numbers.pairs tr > :nth-child(2), .numbers.epochs td:first-child { text-align: left; }
 .numbers.epochs td:first-child { padding-left: 0; font-weight: 600; }
 .numbers thead th { color: var(--quiet); font-size: 0.8125rem; vertical-align: bottom; }
 .numbers tfoot th, .numbers tfoot td { border: 0; font-weight: 600; }
 .beside { display: flex; flex-wrap: wrap; gap: 1.5rem 3rem; align-items: flex-start; }
+.beside > * { min-width: 0; max-width: 100%; }
 .matrix { width: min(100%, 26rem); }
 .matrix img { width: 100%; }
 details { margin-top: 1.25rem; }

@@ -1,0 +1,203 @@
+import { parseHTML } from 'linkedom'
+import sharp from 'sharp'
+import { beforeAll, expect, test } from 'vitest'
+import { Insides } from '../../lab/src/worker/look.ts'
+import { MODELS } from '../../models/index.ts'
+import { textDataset, tokenize } from '../../src/data/text.ts'
+import { attentionOf } from '../../src/report/attention.ts'
+import { mixing, rollout } from '../../src/report/maths.ts'
+import { type Reported, reportOf } from '../../src/report/report-node.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+import type { Runtime } from '../../src/runtime/session.ts'
+import { evaluate } from '../../src/train/evaluate.ts'
+import { layoutOf, views } from '../../src/train/layout.ts'
+import { filePredictor } from '../../src/train/predictor.ts'
+import { type TrainedModel, toOnnx } from '../../src/train/trained.ts'
+import { LOG, lively, noise } from '../report/example.ts'
+
+let runtime: Runtime
+beforeAll(async () => {
+  runtime = await nodeRuntime('cpu')
+})
+
+const CLASSES = ['ant', 'bee', 'cat']
+const CONFIG = { image: 8, channels: 3, patch: 2, dim: 6, depth: 3, heads: 2, mlp: 10, classes: 3 } as const
+const VIT = lively('vit', CONFIG, CLASSES)
+const data = noise([3, 8, 8], CLASSES, 60)
+const config = { model: { name: 'vit', config: CONFIG }, epochs: 3, batch: 6, images: 60 }
+
+async function documentOf(about: Partial<Reported> = {}) {
+  const page = await reportOf({ config, log: LOG, trained: VIT, data, runtime, ...about })
+  return parseHTML(page).document
+}
+type Page = Awaited<ReturnType<typeof documentOf>>
+const sections = (page: Page) => [...page.querySelectorAll('section')].map(s => s.id)
+const cells = (page: Page, selector: string) =>
+  [...page.querySelectorAll(selector)].map(row => [...row.children].map(c => c.textContent.trim()))
+
+/** Pixels of a picture in the page, `[height, width, 4]`. */
+async function picture(page: Page, selector: string) {
+  const uri = page.querySelector(selector)!.getAttribute('src')!
+  const png = Buffer.from(uri.replace('data:image/png;base64,', ''), 'base64')
+  const { data: pixels, info } = await sharp(png)
+    .toColourspace('srgb')
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  return {
+    ...info,
+    at: (y: number, x: number) => [...pixels.subarray(4 * (y * info.width + x)).subarray(0, 4)],
+  }
+}
+
+async function evaluated(trained: TrainedModel, set = data.test) {
+  const predictor = await filePredictor(runtime, toOnnx(trained), trained.model.input.shape)
+  const evaluation = await evaluate(predictor, set)
+  await predictor.close()
+  return evaluation
+}
+
+test('a report of a ViT has everything, and its contents link to it', async () => {
+  const page = await documentOf()
+  const ids = 'curves confusion classes mistakes attention positions calibration timings settings'.split(' ')
+  expect(sections(page)).toEqual(ids)
+  expect([...page.querySelectorAll('nav a')].map(a => a.getAttribute('href'))).toEqual(ids.map(i => `#${i}`))
+  expect(page.querySelectorAll('svg[role=img]').length).toBe(6)
+  for (const picture of page.querySelectorAll('img')) expect(picture.getAttribute('alt')).toBeTruthy()
+})
+
+test('accuracy and confusion are those of an evaluation', async () => {
+  const page = await documentOf()
+  const { accuracy, confusion } = await evaluated(VIT)
+  expect(page.querySelector('.score b')!.textContent).toBe(`${(100 * accuracy).toFixed(2)}\u00a0%`)
+  expect(cells(page, '.confusion tbody tr')).toEqual(
+    confusion.map((row, i) => [CLASSES[i], ...row.map(n => (n ? String(n) : '·'))]),
+  )
+  const counts = cells(page, '.classes tbody tr').map(([name, n]) => [name, n])
+  expect(counts).toEqual(confusion.map((row, i) => [CLASSES[i], String(row.reduce((a, b) => a + b))]))
+})
+
+test('a mistake shows the pixels of the image whose number it tells', async () => {
+  const page = await documentOf()
+  const alt = page.querySelector('.mistakes img')!.getAttribute('alt')!
+  const [, index, truth, guess] = alt.match(/^Test image (\d+): (\w+), answered as (\w+)$/)!
+  const { images, labels } = data.test as Extract<typeof data.test, { images: Uint8Array }>
+  expect(CLASSES[labels[Number(index)]!]).toBe(truth)
+  expect(guess).not.toBe(truth)
+  const { at, width, height } = await picture(page, '.mistakes img')
+  expect([width, height]).toEqual([8, 8])
+  for (const [y, x] of [
+    [0, 0],
+    [3, 6],
+    [7, 7],
+  ] as const) {
+    const channel = (c: number) => images[((Number(index) * 3 + c) * 8 + y) * 8 + x]
+    expect(at(y, x)).toEqual([channel(0), channel(1), channel(2), 255])
+  }
+})
+
+test('attention is that of the row of the CLS token, and its way is the rollout that the lab shows', async () => {
+  const [pixels, other] = [0.2, 0.7].map(base =>
+    Float32Array.from({ length: 3 * 64 }, (_, i) => (base + 0.37 * i) % 1),
+  ) as [Float32Array, Float32Array]
+  const { side, gazes, reader } = (await attentionOf(runtime, VIT, [other, pixels]))!
+  const insides = Insides.of(runtime, VIT)!
+  const { attention } = await insides.look(VIT.params, pixels)
+  await insides.close()
+  expect([side, reader]).toEqual([4, 'the CLS token'])
+  const near = (got: Float32Array, expected: Float32Array) => {
+    expect(got).toHaveLength(16)
+    for (const [i, v] of got.entries()) expect(v).toBeCloseTo(expected[i]!, 5)
+  }
+  for (const [block, { data: maps }] of attention!.entries())
+    for (const head of [0, 1]) {
+      const row = maps.subarray(head * 17 * 17, head * 17 * 17 + 17)
+      near(gazes[1]!.heads[block]![head]!, row.subarray(1))
+    }
+  const cls = Float32Array.from({ length: 17 }, (_, i) => (i ? 0 : 1))
+  const flow = rollout(
+    attention!.map(stage => mixing(stage.data, 17)),
+    cls,
+  )
+  near(gazes[1]!.reaching, flow.subarray(1))
+})
+
+test('where the head reads the mean of all places, so does the attention', async () => {
+  const pixels = Float32Array.from({ length: 3 * 64 }, (_, i) => (0.37 * i) % 1)
+  for (const trained of [
+    lively('vit', { ...CONFIG, pool: 'mean' }),
+    lively('cct', { ...MODELS.cct.presets.mnist, image: 8, channels: 3, planes: [], dim: 8 }),
+  ]) {
+    const { side, gazes, reader } = (await attentionOf(runtime, trained, [pixels]))!
+    expect(reader).toBe('the mean of all 16 places')
+    expect(side).toBe(4)
+    // A mean of rows that sum to 1, but for what goes to the CLS token.
+    const sum = gazes[0]!.heads[0]![0]!.reduce((a, b) => a + b)
+    expect(sum).toBeLessThan(1.00001)
+    expect(sum).toBeGreaterThan(0.5)
+  }
+})
+
+test('similar positions are blue in the atlas, opposite ones orange, and the gaps between its maps clear', async () => {
+  const trained = { ...VIT, params: VIT.params.slice() }
+  const positions = views(layoutOf(trained.model.parameters), trained.params).get('pos_embed')!
+  const vector = (token: number) => positions.subarray(token * CONFIG.dim, (token + 1) * CONFIG.dim)
+  // Patch 2 (row 0, column 2) is like patch 0, patch 5 (row 1, column 1) its opposite.
+  vector(3).set(vector(1))
+  vector(6).set(vector(1).map(v => -v))
+  const page = await documentOf({ trained })
+  const { at, width } = await picture(page, '.positions img')
+  const cell = 7 // 28 pixels for 4 places
+  const middle = (place: number) => Math.floor((place + 0.5) * cell)
+  expect(width).toBe(4 * 4 * cell + 3 * 3)
+  expect(at(middle(0), middle(2))).toEqual([36, 120, 214, 255])
+  expect(at(middle(1), middle(1))).toEqual([226, 104, 32, 255])
+  expect(at(0, 4 * cell + 1)[3]).toBe(0)
+})
+
+test('a model that does not attend has no attention, and one without mistakes says so', async () => {
+  const trained = lively('mlp', { image: 8, channels: 3, classes: 3, hidden: [5] }, CLASSES)
+  expect(sections(await documentOf({ trained }))).not.toContain('attention')
+  const right = noise([3, 8, 8], CLASSES, 60)
+  const { images, labels } = right.test as { images: Uint8Array; labels: Uint8Array }
+  const predictor = await filePredictor(runtime, toOnnx(trained), [3, 8, 8])
+  const logits = await predictor.predict({ input: Float32Array.from(images, v => v / 255), count: 60 })
+  await predictor.close()
+  for (let i = 0; i < 60; i++) {
+    const row = [...logits.subarray(3 * i, 3 * i + 3)]
+    labels[i] = row.indexOf(Math.max(...row))
+  }
+  const page = await documentOf({ trained, data: right })
+  expect(page.querySelector('.score b')!.textContent).toBe('100.00\u00a0%')
+  expect(page.querySelector('#mistakes')!.textContent).toContain('None')
+})
+
+test('a report of a text tells its perplexity, and of many characters shows no numbers in the matrix', async () => {
+  const text = 'the quick brown fox jumps over the lazy dog.\n'.repeat(4)
+  const tokens = tokenize(text)
+  const set = textDataset('fox', tokens, 8)
+  const trained = lively(
+    'gpt',
+    { vocabulary: tokens.vocabulary.length, context: 8, dim: 8, depth: 1, heads: 2, mlp: 8 },
+    tokens.vocabulary,
+  )
+  const page = await documentOf({ trained, data: { train: set, test: set, origin: 'a fox' } })
+  const { loss, count } = await evaluated(trained, set)
+  expect(page.querySelector('.score')!.textContent).toContain(Math.exp(loss).toFixed(2))
+  expect(page.querySelector('.score')!.textContent).toContain(`of ${count} characters`)
+  expect(sections(page)).toEqual('curves confusion classes positions calibration timings settings'.split(' '))
+  expect((await picture(page, '.matrix img')).width).toBe(tokens.vocabulary.length)
+  expect((await picture(page, '.positions img')).width).toBe(8)
+  // Characters that nobody sees are written as in a program.
+  expect(cells(page, '.classes tbody tr').map(([name]) => name)).toContain('"\\n"')
+})
+
+test('a run that has recorded little is reported as far as it goes', async () => {
+  const epochs = LOG.epochs.map(({ epoch, step, testLoss }) => ({ epoch, step, testLoss }) as never)
+  const page = await documentOf({ log: { epochs, steps: [], stopped: false }, config: { model: {} } })
+  expect(page.querySelectorAll('#curves figure').length).toBe(1)
+  expect(page.querySelector('.chosen')!.textContent).toContain('not at its end')
+  expect(sections(page)).not.toContain('timings')
+  const empty = await documentOf({ log: { epochs: [], steps: [], stopped: false } })
+  expect(sections(empty)[0]).toBe('confusion')
+})

@@ -1,0 +1,58 @@
+import { buildModel } from '../../models/index.ts'
+import type { DataSource, ImageDataset } from '../../src/data/dataset.ts'
+import { rng } from '../../src/graph/random.ts'
+import type { RunLog } from '../../src/report/log.ts'
+import { initialize, layoutOf } from '../../src/train/layout.ts'
+import type { TrainedModel } from '../../src/train/trained.ts'
+
+/** A model whose parameters are far from even, though it has learned nothing. */
+export function lively(name: string, config: object, classes?: readonly string[]): TrainedModel {
+  const model = buildModel(name, config)
+  const random = rng(5)
+  const params = initialize(layoutOf(model.parameters), 1).map(v => v + 0.2 * random.normal())
+  return { model, params, ...(classes ? { classes } : {}) }
+}
+
+/** Images of noise, `size` to be tested on. */
+export function noise(shape: ImageDataset['shape'], classes: readonly string[], size: number): DataSource {
+  const random = rng(7)
+  const pixels = shape.reduce((a, b) => a * b)
+  const images = (name: string): ImageDataset => ({
+    ...{ name, size, shape, classes },
+    images: Uint8Array.from({ length: size * pixels }, () => random.int(256)),
+    labels: Uint8Array.from({ length: size }, () => random.int(classes.length)),
+  })
+  return { train: images('train'), test: images('test'), origin: 'noise' }
+}
+
+/** What a run of three epochs might have written down. */
+export const LOG: RunLog = {
+  epochs: [1, 2, 3].map(epoch => ({
+    epoch,
+    step: 10 * epoch,
+    lr: 1e-3 / epoch,
+    trainLoss: 2 / epoch,
+    trainAccuracy: 1 - 0.5 / epoch,
+    testLoss: 2.1 / epoch,
+    testAccuracy: 1 - 0.6 / epoch,
+    imagesPerSecond: 1000 + epoch,
+    dataWaitShare: 0.01,
+    seconds: epoch,
+  })),
+  steps: Array.from({ length: 30 }, (_, i) => ({
+    step: i + 1,
+    epoch: Math.floor(i / 10) + 1,
+    lr: 1e-3,
+    loss: 2 / (i + 1),
+    gradNorm: 1 / (i + 1),
+  })),
+  final: {
+    epochs: 3,
+    steps: 30,
+    seconds: 3.5,
+    setupSeconds: 0.3,
+    imagesPerSecond: 1002,
+    trainAccuracy: 0.83,
+  },
+  stopped: false,
+}
