@@ -1,44 +1,60 @@
 /**
- * Trains the lecture's ViT for many steps on noise and prints memory and speed along the way: both must stay level.
- * Run: npx tsx scripts/soak.ts [steps]     20,000 steps take about four minutes on two cores.
+ * Trains the lecture's ViT for many steps on noise, with all that a long run does, and prints memory and speed along the
+ * way: both must stay level.
+ * Run: npx tsx scripts/soak.ts [steps]     50,000 steps take about seven minutes on two cores.
  */
 import { MODELS } from '../models/index.ts'
+import { augmentation } from '../src/data/augment.ts'
+import type { ImageDataset } from '../src/data/dataset.ts'
 import { rng } from '../src/graph/random.ts'
-import { nodeRuntime } from '../src/runtime/node.ts'
-import { Executor } from '../src/train/executor.ts'
-import { initialize, layoutOf } from '../src/train/layout.ts'
+import { workerRuntime } from '../src/runtime/worker-node.ts'
+import { fit as learn } from '../src/train/fit.ts'
 import { adam } from '../src/train/optimizer.ts'
 
-const steps = Number(process.argv[2] ?? 20_000)
-const batch = 64
-const report = Math.max(1, Math.floor(steps / 20))
+const BATCH = 64
+const PER_EPOCH = 100
+/** Lines that are printed. */
+const LINES = 20
 
-const model = MODELS.vit.build(MODELS.vit.presets.lecture)
-const layout = layoutOf(model.parameters)
-const run = new Executor(
-  model,
-  await nodeRuntime('cpu'),
-  layout,
-  { params: initialize(layout, 0) },
-  { seed: 0, optimizer: adam() },
-)
-const random = rng(0)
-const input = Float32Array.from({ length: batch * 28 * 28 }, () => random.uniform())
-const label = Int32Array.from({ length: batch }, () => random.int(10))
+const epochs = Math.max(1, Math.round(Number(process.argv[2] ?? 50_000) / PER_EPOCH))
+const every = Math.max(1, Math.floor(epochs / LINES))
+const model = MODELS.vit.build({ ...MODELS.vit.presets.lecture, dropout: 0.1 })
 
-const megabytes = () => process.memoryUsage().rss / 2 ** 20
-let begin = performance.now()
-let warm = 0
-console.log('    step  ms/step  RSS MB')
-for (let step = 1; step <= steps; step++) {
-  await run.step({ input, label, count: batch }, step, 1e-4)
-  if (step % report) continue
-  const ms = (performance.now() - begin) / report
-  if (step === report) warm = megabytes()
-  console.log(
-    `${String(step).padStart(8)}  ${ms.toFixed(2).padStart(7)}  ${megabytes().toFixed(1).padStart(6)}`,
-  )
-  begin = performance.now()
+function noise(name: string, size: number): ImageDataset {
+  const random = rng(size)
+  const images = Uint8Array.from({ length: size * 28 * 28 }, () => random.int(256))
+  const labels = Uint8Array.from({ length: size }, () => random.int(10))
+  return { name, size, shape: [1, 28, 28], classes: [...'0123456789'], images, labels }
 }
-console.log(`growth after the first ${report} steps: ${(megabytes() - warm).toFixed(1)} MB`)
-await run.close()
+const train = noise('noise', BATCH * PER_EPOCH)
+const source = { train, val: noise('val', 250), test: noise('test', 250), origin: 'noise' }
+
+const megabytes = (): number => process.memoryUsage().rss / 2 ** 20
+let first = { ms: 0, mb: 0 }
+let ms = 0
+const runtime = await workerRuntime('cpu')
+console.log('    step  ms/step  RSS MB')
+await learn(model, runtime, source, {
+  epochs,
+  batch: BATCH,
+  optimizer: adam({ lr: 1e-4 }),
+  ema: 0.999,
+  augment: augmentation({ rotate: 10, mixup: 0.2 }),
+  async onEpoch(epoch, reached) {
+    // As a checkpoint does.
+    const { step } = await reached()
+    ms += (1000 * BATCH) / epoch.imagesPerSecond / every
+    if (epoch.epoch % every) return
+    const now = { ms, mb: megabytes() }
+    if (epoch.epoch === every) first = now
+    console.log(
+      `${String(step).padStart(8)}  ${now.ms.toFixed(2).padStart(7)}  ${now.mb.toFixed(1).padStart(6)}`,
+    )
+    if (epoch.epoch === every * LINES)
+      console.log(
+        `since the first line: ${(now.mb - first.mb).toFixed(1)} MB, ${(now.ms / first.ms).toFixed(2)} times the time of a step`,
+      )
+    ms = 0
+  },
+})
+await runtime.close()
