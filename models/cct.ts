@@ -10,7 +10,7 @@ import { reshape, transpose } from '../src/ops/layout.ts'
 import { matmul } from '../src/ops/matmul.ts'
 import { softmax } from '../src/ops/norm.ts'
 import { maxPool2d } from '../src/ops/pool.ts'
-import { checkDropout, checkHeads, checkSizes } from './config.ts'
+import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes } from './config.ts'
 
 export interface CCTConfig {
   /** Height and width of the (square) image in pixels. */
@@ -64,8 +64,9 @@ const tokenizer = ({ channels, kernel, planes, dim }: CCTConfig) => {
  */
 export const cct = (config: CCTConfig): Model<CCTConfig> => {
   const { image, channels, kernel, planes, dim, depth, heads, mlp, classes, dropout: rate = 0 } = config
-  checkSizes('cct', { image, channels, kernel, dim, depth, heads, mlp, classes })
-  checkSizes('cct', Object.fromEntries(planes.map((size, i) => [`planes[${i}]`, size])))
+  checkSizes('cct', { image, channels, kernel, dim, heads, mlp, classes })
+  checkDepth('cct', depth)
+  checkLayers('cct', { planes })
   checkHeads('cct', config)
   checkDropout('cct', config)
   const tokenize = tokenizer(config)

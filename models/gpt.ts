@@ -6,7 +6,7 @@ import { type Model, model } from '../src/nn/model.ts'
 import { encoderBlocks } from '../src/nn/transformer.ts'
 import { add } from '../src/ops/elementwise.ts'
 import { linear } from '../src/ops/matmul.ts'
-import { checkDropout, checkHeads, checkSizes } from './config.ts'
+import { checkDepth, checkDropout, checkHeads, checkSizes } from './config.ts'
 
 export interface GPTConfig {
   /** Number of different tokens; for a character model, of characters. */
@@ -37,7 +37,8 @@ const NORMAL = { kind: 'normal', std: 0.02 } as const
  */
 export const gpt = (config: GPTConfig): Model<GPTConfig> => {
   const { vocabulary, context, dim, depth, heads, mlp, dropout: rate = 0 } = config
-  checkSizes('gpt', { vocabulary, context, dim, depth, heads, mlp })
+  checkSizes('gpt', { vocabulary, context, dim, heads, mlp })
+  checkDepth('gpt', depth)
   checkHeads('gpt', config)
   checkDropout('gpt', config)
   const net = layer(

@@ -4,7 +4,7 @@ import { dropout, linear } from '../src/nn/layers.ts'
 import { imageInput, type Model, model } from '../src/nn/model.ts'
 import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
-import { checkDropout, checkSizes } from './config.ts'
+import { checkDropout, checkLayers, checkSizes } from './config.ts'
 
 export interface MLPConfig {
   /** Height and width of the (square) image in pixels. */
@@ -21,7 +21,7 @@ export interface MLPConfig {
 export const mlp = (config: MLPConfig): Model<MLPConfig> => {
   const { image, channels, hidden, classes, dropout: rate = 0 } = config
   checkSizes('mlp', { image, channels, classes })
-  checkSizes('mlp', Object.fromEntries(hidden.map((size, i) => [`hidden[${i}]`, size])))
+  checkLayers('mlp', { hidden })
   checkDropout('mlp', config)
   const features = channels * image * image
   const sizes = [features, ...hidden, classes]

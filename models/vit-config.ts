@@ -5,7 +5,7 @@ import type { Divides, Flag } from '../src/graph/typed/config.ts'
 import type { Arg } from '../src/graph/typed/shapes.ts'
 import type { Model } from '../src/nn/model.ts'
 import type { Patches } from '../src/nn/signatures.ts'
-import { checkDropout, checkHeads, checkSizes } from './config.ts'
+import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes, shown } from './config.ts'
 
 export interface ViTConfig {
   /** Height and width of the (square) image in pixels. */
@@ -62,10 +62,12 @@ export type MakeViT = <const C extends ViTConfig>(
 /** @throws UserError for a configuration that cannot be built, with its numbers */
 export function checkViT(config: ViTConfig): void {
   const { image, channels, patch, dim, depth, heads, mlp, classes, head = [], pool = 'cls' } = config
-  checkSizes('vit', { image, channels, patch, dim, depth, heads, mlp, classes })
-  checkSizes('vit', Object.fromEntries(head.map((size, i) => [`head[${i}]`, size])))
+  checkSizes('vit', { image, channels, patch, dim, heads, mlp, classes })
+  checkDepth('vit', depth)
+  checkLayers('vit', { head })
   if (image % patch) throw new UserError(`vit: patch ${patch} does not divide image ${image}`)
   checkHeads('vit', config)
   checkDropout('vit', config)
-  if (pool !== 'cls' && pool !== 'mean') throw new UserError(`vit: pool must be cls or mean, not ${pool}`)
+  if (pool !== 'cls' && pool !== 'mean')
+    throw new UserError(`vit: pool must be cls or mean, not ${shown(pool)}`)
 }

@@ -8,6 +8,9 @@ import { reason } from './files-node.ts'
 /** A picture with more pixels is refused before it is unpacked: 100 megapixels. */
 const MAX_PIXELS = 100_000_000
 
+/** So is one with a longer side, for rows are unpacked whole and many at once; no JPEG is as long. */
+const MAX_SIDE = 2 ** 16
+
 /** A larger file is refused before it is read. */
 const MAX_BYTES = 2 ** 28
 
@@ -64,10 +67,13 @@ export async function readDigit(
     if (!KINDS.some(kind => kind.test(start)))
       throw new UserError(`${path}: is not a picture (PNG, JPEG or WebP is expected)`)
     // A camera's pictures are turned upright; a truncated file is an error, an odd tag is not.
-    const picture = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
-      .timeout({ seconds: MAX_SECONDS })
-      .autoOrient()
-      .flatten({ background: 'white' })
+    const opened = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
+    const size = await opened.metadata()
+    if (size.width > MAX_SIDE || size.height > MAX_SIDE)
+      throw new UserError(
+        `${path}: has ${number(size.width)} × ${number(size.height)} pixels, ${number(MAX_SIDE)} are allowed in a row: make it smaller`,
+      )
+    const picture = opened.timeout({ seconds: MAX_SECONDS }).autoOrient().flatten({ background: 'white' })
     return channels === 1
       ? await readGray(path, picture, width, height)
       : await readColour(path, picture, width, height)
@@ -120,7 +126,7 @@ function pictureProblem(error: unknown): string {
   if (text.includes('exceeds pixel limit')) {
     return `has more pixels than the ${number(MAX_PIXELS)} allowed: make it smaller`
   }
-  return `cannot be read as a picture (${printable(text.trim().replaceAll('\n', '; '), 300)})`
+  return `cannot be read as a picture (${printable(text.trim().replaceAll('\n', '; ').replace(/:$/, ''), 300)})`
 }
 
 const number = (value: number): string => value.toLocaleString('en-US')

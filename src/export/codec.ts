@@ -105,7 +105,7 @@ function readScalar(r: protobuf.Reader, type: WireType): unknown {
 }
 
 /** What no real model reaches. A value takes many times the memory of its bytes, so a file is refused that goes beyond. */
-const MOST = { depth: 64, pieces: 2 ** 22, numbers: 2 ** 26 } as const
+const MOST = { depth: 64, pieces: 2 ** 21, numbers: 2 ** 26 } as const
 
 /** Counts what becomes of a file: messages, texts and byte strings as pieces, elements of lists as numbers. */
 class Tally {

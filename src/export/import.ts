@@ -55,13 +55,15 @@ export function isWeight({ producerName }: ModelProto, { name, dims, dataType }:
   return size >= 2 && Boolean(dtypeOf(dataType)?.startsWith('float'))
 }
 
-/** Names that are longer do not say where in a model they belong: a path of so many parts is of no real one. */
+/** Of a name that is longer the beginning counts, of a path with more parts the first: work on layers grows with its depth. */
 const LONGEST_NAME = 512
+const DEEPEST = 32
 
 /** Path of the layer in a node's name. */
 export function scopeOf(name: string): string {
   const parts = printable(name, LONGEST_NAME).split('/').slice(0, -1).filter(Boolean)
-  return parts.filter((part, i) => !parts[i + 1]?.startsWith(`${part}.`)).join('.')
+  const path = parts.filter((part, i) => !parts[i + 1]?.startsWith(`${part}.`)).join('.')
+  return path.split('.', DEEPEST).join('.')
 }
 
 /** The path that the names of all these weights share, for nodes whose own name has none. */
@@ -71,7 +73,7 @@ function sharedPath(names: readonly string[]): string {
     .map(n => n.split('.').slice(0, -1))
   const [first = [], ...rest] = paths
   const differs = first.findIndex((part, i) => rest.some(p => p[i] !== part))
-  return first.slice(0, differs < 0 ? undefined : differs).join('.')
+  return first.slice(0, differs < 0 ? DEEPEST : Math.min(differs, DEEPEST)).join('.')
 }
 
 /** Shapes of a hostile file may be long, and have any names. */
@@ -100,8 +102,9 @@ class Importer {
     for (const t of graph.initializer ?? [])
       this.#at(`initializer ${printable(t.name ?? '')}`, () => this.#define(t.name, this.#initializer(t)))
     // Up to IR version 3 every initializer was listed as an input too.
+    const given = new Set(this.#values.keys())
     for (const i of graph.input ?? [])
-      if (!this.#values.has(i.name ?? ''))
+      if (!given.has(i.name ?? ''))
         this.#at(`input ${printable(i.name ?? '')}`, () => this.#define(i.name, computed(this.#input(i))))
     const later = new Set(graph.node?.flatMap(n => n.output ?? []))
     graph.node?.forEach((node, i) => {

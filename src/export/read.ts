@@ -64,12 +64,19 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Initializers by name. */
+/** Initializers by name. @throws UserError for one that is damaged or not supported */
 export function readWeights({ proto }: FileInfo): Map<string, { dims: number[]; data: TypedArray }> {
   return new Map(
     (proto.graph?.initializer ?? []).map(t => {
-      const { dims, data } = readTensor(t)
-      return [t.name ?? '', { dims, data }]
+      const name = t.name ?? ''
+      try {
+        const { dims, data } = readTensor(t)
+        return [name, { dims, data }]
+      } catch (error) {
+        throw error instanceof UserError
+          ? new UserError(`initializer ${printable(name)} ${error.message}`)
+          : error
+      }
     }),
   )
 }

@@ -1,6 +1,5 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
-import { printable } from '../graph/printable.ts'
 import type { TensorProto } from './onnx-proto.ts'
 
 /** ONNX TensorProto.DataType numbers. */
@@ -93,27 +92,22 @@ const elementsOf = (t: TensorProto, dtype: DType): readonly number[] => {
 }
 
 /**
- * Elements of an initializer.
- * @throws UserError for external data, unknown types, and data that does not fill its dims
+ * Elements of a tensor in a file.
+ * @throws UserError, without the tensor's name, for external data, unknown types, and data that does not fill its dims
  */
 export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data: TypedArray } {
   const dims = t.dims ?? []
-  const name = `initializer ${printable(t.name || 'unnamed')}`
   const dtype = dtypeOf(t.dataType)
-  if (!dtype) throw new UserError(`${name} has element type ${t.dataType}, which is not supported`)
+  if (!dtype) throw new UserError(`has element type ${t.dataType}, which is not supported`)
   if (t.dataLocation === 1 || t.externalData)
-    throw new UserError(
-      `${name} is stored outside the file, which is not supported; write the model as one file`,
-    )
+    throw new UserError('is stored outside the file, which is not supported; write the model as one file')
   if (dims.length > MOST_AXES)
-    throw new UserError(`${name} has ${dims.length} axes, ${MOST_AXES} are the most`)
+    throw new UserError(`has ${dims.length} axes, where a tensor has at most ${MOST_AXES}`)
   const odd = dims.find(d => !Number.isSafeInteger(d) || d < 0)
-  if (odd !== undefined) throw new UserError(`${name} has a dim of ${odd}: the file is damaged`)
+  if (odd !== undefined) throw new UserError(`has a dim of ${odd}: the file is damaged`)
   const size = dims.reduce((a, b) => a * b, 1)
   const wrong = (got: number) =>
-    new UserError(
-      `${name} has ${got} elements where its dims ${printable(`[${dims.join()}]`)} need ${size}: the file is damaged`,
-    )
+    new UserError(`has ${got} elements where its dims [${dims.join()}] need ${size}: the file is damaged`)
   if (t.rawData) {
     const itemBytes = emptyArray(dtype, 0).BYTES_PER_ELEMENT
     // Checked before anything of that size is allocated.

@@ -1,5 +1,6 @@
 /** A text of an untrusted file for a message or a terminal: one line, no control characters, not endless. */
 export const printable = (text: string, most = 80): string => {
-  const plain = text.slice(0, 2 * most).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�')
-  return text.length > most ? `${plain.slice(0, most)}…` : plain
+  // Control characters, and those that turn the direction of what comes after them.
+  const plain = text.slice(0, most).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�')
+  return text.length > most ? `${plain}…` : plain
 }

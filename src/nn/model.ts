@@ -38,10 +38,24 @@ export interface ModelSpec<Config extends object> {
   readonly attention?: (image: AnyTensor) => readonly AnyTensor[]
 }
 
-/** Makes a trainable model of a network: its parameters get their names. */
+/** All parameters are one vector, and no array holds more. */
+const MOST_PARAMETERS = 2 ** 31
+
+/**
+ * Makes a trainable model of a network: its parameters get their names.
+ * @throws UserError when they are more than 2³¹ numbers
+ */
 export function model<Config extends object>({ net, ...spec }: ModelSpec<Config>): Model<Config> {
-  return Object.freeze({ ...spec, forward: net, parameters: namedParameters(net) })
+  const parameters = namedParameters(net)
+  const size = [...parameters.values()].reduce((n, p) => n + sizeOf(p), 0)
+  if (size > MOST_PARAMETERS)
+    throw new UserError(
+      `${spec.name}: has ${size} parameters, ${MOST_PARAMETERS} are the most; make it smaller`,
+    )
+  return Object.freeze({ ...spec, forward: net, parameters })
 }
+
+const sizeOf = (p: Parameter): number => p.shape.reduce<number>((n, d) => n * Number(d), 1)
 
 /** An image with pixels in [0, 1] as a model's input. */
 export const imageInput = (channels: number, height: number, width = height): ModelInput => ({
@@ -77,6 +91,4 @@ export function trace(
 
 /** How many numbers a model learns; buffers are not counted. */
 export const parameterCount = ({ parameters }: Pick<Model, 'parameters'>): number =>
-  [...parameters.values()]
-    .filter(p => !parameterAttrs(p).buffer)
-    .reduce((n, p) => n + p.shape.reduce<number>((a, d) => a * (d as number), 1), 0)
+  [...parameters.values()].filter(p => !parameterAttrs(p).buffer).reduce((n, p) => n + sizeOf(p), 0)

@@ -2,6 +2,7 @@ import type { Dataset } from '../data/dataset.ts'
 import type { FileInfo } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
 import { UserError } from '../graph/errors.ts'
+import { printable } from '../graph/printable.ts'
 import type { ModelInput } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import type { Predictor } from './evaluate.ts'
@@ -20,9 +21,9 @@ export function modelInput({ proto }: FileInfo, name: string): ModelInput {
     if (dtype === 'float32' && shape.length === 3) return { name: 'image', dtype, shape }
     if (dtype === 'int32' && shape.length === 1) return { name: 'tokens', dtype, shape }
   }
-  const given = inputs.map(i => `${i.name} of rank ${i.type?.tensorType?.shape?.dim?.length ?? 0}`)
+  const given = inputs.map(i => `${i.name ?? ''} of rank ${i.type?.tensorType?.shape?.dim?.length ?? 0}`)
   throw new UserError(
-    `${name}: takes ${given.join(', ') || 'no input'}; it must take one: an image, float32 [batch, channels, height, width], or tokens, int32 [batch, T]`,
+    `${name}: takes ${printable(given.join(', '), 300) || 'no input'}; it must take one: an image, float32 [batch, channels, height, width], or tokens, int32 [batch, T]`,
   )
 }
 

@@ -1,0 +1,174 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { fileSubject } from '../../src/cli/subject.ts'
+import { decode, encode } from '../../src/export/codec.ts'
+import { importOnnx } from '../../src/export/import.ts'
+import { lower } from '../../src/export/lower.ts'
+import { Model } from '../../src/export/onnx-proto.ts'
+import { readOnnx, readWeights } from '../../src/export/read.ts'
+import { UserError } from '../../src/graph/errors.ts'
+import { allOps } from '../../src/graph/node.ts'
+import { summarize } from '../../src/graph/summary.ts'
+import { graphOf } from '../../src/runtime/evaluate.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+import type { Runtime } from '../../src/runtime/session.ts'
+import { modelInput } from '../../src/train/predictor.ts'
+import { allCases } from '../ort/samples.ts'
+import { corpus, expectPlain, fuzz, outcome } from './fuzz.ts'
+import { field } from './make-onnx.ts'
+import { mutate, mutateTree, pick } from './mutate.ts'
+
+const files = corpus('onnx')
+
+/** A part of a parser that may refuse what others take. */
+const attempt = (body: () => unknown): void => {
+  try {
+    body()
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    expectPlain(error.message)
+  }
+}
+
+/** Everything that programs do with a file before they run it. */
+function parse(bytes: Uint8Array): void {
+  const info = readOnnx(bytes, 'x.onnx')
+  attempt(() => modelInput(info, 'x.onnx'))
+  attempt(() => readWeights(info))
+  const shown = fileSubject({ path: 'x.onnx', bytes, info })
+  for (const line of [shown.name, ...shown.heading, ...shown.about.flat()])
+    expect(line).not.toMatch(/\p{Cc}/u)
+  expect(shown.listing()).toMatch(/^[^\p{Cc}]*$/mu)
+  const { graph, weights } = importOnnx(info, 'x.onnx')
+  summarize(graph)
+  attempt(() => lower(graph, { name: 'again', opset: 21, weights: name => weights.get(name)!.data }))
+}
+
+describe('an .onnx file', () => {
+  test('of the corpus is read, or refused in one line', async () => {
+    const said = []
+    for (const [name, bytes] of files) said.push(`${name} ⇒ ${await outcome(() => parse(bytes))}`)
+    expect(said.join('\n')).toMatchInlineSnapshot(`
+      "axes-5000 ⇒ x.onnx: node u (Unsqueeze): axes has 10000 values, 1024 are the most
+      branches-in-branches ⇒ x.onnx: node number 0 (If): operator If is not supported; inspect still lists the file's inputs, outputs and operators
+      chain-of-1000 ⇒ read
+      cycle ⇒ x.onnx: node number 0 (Add): needs b, which only a later node computes (a cycle, or nodes out of order)
+      dims-1000 ⇒ x.onnx: initializer w: has 1000 axes, where a tensor has at most 64
+      dims-huge ⇒ x.onnx: input x: has the shape [1099511627776,1099511627776], which no tensor can have
+      dims-negative ⇒ x.onnx: initializer w: has a dim of -2: the file is damaged
+      dims-overflow-to-zero ⇒ x.onnx: node number 0 (Add): add: dims 3 and 0 of [2,3] and [4294967296,4294967296,0] do not broadcast
+      empty ⇒ x.onnx: not an ONNX file (it holds no graph)
+      end-of-no-group ⇒ x.onnx: not a valid ONNX file (invalid wire type 4 at offset 1)
+      floats-as-integers ⇒ x.onnx: initializer w: has 0 elements where its dims [1] need 1: the file is damaged
+      good-mlp ⇒ read
+      good-pytorch ⇒ read
+      good-vit ⇒ read
+      graph-twice ⇒ x.onnx: not a valid ONNX file (field graph is there twice)
+      group ⇒ x.onnx: not a valid ONNX file (invalid wire type 6 at offset 8)
+      groups-in-groups ⇒ x.onnx: not a valid ONNX file (max depth exceeded)
+      groups-zero ⇒ x.onnx: node c (Conv): conv2d: 2 channels of [1,2,4,4] do not fit the weight [2,1,2,2] in 0 groups
+      input-of-1000-dims ⇒ x.onnx: input x: has 1000 axes, where a tensor has at most 64
+      input-twice ⇒ x.onnx: input x: x is defined a second time; the file is damaged
+      inputs-3000 ⇒ x.onnx: node number 0 (Max): has 3000 inputs or outputs, 1024 are the most
+      length-below-zero ⇒ x.onnx: not a valid ONNX file (a part is longer than what it is part of)
+      length-past-the-end ⇒ x.onnx: not a valid ONNX file (a part is longer than what it is part of)
+      list-ends-in-an-element ⇒ x.onnx: not a valid ONNX file (the list dims ends within an element)
+      lists-joined-without-end ⇒ read
+      messages-in-messages ⇒ read
+      metadata-classes-a-number ⇒ x.onnx: its metadata onnxgrad.classes are damaged: 5
+      metadata-control-characters ⇒ read
+      metadata-deep ⇒ read
+      metadata-model-a-list ⇒ x.onnx: its metadata onnxgrad.model are damaged: []
+      metadata-model-null ⇒ x.onnx: its metadata onnxgrad.model are damaged: {"name":"vit","config":null}
+      metadata-no-json ⇒ x.onnx: its metadata onnxgrad.training are damaged: {
+      metadata-normalization-text ⇒ x.onnx: its metadata onnxgrad.normalization are damaged: {"mean":"0.5","std":[1]}
+      metadata-own-proto ⇒ read
+      metadata-proto ⇒ read
+      metadata-training-null ⇒ x.onnx: its metadata onnxgrad.training are damaged: null
+      name-constructor ⇒ read
+      name-control-characters ⇒ read
+      name-of-1000-characters ⇒ read
+      name-proto ⇒ read
+      name-to-string ⇒ read
+      name-twice ⇒ x.onnx: node number 1 (Relu): y is defined a second time; the file is damaged
+      no-graph ⇒ x.onnx: not an ONNX file (it holds no graph)
+      no-names ⇒ x.onnx: initializer : has element type undefined, which is not supported
+      no-outputs ⇒ x.onnx: the graph has no outputs; the file is damaged
+      node-reads-itself ⇒ x.onnx: node number 0 (Add): needs y, which only a later node computes (a cycle, or nodes out of order)
+      not-a-number-as-integer ⇒ x.onnx: initializer w: has 0 elements where its dims [1] need 1: the file is damaged
+      outside-absolute ⇒ x.onnx: initializer w: is stored outside the file, which is not supported; write the model as one file
+      outside-beside ⇒ x.onnx: initializer w: is stored outside the file, which is not supported; write the model as one file
+      outside-parent ⇒ x.onnx: initializer w: is stored outside the file, which is not supported; write the model as one file
+      outside-without-location ⇒ x.onnx: initializer w: is stored outside the file, which is not supported; write the model as one file
+      path-of-200-layers ⇒ read
+      raw-data-long ⇒ x.onnx: initializer w: has 6 elements where its dims [1,3] need 3: the file is damaged
+      raw-data-short ⇒ x.onnx: initializer w: has 6 elements where its dims [2,4] need 8: the file is damaged
+      shape-of-negative-length ⇒ x.onnx: node c (ConstantOfShape): expand: dim -5 of [-5] is not a size
+      size-doubles-at-each-node ⇒ x.onnx: node number 7 (Concat): has a size that is a formula of more than 256 characters
+      split-into-a-billion ⇒ x.onnx: node s (Split): num_outputs is 1000000000, but the node has 1 outputs
+      stride-zero ⇒ x.onnx: node c (Conv): has the shape [1,1,Infinity,Infinity], which no tensor can have
+      truncated ⇒ x.onnx: not a valid ONNX file (a part is longer than what it is part of)
+      type-unknown ⇒ x.onnx: initializer w: has element type 99, which is not supported
+      varint-too-long ⇒ x.onnx: not a valid ONNX file (invalid varint encoding)"
+    `)
+  })
+
+  test('with changed bytes is read or refused, never worse', async () => {
+    const read = await fuzz('onnx bytes', 1200, random => mutate(files, random), parse)
+    expect(read).toBeGreaterThan(50)
+  })
+
+  test('with changed numbers, names and lists is read or refused, never worse', async () => {
+    const models = [...files].flatMap(([name, bytes]) => (name.startsWith('good') ? [bytes] : []))
+    const ops = allCases('float32', {}).map(c => {
+      const outputs = c.apply(c.inputs).outputs.map((t, i) => [`y${i}`, t] as const)
+      return lower(graphOf(Object.fromEntries(outputs)), { name: c.name, opset: 21 })
+    })
+    const others = [
+      'Gemm',
+      'Identity',
+      'Constant',
+      'ConstantOfShape',
+      'Flatten',
+      'Sum',
+      'Shape',
+      'Size',
+      'Dropout',
+    ]
+    const types = [...allOps().map(op => op.type), ...others]
+    const read = await fuzz(
+      'onnx trees',
+      1200,
+      random => {
+        const tree = decode(Model, pick(random.int(2) ? ops : models, random), 'x')
+        const names = tree.graph?.node?.flatMap(n => [...(n.input ?? []), ...(n.output ?? [])]) ?? []
+        mutateTree(tree, random, [...types, ...names])
+        return encode(Model, tree)
+      },
+      parse,
+    )
+    expect(read).toBeGreaterThan(300)
+  })
+})
+
+test('a file of millions of empty messages is refused before they fill the memory', async () => {
+  const nodes = new Uint8Array(6_000_000).map((_, i) => (i % 2 ? 0 : (1 << 3) | 2))
+  const bytes = Buffer.concat([Uint8Array.of(8, 8), field(7, nodes)])
+  expect(() => readOnnx(bytes, 'x.onnx')).toThrow(
+    /x\.onnx: not a valid ONNX file \(it holds more than \d+ pieces\)/,
+  )
+})
+
+describe('weights in other files', () => {
+  let cpu: Runtime
+  beforeAll(async () => {
+    cpu = await nodeRuntime('cpu')
+  })
+
+  // onnxruntime would read them itself, from wherever the program was started.
+  test.each([...files].filter(([name]) => name.startsWith('outside')))(
+    'are not read: %s',
+    async (_, bytes) => {
+      await expect(cpu.load(bytes)).rejects.toThrow(UserError)
+    },
+  )
+})
