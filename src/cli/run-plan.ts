@@ -1,14 +1,17 @@
 import type { Dataset } from '../data/dataset.ts'
 import { parameterCount } from '../nn/model.ts'
+import { reportOfRun } from '../report/run-report-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { DivergenceError } from '../train/divergence.ts'
-import { type FitResult, fit } from '../train/fit.ts'
+import { fit } from '../train/fit.ts'
+import type { FitResult } from '../train/fit-options.ts'
 import { layoutOf } from '../train/layout.ts'
 import { type EpochResult, judged, type Progress, type Reached } from '../train/progress.ts'
 import { type TrainedModel, toOnnx, trainedModel } from '../train/trained.ts'
 import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'
+import { runLog } from './run-log.ts'
 import type { Plan } from './train-plan.ts'
 
 /** How a plan is carried out: nothing of it changes what is learned. */
@@ -22,6 +25,10 @@ export interface RunSettings {
   readonly until?: number | undefined
   /** Whether the file is held against the graph that was trained, on onnxruntime-node and -web. @default false */
   readonly verify?: boolean
+  /** Whether `report.html` is written at the end. @default false */
+  readonly report?: boolean
+  /** Whether event files for TensorBoard are written. @default false */
+  readonly tensorboard?: boolean
 }
 
 /** Who looks on while a plan is carried out. */
@@ -86,24 +93,7 @@ const configOf = ({ model, label, record, data, source }: Plan, runtime: Runtime
   versions: { onnxgrad: VERSION, onnxruntime: runtime.version, node: process.versions.node },
 })
 
-/** Lines of a run at most in steps.jsonl, about. */
-const LINES = 1000
-
-/** Means over steps, as lines of steps.jsonl. */
-function thinned(write: (line: object) => Promise<void>) {
-  let [loss, gradNorm, steps] = [0, 0, 0]
-  return async (p: Progress): Promise<void> => {
-    loss += p.stepLoss
-    gradNorm += p.gradNorm
-    steps++
-    if (p.step % Math.ceil(p.steps / LINES) && p.step < p.steps) return
-    const { step, epoch, lr } = p
-    await write({ step, epoch, lr, loss: loss / steps, gradNorm: gradNorm / steps })
-    ;[loss, gradNorm, steps] = [0, 0, 0]
-  }
-}
-
-/** Trains a plan into its run folder: checkpoints, metrics, `model.onnx`. @throws UserError */
+/** Trains a plan into its run folder: checkpoints, metrics, `model.onnx`, `report.html`. @throws UserError */
 export async function runPlan(
   plan: Plan,
   runtime: Runtime,
@@ -138,7 +128,7 @@ export async function runPlan(
     if (best) await folder.checkpoint('best', layout, state, now, about)
     await folder.checkpoint('last', layout, state, now, about)
   }
-  const writeSteps = thinned(line => folder.record(line, 'steps'))
+  const log = runLog(folder, { tensorboard: settings.tensorboard === true, from: from?.step ?? 0 })
   try {
     const run = await fit(model, runtime, data, {
       ...Object.fromEntries(given),
@@ -149,11 +139,11 @@ export async function runPlan(
       onReady: () => (plan.goesOn ? folder.goOn(changes) : folder.begin(config)),
       async onStep(progress) {
         watch.step?.(progress)
-        await writeSteps(progress)
+        await log.step(progress)
       },
       async onEpoch(epoch, reached, best) {
         watch.epoch?.(epoch)
-        await folder.record(epoch)
+        await log.epoch(epoch)
         const { accuracy } = judged(epoch)
         const about = { epochs: epoch.epoch, steps: epoch.step, trainLoss: epoch.trainLoss }
         await save(await reached(), { ...about, [`${judged(epoch).set}Accuracy`]: accuracy }, best)
@@ -203,6 +193,10 @@ export async function runPlan(
       ...(verdicts.length ? { verified: verdicts.every(v => v.ok) } : {}),
     }
     await folder.record({ final: true, ...summary })
+    if (settings.report && !run.stopped) {
+      const about = { trained, data, runtime, ...(threads === undefined ? {} : { threads }) }
+      await folder.write('report', await reportOfRun(folder.path, about))
+    }
     return { summary, verdicts }
   }
 }

@@ -165,6 +165,18 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Check at the end that model.onnx gives the same numbers in onnxruntime-node and -web',
       group: 'Output:',
     })
+    .option('report', {
+      type: 'boolean',
+      default: true,
+      describe: 'Write report.html at the end: curves, confusion, worst mistakes, attention',
+      group: 'Output:',
+    })
+    .option('tensorboard', {
+      type: 'boolean',
+      default: false,
+      describe: 'Write event files for TensorBoard into the run folder, too',
+      group: 'Output:',
+    })
     .option('overwrite', {
       type: 'boolean',
       default: false,

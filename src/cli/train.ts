@@ -40,7 +40,7 @@ function aboutPlan({ model, label, data, record, folder }: Plan, runtime: Runtim
   ] as const
 }
 
-function tell({ summary, verdicts }: Outcome, plan: Plan): void {
+function tell({ summary, verdicts }: Outcome, plan: Plan, reported: boolean): void {
   const { stopped, testAccuracy, trainAccuracy, valAccuracy, bestEpoch, steps, seconds, end } = summary
   const val = valAccuracy === undefined ? '' : `, validation ${percent(valAccuracy)} (epoch ${bestEpoch})`
   say(
@@ -48,6 +48,7 @@ function tell({ summary, verdicts }: Outcome, plan: Plan): void {
   )
   if (end === 'patience') note(`no epoch after ${bestEpoch} was better`)
   say(`model     ${plan.folder.file('model')}`)
+  if (reported) say(`report    ${plan.folder.file('report')}`)
   for (const v of verdicts)
     say(`verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`)
 }
@@ -68,11 +69,13 @@ async function handler(flags: TrainFlags): Promise<void> {
         stepsPerRun: flags['steps-per-run'],
         saveEvery: flags['save-every'],
         verify: flags.verify,
+        report: flags.report,
+        tensorboard: flags.tensorboard,
       },
       { ...progress, signal: interrupt.signal },
     )
     progress.end()
-    tell(outcome, plan)
+    tell(outcome, plan, flags.report && !outcome.summary.stopped)
     result(outcome.summary)
     if (outcome.summary.stopped) process.exitCode = interrupt.code
     if (outcome.summary.verified === false)

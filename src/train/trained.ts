@@ -5,7 +5,7 @@ import type { Model, TraceOptions } from '../nn/model.ts'
 import { removeDropout } from '../passes/dropout.ts'
 import { pushSlices } from '../passes/slices.ts'
 import { VERSION } from '../version.ts'
-import type { FitResult } from './fit.ts'
+import type { FitResult } from './fit-options.ts'
 import { traceNormalized } from './forward.ts'
 import { layoutOf, views } from './layout.ts'
 
