@@ -107,6 +107,7 @@ async function classSections(
           .slice(0, MOST_CLASSES)
   const classes = classTable(
     shown.map(s => s.score),
+    scores.map(s => s.score),
     i => name(shown[i]!.label),
     s => name(s),
   )

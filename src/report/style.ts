@@ -89,7 +89,7 @@ th { font-weight: 600; }
 .numbers.epochs td:first-child { padding-left: 0; font-weight: 600; }
 .numbers thead th { color: var(--quiet); font-size: 0.8125rem; vertical-align: bottom; }
 .numbers tfoot th, .numbers tfoot td { border: 0; font-weight: 600; }
-.beside { display: flex; flex-wrap: wrap; gap: 1.5rem 3rem; align-items: flex-start; }
+.beside { display: flex; flex-wrap: wrap; gap: 1.5rem 2rem; align-items: flex-start; }
 .beside > * { min-width: 0; max-width: 100%; }
 .matrix { width: min(100%, 26rem); }
 .matrix img { width: 100%; }
@@ -125,7 +125,7 @@ details > .scroll { margin-top: 0.75rem; }
 .facts.small { padding-bottom: 0; border: 0; }
 .swatch { display: inline-block; width: 0.7em; height: 0.7em; margin-right: 0.4em; border-radius: 0.15em; }
 
-@media (max-width: 44rem) {
+@media screen and (max-width: 44rem) {
   body { padding: 0 0.75rem 2rem; }
   header { padding-top: 1.5rem; }
   h1 { font-size: 1.6rem; }
@@ -142,10 +142,12 @@ details > .scroll { margin-top: 0.75rem; }
 @media print {
   :root { --page: #ffffff; font-size: 11pt; }
   body { max-width: none; padding: 0; }
+  .confusion { font-size: 0.75rem; }
+  .confusion th, .confusion td { min-width: 2.6rem; height: 2rem; }
   header { padding-top: 0; }
   nav, summary { display: none; }
   section { padding: 1rem 0; border-width: 1px 0 0; border-radius: 0; }
-  figure, tr, h2, .settings div { break-inside: avoid; }
+  figure, tr, h2, .lead, .half, .settings div { break-inside: avoid; }
   h2, .lead { break-after: avoid; }
   .scroll { overflow: visible; }
   td, i, img { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -49,15 +49,20 @@ const shown = (share: number): string => (Number.isNaN(share) ? '–' : percent(
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
 
 /**
- * Precision, recall and F1 of each class.
+ * Precision, recall and F1 of some classes, and the mean of all.
  * @param name of the class in a row @param other of the class that it is mistaken for
  */
-export function classTable(scores: readonly ClassScore[], name: Name, other: Name): Html {
-  const average = (of: (s: ClassScore) => number) => mean(scores.map(of).filter(v => !Number.isNaN(v)))
+export function classTable(
+  scores: readonly ClassScore[],
+  all: readonly ClassScore[],
+  name: Name,
+  other: Name,
+): Html {
+  const average = (of: (s: ClassScore) => number) => mean(all.map(of).filter(v => !Number.isNaN(v)))
   const row = (s: Omit<ClassScore, 'mistaken'>, label: string, mistaken: string) =>
     html`<tr><th scope="row">${label}</th><td>${count(s.count)}</td><td>${shown(s.precision)}</td><td>${shown(s.recall)}</td><td>${shown(s.f1)}</td><td>${mistaken}</td></tr>\n`
   const whole = {
-    count: scores.reduce((n, s) => n + s.count, 0),
+    count: all.reduce((n, s) => n + s.count, 0),
     precision: average(s => s.precision),
     recall: average(s => s.recall),
     f1: average(s => s.f1),
