@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { OPTIMIZERS } from '../../src/train/optimizer.ts'
@@ -100,6 +100,16 @@ describe('a run that was stopped', () => {
     )
     const [mine, theirs] = await Promise.all(configs)
     expect(mine).toEqual(theirs)
+  })
+
+  it('answers from a checkpoint where its model.onnx is gone, of the step before where the last is damaged', async () => {
+    await rm(join(stopped, 'model.onnx'))
+    await truncate(join(stopped, 'last.safetensors'), 1000)
+    const { code, json, stderr } = await onnxgrad('eval', stopped, '--data', data, '--json')
+    expect(code).toBe(0)
+    expect(json).toMatchObject({ count: 100 })
+    expect(stderr).toMatch(/last.safetensors: .*; step 44 of .*previous.safetensors is taken instead$/m)
+    expect(stderr).toMatch(/model.onnx does not exist; a checkpoint is taken instead$/m)
   })
 
   it('says that it is done, and goes on with more epochs', async () => {
