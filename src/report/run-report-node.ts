@@ -5,7 +5,7 @@ import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
 import { type RunLog, readLog } from './log.ts'
-import { type Reported, reportOf } from './report-node.ts'
+import type { Reported } from './report-node.ts'
 
 /** The text of a file; empty where there is none. */
 const textOf = (file: string): Promise<string> =>
@@ -35,5 +35,7 @@ export async function reportOfRun(
     )
   const log = await readRunLog(folder)
   const finished = log.final && (await stat(join(folder, RUN_FILES.metrics))).mtime
+  // What draws takes long to load, and most programs draw nothing.
+  const { reportOf } = await import('./report-node.ts')
   return reportOf({ ...about, config, log, finished })
 }
