@@ -1,3 +1,5 @@
+import { plainLines } from '../graph/printable.ts'
+
 /** Whether the caller asked for machine-readable output; set once by the program. */
 let json = false
 export const useJson = (on: boolean): void => {
@@ -6,12 +8,12 @@ export const useJson = (on: boolean): void => {
 
 /** A line for people: stdout, or stderr when stdout is kept for JSON. */
 export const say = (line = ''): void => {
-  ;(json ? process.stderr : process.stdout).write(`${line}\n`)
+  ;(json ? process.stderr : process.stdout).write(`${plainLines(line)}\n`)
 }
 
 /** A line that must be seen but is no result: always stderr. */
 export const note = (line: string): void => {
-  process.stderr.write(`${line}\n`)
+  process.stderr.write(`${plainLines(line)}\n`)
 }
 
 /** The verb's result: one JSON object as the last line on stdout, under --json only. */
