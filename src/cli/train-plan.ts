@@ -150,7 +150,8 @@ export async function resumedPlan(path: string, flags: TrainFlags): Promise<Plan
     const { folder, from } = await RunFolder.resume(path, buildModel, note)
     try {
       const { best, ...recorded } = from.record
-      if (from.finished) refuseFinished(flags, from.record)
+      const { finished } = from
+      if (finished.model && (finished.report || !flags.report)) refuseFinished(flags, from.record)
       const bestParams = best && from.best ? { best, bestParams: answerOf(from.best) } : {}
       const reached = from.state && { state: from.state, ...bestParams }
       const its = await goOn(path, flags, recorded, from.model, reached, from.config.source)

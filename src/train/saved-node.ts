@@ -171,8 +171,8 @@ export interface Resumable {
   readonly state?: State
   /** The checkpoint of the best epoch that the record names. */
   readonly best?: Saved
-  /** Whether the run has come to its end: all that is made of it is there. */
-  readonly finished: boolean
+  /** What is there of that which is made of a run that has come to its end. */
+  readonly finished: { readonly model: boolean; readonly report: boolean }
   readonly config: RunConfig
   /** Files that are written anew before the run goes on, by path. */
   readonly repairs: ReadonlyMap<string, Uint8Array | string>
@@ -188,7 +188,9 @@ export async function readResumable(folder: string, build: Build, notice: Notice
   if (!newest) notice(`${folder} has no checkpoint yet; its training begins anew`)
   else if (newest.file !== file('last')) repairs.set(file('last'), newest.bytes)
   for (const name of LINES) repairs.set(file(name), await linesUpTo(file(name), record.step))
-  const finished = (await exists(file('model'))) && (await isFinal(file('metrics')))
+  const final = await isFinal(file('metrics'))
+  const made = async (name: 'model' | 'report') => final && (await exists(file(name)))
+  const finished = { model: await made('model'), report: await made('report') }
   const model = newest?.model ?? build(record.model.name, record.model.config)
   const about = { record, model, finished, config, repairs, ...(newest ? { state: newest.state } : {}) }
   if (!newest || !record.best) return about

@@ -20,7 +20,7 @@ const SETTINGS = [
   ...['--epochs', '4', '--batch', '50', '--val-split', '100', '--data', data, '--limit', '600'],
 ]
 /** What is not a setting of the run. */
-const CARRIED = ['--no-verify', '--save-every', '0', '--steps-per-run', '4']
+const CARRIED = ['--no-verify', '--no-report', '--save-every', '0', '--steps-per-run', '4']
 const fresh = (out: string) => ['train', 'vit', ...SETTINGS, ...CARRIED, '--out', out]
 
 beforeAll(async () => {

@@ -24,7 +24,7 @@ const train = (out: string, epochs = 4) => [
     '--dropout',
     '0.1',
   ],
-  ...['--batch', '48', '--no-verify', '--out', out],
+  ...['--batch', '48', '--no-verify', '--no-report', '--out', out],
 ]
 const model = (of: string) => readFile(join(of, 'model.onnx'))
 
@@ -86,9 +86,9 @@ describe('a run that was stopped', () => {
     const [file, elsewhere] = [join(folder, 'taken.safetensors'), join(folder, 'elsewhere')]
     await copyFile(join(stopped, 'last.safetensors'), file)
     // Its folder knows the data.
-    const own = await onnxgrad('train', '--resume', stopped, '--no-verify', '--json')
+    const own = await onnxgrad('train', '--resume', stopped, '--no-verify', '--no-report', '--json')
     expect(own).toMatchObject({ code: 0, json: { stopped: false, epochs: 4, steps: 44 } })
-    const rest = ['--data', data, '--no-verify']
+    const rest = ['--data', data, '--no-verify', '--no-report']
     const other = await onnxgrad('train', '--resume', file, '--out', elsewhere, ...rest)
     expect(other.code).toBe(0)
     expect((await model(stopped)).equals(await model(whole))).toBe(true)
@@ -112,13 +112,29 @@ describe('a run that was stopped', () => {
     expect(stderr).toMatch(/model.onnx does not exist; a checkpoint is taken instead$/m)
   })
 
+  it('that was killed after its model was written still gets its report', async () => {
+    const before = await model(whole)
+    expect((await onnxgrad('train', '--resume', whole, '--no-verify')).code).toBe(0)
+    expect(await readdir(whole)).toContain('report.html')
+    expect((await model(whole)).equals(before)).toBe(true)
+  })
+
   it('says that it is done, and goes on with more epochs', async () => {
     const done = await onnxgrad('train', '--resume', whole)
     expect(done.code).toBe(1)
     expect(complaint(done)).toEqual([
       'onnxgrad: all 44 steps of 4 epochs are done; to go on, give more epochs',
     ])
-    const more = await onnxgrad('train', '--resume', whole, '--epochs', '5', '--no-verify', '--json')
+    const more = await onnxgrad(
+      'train',
+      '--resume',
+      whole,
+      '--epochs',
+      '5',
+      '--no-verify',
+      '--no-report',
+      '--json',
+    )
     expect(more).toMatchObject({ code: 0, json: { steps: 55 } })
   })
 })
@@ -150,7 +166,7 @@ it.skipIf(process.platform === 'win32')(
       `onnxgrad: ${join(out, 'best.safetensors')} cannot be written: the file is larger than may be written (ulimit -f); no step is saved yet; put that right, then go on with: onnxgrad train --resume ${out}`,
     ])
     expect((await readdir(out)).sort()).toEqual(['config.json', 'metrics.jsonl', 'steps.jsonl'])
-    const { code, stderr } = await onnxgrad('train', '--resume', out, '--no-verify')
+    const { code, stderr } = await onnxgrad('train', '--resume', out, '--no-verify', '--no-report')
     expect(code).toBe(0)
     expect(stderr).toContain(`${out} has no checkpoint yet; its training begins anew\n`)
   },
