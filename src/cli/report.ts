@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import type { Argv, CommandModule } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
-import { readRunLog, reportOfRun } from '../report/run-report-node.ts'
+import { reportOfRun } from '../report/run-report-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { RUN_FILES } from '../train/run-node.ts'
+import { readConfig } from '../train/saved-node.ts'
 import { loadData } from './load-data.ts'
 import { loadRun } from './load-node.ts'
 import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
@@ -13,7 +14,7 @@ import { byteSize } from './text.ts'
 const builder = (yargs: Argv) =>
   yargs
     .positional('run', { type: 'string', demandOption: true, describe: 'Run folder' })
-    .option('data', dataOption)
+    .option('data', { ...dataOption, describe: 'Its data, where that is not where it was' })
     .option('text', textOption)
     .option('device', deviceOption)
     .option('threads', threadsOption)
@@ -26,10 +27,10 @@ export const reportVerb: CommandModule<object, Flags> = {
   describe: 'A page about a run: curves, confusion matrix, worst mistakes, attention',
   builder,
   async handler({ run, data, text, device, threads }) {
-    const { epochs } = await readRunLog(run)
-    const validated = epochs.some(e => e.valAccuracy !== undefined)
-    const trained = await loadRun(run, validated ? 'best' : 'last')
-    const source = await loadData(trained.model.input, { data, text }, trained.classes)
+    const trained = await loadRun(run)
+    const { source: known } = await readConfig(run)
+    const asked = { ...(data === undefined ? {} : { data }), ...(text === undefined ? {} : { text }) }
+    const source = await loadData(trained.model.input, { ...known, ...asked }, trained.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const runtime = await nodeRuntime(device)
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })

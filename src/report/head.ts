@@ -33,18 +33,25 @@ export function titleOf(config: Config): string {
   return [textOf(name) ?? 'model', textOf(preset)].filter(Boolean).join(' · ')
 }
 
+/** How a training ended before all its epochs were done. */
+const EARLY: Readonly<Record<string, string>> = {
+  signal: 'was stopped',
+  until: 'ended, as it was asked to,',
+  patience: 'ended, as no epoch was better than the best for long enough,',
+}
+
 /** Whose weights these are, and what the test set had to do with that. */
-export function selection({ epochs, final, stopped }: RunLog, config: Config): string {
+export function selection({ epochs, final, end = '' }: RunLog, config: Config): string {
   const done = final?.epochs ?? epochs.at(-1)?.epoch ?? 0
   const all = counted(Number(config.epochs), 'epoch')
   const average = typeof config.ema === 'number' ? `, averaged over the steps (EMA, decay ${config.ema})` : ''
-  const standing = final
-    ? stopped && `The training was stopped after ${done} of ${all}.`
-    : `The training is not at its end: ${done} of ${all} are done.`
-  const validated = epochs.some(e => e.valAccuracy !== undefined)
-  const chosen = validated
-    ? `The weights are those of ${final?.bestEpoch === undefined ? 'the best epoch so far' : `epoch ${final.bestEpoch}`}${average}, the best on examples held out of the training; the test set was used once, ${final ? 'at the end' : 'for this report'}.`
-    : `The weights are those after ${standing ? 'the last of these' : `the last of ${all}`}${average}; nothing was chosen by the test set, which was only watched after each epoch.`
+  const early = EARLY[end] && `The training ${EARLY[end]} after ${done} of ${all}.`
+  const standing = final ? early : `The training is not at its end: ${done} of ${all} are done.`
+  const best = final?.bestEpoch === undefined ? 'the best epoch so far' : `epoch ${final.bestEpoch}`
+  const measure = config.metric === 'loss' ? 'loss' : 'accuracy'
+  const chosen = epochs.some(e => e.valAccuracy !== undefined)
+    ? `The weights are those of ${best}${average}, the best by ${measure} on examples held out of the training; the test set was used once, ${final ? 'at the end' : 'for this report'}.`
+    : `The weights are those after the last ${standing ? 'of these' : `of ${all}`}${average}; nothing was chosen by the test set, which was only watched after each epoch.`
   return [standing, chosen].filter(Boolean).join(' ')
 }
 

@@ -11,8 +11,8 @@ export interface RunLog {
   readonly steps: readonly Numbers[]
   /** What it came to; undefined while it goes on. */
   readonly final?: Numbers
-  /** Whether it was stopped before its last step. */
-  readonly stopped: boolean
+  /** What ended it, as `FitResult` names it. */
+  readonly end?: string
 }
 
 /** Lines of JSON; one that is still being written has no end yet. */
@@ -48,7 +48,6 @@ export function readLog(metrics: string, steps: string): RunLog {
   return {
     epochs: inOrder(epochs),
     steps: inOrder(linesOf(steps, 'steps.jsonl').map(numbersOf)).filter(line => line.step !== undefined),
-    ...(last?.final === true ? { final: numbersOf(last) } : {}),
-    stopped: last?.stopped === true,
+    ...(last?.final === true ? { final: numbersOf(last), end: String(last.end) } : {}),
   }
 }

@@ -15,7 +15,7 @@ const textOf = (file: string): Promise<string> =>
   })
 
 /** What a run folder has written down of its run. @throws UserError when a file is damaged */
-export const readRunLog = async (folder: string): Promise<RunLog> =>
+const readRunLog = async (folder: string): Promise<RunLog> =>
   readLog(await textOf(join(folder, RUN_FILES.metrics)), await textOf(join(folder, RUN_FILES.steps)))
 
 /**

@@ -54,5 +54,5 @@ export const LOG: RunLog = {
     imagesPerSecond: 1002,
     trainAccuracy: 0.83,
   },
-  stopped: false,
+  end: 'done',
 }

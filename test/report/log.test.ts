@@ -7,13 +7,13 @@ const epoch = (n: number, more: object = {}) => ({ epoch: n, step: 10 * n, train
 
 test('epochs, steps and outcome are told apart, and only numbers are kept of them', () => {
   const log = readLog(
-    lines(epoch(1), epoch(2, { valAccuracy: null }), { final: true, steps: 20, out: '/tmp', stopped: true }),
+    lines(epoch(1), epoch(2, { valAccuracy: null }), { final: true, steps: 20, out: '/tmp', end: 'signal' }),
     lines({ step: 5, loss: 2 }),
   )
   expect(log.epochs).toEqual([epoch(1), epoch(2)])
   expect(log.steps).toEqual([{ step: 5, loss: 2 }])
   expect(log.final).toEqual({ steps: 20 })
-  expect(log.stopped).toBe(true)
+  expect(log.end).toBe('signal')
 })
 
 test('a step that a resumed run took again counts once, as it was taken last', () => {
@@ -36,7 +36,7 @@ test('the report says whose weights they are and what the test set had to do wit
   )
   const validated = lines(epoch(3, { valAccuracy: 0.9 }), { ...end, bestEpoch: 2 })
   expect(say(validated)).toBe(
-    'The weights are those of epoch 2, the best on examples held out of the training; the test set was used once, at the end.',
+    'The weights are those of epoch 2, the best by accuracy on examples held out of the training; the test set was used once, at the end.',
   )
   expect(say(validated, { ema: 0.99 })).toContain(
     'epoch 2, averaged over the steps (EMA, decay 0.99), the best',
@@ -44,7 +44,16 @@ test('the report says whose weights they are and what the test set had to do wit
   expect(say(lines(epoch(2)))).toBe(
     'The training is not at its end: 2 of 3 epochs are done. The weights are those after the last of these; nothing was chosen by the test set, which was only watched after each epoch.',
   )
-  expect(say(lines(epoch(2), { final: true, epochs: 2, stopped: true }))).toMatch(
+  expect(say(lines(epoch(2), { final: true, epochs: 2, end: 'signal' }))).toMatch(
     /^The training was stopped after 2 of 3 epochs\. /,
+  )
+  const impatient = lines(epoch(2, { valAccuracy: 0.9 }), {
+    final: true,
+    epochs: 2,
+    bestEpoch: 1,
+    end: 'patience',
+  })
+  expect(say(impatient, { metric: 'loss' })).toMatch(
+    /no epoch was better .* after 2 of 3 epochs\..* epoch 1, the best by loss/,
   )
 })
