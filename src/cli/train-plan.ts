@@ -2,6 +2,7 @@ import { basename, extname, resolve } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { type Augmentation, augmentation } from '../data/augment.ts'
 import type { DataSource } from '../data/dataset.ts'
+import { withValidation } from '../data/held-out.ts'
 import { COLLECTIONS } from '../data/images-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
@@ -92,6 +93,17 @@ function fitted(draft: Model, config: object, data: DataSource, flags: TrainFlag
   return { ...config, ...Object.fromEntries(Object.entries(own).filter(([key]) => given[key] === undefined)) }
 }
 
+/** The data of a new run. The recipe's validation split is for data that bring no validation set along. */
+async function newData(draft: Model, source: Source, asked: TrainFlags, flags: TrainFlags) {
+  const own = asked['val-split']
+  // Pictures have colours, unless somebody asks for gray ones.
+  const colour = asked.channels === undefined
+  const data = await loadData(draft.input, { ...source, valSplit: own, colour })
+  const split = flags['val-split']
+  if (data.val || split === undefined) return { data, valSplit: own }
+  return { data: withValidation(data, split), valSplit: split }
+}
+
 /** A run from its beginning. @throws UserError for flags that do not fit each other or the data */
 export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const name = asked.model
@@ -104,11 +116,11 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const optimizer = optimizerOf(settings.optimizer, flags)
   const augmented = augmentOptions(flags)
   const augment = augmented && augmentation(augmented)
-  const { ema, patience, threads, 'val-split': valSplit, 'clip-norm': clipNorm } = flags
-  if (patience !== undefined && valSplit === undefined)
-    throw new UserError('--patience needs a validation set to judge epochs by: give --val-split, such as 0.1')
+  const { ema, patience, threads, 'clip-norm': clipNorm } = flags
   const source = sourceOf(flags)
-  const data = await loadData(draft.input, { ...source, valSplit })
+  const { data, valSplit } = await newData(draft, source, asked, flags)
+  if (patience !== undefined && !data.val)
+    throw new UserError('--patience needs a validation set to judge epochs by: give --val-split, such as 0.1')
   const model = buildModel(name, fitted(draft, config, data, flags))
   checkData(model, data)
   const { epochs, batch, accumulate, seed, metric, device } = settings

@@ -49,14 +49,20 @@ function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
   const model = buildModel(info.model.name, info.model.config)
   const layout = layoutOf(model.parameters)
   const weights = readWeights(info)
+  const held = [...weights.values()].reduce((n, w) => n + w.data.length, 0)
+  // A file may name a model of any size; what is made for it is no larger than the file.
+  if (held < layout.size)
+    throw new UserError(
+      `${path}: has ${held} weights, and the model that it names has ${layout.size}: it was changed after it was made`,
+    )
   const params = new Float32Array(layout.size)
   for (const slot of layout.slots) {
     const w = weights.get(slot.name)
-    if (!w || w.dims.join() !== slot.shape.join())
+    if (!(w?.data instanceof Float32Array) || w.dims.join() !== slot.shape.join())
       throw new UserError(
-        `${path}: ${slot.name} should be [${slot.shape.join()}], the file has ${w ? `[${w.dims.join()}]` : 'none'}`,
+        `${path}: ${slot.name} should be float32 [${slot.shape.join()}], the file has ${w ? `${w.data.constructor.name} [${w.dims.join()}]` : 'none'}`,
       )
-    params.set(w.data as Float32Array, slot.offset)
+    params.set(w.data, slot.offset)
   }
   return { model, params, ...(info.normalization ? { normalization: info.normalization } : {}) }
 }

@@ -52,6 +52,11 @@ export function readCheckpoint(
     throw new UserError(
       `${name}: its content does not have the checksum that it was written with: the file is damaged`,
     )
+  // A record may name a model of any size; what is made for it is no larger than the file.
+  if (4 * layout.size > bytes.length)
+    throw new UserError(
+      `${name}: has ${bytes.length} bytes, and its model's ${layout.size} parameters need more: the file belongs to another model`,
+    )
   // Names come from the file: none of them may be a prototype's.
   const state: Record<string, Float32Array> = Object.assign(Object.create(null), {
     params: new Float32Array(layout.size),

@@ -111,10 +111,6 @@ export async function fit(
     ...(tally ? { tally: tally.sums } : {}),
   })
   const patient = () => patience === undefined || !best || Math.floor(step / perEpoch) - best.epoch < patience
-  if (from < steps && !patient())
-    throw new UserError(
-      `no epoch was better than epoch ${best!.epoch} for ${patience}: the run has ended; to go on, give more patience`,
-    )
 
   /** The steps of an epoch. */
   async function learn(epoch: number, tally: Tally): Promise<number> {
@@ -184,15 +180,19 @@ export async function fit(
     await options.onReady?.()
     let end: FitResult['end'] = until < epochs ? 'until' : 'done'
     for (let epoch = Math.floor(from / perEpoch); epoch < until; epoch++) {
+      if (!patient()) {
+        end = 'patience'
+        break
+      }
       const before = epoch * perEpoch < step ? resume?.tally : undefined
       const tally = new Tally(before)
       tallies.push(tally)
       const lr = await learn(epoch, tally)
       if (step === (epoch + 1) * perEpoch) await judge(epoch, tally, lr)
-      if (signal?.aborted && step < steps) end = 'signal'
-      else if (!patient()) end = 'patience'
-      else continue
-      break
+      if (signal?.aborted && step < steps) {
+        end = 'signal'
+        break
+      }
     }
     const state = await executor.state()
     const params = data.val && bestParams ? bestParams : answer(state)

@@ -63,6 +63,10 @@ export const readTraining = (
 ): Readonly<Record<string, unknown>> =>
   (json(metadata[TRAINING] ?? '{}', TRAINING, name) ?? {}) as Record<string, unknown>
 
+const isNormalization = (value: Partial<Normalization> | null | undefined): boolean =>
+  value === undefined ||
+  [value?.mean, value?.std].every(list => Array.isArray(list) && list.every(Number.isFinite))
+
 const COUNTS = ['step', 'epochs', 'batch', 'images'] as const
 
 /** The record of a checkpoint's metadata. @throws UserError when there is none, or it is damaged */
@@ -77,11 +81,14 @@ export function readRecord(metadata: Readonly<Record<string, string>>, name: str
   const sound =
     typeof record?.model?.name === 'string' &&
     typeof record.model.config === 'object' &&
+    record.model.config !== null &&
     COUNTS.every(key => whole(record[key], key === 'step' ? 0 : 1)) &&
     whole(record.seed, Number.MIN_SAFE_INTEGER) &&
     typeof record.optimizer?.name === 'string' &&
     typeof record.schedule?.name === 'string' &&
-    Array.isArray(record.classes)
+    Array.isArray(record.classes) &&
+    record.classes.every(name => typeof name === 'string') &&
+    isNormalization(record.normalization)
   if (!sound) throw new UserError(`${name}: its record of the run is not complete: the file is damaged`)
   return record as RunRecord
 }

@@ -61,5 +61,6 @@ export class Tally {
 export function speed(tallies: readonly Tally[]) {
   const sum = (of: (t: Tally) => number): number => tallies.reduce((n, t) => n + of(t), 0)
   const ms = sum(t => t.ms)
-  return { imagesPerSecond: (1000 * sum(t => t.images)) / ms, dataWaitShare: sum(t => t.waited) / ms }
+  const perMs = (n: number): number => (ms ? n / ms : 0)
+  return { imagesPerSecond: 1000 * perMs(sum(t => t.images)), dataWaitShare: perMs(sum(t => t.waited)) }
 }

@@ -32,13 +32,16 @@ describe('the main job, from the command line', () => {
     expect(trained.json.steps).toBe(3 * Math.ceil(1900 / 64))
   })
 
-  it('leaves a run folder with settings, metrics, checkpoints and the model', async () => {
+  it('leaves a run folder with settings, metrics, checkpoints, the model and a report', async () => {
     expect((await readdir(run)).sort()).toEqual([
       'best.safetensors',
       'config.json',
       'last.safetensors',
       'metrics.jsonl',
       'model.onnx',
+      'previous.safetensors',
+      'report.html',
+      'steps.jsonl',
     ])
     const config = JSON.parse(await readFile(join(run, 'config.json'), 'utf8'))
     expect(config).toMatchObject({
