@@ -8,11 +8,13 @@ import { reportVerb } from './report.ts'
 import { sampleVerb } from './sample.ts'
 import { serveVerb } from './serve.ts'
 import { trainVerb } from './train.ts'
+import { tuneVerb } from './tune.ts'
 import { verifyVerb } from './verify.ts'
 
 /** Every verb, in the order in which --help lists them. */
 export const VERBS = [
   trainVerb,
+  tuneVerb,
   evalVerb,
   exportVerb,
   verifyVerb,

@@ -16,8 +16,9 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   runtime: ['export', 'passes', 'ops', 'graph'],
   train: ['runtime', 'export', 'passes', 'nn', 'ops', 'graph', 'data'],
   report: ['train', 'runtime', 'export', 'nn', 'graph', 'data'],
+  tune: ['report', 'train', 'graph', 'data'],
   models: ['nn', 'ops', 'graph'],
-  cli: ['report', 'train', 'runtime', 'export', 'passes', 'nn', 'ops', 'graph', 'data', 'models'],
+  cli: ['tune', 'report', 'train', 'runtime', 'export', 'passes', 'nn', 'ops', 'graph', 'data', 'models'],
 }
 
 const files = ['src', 'models'].flatMap(folder =>

@@ -1,0 +1,35 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Runtime } from '../runtime/session.ts'
+import { RUN_FILES } from '../train/run-node.ts'
+import type { Values } from '../tune/space.ts'
+import { parsed } from './command-line.ts'
+import { type Outcome, type RunSettings, runPlan, type Watch } from './run-plan.ts'
+import { newPlan, resumedPlan } from './train-plan.ts'
+
+/** Whether a run has begun in a folder. */
+export const hasBegun = (folder: string): Promise<boolean> =>
+  stat(join(folder, RUN_FILES.config)).then(
+    () => true,
+    () => false,
+  )
+
+/** Trains what a command line of `train` says into a folder, or goes on with that run where it has begun. @throws UserError */
+export async function trainIn(
+  folder: string,
+  model: string,
+  flags: Values,
+  runtime: Runtime,
+  settings: RunSettings,
+  watch: Watch,
+): Promise<Outcome> {
+  const all = await parsed(model, flags)
+  const begun = await hasBegun(folder)
+  const plan = await (begun ? resumedPlan(folder, await parsed(model, {})) : newPlan({ ...all, out: folder }))
+  const { recompute, 'steps-per-run': stepsPerRun, 'save-every': saveEvery } = all
+  try {
+    return await runPlan(plan, runtime, { recompute, stepsPerRun, saveEvery, ...settings }, watch)
+  } finally {
+    plan.folder.close()
+  }
+}

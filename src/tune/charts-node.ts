@@ -1,0 +1,184 @@
+import { dot, lineY, type Markish, type PlotOptions } from '@observablehq/plot'
+import { chart } from '../report/chart-node.ts'
+import { type Html, html } from '../report/html.ts'
+import { amounts, evenTicks, logTicks, plain, type Scale, shares } from '../report/scale.ts'
+import { visible } from '../report/text.ts'
+import type { TrialResult, TuneState } from './result.ts'
+import { bestUpTo, type Figures } from './search.ts'
+import type { Dimension, Value } from './space.ts'
+
+/** How trials are drawn, by what became of them; the last ones lie on top. */
+const ROLES = [
+  { role: 'dropped', name: 'went no further', colour: 'var(--bar)', width: 1.25, radius: 3, opacity: 0.7 },
+  { role: 'finished', name: 'came to the end', colour: 'var(--train)', width: 1.75, radius: 3.5, opacity: 1 },
+  { role: 'winner', name: 'winner', colour: 'var(--held)', width: 3, radius: 5.5, opacity: 1 },
+] as const
+
+type Role = (typeof ROLES)[number]
+
+const isOf = ({ role }: Role, { status }: TrialResult): boolean =>
+  status === role || (role === 'dropped' && (status === 'open' || status === 'failed'))
+
+/** A value of a setting in words. */
+export const said = (value: Value): string => {
+  if (typeof value === 'number') return String(value)
+  return typeof value === 'object' ? value.join(', ') || 'none' : visible(String(value))
+}
+
+/** @param mark the look of what stands for a role */
+const key = (results: readonly TrialResult[], mark: (role: Role) => string): Html =>
+  html`<p class="key">${ROLES.filter(role => results.some(r => isOf(role, r))).map(
+    r => html`<span><i style="background:${r.colour};opacity:${r.opacity};${mark(r)}"></i>${r.name}</span>`,
+  )}</p>`
+
+const asLine = ({ width }: Role): string => `height:${Math.ceil(width)}px`
+const asDot = ({ radius }: Role): string => `width:${2 * radius}px;height:${2 * radius}px;border-radius:50%`
+
+/** What is drawn upwards: what decides. */
+function measured({ search }: TuneState, values: readonly Figures[]): Scale & { readonly title: string } {
+  const { metric } = search
+  const scale = (metric === 'accuracy' ? shares : amounts)(values.map(v => v[metric]))
+  return { ...scale, title: `Validation ${metric}` }
+}
+
+const upwards = (y: Scale): PlotOptions => ({
+  // Room for the longest label, of digits 7 pixels wide.
+  marginLeft: 14 + 7 * Math.max(...y.ticks.map(t => t.label.length)),
+  marginBottom: 36,
+  y: {
+    domain: y.domain,
+    ticks: y.ticks.map(t => t.at),
+    tickFormat: (_, i) => y.ticks[i]!.label,
+    grid: true,
+    label: null,
+    tickSize: 0,
+  },
+})
+
+/** What trials came to on the validation set, epoch by epoch; undefined before the first one. */
+export function courses(state: TuneState, results: readonly TrialResult[]): Html | undefined {
+  const { trials, search } = state
+  const all = trials.flatMap(t => t.epochs)
+  if (!all.length) return undefined
+  const y = measured(state, all)
+  const end = Math.max(...trials.map(t => t.epochs.length))
+  const begin = Math.min(1, end - 1)
+  const points = (role: Role) =>
+    results
+      .filter(r => isOf(role, r))
+      .flatMap(({ trial }) =>
+        trials[trial]!.epochs.map((figures, i) => ({
+          trial,
+          x: i + 1,
+          y: y.of(figures[search.metric]),
+          title: `trial ${trial}, epoch ${i + 1}: ${y.say(figures[search.metric])}`,
+        })),
+      )
+  const marks = ROLES.flatMap((role): Markish[] => {
+    const { colour, width, radius, opacity } = role
+    const of = points(role)
+    const line = { x: 'x', y: 'y', z: 'trial', stroke: colour, strokeWidth: width, strokeOpacity: opacity }
+    const dots = { x: 'x', y: 'y', fill: colour, fillOpacity: opacity, stroke: 'var(--card)', title: 'title' }
+    return [lineY(of, line), dot(of, { ...dots, r: radius })]
+  })
+  const drawn = chart(`${y.title} of ${trials.length} trials by epoch`, {
+    ...upwards(y),
+    width: 900,
+    height: 320,
+    x: {
+      domain: [begin, end],
+      ticks: evenTicks(end, { whole: true, beyond: false }).filter(tick => tick >= begin),
+      tickFormat: plain,
+      label: 'epoch',
+      labelArrow: 'none',
+      tickSize: 0,
+    },
+    marks,
+  })
+  return html`<figure>${drawn}${key(results, asLine)}</figure>`
+}
+
+/** Labels of choices are cut where they would run into each other. */
+const LONGEST = 14
+
+/** The axis of a setting, and where its values stand on it. */
+function across(d: Dimension): { readonly x: PlotOptions['x'] & object; readonly of: (v: Value) => unknown } {
+  const axis = { label: null, tickSize: 0 } as const
+  if (d.kind === 'choice')
+    return {
+      x: {
+        ...axis,
+        type: 'point',
+        domain: d.values.map(said),
+        padding: 0.5,
+        tickFormat: (v: string) => (v.length > LONGEST ? `${v.slice(0, LONGEST - 1)}…` : v),
+      },
+      of: said,
+    }
+  const { low, high } = d
+  if (d.kind === 'log') {
+    const ticks = logTicks(low, high)
+    const domain = [Math.log10(low), Math.log10(high)]
+    const said = (v: number) => plain(Number((10 ** v).toPrecision(6)))
+    return {
+      x: {
+        ...axis,
+        domain,
+        // A range without a round number within has its ends.
+        ticks: ticks.length > 1 ? ticks.map(Math.log10) : domain,
+        tickFormat: said,
+        inset: 8,
+      },
+      of: v => Math.log10(Number(v)),
+    }
+  }
+  const whole = d.kind === 'int' && high - low <= 8
+  const ticks = whole ? Array.from({ length: high - low + 1 }, (_, i) => low + i) : 5
+  return { x: { ...axis, domain: [low, high], ticks, tickFormat: plain, inset: 8 }, of: Number }
+}
+
+/** What trials came to against each setting that varies. */
+export function influences(
+  state: TuneState,
+  results: readonly TrialResult[],
+  space: readonly Dimension[],
+): Html | undefined {
+  const { metric } = state.search
+  const best = results.flatMap(result => {
+    const trial = state.trials[result.trial]!
+    const figures = bestUpTo(trial, trial.epochs.length, metric)
+    return figures ? [{ result, figures }] : []
+  })
+  if (!best.length) return undefined
+  const y = measured(
+    state,
+    best.map(b => b.figures),
+  )
+  const drawn = space.map(d => {
+    const { x, of } = across(d)
+    const marks = ROLES.map(role =>
+      dot(
+        best
+          .filter(b => isOf(role, b.result))
+          .map(({ result, figures }) => {
+            const value = result.values[d.name]!
+            const epochs = `${result.epochs} epoch${result.epochs === 1 ? '' : 's'}`
+            return {
+              x: of(value),
+              y: y.of(figures[metric]),
+              title: `trial ${result.trial}, ${d.name} ${said(value)}: ${y.say(figures[metric])} in ${epochs}`,
+            }
+          }),
+        {
+          ...{ x: 'x', y: 'y', title: 'title', fill: role.colour, fillOpacity: role.opacity },
+          ...{ stroke: 'var(--card)', r: role.radius },
+        },
+      ),
+    )
+    const label = `${y.title} by ${d.name}`
+    return html`<figure class="curve small"><figcaption><b>${visible(d.name)}</b></figcaption>
+${chart(label, { ...upwards(y), marginBottom: 24, width: 340, height: 200, x, marks })}</figure>
+`
+  })
+  return html`<div class="curves">${drawn}</div>${key(results, asDot)}`
+}

@@ -1,0 +1,90 @@
+import { type Html, html } from '../report/html.ts'
+import { page, type Section } from '../report/page.ts'
+import { settingsTable } from '../report/tables.ts'
+import { count, counted, duration, percent, precise } from '../report/text.ts'
+import { courses, influences, said } from './charts-node.ts'
+import { type TrialResult, type TuneState, trialResults } from './result.ts'
+import { readSpace } from './space.ts'
+
+const fact = (name: string, value: string, more?: string): Html =>
+  html`<div><dt>${name}</dt><dd>${value}${more && html` <small>${more}</small>`}</dd></div>`
+
+const shown = (share: number | undefined): string => (share === undefined ? '–' : percent(share, 2))
+
+/** The trial that won, in large; or that there is none. */
+function score({ trials }: TuneState, results: readonly TrialResult[]): Html {
+  const best = results.find(r => r.status === 'winner')
+  const test = best && trials[best.trial]!.test
+  if (!best || !test) {
+    const why = results.every(r => r.status === 'failed')
+      ? 'All trials failed.'
+      : 'The search has not come to its end.'
+    return html`<p class="score"><span>${why}</span></p>`
+  }
+  return html`<p class="score"><b>${shown(best.valAccuracy)}</b><span>validation accuracy of trial ${best.trial}, epoch ${best.bestEpoch!}<br><small>test accuracy ${shown(test.accuracy)}, looked at once the trial was chosen</small></span></p>`
+}
+
+function head(state: TuneState, results: readonly TrialResult[], origin: string): Html {
+  const { record, search } = state
+  const failed = results.filter(r => r.status === 'failed').length
+  const epochs = results.reduce((sum, r) => sum + r.epochs, 0)
+  const seconds = results.reduce((sum, r) => sum + r.seconds, 0)
+  const { rungs, eta, metric } = search
+  const halving = rungs.length > 1
+  return html`
+<p class="kicker">Search for settings</p>
+<h1>${record.model} · ${counted(results.length, 'trial')}</h1>
+<p class="origin">Trained on ${origin}</p>
+${score(state, results)}
+<dl class="facts">
+${fact('Strategy', halving ? 'halving' : 'random', halving ? `one in ${eta} goes on` : undefined)}
+${fact(halving ? 'Rungs' : 'Epochs of a trial', rungs.join(', '), halving ? 'epochs' : undefined)}
+${fact('Trials', count(results.length), failed ? `${failed} failed` : undefined)}
+${fact('Epochs in all', count(epochs))}
+${fact('Training steps', duration(seconds))}
+</dl>
+<p class="chosen">Trials are chosen by ${metric} on the validation set, of the best epoch that each has come to. The test set has no part in it.</p>`
+}
+
+function trialTable(results: readonly TrialResult[]): Html {
+  const names = Object.keys(results[0]!.values)
+  const title = (name: string) => html`<th scope="col">${name}</th>`
+  const row = (r: TrialResult) =>
+    html`<tr><th scope="row">${r.trial}</th>${names.map(
+      name => html`<td>${said(r.values[name]!)}</td>`,
+    )}<td>${r.epochs}</td><td>${shown(r.valAccuracy)}</td><td>${r.valLoss === undefined ? '–' : r.valLoss.toFixed(4)}</td><td>${r.epochs ? precise(r.seconds) : '–'}</td><td>${r.failure === undefined ? r.status : `failed: ${r.failure}`}</td></tr>\n`
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Trials"><table class="numbers classes">
+<thead><tr>${['Trial', ...names, 'Epochs', 'Validation accuracy', 'Validation loss', 'Time', 'Status'].map(title)}</tr></thead>
+<tbody>${results.map(row)}</tbody></table></div>`
+}
+
+const section = (id: string, title: string, lead: string, body: Html | '' | undefined): Section[] =>
+  body ? [{ id, title, lead, body }] : []
+
+/**
+ * What came of a tune, as a page in one file.
+ * @param origin where the data came from
+ * @param command what trains the winner's settings
+ */
+export function tunePage(state: TuneState, origin: string, command: string | undefined): string {
+  const results = trialResults(state)
+  const { model, space } = state.record
+  const best = results.find(r => r.status === 'winner')
+  const winner =
+    best &&
+    command &&
+    html`<dl class="facts" style="padding-top:0;border-top:0">${Object.entries(best.values).map(([name, value]) => fact(name, said(value)))}</dl>
+<pre style="white-space:pre-wrap;overflow-wrap:anywhere;margin-bottom:0">${command}</pre>`
+  return page(`${model} – search for settings`, head(state, results, origin), [
+    ...section('winner', 'Winner', 'Its settings, and what trains them again.', winner),
+    ...section('epochs', 'Epochs', 'Each line is a trial, on the validation set.', courses(state, results)),
+    ...section(
+      'influence',
+      'Settings',
+      'What trials came to against each setting that varies, each at its best epoch.',
+      influences(state, results, readSpace(space, 'space')),
+    ),
+    ...section('trials', 'Trials', 'The best first.', trialTable(results)),
+    ...section('asked', 'Asked for', 'All that tune.json says.', settingsTable({ ...state.record })),
+  ])
+}

@@ -1,0 +1,53 @@
+import { UserError } from '../graph/errors.ts'
+import type { Figures, Standing } from './search.ts'
+import type { Values } from './space.ts'
+
+/** What a tune was asked for: enough to go on with it. */
+export interface TuneSettings {
+  readonly model: string
+  readonly strategy: 'random' | 'halving'
+  readonly trials: number
+  /** For which each trial's schedule is made. */
+  readonly epochs: number
+  readonly eta: number
+  readonly minEpochs: number
+  readonly seed: number
+  /** As it was declared. */
+  readonly space: Readonly<Record<string, unknown>>
+  /** Flags of `train` that all trials share. */
+  readonly flags: Values
+}
+
+/** {@link TuneSettings}, and what was decided where they left it open. */
+export interface TuneRecord extends TuneSettings {
+  /** Of the training examples, where neither flags nor data say what to validate on. */
+  readonly valSplit?: number
+}
+
+/** A trial, as its run folder shows it. */
+export interface Trial extends Standing {
+  /** Spent on its training steps. */
+  readonly seconds: number
+  /** Of the test set, once the run has come to its end. */
+  readonly test?: Figures
+  /** Why it failed. */
+  readonly failure?: string
+}
+
+/** The record that `tune.json` holds. @throws UserError when something is missing, or is what it cannot be */
+export function readRecord(value: Readonly<Record<string, unknown>>, file: string): TuneRecord {
+  const { model, strategy, space, flags, valSplit, ...numbers } = value
+  const { trials, epochs, eta, minEpochs, seed } = numbers
+  const objects = [space, flags].every(v => typeof v === 'object' && v !== null)
+  const counts = [trials, epochs, minEpochs].every(v => Number.isSafeInteger(v) && Number(v) >= 1)
+  const sound =
+    typeof model === 'string' &&
+    (strategy === 'random' || strategy === 'halving') &&
+    objects &&
+    counts &&
+    Number(eta) >= 2 &&
+    Number.isSafeInteger(seed) &&
+    (valSplit === undefined || Number(valSplit) > 0)
+  if (!sound) throw new UserError(`${file} does not say what is tuned: the file is damaged`)
+  return value as unknown as TuneRecord
+}

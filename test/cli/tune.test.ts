@@ -1,0 +1,249 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { complaint, type Finished, onnxgrad, start, workFolder, writeDigits } from './program.ts'
+
+const folder = await workFolder()
+const data = join(folder, 'digits')
+const space = join(folder, 'space.json')
+const tiny = ['--dim', '16', '--depth', '1', '--heads', '2', '--mlp', '16', '--data', data]
+const search = ['--trials', '4', '--epochs', '4', '--eta', '2', '--val-split', '0.2', '--batch', '32']
+
+const tune = (...more: string[]) => ['tune', 'vit', '--space', space, ...tiny, ...search, ...more]
+
+interface Result {
+  readonly winner: { readonly trial: number; readonly command: string; readonly out: string } & Numbers
+  readonly trials: readonly ({ trial: number; epochs: number; status: string; failure?: string } & Numbers)[]
+}
+type Numbers = Readonly<Record<'valAccuracy' | 'valLoss' | 'testAccuracy' | 'seconds', number>>
+
+const resultOf = ({ json }: Finished) => json as unknown as Result
+
+/** What stays the same from one tune to another. */
+const essence = (finished: Finished) => {
+  const { winner, trials } = resultOf(finished)
+  const { seconds: _, out: __, ...best } = winner
+  return { best, trials: trials.map(({ seconds: _, ...trial }) => trial) }
+}
+
+const lines = async (path: string) =>
+  (await readFile(join(path, 'metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, number>)
+
+const epochsIn = async (out: string): Promise<number> => {
+  const trials = await readdir(join(out, 'trials')).catch(() => [])
+  const of = await Promise.all(trials.map(t => lines(join(out, 'trials', t)).catch(() => [])))
+  return of.flat().filter(line => line.epoch !== undefined).length
+}
+
+let whole: Finished
+const out = join(folder, 'whole')
+
+beforeAll(async () => {
+  await mkdir(data)
+  await writeDigits(data, 300, 60)
+  await writeFile(space, JSON.stringify({ lr: { log: [1e-4, 3e-2] }, dropout: [0, 0.1] }))
+  whole = await onnxgrad(...tune('--out', out, '--json'))
+}, 180_000)
+
+describe('tune', () => {
+  it('trains all trials a little and the best to the end, and says which one won', () => {
+    expect(complaint(whole)).toEqual([])
+    expect(whole.code).toBe(0)
+    const { winner, trials } = resultOf(whole)
+    expect(trials.map(t => t.epochs)).toEqual([4, 2, 1, 1])
+    expect(trials.map(t => t.status)).toEqual(['winner', 'dropped', 'dropped', 'dropped'])
+    expect(trials[0]!.trial).toBe(winner.trial)
+    expect(whole.json.rungs).toEqual([1, 2, 4])
+  })
+
+  it('chooses by what is held out of training, and shows the test figures of the winner alone', async () => {
+    const { winner, trials } = resultOf(whole)
+    for (const { trial, epochs, valAccuracy } of trials) {
+      const run = (await lines(join(out, 'trials', `00${trial}`))).filter(line => line.epoch !== undefined)
+      expect(run).toHaveLength(epochs)
+      expect(Math.max(...run.map(line => line.valAccuracy!))).toBe(valAccuracy)
+    }
+    const first = async (trial: number) => (await lines(join(out, 'trials', `00${trial}`)))[0]!
+    const firsts = await Promise.all(trials.map(t => first(t.trial)))
+    const best = Math.max(...firsts.map(line => line.valAccuracy!))
+    // Who got past the first rung was among the best two there.
+    const passed = firsts.slice(0, 2).map(line => line.valAccuracy!)
+    for (const { valAccuracy } of firsts.slice(2))
+      expect(valAccuracy).toBeLessThanOrEqual(Math.min(...passed))
+    expect(passed).toContain(best)
+    const final = (await lines(winner.out)).at(-1)!
+    expect(winner.testAccuracy).toBe(final.testAccuracy)
+    expect(JSON.stringify(trials)).not.toContain('test')
+    const tests = whole.stderr.split('\n').filter(line => /\btest\b/.test(line))
+    expect(tests).toEqual([expect.stringContaining(`trial ${winner.trial}: validation`)])
+  })
+
+  it('names a command that trains the winner to the same model', async () => {
+    const { winner } = resultOf(whole)
+    const command = winner.command.split(' ')
+    expect(command.slice(0, 4)).toEqual(['npx', 'onnxgrad', 'train', 'vit'])
+    const again = join(folder, 'again')
+    const { json } = await onnxgrad(...command.slice(2), '--out', again, '--no-verify', '--json')
+    expect(json.valAccuracy).toBe(winner.valAccuracy)
+    expect(await readFile(join(again, 'model.onnx'))).toEqual(await readFile(join(winner.out, 'model.onnx')))
+  })
+
+  it('comes to the same winner when it is killed again and again', async () => {
+    const killed = join(folder, 'killed')
+    for (const epochs of [1, 3, 6]) {
+      const { child, finished } = start(tune('--out', killed))
+      while ((await epochsIn(killed)) < epochs && child.exitCode === null)
+        await new Promise(done => setTimeout(done, 20))
+      child.kill('SIGKILL')
+      expect((await finished).code).toBeNull()
+    }
+    const last = await onnxgrad('tune', '--resume', killed, '--json')
+    expect(complaint(last)).toEqual([])
+    expect(last.code).toBe(0)
+    expect(essence(last)).toEqual(JSON.parse(JSON.stringify(essence(whole)).replaceAll(out, killed)))
+    const model = (of: Finished) => readFile(join(resultOf(of).winner.out, 'model.onnx'))
+    expect(await model(last)).toEqual(await model(whole))
+  }, 180_000)
+
+  it('stops at the first Ctrl-C, says how to go on, and does', async () => {
+    const stopped = join(folder, 'stopped')
+    const { child, finished } = start(tune('--out', stopped, '--json'))
+    while (!(await epochsIn(stopped)) && child.exitCode === null)
+      await new Promise(done => setTimeout(done, 20))
+    child.kill('SIGINT')
+    const first = await finished
+    expect(first.code).toBe(130)
+    expect(first.stderr).toContain(`npx onnxgrad tune --resume ${stopped}`)
+    expect(first.json).toMatchObject({ stopped: true })
+    expect(first.json.winner).toBeUndefined()
+    // The same command again goes on too.
+    const last = await onnxgrad(...tune('--out', stopped, '--json'))
+    expect(essence(last)).toEqual(essence(whole))
+  }, 120_000)
+
+  it('has nothing more to do where it is done, and goes on with more trials', async () => {
+    const before = await lines(join(out, 'trials', '000'))
+    const same = await onnxgrad(...tune('--out', out, '--json'))
+    expect(same.json).toEqual(whole.json)
+    expect(await lines(join(out, 'trials', '000'))).toEqual(before)
+    const other = await onnxgrad('tune', '--resume', out, '--trials', '3')
+    expect([other.code, complaint(other)]).toEqual([
+      1,
+      [`onnxgrad: ${out}: --trials is 4 in this tune, not 3`],
+    ])
+    const more = await onnxgrad('tune', '--resume', out, '--trials', '5', '--json')
+    expect(resultOf(more).trials).toHaveLength(5)
+    const kept = resultOf(more).trials.find(t => t.trial === resultOf(whole).winner.trial)
+    expect(kept).toMatchObject({ epochs: 4 })
+  }, 120_000)
+
+  it('puts trials that fail last, with the reason, and goes on', async () => {
+    const bad = join(folder, 'bad.json')
+    // 20 is not divisible by 8 heads; a rate of 1e30 leads to numbers that are none.
+    await writeFile(bad, JSON.stringify({ dim: [16, 20], lr: [0.01, 1e30] }))
+    const args = [
+      'tune',
+      'vit',
+      '--space',
+      bad,
+      '--depth',
+      '1',
+      '--heads',
+      '8',
+      '--mlp',
+      '16',
+      '--data',
+      data,
+    ]
+    const shared = ['--strategy', 'random', '--trials', '4', '--epochs', '1', '--optimizer', 'sgd']
+    const at = join(folder, 'bad')
+    const { json, stderr, code } = await onnxgrad(...args, ...shared, '--out', at, '--json')
+    expect(code).toBe(0)
+    expect(stderr).toContain('trials are judged by 10.00 % of the training examples')
+    const { trials } = json as unknown as Result
+    expect(trials.map(t => t.status)).toEqual(['winner', 'failed', 'failed', 'failed'])
+    const failures = trials.slice(1).map(t => t.failure)
+    expect(failures.filter(f => f?.includes('dim 20 is not divisible by heads 8'))).toHaveLength(2)
+    expect(failures.filter(f => f?.includes('not finite') || f?.includes('NaN'))).toHaveLength(1)
+  })
+
+  it('ends with an error where all trials fail, before it makes a folder where none can begin', async () => {
+    const bad = join(folder, 'none.json')
+    await writeFile(bad, JSON.stringify({ dim: [17, 19] }))
+    const at = join(folder, 'none')
+    const args = ['--heads', '2', '--data', data, '--trials', '2', '--out', at]
+    const none = await onnxgrad('tune', 'vit', '--space', bad, ...args)
+    expect([none.code, complaint(none)]).toEqual([
+      1,
+      [expect.stringMatching(/dim \d\d is not divisible by heads 2/)],
+    ])
+    await expect(readdir(at)).rejects.toThrow('ENOENT')
+    await writeFile(bad, JSON.stringify({ lr: { log: [1e29, 1e30] } }))
+    const sgd = ['--strategy', 'random', '--epochs', '1', '--optimizer', 'sgd']
+    const all = await onnxgrad('tune', 'vit', '--space', bad, ...tiny, ...sgd, '--trials', '2', '--out', at)
+    expect([all.code, complaint(all)]).toEqual([
+      1,
+      [expect.stringMatching(/^onnxgrad: all 2 trials failed; /)],
+    ])
+    expect(all.stdout).toContain('failed: ')
+  })
+})
+
+describe('tune refuses, in one line,', () => {
+  const refused = async (declared: object | string, ...more: string[]): Promise<string> => {
+    await writeFile(
+      join(folder, 'x.json'),
+      typeof declared === 'string' ? declared : JSON.stringify(declared),
+    )
+    const at = join(folder, 'refused')
+    const args = ['--space', join(folder, 'x.json'), '--data', data, '--out', at]
+    const finished = await onnxgrad('tune', 'vit', ...args, ...more)
+    expect(finished.code).toBe(1)
+    await expect(readdir(at)).rejects.toThrow('ENOENT')
+    return complaint(finished).join('\n').replaceAll(folder, '')
+  }
+
+  it('spaces that no training can have', async () => {
+    expect(await refused({ lr: { log: [0, 1] } })).toContain(
+      '/x.json: lr: {"log": [0,1]} has no logarithm at 0',
+    )
+    expect(await refused({ learning: [1, 2] })).toContain('/x.json: learning: Unknown argument: learning')
+    expect(await refused({ batch: { uniform: [8, 64] } })).toContain('--batch takes whole numbers')
+    expect(await refused({ optimizer: ['adam', 'adma'] })).toContain('Given: "adma", Choices: "adam"')
+    expect(await refused({ lr: ['fast'] })).toContain('/x.json: lr: --lr does not take "fast"')
+    expect(await refused({ kernel: [3, 5] })).toContain('--kernel is no setting of vit')
+    expect(await refused({ epochs: [3, 5] })).toContain('is the same for all trials; give --epochs to tune')
+    expect(await refused({ lr: [1, 2] }, '--lr', '3')).toContain('varies, and is given as --lr 3 too')
+    expect(await refused('{"lr": ')).toContain('/x.json is not JSON: ')
+  }, 120_000)
+
+  it('another space for a folder than it began with, and a folder that holds other things', async () => {
+    const other = await onnxgrad(...tune('--out', out, '--seed', '1'))
+    expect(complaint(other)).toEqual([expect.stringContaining('--seed is 0 in this tune, not 1')])
+    const none = await onnxgrad('tune', '--resume', join(folder, 'nowhere'))
+    expect(complaint(none)).toEqual([expect.stringContaining('/nowhere holds no tune to go on with')])
+    const full = await onnxgrad(...tune('--out', data))
+    expect(complaint(full)).toEqual([expect.stringContaining('holds 4 files already, and no tune')])
+  })
+})
+
+it('a space may be a module', async () => {
+  const at = join(folder, 'module')
+  await mkdir(at)
+  await writeFile(join(at, 'package.json'), '{"type": "module"}')
+  const module = join(at, 'space.ts')
+  await writeFile(
+    module,
+    'const low: number = 1e-3\nexport default { lr: { log: [low, 10 * low] }, depth: [1] }\n',
+  )
+  const args = ['--space', module, '--strategy', 'random', '--trials', '1', '--epochs', '1', '--data', data]
+  const { json, code } = await onnxgrad('tune', 'vit', ...args, '--out', join(at, 'tune'), '--json')
+  expect(code).toBe(0)
+  expect(json.trials).toMatchObject([{ values: { lr: expect.any(Number), depth: 1 } }])
+  await writeFile(module, 'export const space = 1\n')
+  const none = await onnxgrad('tune', 'vit', ...args, '--out', join(at, 'none'))
+  expect(complaint(none)).toEqual([expect.stringContaining('space.ts: a space is an object such as')])
+})
