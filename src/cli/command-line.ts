@@ -1,9 +1,11 @@
+import { resolve } from 'node:path'
 import yargs, { type CommandModule } from 'yargs'
+import { COLLECTIONS } from '../data/images-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Value, Values } from '../tune/space.ts'
 import { type TrainFlags, trainFlags } from './train-flags.ts'
 
-/** The flags of `train` that a user gave, by their names on the command line. */
+/** The flags of `train` that a user gave, by their names on the command line, with files as they are found from anywhere. */
 export async function givenFlags(argv: object, without: readonly string[]): Promise<Values> {
   const values = argv as Readonly<Record<string, unknown>>
   const defaults = (await parsed('vit', {})) as Readonly<Record<string, unknown>>
@@ -15,8 +17,13 @@ export async function givenFlags(argv: object, without: readonly string[]): Prom
       (kebab(key) === key || values[kebab(key)] === undefined) &&
       !same(value, defaults[key]),
   )
-  return Object.fromEntries(own) as Values
+  return Object.fromEntries(own.map(([key, value]) => [key, placed(key, value as Value)]))
 }
+
+const placed = (flag: string, value: Value): Value =>
+  flag === 'text' || (flag === 'data' && !COLLECTIONS.includes(String(value)))
+    ? resolve(String(value))
+    : value
 
 /** The name of a flag with hyphens. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)

@@ -7,14 +7,20 @@ import { parsed } from './command-line.ts'
 import { type Outcome, type RunSettings, runPlan, type Watch } from './run-plan.ts'
 import { newPlan, resumedPlan } from './train-plan.ts'
 
-/** Whether a run has begun in a folder. */
-export const hasBegun = (folder: string): Promise<boolean> =>
-  stat(join(folder, RUN_FILES.config)).then(
+export const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
     () => true,
     () => false,
   )
 
-/** Trains what a command line of `train` says into a folder, or goes on with that run where it has begun. @throws UserError */
+/** Whether a run has begun in a folder. */
+export const hasBegun = (folder: string): Promise<boolean> => exists(join(folder, RUN_FILES.config))
+
+/**
+ * Trains what a command line of `train` says into a folder, or goes on with that run where it has begun.
+ * @param settings what is other than the flags say
+ * @throws UserError
+ */
 export async function trainIn(
   folder: string,
   model: string,
@@ -25,10 +31,20 @@ export async function trainIn(
 ): Promise<Outcome> {
   const all = await parsed(model, flags)
   const begun = await hasBegun(folder)
-  const plan = await (begun ? resumedPlan(folder, await parsed(model, {})) : newPlan({ ...all, out: folder }))
-  const { recompute, 'steps-per-run': stepsPerRun, 'save-every': saveEvery } = all
+  const plan = await (begun
+    ? resumedPlan(folder, await parsed(model, all.report ? {} : { report: false }))
+    : newPlan({ ...all, out: folder }))
+  const {
+    recompute,
+    'steps-per-run': stepsPerRun,
+    'save-every': saveEvery,
+    verify,
+    report,
+    tensorboard,
+  } = all
+  const asked = { recompute, stepsPerRun, saveEvery, verify, report, tensorboard }
   try {
-    return await runPlan(plan, runtime, { recompute, stepsPerRun, saveEvery, ...settings }, watch)
+    return await runPlan(plan, runtime, { ...asked, ...settings }, watch)
   } finally {
     plan.folder.close()
   }

@@ -154,6 +154,12 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Go on with the run of a folder, or of a checkpoint file, to the end that it would have had',
       group: 'Training:',
     })
+    .option('repeats', {
+      type: 'number',
+      describe:
+        'Train so many times, with seeds counted from --seed, in folders of their own in --out; ends with mean and deviation',
+      group: 'Training:',
+    })
     .option('out', {
       type: 'string',
       describe: 'Run folder [default: runs/<model>-<preset>, numbered when taken]',

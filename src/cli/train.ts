@@ -6,6 +6,7 @@ import { workerRuntime } from '../runtime/worker-node.ts'
 import { interruptible } from './interrupt.ts'
 import { duration, note, percent, result, say } from './output.ts'
 import { reporter } from './progress.ts'
+import { asksForRepeats, repeat } from './repeat.ts'
 import { type Outcome, runPlan } from './run-plan.ts'
 import { columns, facts, inWords } from './text.ts'
 import { type TrainFlags, trainFlags } from './train-flags.ts'
@@ -54,6 +55,7 @@ function tell({ summary, verdicts }: Outcome, plan: Plan, reported: boolean): vo
 }
 
 async function handler(flags: TrainFlags): Promise<void> {
+  if (await asksForRepeats(flags)) return repeat(flags)
   const plan = await (flags.resume === undefined ? newPlan(flags) : resumedPlan(flags.resume, flags))
   const runtime = await workerRuntime(plan.record.device ?? 'cpu')
   const interrupt = interruptible()

@@ -1,9 +1,6 @@
-import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
-import { COLLECTIONS } from '../data/images-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { TuneSettings } from '../tune/record.ts'
-import type { Values } from '../tune/space.ts'
 import { givenFlags } from './command-line.ts'
 import { trainingFlags } from './train-flags.ts'
 
@@ -103,17 +100,8 @@ export async function askedSettings(
   if (seed !== undefined && !Number.isSafeInteger(seed))
     throw new UserError(`--seed must be a whole number, not ${seed}`)
   const given = Object.entries(own).filter(([, value]) => value !== undefined)
-  return { ...Object.fromEntries(given), flags: placed(await givenFlags(flags, OWN)) }
+  return { ...Object.fromEntries(given), flags: await givenFlags(flags, OWN) }
 }
-
-/** Files and folders of data as they are found from anywhere. */
-const placed = (flags: Values): Values =>
-  Object.fromEntries(
-    Object.entries(flags).map(([name, value]) => {
-      const place = name === 'text' || (name === 'data' && !COLLECTIONS.includes(String(value)))
-      return [name, place ? resolve(String(value)) : value]
-    }),
-  )
 
 /** @throws UserError when there is nothing to tune, or the rungs do not fit */
 export function wholeSettings(asked: Partial<TuneSettings>): TuneSettings {

@@ -47,12 +47,12 @@ export async function conclude(folder: TuneFolder, state: TuneState, origin: str
   say()
   say(resultTable(results))
   const best = results.find(r => r.status === 'winner')
-  const test = best && state.trials[best.trial]!.test
+  const final = best && state.trials[best.trial]!.final
   const winner = best &&
-    test && {
+    final && {
       ...best,
-      testAccuracy: test.accuracy,
-      testLoss: test.loss,
+      testAccuracy: final.testAccuracy,
+      testLoss: final.testLoss,
       command: trainCommand(record, best.values),
       out: folder.trial(best.trial),
     }

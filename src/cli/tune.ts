@@ -5,7 +5,8 @@ import { workerRuntime } from '../runtime/worker-node.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import type { Metric } from '../train/progress.ts'
 import type { TuneFolder } from '../tune/journal-node.ts'
-import type { Trial, TuneRecord, TuneSettings } from '../tune/record.ts'
+import type { TuneRecord, TuneSettings } from '../tune/record.ts'
+import type { Run } from '../tune/run.ts'
 import { halvingRungs, next, type Search } from '../tune/search.ts'
 import { draws, type Values } from '../tune/space.ts'
 import { type Interrupt, interruptible } from './interrupt.ts'
@@ -33,7 +34,7 @@ async function searchOn(
   points: readonly Values[],
   runtime: Runtime,
   { signal }: Interrupt,
-): Promise<Trial[]> {
+): Promise<Run[]> {
   let told = -1
   for (;;) {
     const trials = await folder.trials(points.length)
@@ -49,7 +50,8 @@ async function searchOn(
     const progress = reporter(record.epochs)
     try {
       const flags = trialFlags(record, points[trial]!)
-      await trainIn(folder.trial(trial), record.model, flags, runtime, { until }, { ...progress, signal })
+      const settings = { until, verify: false, report: false }
+      await trainIn(folder.trial(trial), record.model, flags, runtime, settings, { ...progress, signal })
     } catch (error) {
       if (!(await isOwn(error, folder.trial(trial)))) throw error
       const message = error instanceof Error ? error.message : String(error)

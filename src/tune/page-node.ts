@@ -14,14 +14,14 @@ const shown = (share: number | undefined): string => (share === undefined ? '–
 /** The trial that won, in large; or that there is none. */
 function score({ trials }: TuneState, results: readonly TrialResult[]): Html {
   const best = results.find(r => r.status === 'winner')
-  const test = best && trials[best.trial]!.test
-  if (!best || !test) {
+  const final = best && trials[best.trial]!.final
+  if (!best || !final) {
     const why = results.every(r => r.status === 'failed')
       ? 'All trials failed.'
       : 'The search has not come to its end.'
     return html`<p class="score"><span>${why}</span></p>`
   }
-  return html`<p class="score"><b>${shown(best.valAccuracy)}</b><span>validation accuracy of trial ${best.trial}, epoch ${best.bestEpoch!}<br><small>test accuracy ${shown(test.accuracy)}, looked at once the trial was chosen</small></span></p>`
+  return html`<p class="score"><b>${shown(best.valAccuracy)}</b><span>validation accuracy of trial ${best.trial}, epoch ${best.bestEpoch!}<br><small>test accuracy ${shown(final.testAccuracy)}, looked at once the trial was chosen</small></span></p>`
 }
 
 function head(state: TuneState, results: readonly TrialResult[], origin: string): Html {

@@ -1,5 +1,4 @@
 import { UserError } from '../graph/errors.ts'
-import type { Figures, Standing } from './search.ts'
 import type { Values } from './space.ts'
 
 /** What a tune was asked for: enough to go on with it. */
@@ -22,16 +21,6 @@ export interface TuneSettings {
 export interface TuneRecord extends TuneSettings {
   /** Of the training examples, where neither flags nor data say what to validate on. */
   readonly valSplit?: number
-}
-
-/** A trial, as its run folder shows it. */
-export interface Trial extends Standing {
-  /** Spent on its training steps. */
-  readonly seconds: number
-  /** Of the test set, once the run has come to its end. */
-  readonly test?: Figures
-  /** Why it failed. */
-  readonly failure?: string
 }
 
 /** The record that `tune.json` holds. @throws UserError when something is missing, or is what it cannot be */

@@ -1,4 +1,5 @@
-import type { Trial, TuneRecord } from './record.ts'
+import type { TuneRecord } from './record.ts'
+import type { Run } from './run.ts'
 import { bestUpTo, fields, next, order, type Search, winner } from './search.ts'
 import type { Values } from './space.ts'
 
@@ -8,7 +9,7 @@ export interface TuneState {
   readonly search: Search
   /** The settings that vary, of each trial. */
   readonly draws: readonly Values[]
-  readonly trials: readonly Trial[]
+  readonly trials: readonly Run[]
 }
 
 /** A trial's place in the result. */

@@ -1,8 +1,9 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
-import { readTrial, TuneFolder } from '../../src/tune/journal-node.ts'
+import { TuneFolder } from '../../src/tune/journal-node.ts'
 import type { TuneRecord } from '../../src/tune/record.ts'
+import { readRun } from '../../src/tune/runs-node.ts'
 import { temporaryFolder } from '../data/files.ts'
 
 const record: TuneRecord = {
@@ -41,11 +42,11 @@ async function runOf(lines: readonly object[], rest = ''): Promise<string> {
 
 test('a run that has not begun has come to nothing yet', async () => {
   const nothing = { epochs: [], ended: false, failed: false, seconds: 0 }
-  expect(await readTrial(join(path, 'nowhere'))).toEqual(nothing)
+  expect(await readRun(join(path, 'nowhere'))).toEqual(nothing)
 })
 
 test('a run that was killed has come as far as its whole lines', async () => {
-  const trial = await readTrial(await runOf([epoch(1), epoch(2)], '{"epoch":3,"va'))
+  const trial = await readRun(await runOf([epoch(1), epoch(2)], '{"epoch":3,"va'))
   expect(trial.epochs).toEqual([
     { accuracy: 0.1, loss: 1 },
     { accuracy: 0.2, loss: 1 },
@@ -54,21 +55,22 @@ test('a run that was killed has come as far as its whole lines', async () => {
 })
 
 test('an epoch that was done twice counts once', async () => {
-  const trial = await readTrial(await runOf([epoch(1), epoch(2, 0.9), epoch(2, 0.3)]))
+  const trial = await readRun(await runOf([epoch(1), epoch(2, 0.9), epoch(2, 0.3)]))
   expect(trial.epochs.map(e => e.accuracy)).toEqual([0.1, 0.3])
 })
 
 test('only a run that came to its end has ended: not one that waits at a rung, or was stopped', async () => {
-  const final = { final: true, testAccuracy: 0.4, testLoss: 2 }
+  const final = { final: true, testAccuracy: 0.4, testLoss: 2, trainAccuracy: 0.5 }
   for (const [end, ended] of [
     ['done', true],
     ['patience', true],
     ['until', false],
     ['signal', false],
   ] as const) {
-    const trial = await readTrial(await runOf([epoch(1), { ...final, end }]))
+    const trial = await readRun(await runOf([epoch(1), { ...final, end }]))
     expect([end, trial.ended]).toEqual([end, ended])
-    expect(trial.test).toEqual(ended ? { accuracy: 0.4, loss: 2 } : undefined)
+    const { final: _, ...figures } = final
+    expect(trial.final).toEqual(ended ? figures : undefined)
   }
 })
 
@@ -82,7 +84,7 @@ test('a failure is kept in the trial, whether its run had begun or not', async (
 
 test('what is damaged is said, and where', async () => {
   const run = await runOf([epoch(1)], 'x\n')
-  await expect(readTrial(run)).rejects.toThrow('metrics.jsonl: line 2 is no JSON object: the file is damaged')
+  await expect(readRun(run)).rejects.toThrow('metrics.jsonl: line 2 is no JSON object: the file is damaged')
   const folder = new TuneFolder(path)
   for (const text of ['', '[', 'null', '{}', JSON.stringify({ ...record, trials: 0 })]) {
     await writeFile(folder.file('settings'), text)

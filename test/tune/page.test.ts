@@ -1,8 +1,9 @@
 import { parseHTML } from 'linkedom'
 import { expect, test } from 'vitest'
 import { tunePage } from '../../src/tune/page-node.ts'
-import type { Trial, TuneRecord } from '../../src/tune/record.ts'
+import type { TuneRecord } from '../../src/tune/record.ts'
 import type { TuneState } from '../../src/tune/result.ts'
+import type { Run } from '../../src/tune/run.ts'
 import type { Values } from '../../src/tune/space.ts'
 
 const record = (space: TuneRecord['space'], more: Partial<TuneRecord> = {}): TuneRecord => ({
@@ -18,7 +19,7 @@ const record = (space: TuneRecord['space'], more: Partial<TuneRecord> = {}): Tun
   ...more,
 })
 
-const trial = (accuracies: readonly number[], more: Partial<Trial> = {}): Trial => ({
+const trial = (accuracies: readonly number[], more: Partial<Run> = {}): Run => ({
   epochs: accuracies.map(accuracy => ({ accuracy, loss: 1 - accuracy })),
   ended: false,
   failed: false,
@@ -26,11 +27,7 @@ const trial = (accuracies: readonly number[], more: Partial<Trial> = {}): Trial 
   ...more,
 })
 
-const state = (
-  space: TuneRecord['space'],
-  draws: readonly Values[],
-  trials: readonly Trial[],
-): TuneState => ({
+const state = (space: TuneRecord['space'], draws: readonly Values[], trials: readonly Run[]): TuneState => ({
   record: record(space),
   search: { rungs: [1, 3], eta: 3, metric: 'accuracy' },
   draws,
@@ -48,7 +45,7 @@ const whole = state(
   ],
   [
     trial([0.3]),
-    trial([0.5, 0.6, 0.7], { ended: true, test: { accuracy: 0.65, loss: 1 } }),
+    trial([0.5, 0.6, 0.7], { ended: true, final: { testAccuracy: 0.65, testLoss: 1, trainAccuracy: 1 } }),
     trial([], { failed: true, failure: 'too wide' }),
   ],
 )

@@ -1,0 +1,99 @@
+// Runs that belong together, in folders beside each other.
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { codeOf, reason, unwritable, writeAtomic } from '../data/files-node.ts'
+import { UserError } from '../graph/errors.ts'
+import { LockedError, takeLock } from '../train/lock-node.ts'
+import { RUN_FILES } from '../train/run-node.ts'
+import type { Final, Run } from './run.ts'
+
+/** In the folder of a run that has failed: why. */
+const FAILED = 'failed.json'
+
+/** The text of a file; undefined where there is none. */
+const textOf = (file: string): Promise<string | undefined> =>
+  readFile(file, 'utf8').catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
+    throw new UserError(`${file} ${reason(error)}`, { cause: error })
+  })
+
+/** What a JSON file holds; undefined where there is none. @throws UserError when it is damaged, or no object */
+export const readObject = async (file: string): Promise<Readonly<Record<string, unknown>> | undefined> => {
+  const text = await textOf(file)
+  return text === undefined ? undefined : objectOf(text, file)
+}
+
+function objectOf(text: string, where: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  } catch {}
+  throw new UserError(`${where} is no JSON object: the file is damaged`)
+}
+
+/**
+ * What a run folder has come to; of a run that has not begun, nothing.
+ * @throws UserError when a file is damaged
+ */
+export async function readRun(folder: string): Promise<Run> {
+  const file = (name: string) => join(folder, name)
+  const failed = await readObject(file(FAILED))
+  const metrics = (await textOf(file(RUN_FILES.metrics))) ?? ''
+  const { images } = (await readObject(file(RUN_FILES.config))) ?? {}
+  // A last line without an end was being written when the run was killed.
+  const lines = metrics
+    .split('\n')
+    .slice(0, -1)
+    .map((line, i) => objectOf(line, `${file(RUN_FILES.metrics)}: line ${i + 1}`))
+  // An epoch that was done again stands there as it was done last.
+  const epochs = [
+    ...new Map(lines.filter(l => l.epoch !== undefined).map(l => [Number(l.epoch), l])).values(),
+  ]
+  const last = lines.at(-1)
+  const ended = last?.final === true && (last.end === 'done' || last.end === 'patience')
+  return {
+    epochs: epochs.map(l => ({ accuracy: Number(l.valAccuracy), loss: Number(l.valLoss) })),
+    ended,
+    failed: Boolean(failed),
+    seconds: epochs.reduce((sum, l) => sum + Number(images) / Number(l.imagesPerSecond), 0),
+    ...(ended ? { final: finalOf(last) } : {}),
+    ...(failed ? { failure: String(failed.message) } : {}),
+  }
+}
+
+const finalOf = (line: Readonly<Record<string, unknown>>): Final => ({
+  testAccuracy: Number(line.testAccuracy),
+  testLoss: Number(line.testLoss),
+  trainAccuracy: Number(line.trainAccuracy),
+  ...(line.valAccuracy === undefined
+    ? {}
+    : { valAccuracy: Number(line.valAccuracy), valLoss: Number(line.valLoss) }),
+  ...(line.verified === undefined ? {} : { verified: line.verified === true }),
+})
+
+/** Writes down that a run has failed. */
+export async function markFailed(folder: string, message: string): Promise<void> {
+  await makeFolder(folder)
+  await writeAtomic(join(folder, FAILED), `${JSON.stringify({ message }, null, 2)}\n`)
+}
+
+const makeFolder = (path: string): Promise<unknown> =>
+  mkdir(path, { recursive: true }).catch((error: unknown) => {
+    throw unwritable(path, error)
+  })
+
+/** Names the process that writes into a folder. */
+export const LOCK = 'lock'
+
+/**
+ * Makes a folder, and keeps other processes from it.
+ * @returns lets them use it again
+ * @throws UserError when another one is using it
+ */
+export async function lockFolder(path: string): Promise<() => void> {
+  await makeFolder(path)
+  return takeLock(join(path, LOCK)).catch((error: unknown) => {
+    if (error instanceof LockedError) throw new UserError(`${path}: ${error.message}`, { cause: error })
+    throw unwritable(path, error)
+  })
+}
