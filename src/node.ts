@@ -7,8 +7,20 @@ import type { FitOptions, FitResult } from './train/fit-options.ts'
 import { type OnnxOptions, type TrainedModel, toOnnx, trainedModel } from './train/trained.ts'
 
 export { type AugmentOptions, augmentation } from './data/augment.ts'
-export type { DataSource, Dataset } from './data/dataset.ts'
+export type { Batch, BatchOptions } from './data/batches.ts'
+export {
+  type BatchedDataset,
+  type DataSource,
+  type Dataset,
+  type ImageDataset,
+  type ImageSource,
+  imageSource,
+} from './data/dataset.ts'
+export { heldOut, withValidation } from './data/held-out.ts'
+export { loadImages as images } from './data/images-node.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'
+export { reportOfRun } from './report/run-report-node.ts'
+export { EventWriter } from './report/tensorboard-node.ts'
 export { nodeRuntime, wasmRuntime } from './runtime/node.ts'
 export { workerRuntime } from './runtime/worker-node.ts'
 export { DivergenceError } from './train/divergence.ts'
@@ -20,7 +32,7 @@ export { constant, cosine, oneCycle, stepDecay, withWarmup } from './train/sched
 export type { OnnxOptions, TrainedModel } from './train/trained.ts'
 
 export interface TrainOptions extends FitOptions {
-  /** Training and test set, such as `mnist()`. */
+  /** Training and test set, such as `mnist()`, or `images({ data, shape })`. */
   readonly data: DataSource | Promise<DataSource>
   /** `cpu`, `webgpu` or `cuda`. @default 'cpu' */
   readonly device?: string
