@@ -32,7 +32,6 @@ export const tuneFlags = (yargs: Argv) =>
       type: 'number',
       defaultDescription: '8',
       describe: 'Passes over the training set of a trial that comes to the end; schedules are made for it',
-      group,
     })
     .option('min-epochs', {
       type: 'number',
@@ -50,7 +49,6 @@ export const tuneFlags = (yargs: Argv) =>
       type: 'number',
       defaultDescription: '0',
       describe: 'Decides which points are tried, and is the seed of every trial',
-      group,
     })
     .option('resume', {
       type: 'string',

@@ -1,16 +1,16 @@
-import { dot, lineY, type Markish, type PlotOptions } from '@observablehq/plot'
+import { dot, lineY, type Markish, type PlotOptions, ruleX } from '@observablehq/plot'
 import { chart } from '../report/chart-node.ts'
 import { type Html, html } from '../report/html.ts'
 import { amounts, evenTicks, logTicks, plain, type Scale, shares } from '../report/scale.ts'
-import { visible } from '../report/text.ts'
+import { counted, visible } from '../report/text.ts'
 import type { TrialResult, TuneState } from './result.ts'
 import { bestUpTo, type Figures } from './search.ts'
 import type { Dimension, Value } from './space.ts'
 
 /** How trials are drawn, by what became of them; the last ones lie on top. */
 const ROLES = [
-  { role: 'dropped', name: 'went no further', colour: 'var(--bar)', width: 1.25, radius: 3, opacity: 0.7 },
-  { role: 'finished', name: 'came to the end', colour: 'var(--train)', width: 1.75, radius: 3.5, opacity: 1 },
+  { role: 'dropped', name: 'went no further', colour: 'var(--bar)', width: 1.25, radius: 3.5, opacity: 0.8 },
+  { role: 'finished', name: 'came to the end', colour: 'var(--train)', width: 1.75, radius: 4, opacity: 1 },
   { role: 'winner', name: 'winner', colour: 'var(--held)', width: 3, radius: 5.5, opacity: 1 },
 ] as const
 
@@ -95,7 +95,8 @@ export function courses(state: TuneState, results: readonly TrialResult[]): Html
     },
     marks,
   })
-  return html`<figure>${drawn}${key(results, asLine)}</figure>`
+  // Small screens show it in parts rather than too small to read.
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Epochs"><div style="min-width:36rem">${drawn}</div></div>${key(results, asLine)}`
 }
 
 /** Labels of choices are cut where they would run into each other. */
@@ -137,47 +138,53 @@ function across(d: Dimension): { readonly x: PlotOptions['x'] & object; readonly
   return { x: { ...axis, domain: [low, high], ticks, tickFormat: plain, inset: 8 }, of: Number }
 }
 
-/** What trials came to against each setting that varies. */
+/**
+ * What trials came to against each setting that varies, at their best epoch; below it where each stood after the first rung,
+ * up to which all were trained.
+ */
 export function influences(
   state: TuneState,
   results: readonly TrialResult[],
   space: readonly Dimension[],
 ): Html | undefined {
-  const { metric } = state.search
-  const best = results.flatMap(result => {
+  const { metric, rungs } = state.search
+  const known = results.flatMap(result => {
     const trial = state.trials[result.trial]!
-    const figures = bestUpTo(trial, trial.epochs.length, metric)
-    return figures ? [{ result, figures }] : []
+    const best = bestUpTo(trial, trial.epochs.length, metric)
+    const first = bestUpTo(trial, rungs[0]!, metric)
+    return best && first ? [{ result, best, first }] : []
   })
-  if (!best.length) return undefined
+  if (!known.length) return undefined
   const y = measured(
     state,
-    best.map(b => b.figures),
+    known.flatMap(k => [k.best, k.first]),
   )
   const drawn = space.map(d => {
     const { x, of } = across(d)
-    const marks = ROLES.map(role =>
-      dot(
-        best
-          .filter(b => isOf(role, b.result))
-          .map(({ result, figures }) => {
-            const value = result.values[d.name]!
-            const epochs = `${result.epochs} epoch${result.epochs === 1 ? '' : 's'}`
-            return {
-              x: of(value),
-              y: y.of(figures[metric]),
-              title: `trial ${result.trial}, ${d.name} ${said(value)}: ${y.say(figures[metric])} in ${epochs}`,
-            }
-          }),
-        {
-          ...{ x: 'x', y: 'y', title: 'title', fill: role.colour, fillOpacity: role.opacity },
-          ...{ stroke: 'var(--card)', r: role.radius },
-        },
-      ),
-    )
-    const label = `${y.title} by ${d.name}`
+    const marks = ROLES.flatMap((role): Markish[] => {
+      const { colour, opacity, radius } = role
+      const shown = known
+        .filter(k => isOf(role, k.result))
+        .map(({ result, best, first }) => ({
+          x: of(result.values[d.name]!),
+          from: y.of(first[metric]),
+          to: y.of(best[metric]),
+          title: `trial ${result.trial}, ${d.name} ${said(result.values[d.name]!)}: ${y.say(best[metric])} in ${counted(result.epochs, 'epoch')}, ${y.say(first[metric])} in ${rungs[0]}`,
+        }))
+      const stem = { x: 'x', y1: 'from', y2: 'to', stroke: colour, strokeOpacity: opacity }
+      const end = { x: 'x', y: 'to', title: 'title', fill: colour, fillOpacity: opacity }
+      return [ruleX(shown, stem), dot(shown, { ...end, stroke: 'var(--card)', r: radius })]
+    })
+    const svg = chart(`${y.title} by ${d.name}`, {
+      ...upwards(y),
+      marginBottom: 24,
+      width: 340,
+      height: 200,
+      x,
+      marks,
+    })
     return html`<figure class="curve small"><figcaption><b>${visible(d.name)}</b></figcaption>
-${chart(label, { ...upwards(y), marginBottom: 24, width: 340, height: 200, x, marks })}</figure>
+${svg}</figure>
 `
   })
   return html`<div class="curves">${drawn}</div>${key(results, asDot)}`

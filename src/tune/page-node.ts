@@ -52,11 +52,17 @@ function trialTable(results: readonly TrialResult[]): Html {
   const row = (r: TrialResult) =>
     html`<tr><th scope="row">${r.trial}</th>${names.map(
       name => html`<td>${said(r.values[name]!)}</td>`,
-    )}<td>${r.epochs}</td><td>${shown(r.valAccuracy)}</td><td>${r.valLoss === undefined ? '–' : r.valLoss.toFixed(4)}</td><td>${r.epochs ? precise(r.seconds) : '–'}</td><td>${r.failure === undefined ? r.status : `failed: ${r.failure}`}</td></tr>\n`
+    )}<td>${r.epochs}</td><td>${shown(r.valAccuracy)}</td><td>${r.valLoss === undefined ? '–' : r.valLoss.toFixed(4)}</td><td>${r.epochs ? precise(r.seconds) : '–'}</td><td>${r.failure === undefined ? html`<span style="white-space:nowrap">${r.status}</span>` : `failed: ${r.failure}`}</td></tr>\n`
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Trials"><table class="numbers classes">
 <thead><tr>${['Trial', ...names, 'Epochs', 'Validation accuracy', 'Validation loss', 'Time', 'Status'].map(title)}</tr></thead>
 <tbody>${results.map(row)}</tbody></table></div>`
 }
+
+/** A command whose flags stay with their values where the line breaks. */
+const typed = (command: string): Html[] =>
+  command
+    .split(/ (?=--)/)
+    .map((part, i) => html`${i ? ' ' : ''}<span style="display:inline-block">${part}</span>`)
 
 const section = (id: string, title: string, lead: string, body: Html | '' | undefined): Section[] =>
   body ? [{ id, title, lead, body }] : []
@@ -74,14 +80,14 @@ export function tunePage(state: TuneState, origin: string, command: string | und
     best &&
     command &&
     html`<dl class="facts" style="padding-top:0;border-top:0">${Object.entries(best.values).map(([name, value]) => fact(name, said(value)))}</dl>
-<pre style="white-space:pre-wrap;overflow-wrap:anywhere;margin-bottom:0">${command}</pre>`
+<p style="font-family:ui-monospace,monospace;font-size:0.875rem;overflow-wrap:anywhere;margin-top:1rem">${typed(command)}</p>`
   return page(`${model} – search for settings`, head(state, results, origin), [
     ...section('winner', 'Winner', 'Its settings, and what trains them again.', winner),
     ...section('epochs', 'Epochs', 'Each line is a trial, on the validation set.', courses(state, results)),
     ...section(
       'influence',
       'Settings',
-      'What trials came to against each setting that varies, each at its best epoch.',
+      `What trials came to at their best epoch, against each setting that varies; the line under a dot begins where the trial stood after ${counted(state.search.rungs[0]!, 'epoch')}.`,
       influences(state, results, readSpace(space, 'space')),
     ),
     ...section('trials', 'Trials', 'The best first.', trialTable(results)),

@@ -93,7 +93,7 @@ describe('tune', () => {
 
   it('comes to the same winner when it is killed again and again', async () => {
     const killed = join(folder, 'killed')
-    for (const epochs of [1, 3, 6]) {
+    for (const epochs of [1, 3, 5]) {
       const { child, finished } = start(tune('--out', killed))
       while ((await epochsIn(killed)) < epochs && child.exitCode === null)
         await new Promise(done => setTimeout(done, 20))
@@ -103,7 +103,7 @@ describe('tune', () => {
     const last = await onnxgrad('tune', '--resume', killed, '--json')
     expect(complaint(last)).toEqual([])
     expect(last.code).toBe(0)
-    expect(essence(last)).toEqual(JSON.parse(JSON.stringify(essence(whole)).replaceAll(out, killed)))
+    expect(essence(last)).toEqual(essence(whole))
     const model = (of: Finished) => readFile(join(resultOf(of).winner.out, 'model.onnx'))
     expect(await model(last)).toEqual(await model(whole))
   }, 180_000)

@@ -69,13 +69,13 @@ test('the page shows every trial with its settings, its curve and its place in e
     'trial 1, epoch 3: 70.00 %',
   ])
   expect(titles('influence')).toEqual([
-    'trial 0, dim 16: 30.00 % in 1 epoch',
-    'trial 0, lr 0.001: 30.00 % in 1 epoch',
-    'trial 1, dim 32: 70.00 % in 3 epochs',
-    'trial 1, lr 0.002: 70.00 % in 3 epochs',
+    'trial 0, dim 16: 30.00 % in 1 epoch, 30.00 % in 1',
+    'trial 0, lr 0.001: 30.00 % in 1 epoch, 30.00 % in 1',
+    'trial 1, dim 32: 70.00 % in 3 epochs, 50.00 % in 1',
+    'trial 1, lr 0.002: 70.00 % in 3 epochs, 50.00 % in 1',
   ])
   expect(page.querySelector('.score')!.textContent).toContain('70.00\u00a0%')
-  expect(page.querySelector('pre')!.textContent).toBe('npx onnxgrad train vit --lr 0.002')
+  expect(page.querySelector('#winner p:last-child')!.textContent).toBe('npx onnxgrad train vit --lr 0.002')
 })
 
 test('the test figure is of the winner only, and there is none before there is a winner', () => {
