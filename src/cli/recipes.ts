@@ -6,6 +6,19 @@ import type { TrainFlags } from './train-flags.ts'
  */
 export const RECIPES: Readonly<Record<string, Readonly<Record<string, Partial<TrainFlags>>>>> = {
   vit: {
+    small: {
+      epochs: 20,
+      batch: 128,
+      optimizer: 'adamw',
+      lr: 1.5e-3,
+      'weight-decay': 0.1,
+      warmup: 2,
+      'label-smoothing': 0.1,
+      ema: 0.999,
+      'val-split': 1 / 24,
+      dropout: 0.1,
+      dropPath: 0.2,
+    },
     best: {
       epochs: 60,
       batch: 128,
@@ -26,9 +39,24 @@ export const RECIPES: Readonly<Record<string, Readonly<Record<string, Partial<Tr
   },
 }
 
-/** Flags, with the recipe of the preset in place of those that are not given. */
+/** Shares of a run that its warm-up takes at most, where a flag makes the run shorter than its recipe. */
+const WARMUP = 0.1
+
+/**
+ * Flags, with the recipe of the preset in place of those that are not given. What belongs to another optimizer is left
+ * out, and a shorter run warms up for less.
+ */
 export function withRecipe(model: string, preset: string, flags: TrainFlags): TrainFlags {
-  const recipe = RECIPES[model]?.[preset] ?? {}
+  const recipe = RECIPES[model]?.[preset]
+  if (!recipe) return flags
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
-  return { ...recipe, ...given } as TrainFlags
+  const { lr, 'weight-decay': decay, warmup, ...others } = recipe
+  const same = (flags.optimizer ?? recipe.optimizer) === recipe.optimizer
+  const epochs = Number(flags.epochs ?? recipe.epochs ?? Number.POSITIVE_INFINITY)
+  return {
+    ...others,
+    ...(same ? { lr, 'weight-decay': decay } : {}),
+    ...(warmup === undefined ? {} : { warmup: Math.min(warmup, WARMUP * epochs) }),
+    ...given,
+  } as TrainFlags
 }
