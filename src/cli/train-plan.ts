@@ -6,13 +6,13 @@ import { withValidation } from '../data/held-out.ts'
 import { COLLECTIONS } from '../data/images-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
-import { EMA } from '../train/ema.ts'
+import { answering } from '../train/ema.ts'
 import { checkData } from '../train/fit.ts'
 import { OPTIMIZERS, type Optimizer } from '../train/optimizer.ts'
 import type { Reached } from '../train/progress.ts'
 import { type RunRecord, recordedOptimizer, recordedSchedule } from '../train/record.ts'
 import { type RunConfig, RunFolder } from '../train/run-node.ts'
-import { readSaved, type Saved } from '../train/saved-node.ts'
+import { readSaved } from '../train/saved-node.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../train/schedule.ts'
 import { stepsOf } from '../train/work.ts'
 import { augmentOptions } from './augment-flags.ts'
@@ -93,6 +93,16 @@ function fitted(draft: Model, config: object, data: DataSource, flags: TrainFlag
   return { ...config, ...Object.fromEntries(Object.entries(own).filter(([key]) => given[key] === undefined)) }
 }
 
+/** @throws UserError where the data's size does not fit the model's other settings, with that size */
+function built(name: string, config: object, data: DataSource): Model {
+  try {
+    return buildModel(name, config)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    throw new UserError(`${error.message} (of ${data.train.shape.join('×')} in ${data.train.name})`)
+  }
+}
+
 /** The data of a new run. The recipe's validation split is for data that bring no validation set along. */
 async function newData(draft: Model, source: Source, asked: TrainFlags, flags: TrainFlags) {
   const own = asked['val-split']
@@ -121,7 +131,7 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const { data, valSplit } = await newData(draft, source, asked, flags)
   if (patience !== undefined && !data.val)
     throw new UserError('--patience needs a validation set to judge epochs by: give --val-split, such as 0.1')
-  const model = buildModel(name, fitted(draft, config, data, flags))
+  const model = built(name, fitted(draft, config, data, flags), data)
   checkData(model, data)
   const { epochs, batch, accumulate, seed, metric, device } = settings
   const warmupSteps = Math.round(settings.warmup * Math.ceil(data.train.size / (batch * accumulate)))
@@ -150,9 +160,6 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   return { ...about, ...(augment ? { augment } : {}) }
 }
 
-/** The parameters that a checkpoint answers with. */
-const answerOf = ({ state }: Saved): Float32Array => state[EMA] ?? state.params!
-
 /**
  * A run that goes on from its last checkpoint, in its folder; from a checkpoint file in a folder of its own.
  * @throws UserError when the file is damaged, or a flag or the data is not the run's
@@ -164,7 +171,7 @@ export async function resumedPlan(path: string, flags: TrainFlags): Promise<Plan
       const { best, ...recorded } = from.record
       const { finished } = from
       if (finished.model && (finished.report || !flags.report)) refuseFinished(flags, from.record)
-      const bestParams = best && from.best ? { best, bestParams: answerOf(from.best) } : {}
+      const bestParams = best && from.best ? { best, bestParams: answering(from.best.state) } : {}
       const reached = from.state && { state: from.state, ...bestParams }
       const its = await goOn(path, flags, recorded, from.model, reached, from.config.source)
       return { ...its, folder, goesOn: true }

@@ -12,6 +12,10 @@ export const EMA_RATE = 'ema.rate'
  */
 export const emaDecay = (decay: number, step: number): number => Math.min(decay, (1 + step) / (10 + step))
 
+/** The parameters that a state answers with: their average, where one is kept. */
+export const answering = (state: Readonly<Record<string, Float32Array>>): Float32Array =>
+  state[EMA] ?? state.params!
+
 /** @throws UserError for a decay that is no share */
 export function checkEma(decay: number | undefined): void {
   if (decay !== undefined && !(decay > 0 && decay < 1))

@@ -4,9 +4,9 @@ import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { ahead } from './ahead.ts'
 import { DivergenceError, diverged, divergedAtLast, isGood } from './divergence.ts'
-import { EMA } from './ema.ts'
+import { answering } from './ema.ts'
 import { evaluate } from './evaluate.ts'
-import { Executor, type State, type StepResult } from './executor.ts'
+import { Executor, type StepResult } from './executor.ts'
 import type { FitOptions, FitResult } from './fit-options.ts'
 import { initialize, layoutOf } from './layout.ts'
 import { adam } from './optimizer.ts'
@@ -102,7 +102,6 @@ export async function fit(
   let best: Best | undefined = resume?.best
   let bestParams = resume?.bestParams
   let saved = performance.now()
-  const answer = (state: State): Float32Array => state[EMA] ?? state.params!
   const reachedAt = async (at: number, tally?: Tally): Promise<Reached> => ({
     step: at,
     state: await executor.state(at),
@@ -168,7 +167,7 @@ export async function fit(
     const better = !best || isBetter(judged(result), best, metric)
     if (better) {
       best = { epoch: epoch + 1, step, accuracy, loss }
-      bestParams = answer(await executor.state())
+      bestParams = answering(await executor.state())
     }
     await options.onEpoch?.(result, () => reachedAt(step), better)
     saved = performance.now()
@@ -195,7 +194,7 @@ export async function fit(
       }
     }
     const state = await executor.state()
-    const params = data.val && bestParams ? bestParams : answer(state)
+    const params = data.val && bestParams ? bestParams : answering(state)
     executor.show(params)
     return {
       layout,

@@ -6,7 +6,7 @@ import { readSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { readCheckpoint } from './checkpoint.ts'
-import { EMA } from './ema.ts'
+import { answering } from './ema.ts'
 import type { State } from './executor.ts'
 import { layoutOf } from './layout.ts'
 import { isFinal, linesUpTo } from './lines-node.ts'
@@ -232,7 +232,7 @@ export async function readRun(
   checkModel(saved, folder, config, build)
   return {
     model: saved.model,
-    params: saved.state[EMA] ?? saved.state.params!,
+    params: answering(saved.state),
     ...(config.normalization ? { normalization: config.normalization } : {}),
     classes: config.classes,
     ...(Object.keys(saved.training).length ? { training: saved.training } : {}),

@@ -95,6 +95,10 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     goOn: ({ device, epochs }, choice, checkpoint) =>
       alone(async () => {
         const { model, state, record } = readRun('the checkpoint', checkpoint)
+        if (record.valSplit !== undefined)
+          throw new UserError(
+            'this run judges its epochs by a validation split; go on with it in Node: onnxgrad train --resume RUN',
+          )
         const { step, normalization, ...settings } = { ...record, epochs }
         const source = await dataFor(choice, model)
         // The model's own, whatever the data are now.

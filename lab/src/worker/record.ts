@@ -16,10 +16,11 @@ import {
   TRAINING,
 } from '../../../src/train/record.ts'
 import { SCHEDULES } from '../../../src/train/schedule.ts'
+import { stepsOf } from '../../../src/train/work.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
 
 /** How a run is set, whatever it has come to. */
-export type RunSettings = Omit<RunRecord, 'step'>
+export type RunSettings = Omit<RunRecord, 'step' | 'best' | 'tally'>
 
 /** Settings of the page as a checkpoint records them. @throws UserError for numbers that cannot be */
 export function recordOf(settings: TrainSettings, model: Model, data: ImageSource): RunSettings {
@@ -61,7 +62,8 @@ export interface Checkpoint {
 /** @throws UserError when the file is no checkpoint, is damaged, or is of a run that cannot go on here */
 export function readRun(name: string, bytes: Uint8Array): Checkpoint {
   const { metadata } = readSafetensors(bytes, name)
-  const record = readRecord(metadata, name)
+  // The best epoch's parameters are in the folder that the file comes from, as is what its last epoch came to.
+  const { best: _best, tally: _tally, ...record } = readRecord(metadata, name)
   recordedOptimizer(record.optimizer)
   recordedSchedule(record.schedule)
   const model = buildModel(record.model.name, record.model.config)
@@ -70,7 +72,7 @@ export function readRun(name: string, bytes: Uint8Array): Checkpoint {
 }
 
 export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'record'>): CheckpointAbout {
-  const { step, epochs, batch, classes, images } = record
+  const { step, epochs, batch, accumulate = 1, classes, images } = record
   const [channels = 0, height = 0, width = 0] = model.input.shape
   return {
     model: record.model,
@@ -80,6 +82,6 @@ export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'r
     images,
     epochs,
     step,
-    epoch: Math.floor(step / Math.ceil(images / batch)),
+    epoch: Math.floor(step / stepsOf(images, { batch, accumulate })),
   }
 }

@@ -1,11 +1,14 @@
+import { augmentation } from '../../../src/data/augment.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
+import { answering, EMA } from '../../../src/train/ema.ts'
 import { fit } from '../../../src/train/fit.ts'
 import { initialize, layoutOf } from '../../../src/train/layout.ts'
 import { type EpochResult, judged, type Reached } from '../../../src/train/progress.ts'
 import { recordedOptimizer, recordedSchedule } from '../../../src/train/record.ts'
 import type { TrainedModel } from '../../../src/train/trained.ts'
+import { updatedVectors } from '../../../src/train/update.ts'
 import type { Event } from '../protocol.ts'
 import { Curve } from './curve.ts'
 import { outcome } from './outcome.ts'
@@ -47,6 +50,8 @@ export class Run implements Source {
   #reached: Reached
   #params: { readonly values: Float32Array; readonly steps: number; readonly at: number } | undefined
   #running = false
+  /** The vector that the run answers with. */
+  readonly #answering: string
 
   constructor(options: RunOptions) {
     const { model, data, settings, from, runtime, viewer } = options
@@ -59,7 +64,11 @@ export class Run implements Source {
       step: 0,
       state: { params: initialize(layout, settings.seed) },
     }
-    this.pace = new Pace(runtime, layout, ['params', ...recordedOptimizer(settings.optimizer).state])
+    const optimizer = recordedOptimizer(settings.optimizer)
+    const { ema } = settings
+    const vectors = updatedVectors({ optimizer, ...(ema === undefined ? {} : { ema }) })
+    this.pace = new Pace(runtime, layout, vectors)
+    this.#answering = ema === undefined ? 'params' : EMA
     this.pace.steps = this.#reached.step
     this.reader = new Reader(viewer, model, data.normalization)
   }
@@ -67,8 +76,9 @@ export class Run implements Source {
   /** @throws UserError when model, data and device do not fit, or the training fails */
   async train(): Promise<{ stopped: boolean }> {
     const { settings, data, tell, from } = this.#options
-    const curve = new Curve(data.train.size, settings, () => this.pace.now())
-    const { epochs, batch, seed, labelSmoothing, clipNorm } = settings
+    const { epochs, batch, accumulate = 1, seed, labelSmoothing, clipNorm, ema, augment } = settings
+    const step = { epochs, batch: batch * accumulate }
+    const curve = new Curve(data.train.size, step, () => this.pace.now())
     let told = 0
     this.#running = true
     try {
@@ -76,11 +86,14 @@ export class Run implements Source {
       await fit(this.model, this.pace.runtime, data, {
         epochs,
         batch,
+        accumulate,
         seed,
         optimizer: recordedOptimizer(settings.optimizer),
         schedule: recordedSchedule(settings.schedule),
         ...(labelSmoothing === undefined ? {} : { labelSmoothing }),
         ...(clipNorm === undefined ? {} : { clipNorm }),
+        ...(ema === undefined ? {} : { ema }),
+        ...(augment ? { augment: augmentation(augment) } : {}),
         ...(from ? { resume: from } : {}),
         onStep(progress) {
           curve.add(progress)
@@ -113,7 +126,7 @@ export class Run implements Source {
   }
 
   async #reportOf(epoch: EpochResult): Promise<Event> {
-    const params = this.#reached.state.params!
+    const params = answering(this.#reached.state)
     const { confusion, mistakes } = await outcome(this.reader, params, this.data.test, () =>
       this.pace.passed(),
     )
@@ -145,13 +158,13 @@ export class Run implements Source {
   /** Parameters that are good to look at: those of a second ago while the training goes on. */
   async params(): Promise<Float32Array> {
     const { step, state } = this.#reached
-    if (!this.#running || this.pace.steps === step) return state.params!
+    if (!this.#running || this.pace.steps === step) return answering(state)
     const known = this.#params
     const age = performance.now() - (known?.at ?? 0)
     if (known && (known.steps === this.pace.steps || (age < FRESH && !this.pace.paused))) return known.values
-    const now = await this.pace.read(['params'])
-    if (!now) return state.params!
-    this.#params = { values: now.state.params!, steps: now.step, at: performance.now() }
+    const now = await this.pace.read([this.#answering])
+    if (!now) return answering(state)
+    this.#params = { values: now.state[this.#answering]!, steps: now.step, at: performance.now() }
     return this.#params.values
   }
 
@@ -167,7 +180,7 @@ export class Run implements Source {
     const { train, normalization } = this.data
     const { state } = this.#reached
     const { classes } = train
-    return { model: this.model, params: state.params!, normalization, classes, training: this.#training() }
+    return { model: this.model, params: answering(state), normalization, classes, training: this.#training() }
   }
 
   /** What the training came to so far. */

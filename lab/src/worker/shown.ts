@@ -3,6 +3,7 @@ import { readOnnx } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
+import { answering } from '../../../src/train/ema.ts'
 import { modelInput } from '../../../src/train/predictor.ts'
 import { type TrainedModel, toOnnx } from '../../../src/train/trained.ts'
 import type { ModelAbout } from '../protocol.ts'
@@ -114,7 +115,7 @@ export function shownCheckpoint(runtime: Runtime, name: string, bytes: Uint8Arra
   const { normalization, classes } = record
   const trained: TrainedModel = {
     model,
-    params: state.params!,
+    params: answering(state),
     classes,
     training,
     ...(normalization ? { normalization } : {}),
