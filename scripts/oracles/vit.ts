@@ -1,9 +1,9 @@
 import { vit } from '../../models/vit.ts'
 import { emptyArray, type TypedArray } from '../../src/export/tensor-data.ts'
 import type { OrtTensor, SessionSettings } from '../../src/runtime/session.ts'
+import { compileForward } from '../../src/train/forward.ts'
 import { type Layout, layoutOf, type Slot } from '../../src/train/layout.ts'
 import { adam } from '../../src/train/optimizer.ts'
-import { compileForward } from '../../src/train/forward.ts'
 import { compileStep } from '../../src/train/step.ts'
 import { absoluteError, type Check, type Comparison, type OracleCase, relativeError } from './case.ts'
 
