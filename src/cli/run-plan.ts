@@ -123,7 +123,14 @@ export async function runPlan(
 
   const save = async (reached: Reached, about: Readonly<Record<string, unknown>>, best = false) => {
     const { step, state, best: bestEpoch, tally } = reached
-    const now = { ...record, step, ...(bestEpoch ? { best: bestEpoch } : {}), ...(tally ? { tally } : {}) }
+    const { versions } = config
+    const now = {
+      ...record,
+      versions,
+      step,
+      ...(bestEpoch ? { best: bestEpoch } : {}),
+      ...(tally ? { tally } : {}),
+    }
     // The best one first: were the program to end between the two, the epoch is done again, and so is its best.
     if (best) await folder.checkpoint('best', layout, state, now, about)
     await folder.checkpoint('last', layout, state, now, about)

@@ -30,7 +30,7 @@ export const trainingFlags = (yargs: Argv) =>
       type: 'string',
       describe: `Configuration to start from: ${Object.entries(MODELS)
         .map(([name, { presets }]) => `${name} ${Object.keys(presets).join(', ')}`)
-        .join('; ')} [default: the first]; vit small and best bring flags of a recipe along`,
+        .join('; ')} [default: the first]; vit best brings the flags of a recipe along`,
       group: 'Model:',
     })
     .options(MODEL_FLAGS)

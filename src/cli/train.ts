@@ -62,6 +62,11 @@ async function handler(flags: TrainFlags): Promise<void> {
   const progress = reporter(plan.record.epochs)
   try {
     say(facts(aboutPlan(plan, runtime), columns()))
+    const began = plan.record.versions?.onnxruntime
+    if (began !== undefined && began !== runtime.version)
+      note(
+        `NOTE      onnxruntime ${began} began this run and ${runtime.version} goes on with it: its numbers may differ in the last digits`,
+      )
     if (plan.data.notice) note(`NOTE      ${plan.data.notice}`)
     const outcome = await runPlan(
       plan,

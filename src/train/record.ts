@@ -38,6 +38,8 @@ export interface RunRecord {
   readonly classes: readonly string[]
   /** Examples of an epoch. */
   readonly images: number
+  /** Of onnxgrad, onnxruntime and Node, which wrote the checkpoint. */
+  readonly versions?: Readonly<Record<string, string>>
   /** The best epoch so far. */
   readonly best?: Best
   /** Of an epoch that the step is within. */

@@ -132,7 +132,7 @@ function checkModel({ file, model }: Saved, folder: string, config: RunConfig, b
 }
 
 /** Everything in a record that is a setting, of what `config.json` says. */
-const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'best' | 'tally'>, true>> = {
+const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'versions' | 'best' | 'tally'>, true>> = {
   model: true,
   epochs: true,
   batch: true,

@@ -20,7 +20,7 @@ import { stepsOf } from '../../../src/train/work.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
 
 /** How a run is set, whatever it has come to. */
-export type RunSettings = Omit<RunRecord, 'step' | 'best' | 'tally'>
+export type RunSettings = Omit<RunRecord, 'step' | 'versions' | 'best' | 'tally'>
 
 /** Settings of the page as a checkpoint records them. @throws UserError for numbers that cannot be */
 export function recordOf(settings: TrainSettings, model: Model, data: ImageSource): RunSettings {
@@ -63,7 +63,7 @@ export interface Checkpoint {
 export function readRun(name: string, bytes: Uint8Array): Checkpoint {
   const { metadata } = readSafetensors(bytes, name)
   // The best epoch's parameters are in the folder that the file comes from, as is what its last epoch came to.
-  const { best: _best, tally: _tally, ...record } = readRecord(metadata, name)
+  const { best: _best, tally: _tally, versions: _versions, ...record } = readRecord(metadata, name)
   recordedOptimizer(record.optimizer)
   recordedSchedule(record.schedule)
   const model = buildModel(record.model.name, record.model.config)
