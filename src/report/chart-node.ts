@@ -1,6 +1,7 @@
 import { type PlotOptions, plot } from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
 import { Html } from './html.ts'
+import type { Scale } from './scale.ts'
 
 const { document } = parseHTML('<!doctype html><html></html>')
 
@@ -22,3 +23,18 @@ export function chart(label: string, options: PlotOptions): Html {
   }
   return new Html(drawn.outerHTML)
 }
+
+/** An upward axis of a scale, with lines across, and room beside it for its labels. */
+export const upwards = (y: Scale): PlotOptions => ({
+  // Room for the longest label, of digits 7 pixels wide.
+  marginLeft: 14 + 7 * Math.max(...y.ticks.map(t => t.label.length)),
+  marginBottom: 36,
+  y: {
+    domain: y.domain,
+    ticks: y.ticks.map(t => t.at),
+    tickFormat: (_, i) => y.ticks[i]!.label,
+    grid: true,
+    label: null,
+    tickSize: 0,
+  },
+})

@@ -1,5 +1,5 @@
 import { dot, lineY, type Markish, ruleX } from '@observablehq/plot'
-import { chart } from './chart-node.ts'
+import { chart, upwards } from './chart-node.ts'
 import { type Html, html } from './html.ts'
 import type { Numbers, RunLog } from './log.ts'
 import { amounts, evenTicks, fromZero, plain, type Scale, shares } from './scale.ts'
@@ -69,23 +69,13 @@ function drawn(
   const marked = taken !== undefined && size === 'wide'
   const svg = chart(`${title} by ${unit}: ${series.map(s => summary(s, y.say)).join('; ')}`, {
     ...SIZES[size],
-    // Room for the longest label, of digits 7 pixels wide.
-    marginLeft: 14 + 7 * Math.max(...y.ticks.map(t => t.label.length)),
-    marginBottom: 36,
+    ...upwards(y),
     x: {
       domain: [0, end],
       ticks: evenTicks(end, { whole: true, beyond: false }),
       tickFormat: plain,
       label: unit,
       labelArrow: 'none',
-      tickSize: 0,
-    },
-    y: {
-      domain: y.domain,
-      ticks: y.ticks.map(t => t.at),
-      tickFormat: (_, i) => y.ticks[i]!.label,
-      grid: true,
-      label: null,
       tickSize: 0,
     },
     marks: [

@@ -1,5 +1,5 @@
 import { dot, lineY, type Markish, type PlotOptions, ruleX } from '@observablehq/plot'
-import { chart } from '../report/chart-node.ts'
+import { chart, upwards } from '../report/chart-node.ts'
 import { type Html, html } from '../report/html.ts'
 import { amounts, evenTicks, logTicks, plain, type Scale, shares } from '../report/scale.ts'
 import { counted, visible } from '../report/text.ts'
@@ -40,20 +40,6 @@ function measured({ search }: TuneState, values: readonly Figures[]): Scale & { 
   const scale = (metric === 'accuracy' ? shares : amounts)(values.map(v => v[metric]))
   return { ...scale, title: `Validation ${metric}` }
 }
-
-const upwards = (y: Scale): PlotOptions => ({
-  // Room for the longest label, of digits 7 pixels wide.
-  marginLeft: 14 + 7 * Math.max(...y.ticks.map(t => t.label.length)),
-  marginBottom: 36,
-  y: {
-    domain: y.domain,
-    ticks: y.ticks.map(t => t.at),
-    tickFormat: (_, i) => y.ticks[i]!.label,
-    grid: true,
-    label: null,
-    tickSize: 0,
-  },
-})
 
 /** What trials came to on the validation set, epoch by epoch; undefined before the first one. */
 export function courses(state: TuneState, results: readonly TrialResult[]): Html | undefined {
