@@ -15,6 +15,7 @@ import { duration, note, percent, result, say, table } from './output.ts'
 import { reporter } from './progress.ts'
 import { withRecipe } from './recipes.ts'
 import { exists, trainIn } from './sub-run.ts'
+import { words } from './text.ts'
 import { TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
 import { newPlan } from './train-plan.ts'
 
@@ -259,6 +260,3 @@ const inPercent = ({ mean, deviation, count }: Spread): string =>
   deviation === undefined
     ? `${percent(mean)} (of one seed)`
     : `${(100 * mean).toFixed(2)} ± ${percent(deviation)} (mean and standard deviation of ${count} seeds)`
-
-/** `testAccuracy` → `test accuracy`. */
-const words = (name: string): string => name.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
