@@ -52,4 +52,5 @@ export function inWords(value: unknown, key = '', depth = 0): string {
 }
 
 /** `testAccuracy` → `test accuracy`. */
-export const words = (key: string): string => key.replace(/(?<=[a-z])([A-Z])/g, letter => ` ${letter.toLowerCase()}`)
+export const words = (key: string): string =>
+  key.replace(/(?<=[a-z])([A-Z])/g, letter => ` ${letter.toLowerCase()}`)
