@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs/minimal.js'
 import { UserError } from '../graph/errors.ts'
+import { exact, type Int64 } from '../graph/int64.ts'
 
 const { Reader, Writer } = protobuf
 
@@ -10,14 +11,17 @@ export interface Field<T, Repeated extends boolean = boolean> {
   readonly type: WireType | (() => Message<Fields>)
   readonly value?: T
 }
-export type WireType = 'int32' | 'int64' | 'float' | 'double' | 'string' | 'bytes'
+/** `size` is an int64 that counts something: a number, refused beyond ±2⁵³. */
+export type WireType = 'int32' | 'int64' | 'uint64' | 'size' | 'float' | 'double' | 'string' | 'bytes'
 export type Fields = Readonly<Record<string, Field<unknown>>>
 
 export interface Message<F extends Fields> {
+  /** As onnx.proto calls it. */
+  readonly name: string
   readonly fields: F
 }
 
-/** The plain object that stands for a message. int64 values are numbers: no size in a model exceeds 2⁵³. */
+/** The plain object that stands for a message. */
 export type Value<M> =
   M extends Message<infer F>
     ? { [K in keyof F]?: F[K] extends Field<infer T, infer R> ? (R extends true ? T[] : T) : never }
@@ -25,7 +29,9 @@ export type Value<M> =
 
 type Plain = {
   int32: number
-  int64: number
+  int64: Int64
+  uint64: Int64
+  size: number
   float: number
   double: number
   string: string
@@ -52,14 +58,47 @@ export const manyOf = <M extends Message<Fields>>(id: number, type: () => M): Fi
   type,
   repeated: true,
 })
-export const message = <F extends Fields>(fields: F): Message<F> => ({ fields })
+/** A message that its own description leads to; the compiler needs the name of its value and a thunk with a stated type. */
+export const oneNested = <T>(id: number, type: () => Message<Fields>): Field<T, false> => ({
+  id,
+  type,
+  repeated: false,
+})
+export const manyNested = <T>(id: number, type: () => Message<Fields>): Field<T, true> => ({
+  id,
+  type,
+  repeated: true,
+})
+export const message = <F extends Fields>(name: string, fields: F): Message<F> => ({ name, fields })
 
-const WIRE: Record<WireType, number> = { int32: 0, int64: 0, float: 5, double: 1, string: 2, bytes: 2 }
+const WIRE: Record<WireType, number> = {
+  int32: 0,
+  int64: 0,
+  uint64: 0,
+  size: 0,
+  float: 5,
+  double: 1,
+  string: 2,
+  bytes: 2,
+}
 
 function writeScalar(w: protobuf.Writer, type: WireType, value: unknown): void {
   if (type === 'string') w.string(value as string)
   else if (type === 'bytes') w.bytes(value as Uint8Array)
+  else if (type === 'int64' || type === 'uint64' || type === 'size') writeInt64(w, value as Int64)
   else w[type](value as number)
+}
+
+function writeInt64(w: protobuf.Writer, value: Int64): void {
+  if (Number.isSafeInteger(value)) {
+    w.int64(value as number)
+    return
+  }
+  const big = BigInt(value)
+  if (BigInt.asIntN(64, big) !== big && BigInt.asUintN(64, big) !== big)
+    throw new Error(`internal: ${value} does not fit in 64 bits`)
+  // protobufjs takes the two halves of an integer that no number holds.
+  w.int64({ low: Number(big & 0xffffffffn), high: Number((big >> 32n) & 0xffffffffn) } as never)
 }
 
 function write(w: protobuf.Writer, fields: Fields, value: Readonly<Record<string, unknown>>): void {
@@ -95,13 +134,39 @@ export function encode<M extends Message<Fields>>(type: M, value: Value<M>): Uin
   return w.finish()
 }
 
-const asNumber = (v: unknown): number => (typeof v === 'number' ? v : Number(v))
-
 function readScalar(r: protobuf.Reader, type: WireType): unknown {
-  if (type === 'string') return r.string()
-  // A view, not a copy: weights are most of a file.
-  if (type === 'bytes') return r.bytes()
-  return type === 'int64' ? asNumber(r.int64()) : r[type]()
+  switch (type) {
+    case 'int64':
+      return readInt64(r)
+    case 'uint64':
+      return exact(BigInt.asUintN(64, BigInt(readInt64(r))))
+    case 'size': {
+      const value = readInt64(r)
+      if (typeof value === 'number') return value
+      throw new RangeError(`a size is ${value}`)
+    }
+    // `bytes` are a view, not a copy: weights are most of a file.
+    default:
+      return r[type]()
+  }
+}
+
+const LOW_BYTES = 7
+const MOST_BYTES = 10
+
+/** An int64 without loss, which protobufjs gives only where the package `long` is installed. */
+function readInt64(r: protobuf.Reader): Int64 {
+  let low = 0
+  let high = 0
+  for (let i = 0; i < MOST_BYTES; i++) {
+    if (r.pos >= r.len) throw new RangeError('it ends within a number')
+    const byte = r.buf[r.pos++]!
+    if (i < LOW_BYTES) low += (byte & 0x7f) * 2 ** (7 * i)
+    else high += (byte & 0x7f) * 2 ** (7 * (i - LOW_BYTES))
+    if (byte >= 0x80) continue
+    return high ? exact(BigInt.asIntN(64, (BigInt(high) << 49n) | BigInt(low))) : low
+  }
+  throw new RangeError('a number takes more than ten bytes')
 }
 
 /** What no real model reaches. A value takes many times the memory of its bytes, so a file is refused that goes beyond. */
@@ -129,7 +194,7 @@ function fieldsById(fields: Fields): Known {
 function read(
   r: protobuf.Reader,
   end: number,
-  fields: Fields,
+  { name: of, fields }: Message<Fields>,
   depth: number,
   tally: Tally,
 ): Record<string, unknown> {
@@ -141,11 +206,11 @@ function read(
     const tag = r.uint32()
     const wire = tag & 7
     const { name, field } = byId.get(tag >>> 3) ?? {}
-    if (!name || !field) {
-      r.skipType(wire)
-      continue
-    }
+    // What is not understood cannot be checked, and runtimes might understand it.
+    if (!name || !field) throw new RangeError(`${of} has a field ${tag >>> 3}, which is not known`)
     const { type, repeated } = field
+    // Readers differ in whether they merge such a field or take the last: others might see another model.
+    if (!repeated && name in out) throw new RangeError(`field ${name} is there twice`)
     const put = (value: unknown) => {
       if (!repeated) out[name] = value
       else if (Array.isArray(out[name])) out[name].push(value)
@@ -157,9 +222,7 @@ function read(
     }
     if (typeof type === 'function') {
       if (wire !== 2) throw new RangeError(`field ${name} has wire type ${wire}`)
-      // Readers of the format merge such messages: others might see another model in the file than is seen here.
-      if (!repeated && name in out) throw new RangeError(`field ${name} is there twice`)
-      put(read(r, stopOf(r, end), type().fields, depth + 1, tally))
+      put(read(r, stopOf(r, end), type(), depth + 1, tally))
     } else if (repeated && WIRE[type] !== 2 && wire === 2) {
       const stop = stopOf(r, end)
       while (r.pos < stop) put(scalar(type))
@@ -180,12 +243,12 @@ function stopOf(r: protobuf.Reader, end: number): number {
 }
 
 /**
- * The message in `bytes`; fields that the description does not know are passed over.
- * @throws UserError when the bytes are no such message, or one that no model comes near
+ * The message in `bytes`.
+ * @throws UserError when the bytes are not such a message, have fields that the description lacks, or exceed every model
  */
 export function decode<M extends Message<Fields>>(type: M, bytes: Uint8Array, what: string): Value<M> {
   try {
-    return read(Reader.create(bytes), bytes.length, type.fields, 0, new Tally()) as Value<M>
+    return read(Reader.create(bytes), bytes.length, type, 0, new Tally()) as Value<M>
   } catch (error) {
     throw new UserError(`${what}: not a valid ONNX file (${(error as Error).message})`)
   }

@@ -1,9 +1,10 @@
 import { UserError } from '../graph/errors.ts'
-import { Constant } from '../graph/leaf.ts'
+import { type Int64, saturated } from '../graph/int64.ts'
+import { Constant, type ConstantData } from '../graph/leaf.ts'
 import type { Attr, AttrForm, Attrs, Op, TensorType } from '../graph/node.ts'
 import { printable } from '../graph/printable.ts'
 import { broadcast, type Dim, reshape, type Shape, show, UNKNOWN } from '../graph/shape.ts'
-import type { NodeReader } from './import-node.ts'
+import { asNumber, type NodeReader } from './import-node.ts'
 import { dtypeOf } from './tensor-data.ts'
 
 /** Attributes of a registered op, from the node's own attributes, its constant inputs and ONNX's defaults. */
@@ -25,11 +26,12 @@ export function attrsOf(op: Op, node: NodeReader, inputs: readonly TensorType[])
 /** How an input is called that is an attribute in onnxgrad, where ONNX gives the attribute another name. */
 const OLD_NAMES: Readonly<Record<string, string>> = { sizes: 'split' }
 
-function read(name: string, { kind, input }: AttrForm, node: NodeReader, x: TensorType): Attr {
+function read(name: string, form: AttrForm, node: NodeReader, x: TensorType): Attr {
+  const { kind, input, saturates } = form
   const old = OLD_NAMES[name] ?? name
-  if (kind === 'ints') return input === undefined ? node.ints(name) : node.ints(old, input)
+  if (kind === 'ints') return node.ints(input === undefined ? name : old, input, saturates)
   if (kind === 'dims') return resolveDims(node, node.dims(input!), x)
-  if (input !== undefined && !node.has(name)) return scalarInput(name, input, node)
+  if (input !== undefined && !node.has(name)) return scalarInput(name, form, node)
   const number = () => node.attribute(name, 'int')
   switch (kind) {
     case 'int':
@@ -51,16 +53,20 @@ function read(name: string, { kind, input }: AttrForm, node: NodeReader, x: Tens
   }
 }
 
-/** A number that ONNX holds as an input. */
-function scalarInput(name: string, i: number, node: NodeReader): number | undefined {
-  const value = node.inputs[i]
+/** A number that ONNX holds as an input: exact where it is data, else one that sizes and axes can be. */
+function scalarInput(
+  name: string,
+  { kind, input = 0, saturates }: AttrForm,
+  node: NodeReader,
+): Int64 | undefined {
+  const value = node.inputs[input]
   if (!value) return undefined
-  const known = value.known?.values
-  if (known?.length === 1 && typeof known[0] === 'number') return known[0]
   const t = value.tensor()
-  if (t.node.op !== Constant || t.shape.some((d: Dim) => d !== 1))
-    throw new UserError(`${name} (input ${i}) is not a constant number`)
-  return (t.node.attrs.data as Float64Array)[0]
+  const [number] = t.node.op === Constant ? (t.node.attrs.data as ConstantData) : []
+  if (number === undefined || t.shape.some((d: Dim) => d !== 1))
+    throw new UserError(`${name} (input ${input}) is not a constant number`)
+  if (kind === 'scalar') return number
+  return saturates ? saturated(number) : asNumber(number, name)
 }
 
 /** The dims that a Reshape or Expand asks for, written out. */

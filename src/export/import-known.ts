@@ -1,14 +1,17 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { exact, type Int64, saturated } from '../graph/int64.ts'
 import { constant, sizeOf } from '../graph/leaf.ts'
 import { type Dim, product, type Shape, sliceRange, sum, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { concat, reshape } from '../ops/layout.ts'
 import type { NodeReader, Value } from './import-node.ts'
-import { dtypeOf } from './tensor-data.ts'
+import { DATA_TYPE, dtypeOf, readTensor } from './tensor-data.ts'
 
 /** An integer, a size such as `'batch'`, or (undefined) a value that only the run time will know. */
-type Element = Dim | undefined
+type Element = Int64 | string | undefined
+
+const isInteger = (v: Element): v is Int64 => typeof v === 'number' || typeof v === 'bigint'
 
 /**
  * A scalar or list of integers that is followed through a file, so that a shape which the file computes when it runs
@@ -29,10 +32,10 @@ const list = (values: readonly Element[], dtype: DType = 'int64'): Known => ({ d
 
 /** A known value as a tensor. @throws UserError when an element is not known */
 export function toTensor({ dtype, scalar, values }: Known): AnyTensor {
-  if (values.every(v => typeof v === 'number')) return constant(values, dtype, scalar ? [] : [values.length])
+  if (values.every(isInteger)) return constant(values, dtype, scalar ? [] : [values.length])
   const parts = values.map(v => {
     if (v === undefined) throw new UserError('a size that is not known before the model runs is used as data')
-    return typeof v === 'number' ? constant(v, dtype, []) : sizeOf(v, dtype)
+    return isInteger(v) ? constant(v, dtype, []) : sizeOf(v, dtype)
   })
   return scalar
     ? parts[0]!
@@ -54,8 +57,7 @@ export function knownResult(node: NodeReader): Known | undefined {
   return found && found.values.length <= MOST ? { ...found, values: found.values.map(bounded) } : undefined
 }
 
-const bounded = (v: Element): Element =>
-  typeof v === 'string' ? (v.length <= LONGEST_DIM ? v : undefined) : Number.isSafeInteger(v) ? v : undefined
+const bounded = (v: Element): Element => (typeof v !== 'string' || v.length <= LONGEST_DIM ? v : undefined)
 
 const shapeOf = ({ known, tensor }: Value): Shape =>
   known ? (known.scalar ? [] : [known.values.length]) : tensor().shape
@@ -64,9 +66,9 @@ const elements = (shape: Shape): Element[] => shape.map(d => (d === UNKNOWN ? un
 const SHAPE_RULES: ReadonlyMap<string, (node: NodeReader) => Known | undefined> = new Map(
   Object.entries({
     Shape: node => {
-      const start = node.attribute('start', 'int') ?? 0
-      const end = node.attribute('end', 'int')
-      return list(elements(shapeOf(node.value(0))).slice(start, end))
+      const [start = 0, end] = ['start', 'end'].map(name => node.attribute(name, 'int64'))
+      const dims = elements(shapeOf(node.value(0)))
+      return list(dims.slice(saturated(start), end === undefined ? end : saturated(end)))
     },
     Size: node => {
       const size = product(shapeOf(node.value(0)))
@@ -89,26 +91,45 @@ function zip(
   return { scalar: inputs.every(k => k.scalar), values }
 }
 
-/** Arithmetic on integers: with two numbers, or with a size where that has a name. */
+const BITS: Readonly<Partial<Record<DType, number>>> = { int32: 32, int64: 64 }
+
+/** Arithmetic on integers: with two of them, or with a size where that has a name. What overflows is not followed. */
 const arithmetic =
-  (numbers: (a: number, b: number) => Element, sizes: (a: Dim, b: Dim) => Element): Rule =>
+  (integers: (a: bigint, b: bigint) => bigint | undefined, sizes: (a: Dim, b: Dim) => Element): Rule =>
   inputs => {
     const { dtype } = inputs[0]!
-    if (inputs.length !== 2 || !['int32', 'int64'].includes(dtype)) return undefined
-    const found = zip(inputs, (a, b) =>
-      a === undefined || b === undefined
-        ? undefined
-        : typeof a === 'number' && typeof b === 'number'
-          ? numbers(a, b)
-          : sizes(a, b),
-    )
+    const bits = BITS[dtype]
+    if (inputs.length !== 2 || !bits) return undefined
+    const found = zip(inputs, (a, b) => {
+      if (isInteger(a) && isInteger(b)) {
+        const result = integers(BigInt(a), BigInt(b))
+        return result !== undefined && BigInt.asIntN(bits, result) === result ? exact(result) : undefined
+      }
+      return isDim(a) && isDim(b) ? sizes(a, b) : undefined
+    })
     return found && { dtype, ...found }
   }
 
-const negative = (d: Dim) => typeof d === 'number' && d < 0
+const isDim = (v: Element): v is Dim => typeof v === 'number' || typeof v === 'string'
+const negative = (v: Element) => isInteger(v) && v < 0
 /** Sums and products of sizes; names exist for non-negative ones only. */
 const named = (f: (dims: Shape) => Dim) => (a: Dim, b: Dim) =>
   negative(a) || negative(b) ? undefined : elements([f([a, b])])[0]
+
+/** Integers that a dtype holds without loss; int64 holds all. */
+const RANGE: Readonly<Partial<Record<DType, readonly [least: number, most: number]>>> = {
+  int8: [-(2 ** 7), 2 ** 7 - 1],
+  uint8: [0, 2 ** 8 - 1],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  float16: [-(2 ** 11), 2 ** 11],
+  float32: [-(2 ** 24), 2 ** 24],
+  float64: [-(2 ** 53), 2 ** 53],
+}
+
+const holds = (dtype: DType, v: Element): boolean => {
+  const [least, most] = RANGE[dtype] ?? []
+  return !isInteger(v) || least === undefined || most === undefined || (v >= least && v <= most)
+}
 
 /** Axis 0 is the only axis of a list. */
 const isFirst = (axis: number | undefined) => axis === 0 || axis === -1
@@ -128,8 +149,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
         ? { ...inputs[0]!, values: inputs.flatMap(k => k.values) }
         : undefined,
     Slice: ([x], node) => {
-      const [starts, ends] = [node.ints('starts', 1), node.ints('ends', 2)]
-      const step = (node.ints('steps', 4) ?? [1])[0]
+      const [starts, ends] = [node.ints('starts', 1, true), node.ints('ends', 2, true)]
+      const step = (node.ints('steps', 4, true) ?? [1])[0]
       const axes = node.ints('axes', 3) ?? [0]
       if (x!.scalar || !starts || !ends || !step || axes.length !== 1 || !isFirst(axes[0])) return undefined
       const { start, length } = sliceRange(x!.values.length, starts[0] ?? 0, ends[0] ?? 0, step)
@@ -149,15 +170,16 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
         : undefined,
     Cast: ([x], node) => {
       const dtype = dtypeOf(node.attribute('to', 'int'))
-      return dtype && dtype !== 'bool' ? { ...x!, dtype } : undefined
+      const kept = dtype && dtype !== 'bool' && x!.values.every(v => holds(dtype, v))
+      return kept ? { ...x!, dtype } : undefined
     },
     ConstantOfShape: ([shape], node) => {
       const length = shape!.values[0]
       const fill = node.attribute('value', 'tensor')
-      const value = fill?.int64Data?.[0] ?? (fill?.rawData && int64At(fill.rawData))
-      if (fill?.dataType !== 7 || value === undefined || shape!.values.length !== 1) return undefined
+      if (fill?.dataType !== DATA_TYPE.int64 || shape!.values.length !== 1) return undefined
       if (typeof length !== 'number' || length < 0 || length > MOST) return undefined
-      return list(new Array<number>(length).fill(value))
+      const [value] = readTensor(fill).data as BigInt64Array
+      return value === undefined ? undefined : list(new Array<Int64>(length).fill(exact(value)))
     },
     Add: arithmetic((a, b) => a + b, named(sum)),
     Sub: arithmetic(
@@ -166,7 +188,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
     ),
     Mul: arithmetic((a, b) => a * b, named(product)),
     Div: arithmetic(
-      (a, b) => (b ? Math.trunc(a / b) : undefined),
+      (a, b) => (b ? a / b : undefined),
       (a, b) => (b === 1 ? a : undefined),
     ),
     Equal: inputs => {
@@ -175,7 +197,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
         if (a === undefined || b === undefined) return undefined
         if (a === b) return 1
         // A size is never negative; two different names may stand for one number.
-        return (typeof a === 'number' && typeof b === 'number') || negative(a) || negative(b) ? 0 : undefined
+        return (isInteger(a) && isInteger(b)) || negative(a) || negative(b) ? 0 : undefined
       })
       return found && { dtype: 'bool', ...found }
     },
@@ -186,6 +208,3 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
     },
   } satisfies Record<string, Rule>),
 )
-
-const int64At = (bytes: Uint8Array): number | undefined =>
-  bytes.length === 8 ? Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(0, true)) : undefined

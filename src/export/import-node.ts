@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { type Int64, saturated } from '../graph/int64.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type Known, MOST } from './import-known.ts'
@@ -15,21 +16,39 @@ export interface Value {
 interface Kinds {
   readonly float: number
   readonly int: number
+  readonly int64: Int64
   readonly string: string
   readonly tensor: TensorProto
   readonly ints: readonly number[]
+  readonly int64s: readonly Int64[]
 }
 
 /** ONNX AttributeProto.AttributeType. */
-const CODES: Readonly<Record<keyof Kinds, number>> = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 }
+const CODES: Readonly<Record<keyof Kinds, number>> = {
+  float: 1,
+  int: 2,
+  int64: 2,
+  string: 3,
+  tensor: 4,
+  ints: 7,
+  int64s: 7,
+}
+
+/** @throws UserError for an integer that is beyond what sizes, axes and the like can be */
+export function asNumber(value: Int64, what: string): number {
+  if (typeof value === 'number') return value
+  throw new UserError(`${what} holds ${value}, where integers within ±2^53 belong`)
+}
 
 // A field that is zero or empty may be missing from the bytes.
 const READ: { readonly [K in keyof Kinds]: (a: AttributeProto) => Kinds[K] } = {
   float: a => a.f ?? 0,
-  int: a => a.i ?? 0,
+  int: a => asNumber(a.i ?? 0, `attribute ${a.name}`),
+  int64: a => a.i ?? 0,
   string: a => new TextDecoder().decode(a.s ?? new Uint8Array()),
   tensor: a => a.t ?? {},
-  ints: a => a.ints ?? [],
+  ints: a => (a.ints ?? []).map(i => asNumber(i, `attribute ${a.name}`)),
+  int64s: a => a.ints ?? [],
 }
 
 /** A node of a file as importing reads it; what is wrong with it is thrown without the node's name. */
@@ -90,18 +109,21 @@ export class NodeReader {
     const { known } = this.value(i)
     if (!known || known.scalar)
       throw new UserError(`input ${i} depends on more than the sizes of the graph's inputs`)
-    return known.values.map(v => v ?? UNKNOWN)
+    return known.values.map(v => (typeof v === 'bigint' ? asNumber(v, `input ${i}`) : (v ?? UNKNOWN)))
   }
 
-  /** A list of integers that must be constant: an attribute or, in newer opsets, input `i`. */
-  ints(name: string, i?: number): readonly number[] | undefined {
+  /**
+   * A list of integers that must be constant: an attribute or, in newer opsets, input `i`.
+   * @param saturates takes ±2⁵³ for integers beyond, as places in an axis allow; others are refused
+   */
+  ints(name: string, i?: number, saturates = false): readonly number[] | undefined {
     const given = i === undefined ? undefined : this.inputs[i]
-    const values = this.has(name) ? this.attribute(name, 'ints') : given?.known?.values
+    const values = this.has(name) ? this.attribute(name, 'int64s') : given?.known?.values
     if (!values && !given) return undefined
-    if (!values?.every(v => typeof v === 'number'))
+    if (!values?.every((v): v is Int64 => typeof v === 'number' || typeof v === 'bigint'))
       throw new UserError(`${name} (input ${i}) is not constant`)
     // Work on axes grows with the square of their number.
     if (values.length > MOST) throw new UserError(`${name} has ${values.length} values, ${MOST} are the most`)
-    return values
+    return values.map(v => (saturates ? saturated(v) : asNumber(v, name)))
   }
 }

@@ -22,8 +22,8 @@ export const COMPOSITES: ReadonlyMap<string, (node: NodeReader) => Value> = new 
       return node.value(0)
     },
     Constant: node => {
-      const [int, float] = [node.attribute('value_int', 'int'), node.attribute('value_float', 'float')]
-      const ints = node.attribute('value_ints', 'ints')
+      const [int, float] = [node.attribute('value_int', 'int64'), node.attribute('value_float', 'float')]
+      const ints = node.attribute('value_ints', 'int64s')
       if (int !== undefined) return constantValue([int], 'int64', [])
       if (ints) return constantValue(ints, 'int64', [ints.length])
       if (float !== undefined) return constantValue([float], 'float32', [])

@@ -1,5 +1,5 @@
 import type { DType } from '../graph/dtype.ts'
-import { UserError } from '../graph/errors.ts'
+import { exact, type Int64 } from '../graph/int64.ts'
 import { constant } from '../graph/leaf.ts'
 import { MOST } from './import-known.ts'
 import type { Value } from './import-node.ts'
@@ -18,25 +18,15 @@ export function fromHalf(bits: number): number {
 /** A fixed tensor of the file. */
 export function tensorValue(proto: TensorProto): Value {
   const { dtype, dims, data } = readTensor(proto)
-  const numbers = Float64Array.from<number | bigint>(
-    data,
-    dtype === 'float16' ? v => fromHalf(Number(v)) : Number,
-  )
-  return constantValue(numbers, dtype, dims)
+  const values = dtype === 'float16' ? Float64Array.from(data as Uint16Array, fromHalf) : data
+  return constantValue(values, dtype, dims)
 }
 
 /** A fixed tensor by its elements. */
-export function constantValue(values: ArrayLike<number>, dtype: DType, dims: readonly number[]): Value {
-  const tensor = () => {
-    // Larger integers serve as "up to the end" of slices; as data they would change.
-    if (dtype === 'int64' && !Array.from(values).every(Number.isSafeInteger))
-      throw new UserError('a constant holds integers beyond 2^53, which are not supported as data')
-    return constant(values, dtype, dims)
-  }
+export function constantValue(values: ArrayLike<Int64>, dtype: DType, dims: readonly number[]): Value {
+  const tensor = () => constant(values, dtype, dims)
   const whole = dtype === 'int32' || dtype === 'int64' || dtype === 'bool'
   if (!whole || dims.length > 1 || values.length > MOST) return { tensor }
-  const known = Array.from(values, v =>
-    Math.min(Math.max(v, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER),
-  )
+  const known = Array.from(values, v => exact(BigInt(v)))
   return { tensor, known: { dtype, scalar: !dims.length, values: known } }
 }

@@ -1,8 +1,7 @@
 import type { DType } from '../graph/dtype.ts'
 import type { Graph } from '../graph/graph.ts'
-import { encode } from './codec.ts'
 import { type LowerOptions, lowerGraph, modelBytes } from './lower.ts'
-import { Graph as GraphMessage, type GraphProto, type NodeProto, type ValueInfoProto } from './onnx-proto.ts'
+import type { GraphProto, NodeProto, ValueInfoProto } from './onnx-proto.ts'
 import { DATA_TYPE, tensorProto } from './tensor-data.ts'
 
 export interface LoopOptions extends LowerOptions {
@@ -38,7 +37,7 @@ export function lowerLoop(graph: Graph, { times, carried, ...options }: LoopOpti
     output: outputs.map(nameOf),
     name: 'Loop',
     opType: 'Loop',
-    attribute: [{ name: 'body', type: 5, g: encode(GraphMessage, body) }],
+    attribute: [{ name: 'body', type: 5, g: body }],
   }
   const whole: GraphProto = {
     name: options.name,

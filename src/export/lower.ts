@@ -1,8 +1,9 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
-import { Constant, Input, SizeOf } from '../graph/leaf.ts'
-import type { AttrForm, Node } from '../graph/node.ts'
+import { type Int64, saturated } from '../graph/int64.ts'
+import { Constant, type ConstantData, Input, SizeOf } from '../graph/leaf.ts'
+import type { Attr, AttrForm, Node } from '../graph/node.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
@@ -178,7 +179,7 @@ class Writer {
     if (op === Constant) {
       const shape = attrs.shape as readonly number[]
       const size = shape.reduce((a, b) => a * b, 1)
-      return this.#constant(toTyped(attrs.data as Float64Array, t.dtype, size), t.dtype, shape)
+      return this.#constant(toTyped(attrs.data as ConstantData, t.dtype, size), t.dtype, shape)
     }
     if (op === SizeOf) {
       const size = this.#size(attrs.dim as Dim)
@@ -201,17 +202,19 @@ class Writer {
     return name
   }
 
-  #ints(values: readonly number[]): string {
+  #ints(values: readonly Int64[]): string {
     return this.#constant(toTyped(values, 'int64', values.length), 'int64', [values.length])
   }
 
   #attributeInput(form: AttrForm, node: Node, name: string): string {
     const value = node.attrs[name]
     if (form.kind === 'scalar')
-      return this.#constant(toTyped([value as number], node.inputs[0]!.dtype, 1), node.inputs[0]!.dtype, [])
-    if (form.kind === 'int') return this.#constant(toTyped([value as number], 'int64', 1), 'int64', [])
+      return this.#constant(toTyped([value as Int64], node.inputs[0]!.dtype, 1), node.inputs[0]!.dtype, [])
     if (form.kind === 'dims') return this.#dims(value as Shape, node)
-    return this.#ints(value as readonly number[])
+    const integers = integersOf(name, form, value)
+    return form.kind === 'int'
+      ? this.#constant(toTyped(integers, 'int64', 1), 'int64', [])
+      : this.#ints(integers)
   }
 
   /** A shape as an int64 tensor: constant where it can be, else put together at run time. */
@@ -277,6 +280,15 @@ class Writer {
   }
 }
 
+/** @throws UserError for what is not an integer, or does not fit in 64 bits */
+function integersOf(name: string, { saturates }: AttrForm, value: Attr): Int64[] {
+  return [value as unknown as Int64 | readonly Int64[]].flat().map(v => {
+    if (typeof v === 'bigint' || Number.isSafeInteger(v)) return v
+    if (saturates && Math.abs(v) > Number.MAX_SAFE_INTEGER) return saturated(v)
+    throw new UserError(`${name} is ${v}, where an integer within ±2^53 belongs`)
+  })
+}
+
 /** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7. */
 function attributeOf(name: string, form: AttrForm, node: Node): AttributeProto {
   const value = node.attrs[name]
@@ -285,7 +297,7 @@ function attributeOf(name: string, form: AttrForm, node: Node): AttributeProto {
     case 'scalar':
       return { name, type: 1, f: value as number }
     case 'int':
-      return { name, type: 2, i: value as number }
+      return { name, type: 2, i: integersOf(name, form, value)[0]! }
     case 'bool':
       return { name, type: 2, i: value ? 1 : 0 }
     case 'dtype':
@@ -293,6 +305,6 @@ function attributeOf(name: string, form: AttrForm, node: Node): AttributeProto {
     case 'string':
       return { name, type: 3, s: new TextEncoder().encode(value as string) }
     default:
-      return { name, type: 7, ints: [...(value as readonly number[])] }
+      return { name, type: 7, ints: integersOf(name, form, value) }
   }
 }

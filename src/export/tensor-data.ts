@@ -1,5 +1,6 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { type Int64, toInt64 } from '../graph/int64.ts'
 import type { TensorProto } from './onnx-proto.ts'
 
 /** ONNX TensorProto.DataType numbers. */
@@ -61,14 +62,14 @@ export function emptyArray(dtype: DType, size: number): TypedArray {
   }
 }
 
-/** Numbers as elements of a dtype; one value fills the array. */
-export function toTyped(values: ArrayLike<number>, dtype: DType, size: number): TypedArray {
+/** Numbers as elements of a dtype; one value fills the array. @throws UserError for one that int64 cannot hold */
+export function toTyped(values: ArrayLike<Int64>, dtype: DType, size: number): TypedArray {
   const out = emptyArray(dtype, size)
   const at = (i: number) => values[values.length === 1 ? 0 : i]!
-  if (out instanceof BigInt64Array) for (let i = 0; i < size; i++) out[i] = BigInt(Math.trunc(at(i)))
-  else if (dtype === 'float16') for (let i = 0; i < size; i++) out[i] = toHalf(at(i))
-  else if (values.length === 1) out.fill(at(0))
-  else out.set(values)
+  if (out instanceof BigInt64Array) for (let i = 0; i < size; i++) out[i] = toInt64(at(i))
+  else if (dtype === 'float16') for (let i = 0; i < size; i++) out[i] = toHalf(Number(at(i)))
+  else if (values.length === 1) out.fill(Number(at(0)))
+  else out.set(values as ArrayLike<number>)
   return out
 }
 
@@ -85,7 +86,7 @@ export const tensorProto = (
 export const MOST_AXES = 64
 
 /** The field that holds elements of a type, where `rawData` does not. */
-const elementsOf = (t: TensorProto, dtype: DType): readonly number[] => {
+const elementsOf = (t: TensorProto, dtype: DType): readonly Int64[] => {
   if (dtype === 'float32') return t.floatData ?? []
   if (dtype === 'float64') return t.doubleData ?? []
   return (dtype === 'int64' ? t.int64Data : t.int32Data) ?? []
@@ -118,5 +119,9 @@ export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data
   }
   const values = elementsOf(t, dtype)
   if (values.length !== size) throw wrong(values.length)
-  return { dtype, dims, data: dtype === 'float16' ? Uint16Array.from(values) : toTyped(values, dtype, size) }
+  return {
+    dtype,
+    dims,
+    data: dtype === 'float16' ? Uint16Array.from(values, Number) : toTyped(values, dtype, size),
+  }
 }

@@ -1,4 +1,5 @@
 import type { DType } from './dtype.ts'
+import { type Int64, toInt64 } from './int64.ts'
 import { type Attrs, makeNode, none, type Op } from './node.ts'
 import type { Dim, Shape } from './shape.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
@@ -73,18 +74,29 @@ export function parameter<const S extends readonly number[], D extends DType = '
 /** Above this many elements equal constants are not looked for. */
 const INTERN_LIMIT = 4096
 
+/** Doubles, which hold every dtype but int64 without loss, so that a graph can be rebuilt in another; int64 beyond ±2⁵³ as it is. */
+export type ConstantData = Float64Array | BigInt64Array
+
+function constantData(values: ArrayLike<Int64>, dtype: DType): ConstantData {
+  if (dtype !== 'int64') return Float64Array.from(values, Number)
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isSafeInteger(Number(values[i]))) return BigInt64Array.from(values, toInt64)
+  return Float64Array.from(values, Number)
+}
+
 /**
- * A fixed tensor. Values are kept in double precision whatever the dtype, so that a graph can be rebuilt in another.
+ * A fixed tensor.
  * @param values a number (a tensor filled with it) or the elements in row-major order
+ * @throws UserError for a value of an int64 tensor that does not fit in 64 bits
  */
 export function constant<D extends DType, const S extends readonly number[]>(
-  values: number | ArrayLike<number>,
+  values: Int64 | ArrayLike<Int64>,
   dtype: D,
   shape: S,
 ): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
   const size = shape.reduce((a, b) => a * b, 1)
   // A filled tensor keeps one element; the exporter spreads it.
-  const data = Float64Array.from(typeof values === 'number' ? [values] : values)
+  const data = constantData(typeof values === 'object' ? values : [values], dtype)
   if (data.length !== 1 && data.length !== size)
     throw new Error(`internal: a constant of [${shape.join()}] needs ${size} values, got ${data.length}`)
   const attrs: Attrs = { data, dtype, shape }
@@ -97,9 +109,9 @@ export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
   return makeNode(SizeOf, [], { dim, dtype, shape: [] }).outputs[0] as AnyTensor
 }
 
-/** The number that a tensor is filled with, when it is a constant of one value. */
+/** The number that a tensor is filled with, when it is a constant of one value (that a number holds without loss). */
 export const filledWith = ({ node }: Tensor): number | undefined => {
-  if (node.op !== Constant) return undefined
-  const data = node.attrs.data as Float64Array
+  const { data } = node.attrs
+  if (node.op !== Constant || !(data instanceof Float64Array)) return undefined
   return data.every(v => v === data[0]) ? data[0] : undefined
 }

@@ -12,17 +12,28 @@ export interface TensorType {
   readonly shape: Shape
 }
 
-export type Attr = number | string | boolean | readonly Dim[] | Float64Array | Init | undefined
+export type Attr =
+  | number
+  | bigint
+  | string
+  | boolean
+  | readonly Dim[]
+  | Float64Array
+  | BigInt64Array
+  | Init
+  | undefined
 export type Attrs = Readonly<Record<string, Attr>>
 
 /**
  * How ONNX writes an attribute: its kind and, where ONNX wants it as a tensor, which input it is (`since` an opset).
- * `scalar` is a number of the first input's dtype, `dims` a shape that may hold symbols.
+ * `scalar` is a number of the first input's dtype, `dims` a shape that may hold symbols. Integers that saturate are places
+ * in an axis: those beyond every size mean what the largest size means, so ±2⁵³ stand for them.
  */
 export interface AttrForm {
   readonly kind: 'int' | 'float' | 'bool' | 'string' | 'dtype' | 'ints' | 'dims' | 'scalar'
   readonly input?: number
   readonly since?: number
+  readonly saturates?: true
 }
 
 export interface VjpArgs<A extends Attrs> {
@@ -125,8 +136,8 @@ const debugging = (): boolean => {
 }
 
 const attrKey = (value: Attr): string =>
-  value instanceof Float64Array
-    ? `f${value.join()}`
+  value instanceof Float64Array || value instanceof BigInt64Array
+    ? `${value.constructor.name}${value.join()}`
     : Array.isArray(value)
       ? `[${value.join()}]`
       : String(value)

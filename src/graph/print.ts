@@ -1,6 +1,7 @@
 import type { DType } from './dtype.ts'
 import { type Graph, isLeaf, nodesOf, type Tensors } from './graph.ts'
-import { Constant, SizeOf } from './leaf.ts'
+import type { Int64 } from './int64.ts'
+import { Constant, type ConstantData, SizeOf } from './leaf.ts'
 import type { Attr, Attrs } from './node.ts'
 import { show } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -16,11 +17,11 @@ const SHORT: Readonly<Record<DType, string>> = {
   bool: 'bool',
 }
 
-const number = (v: number): string => String(Number(v.toPrecision(6)))
+const number = (v: Int64): string => (typeof v === 'bigint' ? String(v) : String(Number(v.toPrecision(6))))
 
 function attrText(value: Attr): string {
-  if (value instanceof Float64Array)
-    return `[${Array.from(value.slice(0, 6), number).join(',')}${value.length > 6 ? ',…' : ''}]`
+  if (value instanceof Float64Array || value instanceof BigInt64Array)
+    return `[${Array.from<Int64, string>(value.slice(0, 6), number).join(',')}${value.length > 6 ? ',…' : ''}]`
   if (Array.isArray(value)) return `[${value.join(',')}]`
   return typeof value === 'number' ? number(value) : String(value)
 }
@@ -66,7 +67,7 @@ function leafText(t: Tensor): string {
   const { op, attrs } = t.node
   if (op === SizeOf) return `#${attrs.dim}`
   if (op !== Constant) return `?${String(attrs.name ?? op.type)}`
-  const data = attrs.data as Float64Array
+  const data = attrs.data as ConstantData
   const value = data.length === 1 ? number(data[0]!) : attrText(data)
   return t.shape.length ? `${value}:${SHORT[t.dtype]}${show(t.shape)}` : value
 }

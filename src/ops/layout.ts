@@ -132,10 +132,10 @@ export const split: SplitFn = typed(
 
 export const Slice = op('Slice', {
   attrs: {
-    starts: { kind: 'ints', input: 1 },
-    ends: { kind: 'ints', input: 2 },
+    starts: { kind: 'ints', input: 1, saturates: true },
+    ends: { kind: 'ints', input: 2, saturates: true },
     axes: { kind: 'ints', input: 3 },
-    steps: { kind: 'ints', input: 4 },
+    steps: { kind: 'ints', input: 4, saturates: true },
   },
   infer: (
     [x],

@@ -23,7 +23,7 @@ export const cumsum: UnaryFn<[axis: number]> = typed((x: AnyTensor, axis: number
 )
 
 const Trilu = op('Trilu', {
-  attrs: { upper: { kind: 'bool' }, k: { kind: 'int', input: 1 } },
+  attrs: { upper: { kind: 'bool' }, k: { kind: 'int', input: 1, saturates: true } },
   infer: ([x], { upper }: { upper: boolean; k: number }) => {
     if (x!.shape.length < 2)
       throw new ShapeError(`${upper ? 'triu' : 'tril'}: ${shapes.show(x!.shape)} needs at least 2 dims`)

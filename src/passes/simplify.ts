@@ -91,10 +91,12 @@ const RULES: readonly Rule[] = [
   fold,
   // x · 1 ⇒ x
   first(Mul, (x, b) => (scalar(b) === 1 ? x : undefined)),
-  // (x · a) · b ⇒ x · (a b)
+  // (x · a) · b ⇒ x · (a b), where a number holds a b
   first(Mul, (x, b) => {
     const [inner, c] = [scaled(x), scalar(b)]
-    return inner && c !== undefined ? mul(inner.x, inner.c * c) : undefined
+    if (!inner || c === undefined) return undefined
+    const product = inner.c * c
+    return isFloat(x.dtype) || Number.isSafeInteger(product) ? mul(inner.x, product) : undefined
   }),
   // −x · c ⇒ x · −c
   first(Mul, (x, b) => {

@@ -4,10 +4,10 @@ import { unwritable } from '../data/files-node.ts'
 import { encode, manyOf, message, one, oneOf, type Value } from '../export/codec.ts'
 
 // Of tensorflow/core/util/event.proto and framework/summary.proto, what scalars need.
-const ScalarProto = message({ tag: one(1, 'string'), simpleValue: one(2, 'float') })
-const SummaryProto = message({ value: manyOf(1, () => ScalarProto) })
-const SessionLogProto = message({ status: one(1, 'int32') })
-const EventProto = message({
+const ScalarProto = message('Summary.Value', { tag: one(1, 'string'), simpleValue: one(2, 'float') })
+const SummaryProto = message('Summary', { value: manyOf(1, () => ScalarProto) })
+const SessionLogProto = message('SessionLog', { status: one(1, 'int32') })
+const EventProto = message('Event', {
   wallTime: one(1, 'double'),
   step: one(2, 'int64'),
   fileVersion: one(3, 'string'),
