@@ -8,6 +8,7 @@ import { type OnnxOptions, type TrainedModel, toOnnx, trainedModel } from './tra
 
 export { type AugmentOptions, augmentation } from './data/augment.ts'
 export type { Batch, BatchOptions } from './data/batches.ts'
+export { filesBeside } from './data/beside-node.ts'
 export {
   type BatchedDataset,
   type DataSource,
@@ -21,6 +22,7 @@ export { loadImages as images } from './data/images-node.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'
 export { reportOfRun } from './report/run-report-node.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
+export { type IsolatedOptions, isolatedRuntime } from './runtime/isolated-node.ts'
 export { nodeRuntime, wasmRuntime } from './runtime/node.ts'
 export { workerRuntime } from './runtime/worker-node.ts'
 export { DivergenceError } from './train/divergence.ts'

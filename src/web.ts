@@ -83,16 +83,29 @@ export interface ImagePredictor {
   close(): Promise<void>
 }
 
+export interface PredictorOptions extends WebOptions {
+  /**
+   * Takes a file with loops, which may never end and which nothing in their thread can stop: for files that you trust, or in
+   * a worker that the page can terminate. @default false
+   */
+  readonly loops?: boolean
+}
+
 /**
- * Loads a trained model, or the bytes of an `.onnx` file, for many images.
- * @throws UserError when it is no model of images or cannot be loaded
+ * Loads a trained model, or the bytes of an `.onnx` file, for many images. A file from elsewhere may take any time and
+ * memory: a page that must not stop over one does this in a worker, and terminates that.
+ * @throws UserError when it is not a model of images, is dangerous to load or cannot be loaded
  */
 export async function openPredictor(
   model: TrainedModel | Uint8Array,
-  options: WebOptions = {},
+  options: PredictorOptions = {},
 ): Promise<ImagePredictor> {
   const bytes = model instanceof Uint8Array ? model : toOnnx(model)
   const info = readOnnx(bytes, 'the model')
+  if (info.loops && !options.loops)
+    throw new UserError(
+      'the model has loops, which may never end; give loops: true if you trust it, or in a worker that can be terminated',
+    )
   const input = modelInput(info, 'the model')
   if (input.name !== 'image') throw new UserError(`the model reads ${input.name}, not images`)
   const shape = input.shape as unknown as ImageShape
@@ -138,7 +151,7 @@ const pixelsOf = async (picture: Picture, shape: ImageShape): Promise<Float32Arr
 export async function predict(
   model: TrainedModel | Uint8Array,
   image: Picture | Float32Array,
-  options: WebOptions = {},
+  options: PredictorOptions = {},
 ): Promise<Prediction> {
   const predictor = await openPredictor(model, options)
   try {

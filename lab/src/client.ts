@@ -97,7 +97,8 @@ export class LabClient {
 
   /** @throws LabError with a text for the reader */
   ask<K extends keyof Requests>(name: K, ...args: Requests[K]['args']): Promise<Requests[K]['value']> {
-    return this.#link.ask(name, ...args)
+    const unknown = name === 'open' || (name === 'look' && this.which.value === 'file')
+    return this.#link.ask(name, args, unknown)
   }
 
   /** The answer, or undefined after saying in the page what went wrong. */

@@ -18,7 +18,12 @@ export interface Listener {
 interface Waiting {
   readonly resolve: (value: never) => void
   readonly reject: (error: Error) => void
+  /** Whether it runs a model of unknown origin, which may never end. */
+  readonly unknown: boolean
 }
+
+/** Milliseconds that the worker may say nothing while it runs a model of unknown origin. */
+const PATIENCE = 60_000
 
 /** Asks a worker, and puts another in its place when it dies. */
 export class WorkerLink {
@@ -31,6 +36,7 @@ export class WorkerLink {
   /** Why there is no worker. */
   #broken: string | undefined
   #next = 0
+  #clock: ReturnType<typeof setTimeout> | undefined
 
   /** @param start makes a worker that answers {@link Question}s */
   constructor(start: () => Worker, listener: Listener) {
@@ -39,15 +45,34 @@ export class WorkerLink {
     this.#worker = this.#begin()
   }
 
-  /** @throws LabError with a text for the reader */
-  ask<K extends keyof Requests>(name: K, ...args: Requests[K]['args']): Promise<Requests[K]['value']> {
+  /**
+   * @param unknown whether it runs a model of unknown origin: the worker is ended where that takes it too long
+   * @throws LabError with a text for the reader
+   */
+  ask<K extends keyof Requests>(
+    name: K,
+    args: Requests[K]['args'],
+    unknown = false,
+  ): Promise<Requests[K]['value']> {
     if (this.#broken) return Promise.reject(new LabError(this.#broken))
     const id = this.#next++
     const question: Question<K> = { id, name, args }
     return new Promise<Requests[K]['value']>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
+      this.#waiting.set(id, { resolve, reject, unknown })
       this.#worker.postMessage(question)
+      if (!this.#clock) this.#wind()
     })
+  }
+
+  /** Starts the time anew in which the worker must say something. */
+  #wind(): void {
+    clearTimeout(this.#clock)
+    this.#clock = undefined
+    if ([...this.#waiting.values()].some(w => w.unknown))
+      this.#clock = setTimeout(
+        () => this.#restart(`The model took more than ${PATIENCE / 1000} seconds and may never end`),
+        PATIENCE,
+      )
   }
 
   #begin(): Worker {
@@ -62,6 +87,7 @@ export class WorkerLink {
         if ('lock' in data) this.#watch(worker, data.lock)
         else if ('event' in data) this.#listener.hear(data)
         else this.#settle(data)
+        this.#wind()
       }),
     )
     worker.addEventListener('error', event => {
@@ -110,6 +136,7 @@ export class WorkerLink {
   #take(): Waiting[] {
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
+    this.#wind()
     return waiting
   }
 }

@@ -1,11 +1,18 @@
 import type { Argv, CommandModule } from 'yargs'
 import { UserError } from '../graph/errors.ts'
-import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import { loadData } from './load-data.ts'
-import { loadModelOrCheckpoint } from './load-node.ts'
-import { dataOption, deviceOption, textOption, threadsOption, valSplitOption } from './options.ts'
+import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
+import {
+  dataOption,
+  deviceOption,
+  externalDataOption,
+  textOption,
+  threadsOption,
+  timeoutOption,
+  valSplitOption,
+} from './options.ts'
 import { duration, note, percent, result, say, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
@@ -26,6 +33,8 @@ const builder = (yargs: Argv) =>
     .option('batch', { type: 'number', default: 250, describe: 'Images of one run' })
     .option('device', deviceOption)
     .option('threads', threadsOption)
+    .option('timeout', timeoutOption)
+    .option('external-data', externalDataOption)
     .example('$0 eval runs/vit-lecture', 'accuracy and confusion matrix on the test set')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
@@ -34,21 +43,22 @@ export const evalVerb: CommandModule<object, Flags> = {
   command: 'eval <model>',
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
-  async handler({ model, data, text, split, 'val-split': valSplit, batch, device, threads }) {
-    const file = await loadModelOrCheckpoint(model)
+  async handler(flags) {
+    const { model, data, text, split, valSplit, batch, device, threads, timeout, externalData } = flags
+    const file = await loadModelOrCheckpoint(model, { externalData })
     const input = modelInput(file.info, file.path)
-    const runtime = await nodeRuntime(device)
+    const runtime = await runtimeFor(file, device, { batch, timeout })
     const source = await loadData(input, { data, text, valSplit }, file.info.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
     if (!images)
       throw new UserError(`${source.origin}: no validation set; give the --val-split of the training`)
     fits(file.path, input, images)
-    const predictor = await filePredictor(runtime, file.bytes, input.shape, threads)
+    const predictor = await filePredictor(runtime, file.info.bytes, input.shape, threads)
     const begin = performance.now()
     const { accuracy, loss, count, confusion } = await evaluate(predictor, images, batch)
     const seconds = (performance.now() - begin) / 1000
-    await predictor.close()
+    await runtime.close()
     const classes = file.info.classes ?? images.classes
     say(`${file.path} on ${images.name} (${source.origin}), ${device}\n`)
     say(

@@ -7,7 +7,7 @@ import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import { type Row, summarize } from '../graph/summary.ts'
 import { OPTIMIZERS } from '../train/optimizer.ts'
 import { loadModelFile } from './load-node.ts'
-import { resolveConfig } from './options.ts'
+import { externalDataOption, resolveConfig } from './options.ts'
 import { result, say, table } from './output.ts'
 import { savedIn, stepFlags, stepMemory, stepRecord, stepText } from './step-memory.ts'
 import { fileSubject, modelSubject, type Port, type Subject } from './subject.ts'
@@ -30,6 +30,7 @@ const builder = (yargs: Argv) =>
     })
     .option('ops', { type: 'boolean', default: false, describe: 'Count the operators' })
     .option('graph', { type: 'boolean', default: false, describe: 'Print every node, one a line' })
+    .option('external-data', externalDataOption)
     .option('train', {
       type: 'boolean',
       default: false,
@@ -63,7 +64,7 @@ export const inspectVerb: CommandModule<object, Flags> = {
     if (!Number.isInteger(depth) || depth < 0)
       throw new UserError(`--depth must be a whole number of at least 0, not ${depth}`)
     const asked = stepFlags(flags)
-    const subject = await subjectOf(model, preset)
+    const subject = await subjectOf(model, preset, flags.externalData)
     const rows = subject.graph && summarize(subject.graph, { depth })
     const step = asked && stepMemory(subject.model(), asked)
     const saved = step && rows && savedIn(rows, step)
@@ -102,14 +103,14 @@ export const inspectVerb: CommandModule<object, Flags> = {
 }
 
 /** A known name is the model; a file or folder of that name is meant by `./vit`. */
-async function subjectOf(model: string, preset: string | undefined): Promise<Subject> {
+async function subjectOf(model: string, preset: string | undefined, externalData: boolean): Promise<Subject> {
   if (Object.hasOwn(MODELS, model)) {
     const chosen = resolveConfig(model, preset, {})
     return modelSubject(model, chosen.preset, chosen.config)
   }
   if (preset !== undefined) throw new UserError(`--preset belongs to the name of a model: ${names}`)
   try {
-    return fileSubject(await loadModelFile(model))
+    return fileSubject(await loadModelFile(model, { externalData: externalData || 'leave' }))
   } catch (error) {
     const plain = /^\w+$/.test(model) && error instanceof UserError && error.message.startsWith(`${model} `)
     throw plain ? new UserError(`${error.message}, and no model has that name (${names})`) : error

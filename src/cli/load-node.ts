@@ -1,16 +1,20 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildModel } from '../../models/index.ts'
+import { filesBeside } from '../data/beside-node.ts'
 import { readBytes, reason } from '../data/files-node.ts'
+import { isBounded } from '../export/bounded.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
+import { isolatedRuntime } from '../runtime/isolated-node.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import type { Runtime } from '../runtime/session.ts'
 import { RUN_FILES, readRun } from '../train/run-node.ts'
 import { type TrainedModel, toOnnx } from '../train/trained.ts'
 import { note } from './output.ts'
 
 export interface ModelFile {
   readonly path: string
-  readonly bytes: Uint8Array
   readonly info: FileInfo
 }
 
@@ -22,24 +26,45 @@ export const isFolder = async (path: string): Promise<boolean> => {
   }
 }
 
-/** An `.onnx` file, or the one in a run folder. @throws UserError when there is none or it is damaged */
-export async function loadModelFile(path: string): Promise<ModelFile> {
+export interface LoadOptions {
+  /** Whether the model may read files beside it; `leave` leaves out what is in them. @default false */
+  readonly externalData?: boolean | 'leave'
+}
+
+/** An `.onnx` file, or the one in a run folder. @throws UserError when there is none, it is damaged or dangerous to load */
+export async function loadModelFile(
+  path: string,
+  { externalData = false }: LoadOptions = {},
+): Promise<ModelFile> {
   const file = (await isFolder(path)) ? join(path, RUN_FILES.model) : path
-  const bytes = await readBytes(file)
-  return { path: file, bytes, info: readOnnx(bytes, file) }
+  const external = externalData === true ? filesBeside(file) : externalData || undefined
+  const info = readOnnx(await readBytes(file), file, external ? { external } : {})
+  return { path: file, info }
+}
+
+/**
+ * Where a file is run: here, when it is known beforehand that its work is bounded; else in a process of its own, with limits.
+ * @throws UserError when the device does not work here
+ */
+export function runtimeFor(
+  { path, info }: ModelFile,
+  device: string,
+  { batch, timeout }: { readonly batch: number; readonly timeout: number },
+): Promise<Runtime> {
+  if (!(timeout > 0)) throw new UserError(`--timeout must be above 0, not ${timeout}`)
+  return isBounded(info, batch) ? nodeRuntime(device) : isolatedRuntime(device, { file: path, timeout })
 }
 
 /**
  * As `loadModelFile`; where a run folder's file is damaged, or the run has not come to its end, the same made of its
  * checkpoint, which is said.
  */
-export const loadModelOrCheckpoint = (path: string): Promise<ModelFile> =>
-  loadModelFile(path).catch(async (error: unknown) => {
+export const loadModelOrCheckpoint = (path: string, options?: LoadOptions): Promise<ModelFile> =>
+  loadModelFile(path, options).catch(async (error: unknown) => {
     const trained = await loadRun(path).catch(() => undefined)
     if (!trained || !(error instanceof UserError)) throw error
     note(`${error.message}; a checkpoint is taken instead`)
-    const bytes = toOnnx(trained)
-    return { path, bytes, info: readOnnx(bytes, path) }
+    return { path, info: readOnnx(toOnnx(trained), path) }
   })
 
 /** The trained model of a run folder: of its last or its best checkpoint, or as in its `model.onnx`. */

@@ -2,6 +2,7 @@ import type { Options } from 'yargs'
 import { MODELS, type ModelName } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { DEVICES } from '../runtime/device.ts'
+import { TIMEOUT } from '../runtime/isolated-node.ts'
 
 /** Flags that several verbs share. */
 export const dataOption = {
@@ -29,6 +30,20 @@ export const deviceOption = {
   default: 'cpu',
   describe: 'Where to run; never falls back silently (see: onnxgrad doctor)',
   group: 'Device:',
+} as const satisfies Options
+
+export const timeoutOption = {
+  type: 'number',
+  default: TIMEOUT,
+  describe:
+    'Seconds that a file may take to load, or for a batch, if its work is not known beforehand: it has loops, functions or operators that onnxgrad does not have',
+  group: 'Device:',
+} as const satisfies Options
+
+export const externalDataOption = {
+  type: 'boolean',
+  default: false,
+  describe: 'Let the model read files beside it that it keeps its weights in, such as model.onnx.data',
 } as const satisfies Options
 
 export const threadsOption = {

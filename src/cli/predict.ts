@@ -1,11 +1,10 @@
 import type { Argv, CommandModule } from 'yargs'
 import { readDigit } from '../data/image-node.ts'
 import { UserError } from '../graph/errors.ts'
-import { nodeRuntime } from '../runtime/node.ts'
 import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
-import { loadModelOrCheckpoint } from './load-node.ts'
-import { deviceOption } from './options.ts'
+import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
+import { deviceOption, externalDataOption, timeoutOption } from './options.ts'
 import { percent, result, say } from './output.ts'
 
 const builder = (yargs: Argv) =>
@@ -14,6 +13,8 @@ const builder = (yargs: Argv) =>
     .positional('image', { type: 'string', demandOption: true, describe: 'PNG, JPEG or WebP' })
     .option('top', { type: 'number', default: 3, describe: 'How many classes to show' })
     .option('device', deviceOption)
+    .option('timeout', timeoutOption)
+    .option('external-data', externalDataOption)
     .example('$0 predict runs/vit-lecture digit.png', '')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
@@ -24,16 +25,17 @@ export const predictVerb: CommandModule<object, Flags> = {
   command: 'predict <model> <image>',
   describe: 'Classify an image: grayscale, resized, inverted when its background is light',
   builder,
-  async handler({ model, image: path, top, device }) {
-    const file = await loadModelOrCheckpoint(model)
+  async handler({ model, image: path, top, device, timeout, externalData }) {
+    const file = await loadModelOrCheckpoint(model, { externalData })
     const { name, shape } = modelInput(file.info, file.path)
     if (name !== 'image')
       throw new UserError(`${file.path} reads ${name}, not images; see: onnxgrad sample --help`)
     const [channels, height, width] = shape as [number, number, number]
     const { image, inverted } = await readDigit(path, { channels, height, width })
-    const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
+    const runtime = await runtimeFor(file, device, { batch: 1, timeout })
+    const predictor = await filePredictor(runtime, file.info.bytes, shape)
     const logits = await predictor.predict({ input: image, count: 1 })
-    await predictor.close()
+    await runtime.close()
     const all = logSumExpAt(logits, 0, logits.length)
     const probabilities = Array.from(logits, z => Math.exp(z - all))
     const label = (i: number) => file.info.classes?.[i] ?? String(i)

@@ -2,11 +2,10 @@ import type { Argv, CommandModule } from 'yargs'
 import { encodeText } from '../data/text.ts'
 import { UserError } from '../graph/errors.ts'
 import { rng } from '../graph/random.ts'
-import { nodeRuntime } from '../runtime/node.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
 import { continueText } from '../train/sample.ts'
-import { loadModelOrCheckpoint } from './load-node.ts'
-import { deviceOption } from './options.ts'
+import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
+import { deviceOption, externalDataOption, timeoutOption } from './options.ts'
 import { result, say } from './output.ts'
 
 const builder = (yargs: Argv) =>
@@ -21,6 +20,8 @@ const builder = (yargs: Argv) =>
     })
     .option('seed', { type: 'number', default: 0, describe: 'Same seed, same text' })
     .option('device', deviceOption)
+    .option('timeout', timeoutOption)
+    .option('external-data', externalDataOption)
     .example('$0 sample runs/gpt-char --prompt "ROMEO:"', '')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
@@ -29,25 +30,26 @@ export const sampleVerb: CommandModule<object, Flags> = {
   command: 'sample <model>',
   describe: 'Write text with a character model',
   builder,
-  async handler({ model, prompt, length, temperature, seed, device }) {
+  async handler({ model, prompt, length, temperature, seed, device, timeout, externalData }) {
     if (!Number.isInteger(length) || length < 1)
       throw new UserError(`--length must be a whole number of at least 1, not ${length}`)
     if (!(temperature > 0)) throw new UserError(`--temperature must be above 0, not ${temperature}`)
-    const file = await loadModelOrCheckpoint(model)
+    const file = await loadModelOrCheckpoint(model, { externalData })
     const { name, shape } = modelInput(file.info, file.path)
     const vocabulary = file.info.classes
     if (name !== 'tokens' || !vocabulary)
       throw new UserError(`${file.path} does not write text: it reads ${name}`)
     const start = encodeText(prompt, vocabulary)
     if (!start.length) throw new UserError('--prompt must hold at least one character')
-    const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
+    const runtime = await runtimeFor(file, device, { batch: 1, timeout })
+    const predictor = await filePredictor(runtime, file.info.bytes, shape)
     const ids = await continueText(predictor, start, {
       length,
       context: shape[0]!,
       temperature,
       random: rng(seed),
     })
-    await predictor.close()
+    await runtime.close()
     const text = prompt + Array.from(ids, i => vocabulary[i]!).join('')
     say(text)
     result({ text, seed, temperature, device })

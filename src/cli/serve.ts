@@ -77,7 +77,11 @@ async function labFiles(): Promise<Files> {
 
 /** What the page looks for beside it. @throws UserError when there is no model, or a damaged one */
 async function runFiles(run: string): Promise<Files> {
-  const { path } = await loadModelFile(run)
+  const { path, info } = await loadModelFile(run, { externalData: 'leave' })
+  if (info.outside.length)
+    throw new UserError(
+      `${path}: keeps weights in ${info.outside.join(', ')}; the lab takes models that are one file`,
+    )
   const files = new Map([['/model.onnx', path]])
   if (!(await isFolder(run))) return files
   const checkpoint = join(run, RUN_FILES.last)

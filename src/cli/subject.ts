@@ -73,8 +73,8 @@ export function modelSubject(name: string, preset: string, config: object): Subj
 }
 
 /** An `.onnx` file. */
-export function fileSubject({ path, bytes, info }: ModelFile): Subject {
-  const { proto, opset, metadata } = info
+export function fileSubject({ path, info }: ModelFile): Subject {
+  const { bytes, proto, opset, metadata } = info
   const file = proto.graph ?? {}
   const weights = (file.initializer ?? []).filter(t => isWeight(proto, t))
   const sizes = weights.map(t => (t.dims ?? []).reduce((a, b) => a * b, 1))
@@ -83,7 +83,7 @@ export function fileSubject({ path, bytes, info }: ModelFile): Subject {
   const opsets = [`opset ${opset}`, ...others.map(o => `${printable(o.domain!)} ${o.version}`)]
   const producer = printable([proto.producerName, proto.producerVersion].filter(Boolean).join(' '))
   const known = { version: metadata[METADATA.version], input: metadata[METADATA.input] }
-  const { model, normalization, classes, training } = info
+  const { model, normalization, classes, training, outside } = info
   const own = new Set<string>(Object.values(METADATA))
   const foreign = Object.entries(metadata).filter(([key]) => !own.has(key))
   return {
@@ -95,6 +95,7 @@ export function fileSubject({ path, bytes, info }: ModelFile): Subject {
     about: [
       ['model', model?.config ? `${inWords(model.name)}: ${inWords(model.config)}` : model],
       ...Object.entries({ image: known.input, normalization, classes, training }),
+      ['other files', outside.length ? outside : undefined],
       ...foreign,
       ['description', proto.docString || file.docString],
     ].flatMap(([label, value]) => (value ? [[printable(String(label)), inWords(value)] as const] : [])),
@@ -105,6 +106,7 @@ export function fileSubject({ path, bytes, info }: ModelFile): Subject {
       opsets: Object.fromEntries((proto.opsetImport ?? []).map(o => [o.domain || 'ai.onnx', o.version])),
       irVersion: proto.irVersion,
       producer,
+      ...(outside.length ? { otherFiles: outside } : {}),
       metadata: { ...Object.fromEntries(foreign), ...known, model, normalization, classes, training },
     },
     inputs: (file.input ?? []).filter(i => !given.has(i.name)).map(portOf),

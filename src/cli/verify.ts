@@ -8,13 +8,14 @@ import { rng } from '../graph/random.ts'
 import type { ModelInput } from '../nn/model.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
+import type { Runtime } from '../runtime/session.ts'
 import { layoutOf } from '../train/layout.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { loadData } from './load-data.ts'
-import { isFolder, loadModelFile, loadRun, type ModelFile } from './load-node.ts'
-import { dataOption } from './options.ts'
+import { isFolder, loadModelFile, loadRun, type ModelFile, runtimeFor } from './load-node.ts'
+import { dataOption, externalDataOption, timeoutOption } from './options.ts'
 import { result, say, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
@@ -34,6 +35,8 @@ const builder = (yargs: Argv) =>
       describe: 'Test images (or rows of tokens) to compare on',
       group: 'Data:',
     })
+    .option('timeout', timeoutOption)
+    .option('external-data', externalDataOption)
     .option('tolerance', {
       type: 'number',
       default: VERIFY.tolerance,
@@ -84,25 +87,34 @@ export const verifyVerb: CommandModule<object, Flags> = {
   command: 'verify <model>',
   describe: 'Check that an exported file gives the same numbers on every runtime',
   builder,
-  async handler({ model, device, data, images, tolerance }) {
+  async handler({ model, device, data, images, tolerance, timeout, externalData }) {
     if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)
-    const file = await loadModelFile(model)
+    const file = await loadModelFile(model, { externalData })
     const input = modelInput(file.info, file.path)
     const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
     const examples = await examplesFor(input, file, data)
-    const host = await nodeRuntime('cpu')
+    const opened: Runtime[] = []
+    const open = async (name: string): Promise<Runtime> => {
+      const runtime = await runtimeFor(file, name, { batch: VERIFY.batch, timeout })
+      opened.push(runtime)
+      return runtime
+    }
     const reference = trained
-      ? await trainingPredictor(host, trained)
-      : await filePredictor(host, file.bytes, input.shape)
+      ? await trainingPredictor(await nodeRuntime('cpu'), trained)
+      : await filePredictor(await open('cpu'), file.info.bytes, input.shape)
     const against = trained
       ? (await isFolder(model))
         ? "the training graph with the run's checkpoint"
         : "the training graph with the file's weights"
       : 'onnxruntime-node on the CPU (the file does not say which model it holds)'
     const runtimes = []
-    for (const name of [...new Set(device)]) runtimes.push(await nodeRuntime(name))
-    const verdicts = await verify(file.bytes, reference, examples, runtimes, { count: images, tolerance })
+    for (const name of [...new Set(device)]) runtimes.push(await open(name))
+    const verdicts = await verify(file.info.bytes, reference, examples, runtimes, {
+      count: images,
+      tolerance,
+    })
     await reference.close()
+    for (const runtime of opened) await runtime.close()
 
     say(`${file.path} on ${images} examples of ${examples.name}, against ${against}\n`)
     say(

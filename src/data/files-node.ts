@@ -40,7 +40,7 @@ export const unwritable = (path: string, error: unknown): UserError =>
       })
 
 /** Larger files are refused before they are read: no model or data set of this project comes near. */
-const MAX_BYTES = 2 ** 31 - 1
+export const MAX_BYTES = 2 ** 31 - 1
 
 /** A whole file. @throws UserError when it cannot be read or is over 2 GB */
 export async function readBytes(path: string): Promise<Uint8Array> {

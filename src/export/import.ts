@@ -15,13 +15,16 @@ import { COMPOSITES, computed } from './import-ops.ts'
 import { tensorValue } from './import-tensor.ts'
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx-proto.ts'
 import type { FileInfo } from './read.ts'
-import { dtypeOf, MOST_AXES, readTensor, type TypedArray } from './tensor-data.ts'
+import { dtypeOf, readTensor, type TypedArray } from './tensor-data.ts'
+import { MOST_AXES } from './tensor-size.ts'
 
 /** A model that was read back from a file. */
 export interface Imported {
   readonly graph: Graph
   /** Values of the graph's parameters, by name. */
   readonly weights: ReadonlyMap<string, { readonly dims: readonly number[]; readonly data: TypedArray }>
+  /** What the file's nodes compute, also where no output depends on it; but for sizes and the like. */
+  readonly computed: readonly Tensor[]
 }
 
 /**
@@ -88,6 +91,7 @@ class Importer {
   readonly #parameters = new Map<string, Tensor>()
   readonly #weights = new Map<string, { dims: readonly number[]; data: TypedArray }>()
   readonly #anonymous = new Map<string, string>()
+  readonly #computed: Tensor[] = []
   readonly #ops: ReadonlyMap<string, Op>
 
   constructor(info: FileInfo, file: string, dims: 'symbols' | 'unknown') {
@@ -120,6 +124,7 @@ class Importer {
     return {
       graph: { inputs, parameters, outputs: Object.fromEntries(outputs) },
       weights: this.#weights,
+      computed: this.#computed,
     }
   }
 
@@ -212,7 +217,11 @@ class Importer {
         `operator ${printable(node.domain && `${node.domain}.`)}${printable(node.type)} is not supported; inspect still lists the file's inputs, outputs and operators`,
       )
     const results = composite ? [composite(node)] : build(op!, node).outputs.map(computed)
-    for (const { known, tensor } of results) if (!known) checkShape(tensor())
+    for (const { known, tensor } of results) {
+      if (known) continue
+      checkShape(tensor())
+      this.#computed.push(tensor())
+    }
     return results
   }
 }

@@ -1,13 +1,17 @@
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
-import { decode } from './codec.ts'
+import { type Admitted, admit } from './admit.ts'
+import { decode, encode } from './codec.ts'
 import { METADATA } from './export.ts'
+import type { External } from './external.ts'
 import { Model, type ModelProto } from './onnx-proto.ts'
 import { readTensor, type TypedArray } from './tensor-data.ts'
 
 /** What an `.onnx` file that onnxgrad wrote says about itself. */
-export interface FileInfo {
+export interface FileInfo extends Admitted {
   readonly proto: ModelProto
+  /** The model in one piece: the bytes that were read, or others where tensors of other files have come in. */
+  readonly bytes: Uint8Array
   readonly opset: number
   readonly metadata: Readonly<Record<string, string>>
   readonly model?: { readonly name: string; readonly config: object }
@@ -30,14 +34,44 @@ const SOUND: Readonly<
   training: isObject,
 }
 
+export interface ReadOptions {
+  /**
+   * Gives the bytes of a file beside the model that tensors are stored in; in Node `filesBeside(path)`. Left out, such a
+   * model is refused.
+   */
+  readonly external?: External
+}
+
+/** Where flatbuffers say what they are; the runtime tells its own format by it. */
+const ORT_FORMAT = 'ORTM'
+
 /**
- * Reads an `.onnx` file: its messages, and the metadata that onnxgrad writes where there is some.
- * @throws UserError when the bytes are no ONNX model, or metadata of onnxgrad's are damaged
+ * The way of all bytes to a runtime, and from elsewhere into the program. Nothing in them is passed over or ambiguous, so
+ * that a runtime sees the model that was checked here.
+ * @throws UserError when the bytes are not an ONNX model, or one that is dangerous to load: see {@link admit}
  */
-export function readOnnx(bytes: Uint8Array, name: string): FileInfo {
+export function readModel(
+  bytes: Uint8Array,
+  name: string,
+  { external }: ReadOptions = {},
+): Admitted & { readonly proto: ModelProto } {
+  if (new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === ORT_FORMAT)
+    throw new UserError(
+      `${name}: is in the format of ONNX Runtime (.ort); give the .onnx file that it was made of`,
+    )
   const proto = decode(Model, bytes, name)
   if (!proto.graph?.node || !proto.irVersion)
     throw new UserError(`${name}: not an ONNX file (it holds no graph)`)
+  return { proto, ...admit(proto, name, external) }
+}
+
+/**
+ * Reads an `.onnx` file: its messages, and the metadata that onnxgrad writes where there is some.
+ * @throws UserError when the bytes are not an ONNX model, or one that is dangerous to load (tensors in other files,
+ * functions that call each other without end), or metadata of onnxgrad's are damaged
+ */
+export function readOnnx(bytes: Uint8Array, name: string, options: ReadOptions = {}): FileInfo {
+  const { proto, ...admitted } = readModel(bytes, name, options)
   const metadata = Object.fromEntries(
     (proto.metadataProps ?? []).flatMap(({ key, value }) =>
       key && value !== undefined ? [[key, value]] : [],
@@ -52,7 +86,8 @@ export function readOnnx(bytes: Uint8Array, name: string): FileInfo {
     if (!sound(value)) throw new UserError(`${name}: its metadata ${key} are damaged: ${printable(text)}`)
     return [[field, value]]
   })
-  return { proto, opset, metadata, ...Object.fromEntries(known) }
+  const whole = typeof options.external === 'function' ? encode(Model, proto) : bytes
+  return { proto, bytes: whole, ...admitted, opset, metadata, ...Object.fromEntries(known) }
 }
 
 /** The value of a JSON text; undefined where it is none. */

@@ -1,7 +1,9 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, toInt64 } from '../graph/int64.ts'
+import { isExternal, whyOutside } from './external.ts'
 import type { TensorProto } from './onnx-proto.ts'
+import { elementCount } from './tensor-size.ts'
 
 /** ONNX TensorProto.DataType numbers. */
 export const DATA_TYPE: Readonly<Record<DType, number>> = {
@@ -82,9 +84,6 @@ export const tensorProto = (
   data: TypedArray,
 ): TensorProto => ({ dims: [...dims], dataType: DATA_TYPE[dtype], name, rawData: bytesOf(data) })
 
-/** No tensor has more axes; some work here grows with the square of their number. */
-export const MOST_AXES = 64
-
 /** The field that holds elements of a type, where `rawData` does not. */
 const elementsOf = (t: TensorProto, dtype: DType): readonly Int64[] => {
   if (dtype === 'float32') return t.floatData ?? []
@@ -100,13 +99,8 @@ export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data
   const dims = t.dims ?? []
   const dtype = dtypeOf(t.dataType)
   if (!dtype) throw new UserError(`has element type ${t.dataType}, which is not supported`)
-  if (t.dataLocation === 1 || t.externalData)
-    throw new UserError('is stored outside the file, which is not supported; write the model as one file')
-  if (dims.length > MOST_AXES)
-    throw new UserError(`has ${dims.length} axes, where a tensor has at most ${MOST_AXES}`)
-  const odd = dims.find(d => !Number.isSafeInteger(d) || d < 0)
-  if (odd !== undefined) throw new UserError(`has a dim of ${odd}: the file is damaged`)
-  const size = dims.reduce((a, b) => a * b, 1)
+  if (isExternal(t)) throw new UserError(whyOutside(t))
+  const size = elementCount(dims)
   const wrong = (got: number) =>
     new UserError(`has ${got} elements where its dims [${dims.join()}] need ${size}: the file is damaged`)
   if (t.rawData) {

@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node'
 import { lower } from '../export/lower.ts'
+import { readModel } from '../export/read.ts'
 import { emptyArray, type TypedArray } from '../export/tensor-data.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
@@ -78,10 +79,9 @@ export interface Runtime {
 
 /** First line of what onnxruntime says, without its error code and the place in its sources. */
 export const plainMessage = (error: unknown): string => {
-  const text = (error instanceof Error ? error.message : String(error)).replace(
-    /^.*\/onnxruntime_src\/.* was false\. /,
-    '',
-  )
+  const text = (error instanceof Error ? error.message : String(error))
+    .replace(/^.*\/onnxruntime_src\/.* was false\. /, '')
+    .replace(/\/onnxruntime_src\/\S+:\d+ [^)]*\) /, '')
   return text
     .split('\n')[0]!
     .replace(/^\[.*?\]\s*:\s*\d+\s*:\s*\w+\s*:\s*/, '')
@@ -106,7 +106,7 @@ function optionsFor(device: Device, settings: SessionSettings): InferenceSession
       : {}),
     // Denormal numbers are slow and far below what training can resolve. Threads that go on
     // spinning after a run would take the cores from the next session (train, then evaluate).
-    extra: { session: { set_denormal_as_zero: '1', force_spinning_stop: '1' } },
+    extra: { session: { set_denormal_as_zero: '1', force_spinning_stop: '1', load_model_format: 'ONNX' } },
   }
 }
 
@@ -145,10 +145,12 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
     if (!value) throw new Error('internal: a held tensor is read before it is written or after its release')
     return value
   }
-  const create = (bytes: Uint8Array, settings: SessionSettings): Promise<InferenceSession> =>
-    ort.InferenceSession.create(bytes, optionsFor(device, settings)).catch((error: unknown) => {
+  const create = async (bytes: Uint8Array, settings: SessionSettings): Promise<InferenceSession> => {
+    readModel(bytes, 'the model')
+    return ort.InferenceSession.create(bytes, optionsFor(device, settings)).catch((error: unknown) => {
       throw new UserError(`${device.name}: the model could not be loaded: ${plainMessage(error)}`)
     })
+  }
 
   return {
     device,

@@ -1,5 +1,6 @@
 import { type Allocate, alternating, batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
+import { UserError } from '../graph/errors.ts'
 import { ahead } from './ahead.ts'
 
 /** What answers logits for a batch: `[count, classes]`, or `[count, T, classes]` for tokens. */
@@ -35,7 +36,14 @@ export function logSumExpAt(values: ArrayLike<number>, start: number, size: numb
   return top + Math.log(sum)
 }
 
-/** Accuracy, loss and confusion over a whole set, every image once. @param batch images of one run */
+/** With more classes the table of confusions takes gigabytes. */
+const MOST_CLASSES = 4096
+
+/**
+ * Accuracy, loss and confusion over a whole set, every image once.
+ * @param batch images of one run
+ * @throws UserError when what the model answers and the labels do not fit
+ */
 export async function evaluate(predictor: Predictor, dataset: Dataset, batch = 250): Promise<Evaluation> {
   let correct = 0
   let loss = 0
@@ -44,11 +52,19 @@ export async function evaluate(predictor: Predictor, dataset: Dataset, batch = 2
   const inTurn = alternating(batches(dataset, { batch, shuffle: false }), predictor.allocate)
   for await (const [b, logits] of ahead(inTurn, b => predictor.predict(b))) {
     const classes = logits.length / b.label.length
+    if (!(classes >= 1 && classes <= MOST_CLASSES))
+      throw new UserError(
+        `the model answers ${logits.length} scores for ${b.label.length} labels; 1 to ${MOST_CLASSES} for each are compared`,
+      )
     count += b.label.length
     if (!confusion.length)
       confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
     for (let i = 0; i < b.label.length; i++) {
       const truth = b.label[i]!
+      if (!(truth < classes))
+        throw new UserError(
+          `the model answers ${classes} scores, and the data have a label ${truth}: they do not belong together`,
+        )
       const guess = argmaxAt(logits, i * classes, classes)
       if (guess === truth) correct++
       loss += logSumExpAt(logits, i * classes, classes) - logits[i * classes + truth]!

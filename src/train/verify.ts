@@ -6,8 +6,8 @@ import { compileForward } from './forward.ts'
 import { type FilePredictor, filePredictor } from './predictor.ts'
 import type { TrainedModel } from './trained.ts'
 
-/** How many examples are compared, and how far a logit may be off, unless somebody says otherwise. */
-export const VERIFY = { count: 256 as number, tolerance: 1e-4 as number }
+/** How many examples are compared, in which batches, and how far a logit may be off, unless somebody says otherwise. */
+export const VERIFY = { count: 256 as number, batch: 100, tolerance: 1e-4 as number }
 
 /** One runtime's answer, held against the reference. */
 export interface Verdict {
@@ -46,7 +46,7 @@ async function logitsOf(predictor: Predictor, examples: Dataset, most: number): 
   const parts: Float32Array[] = []
   // Odd sizes, so that a batch dimension that was fixed by mistake is noticed.
   let left = Math.min(most, examples.size)
-  for (const { input, count } of batches(examples, { batch: 100, shuffle: false })) {
+  for (const { input, count } of batches(examples, { batch: VERIFY.batch, shuffle: false })) {
     const taken = Math.min(count, left)
     const some = input.subarray(0, (input.length / count) * taken)
     parts.push((await predictor.predict({ input: some, count: taken })).slice())

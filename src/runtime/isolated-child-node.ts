@@ -1,0 +1,60 @@
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { UserError } from '../graph/errors.ts'
+import type { Answer, Question } from './calls.ts'
+import type { Asked, Limits } from './isolated-node.ts'
+import { nodeRuntime } from './node.ts'
+import type { Feeds, OrtTensors, Runtime, Session } from './session.ts'
+
+// The program of the process that isolated-node.ts starts: it loads models and runs them.
+
+/** Larger answers do not fit into one message, and no model of this project gives them. */
+const MOST_BYTES = 2 ** 30
+
+let runtime: Runtime
+let free = performance.now()
+const sessions: Session[] = []
+
+const calls: Asked = {
+  async open(device) {
+    runtime = await nodeRuntime(device)
+    return runtime.version
+  },
+  async load(bytes, settings) {
+    const session = await runtime.load(bytes, settings)
+    const { inputs, outputs } = session
+    return { id: sessions.push(session) - 1, inputs, outputs }
+  },
+  async run(id, feeds) {
+    const idle = performance.now() - free
+    const answer = await sessions[id]!.run(feeds as Feeds)
+    checkSize(answer)
+    free = performance.now()
+    return { answer, idle }
+  },
+  close: id => sessions[id]!.close(),
+}
+
+function checkSize(answer: OrtTensors): void {
+  const bytes = Object.values(answer).reduce((n, { data }) => n + (data.byteLength ?? 0), 0)
+  if (bytes > MOST_BYTES)
+    throw new UserError(
+      `the model answers ${bytes.toLocaleString('en-US')} bytes; ${MOST_BYTES.toLocaleString('en-US')} are the most`,
+    )
+}
+
+async function answer({ id, name, args }: Question<keyof Asked>): Promise<Answer> {
+  try {
+    return { id, value: await (calls[name] as (...args: unknown[]) => Promise<unknown>)(...args) }
+  } catch (error) {
+    return { id, error, user: error instanceof UserError }
+  }
+}
+
+const guard = new URL(`isolated-guard-node${extname(import.meta.url)}`, import.meta.url)
+const limits = JSON.parse(process.argv[2]!) as Limits
+new Worker(guard, { workerData: { ...limits, parent: process.ppid } })
+process.on('disconnect', () => process.exit())
+process.on('message', async question => {
+  process.send!(await answer(question as Question<keyof Asked>))
+})

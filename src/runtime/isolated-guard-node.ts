@@ -1,0 +1,16 @@
+import { writeSync } from 'node:fs'
+import { workerData } from 'node:worker_threads'
+import type { Limits } from './isolated-node.ts'
+
+// A thread beside the one that computes, which hears nothing meanwhile: it ends the process when that takes too much memory, or
+// when the process that waits for it is gone.
+
+const { memory, sign, parent } = workerData as Limits & { readonly parent: number }
+
+const EVERY_MS = 20
+
+setInterval(() => {
+  const full = process.memoryUsage.rss() > memory
+  if (full) writeSync(process.stderr.fd, sign)
+  if (full || process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
+}, EVERY_MS)

@@ -1,0 +1,216 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { UserError } from '../graph/errors.ts'
+import type { Answer, Calls } from './calls.ts'
+import { deviceOf } from './device.ts'
+import type { Held, Runtime } from './session.ts'
+
+export interface IsolatedOptions {
+  /** What messages call the model's file. */
+  readonly file: string
+  /** How long loading or a run may take, in seconds. @default 60 */
+  readonly timeout?: number
+  /** Bytes that the process may take. @default four fifths of what is available */
+  readonly memory?: number
+}
+
+/** Seconds that a model from elsewhere may take for an answer, unless somebody says otherwise. */
+export const TIMEOUT = 60
+
+/** What the process is told of its limits. */
+export interface Limits {
+  readonly memory: number
+  /** Its last words where it takes more. */
+  readonly sign: string
+}
+
+/** What can be asked of the process; it holds no tensors. */
+export type Asked = Pick<Calls, 'open' | 'load' | 'run' | 'close'>
+
+/**
+ * onnxruntime on the named device, in a process of its own, for models of which nothing is known: one that does not end, takes all
+ * memory or crashes the runtime costs that process alone. Tensors cross over as copies, and none stay there.
+ * @throws UserError when the device does not work here; and later, that begins with the file's name, for what a model did
+ */
+export async function isolatedRuntime(name: string, options: IsolatedOptions): Promise<Runtime> {
+  const device = deviceOf(name)
+  const child = new Child(options)
+  const version = await child.ask('open', device.name).catch(async (error: unknown) => {
+    await child.end()
+    throw error
+  })
+  const untold = (): never => {
+    throw new Error('internal: an isolated runtime holds no tensors')
+  }
+  return {
+    device,
+    version,
+    parallel: true,
+    tensor: (type, data, dims) => ({ type, data, dims }),
+    allocate: bytes => new ArrayBuffer(bytes),
+    hold: untold,
+    read: untold,
+    release: untold,
+    close: () => child.end(),
+    async load(bytes, settings) {
+      const { id, inputs, outputs } = await child.ask('load', bytes, settings)
+      let idle = 0
+      return {
+        inputs,
+        outputs,
+        get idle() {
+          return idle
+        },
+        async run(feeds, into = {}) {
+          if (Object.keys(into).length) untold()
+          const given = Object.entries(feeds).map(([key, t]) => [key, isTensor(t) ? t : untold()])
+          const ran = await child.ask('run', id, Object.fromEntries(given), {})
+          idle = ran.idle
+          return ran.answer
+        },
+        close: () => child.ask('close', id),
+      }
+    },
+  }
+}
+
+const isTensor = <T extends object>(t: T | Held): t is T => 'data' in t
+
+const PROGRAM = new URL(`isolated-child-node${extname(import.meta.url)}`, import.meta.url)
+
+/** In this repository the program is TypeScript, for which Node needs tsx. */
+const loader = (): string[] =>
+  PROGRAM.pathname.endsWith('.ts')
+    ? [
+        '--import',
+        `data:text/javascript,import{register}from${JSON.stringify(import.meta.resolve('tsx/esm/api'))};register()`,
+      ]
+    : []
+
+interface Waiting {
+  readonly name: keyof Asked
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+const WORDS: Readonly<Record<keyof Asked, string>> = {
+  open: 'starting',
+  load: 'loading',
+  run: 'running',
+  close: 'closing',
+}
+
+/** A process that answers questions in the order of asking, until it is ended or has to be. */
+class Child {
+  readonly #file: string
+  readonly #timeout: number
+  readonly #memory: number
+  readonly #sign = 'onnxgrad: the memory is full'
+  readonly #process: ChildProcess
+  readonly #gone: Promise<unknown>
+  readonly #waiting = new Map<number, Waiting>()
+  #asked = 0
+  #said = ''
+  #clock: NodeJS.Timeout | undefined
+  /** Why it answers no more. */
+  #ended: string | undefined
+
+  constructor({
+    file,
+    timeout = TIMEOUT,
+    memory = Math.floor(0.8 * process.availableMemory()),
+  }: IsolatedOptions) {
+    this.#file = file
+    this.#timeout = timeout
+    this.#memory = memory
+    const limits: Limits = { memory, sign: this.#sign }
+    this.#process = fork(fileURLToPath(PROGRAM), [JSON.stringify(limits)], {
+      execArgv: loader(),
+      serialization: 'advanced',
+      // onnxruntime writes where results belong.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    })
+    this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#said = (this.#said + text).slice(-4000)
+    })
+    this.#process.on('message', answer => this.#receive(answer as Answer))
+    this.#gone = once(this.#process, 'close').then(
+      ([code, signal]) => this.#stop(this.#why(signal ?? `exit code ${code}`)),
+      error => this.#stop(`${file}: a process for it cannot be started (${(error as Error).message})`),
+    )
+    process.on('exit', this.#kill)
+    this.#keepAlive(false)
+  }
+
+  ask<K extends keyof Asked>(name: K, ...args: Parameters<Asked[K]>): Promise<Awaited<ReturnType<Asked[K]>>> {
+    if (this.#ended) return Promise.reject(new UserError(this.#ended))
+    const id = this.#asked++
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { name, resolve, reject })
+      // Where it is gone already, 'close' says why.
+      this.#process.send({ id, name, args }, () => {})
+      this.#keepAlive(true)
+      this.#watch()
+    })
+  }
+
+  async end(): Promise<void> {
+    this.#ended ??= `${this.#file}: its runtime was closed`
+    this.#keepAlive(true)
+    this.#kill()
+    await this.#gone
+  }
+
+  #kill = (): void => {
+    this.#process.kill('SIGKILL')
+  }
+
+  #receive(answer: Answer): void {
+    const { resolve, reject } = this.#waiting.get(answer.id)!
+    this.#waiting.delete(answer.id)
+    clearTimeout(this.#clock)
+    this.#clock = undefined
+    if (this.#waiting.size) this.#watch()
+    else this.#keepAlive(false)
+    if ('value' in answer) resolve(answer.value as never)
+    else reject(answer.user ? new UserError((answer.error as Error).message) : answer.error)
+  }
+
+  /** Gives what is being done its time. That the process starts does not depend on the model. */
+  #watch(): void {
+    if (this.#clock || this.#doing() === WORDS.open) return
+    this.#clock = setTimeout(() => {
+      this.#ended ??= `${this.#file}: ${this.#doing()} it took more than ${this.#timeout} s, and may never end; --timeout SECONDS gives it more time`
+      this.#kill()
+    }, this.#timeout * 1000)
+  }
+
+  #doing(): string {
+    const [first] = this.#waiting.values()
+    return WORDS[first?.name ?? 'close']
+  }
+
+  #why(end: string): string {
+    if (this.#said.includes(this.#sign))
+      return `${this.#file}: ${this.#doing()} it took more than ${(this.#memory / 1e9).toFixed(1)} GB of memory`
+    const words = process.env.ONNXGRAD_DEBUG ? `: ${this.#said}` : ''
+    return `${this.#file}: the runtime crashed while ${this.#doing()} it (${end})${words}; the file is damaged, or made to crash it`
+  }
+
+  #stop(why: string): void {
+    clearTimeout(this.#clock)
+    process.off('exit', this.#kill)
+    this.#ended ??= why
+    for (const { reject } of this.#waiting.values()) reject(new UserError(this.#ended))
+    this.#waiting.clear()
+  }
+
+  /** A process that owes an answer keeps this one going. */
+  #keepAlive(on: boolean): void {
+    const { channel, stderr } = this.#process
+    for (const handle of [this.#process, channel, stderr as unknown as ChildProcess | null])
+      on ? handle?.ref() : handle?.unref()
+  }
+}
