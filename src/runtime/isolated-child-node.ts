@@ -9,7 +9,7 @@ import type { Feeds, OrtTensors, Runtime, Session } from './session.ts'
 // The program of the process that isolated-node.ts starts: it loads models and runs them.
 
 /** Larger answers do not fit into one message, and no model of this project gives them. */
-const MOST_BYTES = 2 ** 30
+const MOST_BYTES = 2 ** 28
 
 let runtime: Runtime
 let free = performance.now()
@@ -52,8 +52,7 @@ async function answer({ id, name, args }: Question<keyof Asked>): Promise<Answer
 }
 
 const guard = new URL(`isolated-guard-node${extname(import.meta.url)}`, import.meta.url)
-const limits = JSON.parse(process.argv[2]!) as Limits
-new Worker(guard, { workerData: { ...limits, parent: process.ppid } })
+new Worker(guard, { workerData: JSON.parse(process.argv[2]!) as Limits })
 process.on('disconnect', () => process.exit())
 process.on('message', async question => {
   process.send!(await answer(question as Question<keyof Asked>))

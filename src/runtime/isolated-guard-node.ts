@@ -5,12 +5,17 @@ import type { Limits } from './isolated-node.ts'
 // A thread beside the one that computes, which hears nothing meanwhile: it ends the process when that takes too much memory, or
 // when the process that waits for it is gone.
 
-const { memory, sign, parent } = workerData as Limits & { readonly parent: number }
+const { memory, parent, sign } = workerData as Limits
 
 const EVERY_MS = 20
+const STDERR = 2
 
 setInterval(() => {
   const full = process.memoryUsage.rss() > memory
-  if (full) writeSync(process.stderr.fd, sign)
-  if (full || process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
+  if (!full && process.ppid === parent) return
+  try {
+    if (full) writeSync(STDERR, sign)
+  } finally {
+    process.kill(process.pid, 'SIGKILL')
+  }
 }, EVERY_MS)

@@ -22,6 +22,8 @@ export const TIMEOUT = 60
 /** What the process is told of its limits. */
 export interface Limits {
   readonly memory: number
+  /** The process that it ends with. */
+  readonly parent: number
   /** Its last words where it takes more. */
   readonly sign: string
 }
@@ -125,7 +127,7 @@ class Child {
     this.#file = file
     this.#timeout = timeout
     this.#memory = memory
-    const limits: Limits = { memory, sign: this.#sign }
+    const limits: Limits = { memory, parent: process.pid, sign: this.#sign }
     this.#process = fork(fileURLToPath(PROGRAM), [JSON.stringify(limits)], {
       execArgv: loader(),
       serialization: 'advanced',
