@@ -100,7 +100,7 @@ class Admission {
     const sum = { nodes: nodes.length, bytes: 0 }
     for (const node of nodes) {
       const { nodes: within, bytes } = this.#attributes(node)
-      const called = this.#function(keyOf(node.domain, node.opType))
+      const called = this.#call(node)
       sum.nodes += within + called.nodes
       // The body may read what the call gives it in each of its nodes.
       sum.bytes += bytes * Math.max(called.nodes, 1) + called.bytes
@@ -133,6 +133,17 @@ class Admission {
     for (const t of [...(a.sparseTensor ? [a.sparseTensor] : []), ...(a.sparseTensors ?? [])])
       sum.bytes += this.#sparse(t, where)
     return sum
+  }
+
+  #call({ name, domain, opType, input = [], output = [] }: NodeProto): Weight {
+    const key = keyOf(domain, opType)
+    // onnxruntime 1.30 ends the process over such a call.
+    for (const { input: takes = [], output: gives = [] } of this.#functions.get(key) ?? [])
+      if (input.length > takes.length || output.length > gives.length)
+        refuse(
+          `node ${shown(name)} (${shown(opType)}): has ${input.length} inputs and ${output.length} outputs, and the function ${takes.length} and ${gives.length}`,
+        )
+    return this.#function(key)
   }
 
   /** Nothing for an operator that is not a function of the file. */

@@ -5,6 +5,7 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from '../../src/export/onnx-proto.ts'
 import { fileOf, int, ints, node, port, tensor, values } from '../ort/foreign.ts'
+import { loopingImages } from '../ort/looping.ts'
 import { complaint, type Finished, start, workFolder } from './program.ts'
 
 // Files of other programs, which may be made to harm whoever opens them.
@@ -42,13 +43,6 @@ const either = (w: TensorProto): NodeProto => {
   }
   return node('If', ['yes'], 'w', 'if', [graph('then_branch', branch), graph('else_branch', branch)])
 }
-const endless = node('Loop', ['', 'yes', 'x'], 'logits', 'loop', [
-  graph('body', {
-    input: [port('i', [], 7), port('go', [], 9), port('v', ['batch', 4])],
-    output: [port('on', [], 9), port('r', ['batch', 4])],
-    node: [node('Identity', ['go'], 'on'), node('Add', ['v', 'v'], 'r')],
-  }),
-])
 const outside: TensorProto = {
   name: 'w',
   dims: [4],
@@ -65,7 +59,7 @@ beforeAll(async () => {
     .toFile(join(folder, 'p.png'))
   await put('plain.onnx', fileOf(scores([ADD], [bias])))
   await put('branch.onnx', fileOf(scores([either(bias), ADD], [yes])))
-  await put('endless.onnx', fileOf(scores([endless], [yes])))
+  await put('endless.onnx', fileOf(loopingImages(2 ** 62)))
   await put('outside.onnx', fileOf(scores([ADD], [outside])))
   await put('outside-branch.onnx', fileOf(scores([either(outside), ADD], [yes])))
   await put('model.data', new Uint8Array(Float32Array.of(0, 0, 0, 77).buffer))

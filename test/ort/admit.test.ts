@@ -141,4 +141,16 @@ describe('functions that call each other', () => {
       /attribute then_branch: is a graph that the caller of a function gives, which is not supported$/,
     )
   })
+
+  // onnxruntime 1.30 ends the process over it.
+  test('are refused when a call gives more than they take', async () => {
+    const more: ModelProto = doubling(0)
+    more.graph!.node![0]!.input = ['x', 'x']
+    expect(await refusal(more)).toBe(
+      'the model: node  (f0): has 2 inputs and 1 outputs, and the function 1 and 1',
+    )
+    const fewer = doubling(0)
+    fewer.functions![0]!.output = []
+    expect(await refusal(fewer)).toMatch(/has 1 inputs and 1 outputs, and the function 1 and 0$/)
+  })
 })

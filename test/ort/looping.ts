@@ -1,9 +1,7 @@
 import type { GraphProto } from '../../src/export/onnx-proto.ts'
 import { node, port, tensor, values } from './foreign.ts'
 
-/**
- * x [n, 4], doubled `times` times by a Loop; of 2^62 times none sees the end.
- */
+/** x [n, 4], doubled `times` times by a Loop; of 2^62 times none sees the end. */
 export function looping(times: number): GraphProto {
   const rows = (name: string) => port(name, ['n', 4])
   const body: GraphProto = {
@@ -19,5 +17,16 @@ export function looping(times: number): GraphProto {
       node('Constant', [], 'times', '', [tensor('value', values('', 'int64', [], [times]))]),
       node('Loop', ['times', '', 'x'], 'y', 'loop', [{ name: 'body', type: 5, g: body }]),
     ],
+  }
+}
+
+/** The same of images of 2 × 2 pixels, as a classifier reads them. */
+export function loopingImages(times: number): GraphProto {
+  const { node: nodes = [], ...graph } = looping(times)
+  return {
+    ...graph,
+    input: [port('image', ['n', 1, 2, 2])],
+    initializer: [values('row', 'int64', [2], [-1, 4])],
+    node: [node('Reshape', ['image', 'row'], 'x'), ...nodes],
   }
 }

@@ -9,6 +9,8 @@ import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { adam } from '../../src/train/optimizer.ts'
 import { toOnnx } from '../../src/train/trained.ts'
 import { realDigits } from '../data/files.ts'
+import { fileOf } from '../ort/foreign.ts'
+import { loopingImages } from '../ort/looping.ts'
 import { noBrowser } from './browser.ts'
 import { choose, drop, goTo, labPage, logitsOf, shot, shows, textOf } from './lab-page.ts'
 
@@ -307,6 +309,20 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await page.click('#clear')
     await draw(page, '1')
     await shows(page, '#predicted').toBe('1')
+  })
+
+  test('goes on in another worker when a file does not end, with the file before it', async () => {
+    const { page } = await withModel({ prepare: page => page.clock.install() })
+    await loaded(page)
+    await drop(page, [{ name: 'endless.onnx', bytes: fileOf(loopingImages(2 ** 62)) }])
+    await shows(page, '#message').toBe('Loading endless.onnx …')
+    await page.clock.fastForward(61_000)
+    await shows(page, '#message').toMatch(
+      /^The model took more than 60 seconds and may never end. What computes was started again/,
+    )
+    await loaded(page)
+    await draw(page, '7')
+    await shows(page, '#predicted').toBe('7')
   })
 })
 

@@ -5,6 +5,8 @@ import sharp from 'sharp'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { readDigit } from '../../src/data/image-node.ts'
 import type * as web from '../../src/web.ts'
+import { fileOf } from '../ort/foreign.ts'
+import { loopingImages } from '../ort/looping.ts'
 import { launch, noBrowser } from './browser.ts'
 import { apart, digitPng, images, libraryPages, nodeLogits, PIXELS } from './library-page.ts'
 import { noSwiftShader } from './swiftshader.ts'
@@ -190,6 +192,23 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
         /^UserError: device cuda is not known in a browser/,
       )
     })
+  })
+
+  test('a file with loops is loaded only when that is asked for, and then runs', async () => {
+    const { page } = await open('/empty.html')
+    const answers = (loops: boolean) =>
+      page.evaluate(
+        ([bytes, loops]) =>
+          window.web.predict(Uint8Array.from(bytes), Float32Array.of(1, 2, 3, 4), { loops }).then(
+            ({ logits }) => [...logits],
+            (error: Error) => `${error.name}: ${error.message}`,
+          ),
+        [[...fileOf(loopingImages(3))], loops] as const,
+      )
+    expect(await answers(false)).toMatch(
+      /^UserError: the model has loops, which may never end; give loops: true/,
+    )
+    expect(await answers(true)).toEqual([8, 16, 24, 32])
   })
 
   test.skipIf(noSwiftShader)(
