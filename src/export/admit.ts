@@ -61,6 +61,8 @@ class Admission {
   readonly #files = new Map<string, Uint8Array>()
   /** By domain and name; versions of one function count together. */
   readonly #functions = new Map<string, FunctionProto[]>()
+  /** By domain, name and version. */
+  readonly #versions = new Map<string, FunctionProto>()
   readonly #weights = new Map<string, Weight>()
   /** Functions whose bodies are being looked through, each called by the one before. */
   readonly #calling = new Set<string>()
@@ -70,12 +72,19 @@ class Admission {
     this.#external = external
     for (const f of model.functions ?? []) {
       const key = keyOf(f.domain, f.name)
-      this.#functions.set(key, [...(this.#functions.get(key) ?? []), f])
+      const bodies = this.#functions.get(key)
+      if (bodies) bodies.push(f)
+      else this.#functions.set(key, [f])
     }
   }
 
   run(): void {
-    const { graph, trainingInfo = [] } = this.#model
+    const { functions = [], graph, trainingInfo = [] } = this.#model
+    for (const f of functions) {
+      const version = versionOf(f.domain, f.name, f.overload)
+      if (this.#versions.has(version)) refuse(`function ${shown(version)} is defined a second time`)
+      this.#versions.set(version, f)
+    }
     for (const key of this.#functions.keys()) this.#function(key)
     for (const { initialization, algorithm } of trainingInfo)
       for (const g of [initialization, algorithm]) if (g) this.#graph(g)
@@ -135,15 +144,15 @@ class Admission {
     return sum
   }
 
-  #call({ name, domain, opType, input = [], output = [] }: NodeProto): Weight {
-    const key = keyOf(domain, opType)
-    // onnxruntime 1.30 ends the process over such a call.
-    for (const { input: takes = [], output: gives = [] } of this.#functions.get(key) ?? [])
-      if (input.length > takes.length || output.length > gives.length)
-        refuse(
-          `node ${shown(name)} (${shown(opType)}): has ${input.length} inputs and ${output.length} outputs, and the function ${takes.length} and ${gives.length}`,
-        )
-    return this.#function(key)
+  #call({ name, domain, opType, overload, input = [], output = [] }: NodeProto): Weight {
+    const called = this.#versions.get(versionOf(domain, opType, overload))
+    const [takes, gives] = [called?.input?.length ?? 0, called?.output?.length ?? 0]
+    // onnxruntime 1.30 aborts the process over such a call.
+    if (called && (input.length > takes || output.length > gives))
+      refuse(
+        `node ${shown(name)} (${shown(opType)}): has ${input.length} inputs and ${output.length} outputs, and the function ${takes} and ${gives}`,
+      )
+    return this.#function(keyOf(domain, opType))
   }
 
   /** Nothing for an operator that is not a function of the file. */
@@ -203,6 +212,9 @@ class Admission {
 
 /** `ai.onnx` is another name of the default domain. */
 const keyOf = (domain = '', name = ''): string => `${domain === 'ai.onnx' ? '' : domain}.${name}`
+
+const versionOf = (domain?: string, name?: string, overload = ''): string =>
+  `${keyOf(domain, name)}${overload && `:${overload}`}`
 
 const shown = (name = ''): string => printable(name)
 

@@ -1,12 +1,13 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
-import { type Int64, saturated } from '../graph/int64.ts'
+import type { Int64 } from '../graph/int64.ts'
 import { Constant, type ConstantData, Input, SizeOf } from '../graph/leaf.ts'
-import type { Attr, AttrForm, Node } from '../graph/node.ts'
+import type { AttrForm, Node } from '../graph/node.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
+import { attributeOf, integersOf } from './lower-attrs.ts'
 import {
   type AttributeProto,
   type GraphProto,
@@ -277,34 +278,5 @@ class Writer {
     const name = this.#fresh(`shape/${opType}`)
     this.nodes.push({ input, output: [name], name, opType, attribute })
     return name
-  }
-}
-
-/** @throws UserError for what is not an integer, or does not fit in 64 bits */
-function integersOf(name: string, { saturates }: AttrForm, value: Attr): Int64[] {
-  return [value as unknown as Int64 | readonly Int64[]].flat().map(v => {
-    if (typeof v === 'bigint' || Number.isSafeInteger(v)) return v
-    if (saturates && Math.abs(v) > Number.MAX_SAFE_INTEGER) return saturated(v)
-    throw new UserError(`${name} is ${v}, where an integer within ±2^53 belongs`)
-  })
-}
-
-/** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7. */
-function attributeOf(name: string, form: AttrForm, node: Node): AttributeProto {
-  const value = node.attrs[name]
-  switch (form.kind) {
-    case 'float':
-    case 'scalar':
-      return { name, type: 1, f: value as number }
-    case 'int':
-      return { name, type: 2, i: integersOf(name, form, value)[0]! }
-    case 'bool':
-      return { name, type: 2, i: value ? 1 : 0 }
-    case 'dtype':
-      return { name, type: 2, i: DATA_TYPE[value as DType] }
-    case 'string':
-      return { name, type: 3, s: new TextEncoder().encode(value as string) }
-    default:
-      return { name, type: 7, ints: integersOf(name, form, value) }
   }
 }

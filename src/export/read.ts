@@ -1,11 +1,13 @@
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
-import { type Admitted, admit } from './admit.ts'
-import { decode, encode } from './codec.ts'
+import type { Admitted } from './admit.ts'
+import { encode } from './codec.ts'
 import { METADATA } from './export.ts'
-import type { External } from './external.ts'
 import { Model, type ModelProto } from './onnx-proto.ts'
+import { type ReadOptions, readModel } from './read-model.ts'
 import { readTensor, type TypedArray } from './tensor-data.ts'
+
+export type { ReadOptions } from './read-model.ts'
 
 /** What an `.onnx` file that onnxgrad wrote says about itself. */
 export interface FileInfo extends Admitted {
@@ -32,37 +34,6 @@ const SOUND: Readonly<
   normalization: v => isObject(v) && isList(v.mean, Number.isFinite) && isList(v.std, Number.isFinite),
   classes: v => isList(v, name => typeof name === 'string'),
   training: isObject,
-}
-
-export interface ReadOptions {
-  /**
-   * Gives the bytes of a file beside the model that tensors are stored in; in Node `filesBeside(path)`. Left out, such a
-   * model is refused.
-   */
-  readonly external?: External
-}
-
-/** Where flatbuffers say what they are; the runtime tells its own format by it. */
-const ORT_FORMAT = 'ORTM'
-
-/**
- * The way of all bytes to a runtime, and from elsewhere into the program. Nothing in them is passed over or ambiguous, so
- * that a runtime sees the model that was checked here.
- * @throws UserError when the bytes are not an ONNX model, or one that is dangerous to load: see {@link admit}
- */
-export function readModel(
-  bytes: Uint8Array,
-  name: string,
-  { external }: ReadOptions = {},
-): Admitted & { readonly proto: ModelProto } {
-  if (new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === ORT_FORMAT)
-    throw new UserError(
-      `${name}: is in the format of ONNX Runtime (.ort); give the .onnx file that it was made of`,
-    )
-  const proto = decode(Model, bytes, name)
-  if (!proto.graph?.node || !proto.irVersion)
-    throw new UserError(`${name}: not an ONNX file (it holds no graph)`)
-  return { proto, ...admit(proto, name, external) }
 }
 
 /**

@@ -91,6 +91,9 @@ const loader = (): string[] =>
       ]
     : []
 
+/** Timers go no further. */
+const LONGEST_MS = 2 ** 31 - 1
+
 interface Waiting {
   readonly name: keyof Asked
   readonly resolve: (value: never) => void
@@ -183,10 +186,13 @@ class Child {
   /** Gives what is being done its time. That the process starts does not depend on the model. */
   #watch(): void {
     if (this.#clock || this.#doing() === WORDS.open) return
-    this.#clock = setTimeout(() => {
-      this.#ended ??= `${this.#file}: ${this.#doing()} it took more than ${this.#timeout} s, and may never end; --timeout SECONDS gives it more time`
-      this.#kill()
-    }, this.#timeout * 1000)
+    this.#clock = setTimeout(
+      () => {
+        this.#ended ??= `${this.#file}: ${this.#doing()} it took more than ${this.#timeout} s, and may never end; --timeout SECONDS gives it more time`
+        this.#kill()
+      },
+      Math.min(this.#timeout * 1000, LONGEST_MS),
+    )
   }
 
   #doing(): string {
@@ -197,6 +203,8 @@ class Child {
   #why(end: string): string {
     if (this.#said.includes(this.#sign))
       return `${this.#file}: ${this.#doing()} it took more than ${(this.#memory / 1e9).toFixed(1)} GB of memory`
+    if (this.#doing() === WORDS.open)
+      return `${this.#file}: the process to run it in could not be started (${end}): ${this.#said.trim()}`
     const words = process.env.ONNXGRAD_DEBUG ? `: ${this.#said}` : ''
     return `${this.#file}: the runtime crashed while ${this.#doing()} it (${end})${words}; the file is damaged, or made to crash it`
   }

@@ -1,6 +1,6 @@
 import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node'
 import { lower } from '../export/lower.ts'
-import { readModel } from '../export/read.ts'
+import { readModel } from '../export/read-model.ts'
 import { emptyArray, type TypedArray } from '../export/tensor-data.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'

@@ -142,7 +142,13 @@ describe('functions that call each other', () => {
     )
   })
 
-  // onnxruntime 1.30 ends the process over it.
+  test('are refused when one is there twice', async () => {
+    const twice = doubling(1)
+    twice.functions!.push(twice.functions![0]!)
+    expect(await refusal(twice)).toBe('the model: function mine.f0 is defined a second time')
+  })
+
+  // onnxruntime 1.30 aborts the process over it.
   test('are refused when a call gives more than they take', async () => {
     const more: ModelProto = doubling(0)
     more.graph!.node![0]!.input = ['x', 'x']

@@ -1,0 +1,36 @@
+import { UserError } from '../graph/errors.ts'
+import { type Admitted, admit } from './admit.ts'
+import { decode } from './codec.ts'
+import type { External } from './external.ts'
+import { Model, type ModelProto } from './onnx-proto.ts'
+
+export interface ReadOptions {
+  /**
+   * Gives the bytes of a file beside the model that tensors are stored in; in Node `filesBeside(path)`. Left out, such a
+   * model is refused.
+   */
+  readonly external?: External
+}
+
+/** Where flatbuffers say what they are; the runtime tells its own format by it. */
+const ORT_FORMAT = 'ORTM'
+
+/**
+ * The way of all bytes to a runtime, and from elsewhere into the program. Nothing in them is passed over or ambiguous, so
+ * that a runtime sees the model that was checked here.
+ * @throws UserError when the bytes are not an ONNX model, or one that is dangerous to load: see {@link admit}
+ */
+export function readModel(
+  bytes: Uint8Array,
+  name: string,
+  { external }: ReadOptions = {},
+): Admitted & { readonly proto: ModelProto } {
+  if (new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === ORT_FORMAT)
+    throw new UserError(
+      `${name}: is in the format of ONNX Runtime (.ort); give the .onnx file that it was made of`,
+    )
+  const proto = decode(Model, bytes, name)
+  if (!proto.graph?.node || !proto.irVersion)
+    throw new UserError(`${name}: not an ONNX file (it holds no graph)`)
+  return { proto, ...admit(proto, name, external) }
+}
