@@ -1,7 +1,7 @@
 import type { Argv, CommandModule } from 'yargs'
 import { UserError } from '../graph/errors.ts'
 import { evaluate } from '../train/evaluate.ts'
-import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { batchOf, filePredictor, fits, modelInput } from '../train/predictor.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import {
@@ -44,9 +44,10 @@ export const evalVerb: CommandModule<object, Flags> = {
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
   async handler(flags) {
-    const { model, data, text, split, valSplit, batch, device, threads, timeout, externalData } = flags
+    const { model, data, text, split, valSplit, device, threads, timeout, externalData } = flags
     const file = await loadModelOrCheckpoint(model, { externalData })
     const input = modelInput(file.info, file.path)
+    const batch = batchOf(input.shape, flags.batch)
     const runtime = await runtimeFor(file, device, { batch, timeout })
     const source = await loadData(input, { data, text, valSplit }, file.info.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)

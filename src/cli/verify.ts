@@ -70,13 +70,19 @@ function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
   return { model, params, ...(info.normalization ? { normalization: info.normalization } : {}) }
 }
 
+/** What is made up for a text model: rows, and tokens in all of them. */
+const MOST_ROWS = 300
+const MOST_TOKENS = 2 ** 22
+
 /** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
 async function examplesFor(input: ModelInput, file: ModelFile, data: string | undefined): Promise<Dataset> {
   if (input.name === 'tokens') {
     const vocabulary = file.info.classes ?? []
     const random = rng(0)
-    const ids = Int32Array.from({ length: 300 * input.shape[0]! }, () => random.int(vocabulary.length || 1))
-    return textDataset('random tokens', { ids, vocabulary }, input.shape[0]!)
+    const [context = 1] = input.shape
+    const rows = Math.max(2, Math.min(MOST_ROWS, Math.floor(MOST_TOKENS / context)))
+    const ids = Int32Array.from({ length: rows * context }, () => random.int(vocabulary.length || 1))
+    return textDataset('random tokens', { ids, vocabulary }, context)
   }
   const { test } = await loadData(input, { data })
   fits(file.path, input, test)

@@ -35,6 +35,13 @@ export function modelInput({ proto }: FileInfo, name: string): ModelInput {
   )
 }
 
+/** Numbers of the largest batch that is made for a model. */
+const MOST_OF_BATCH = 2 ** 28
+
+/** How many examples of a shape go into a batch: as many as are wanted, or as there is memory for. */
+export const batchOf = (shape: readonly number[], wanted: number): number =>
+  Math.min(wanted, Math.max(1, Math.floor(MOST_OF_BATCH / shape.reduce((a, b) => a * b, 1))))
+
 const inFull = (n: number): string => n.toLocaleString('en-US')
 
 /** @throws UserError when a file's input is not what a data set holds */

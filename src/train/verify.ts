@@ -3,7 +3,7 @@ import type { Dataset } from '../data/dataset.ts'
 import type { Runtime } from '../runtime/session.ts'
 import type { Predictor } from './evaluate.ts'
 import { compileForward } from './forward.ts'
-import { type FilePredictor, filePredictor } from './predictor.ts'
+import { batchOf, type FilePredictor, filePredictor } from './predictor.ts'
 import type { TrainedModel } from './trained.ts'
 
 /** How many examples are compared, in which batches, and how far a logit may be off, unless somebody says otherwise. */
@@ -46,7 +46,10 @@ async function logitsOf(predictor: Predictor, examples: Dataset, most: number): 
   const parts: Float32Array[] = []
   // Odd sizes, so that a batch dimension that was fixed by mistake is noticed.
   let left = Math.min(most, examples.size)
-  for (const { input, count } of batches(examples, { batch: VERIFY.batch, shuffle: false })) {
+  for (const { input, count } of batches(examples, {
+    batch: batchOf(examples.shape, VERIFY.batch),
+    shuffle: false,
+  })) {
     const taken = Math.min(count, left)
     const some = input.subarray(0, (input.length / count) * taken)
     parts.push((await predictor.predict({ input: some, count: taken })).slice())
