@@ -146,9 +146,10 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
     return value
   }
   const create = async (bytes: Uint8Array, settings: SessionSettings): Promise<InferenceSession> => {
-    readModel(bytes, 'the model')
+    const failed = `${device.name}: the model could not be loaded`
+    readModel(bytes, failed)
     return ort.InferenceSession.create(bytes, optionsFor(device, settings)).catch((error: unknown) => {
-      throw new UserError(`${device.name}: the model could not be loaded: ${plainMessage(error)}`)
+      throw new UserError(`${failed}: ${plainMessage(error)}`)
     })
   }
 

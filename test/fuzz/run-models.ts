@@ -1,3 +1,4 @@
+import { isBounded } from '../../src/export/bounded.ts'
 import { decode, encode } from '../../src/export/codec.ts'
 import { lower } from '../../src/export/lower.ts'
 import { Model, type ValueInfoProto } from '../../src/export/onnx-proto.ts'
@@ -129,7 +130,11 @@ export function hostileModels(): (random: Rng) => Uint8Array {
   }
 }
 
-/** How many of `rounds` files had which fate, and those that crashed onnxruntime. */
+/**
+ * How many of `rounds` files had which fate, and those that crash onnxruntime though their work is bounded: programs run such
+ * files in their own process. (Others do crash it: onnxruntime 1.30 reads the number of a Loop's turns from a tensor without
+ * elements, for one.)
+ */
 export async function fates(
   name: string,
   rounds: number,
@@ -144,7 +149,8 @@ export async function fates(
       const bytes = make(rng(hash(name, FUZZ_SEED, i)))
       const fate = await runner.fate(bytes)
       counts[fate]++
-      if (fate === 'crashed') crashes.push(Buffer.from(bytes).toString('base64'))
+      if (fate === 'crashed' && isBounded(readOnnx(bytes, 'x.onnx'), OPEN))
+        crashes.push(Buffer.from(bytes).toString('base64'))
     }
   } finally {
     await runner.close()
