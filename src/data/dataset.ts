@@ -67,6 +67,10 @@ export interface DataSource {
   readonly origin: string
   /** What the user must not overlook, for example that this is not the whole of MNIST. */
   readonly notice?: string
+  /** Files and class folders that were left out because they cannot be read or are empty, by their paths in the data folder. */
+  readonly skipped?: readonly string[]
+  /** The programs that made pixels of pictures, where they did: with others the pixels may differ a little. */
+  readonly preparedBy?: string
 }
 
 /**

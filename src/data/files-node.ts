@@ -17,6 +17,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: 'may not be read (permission denied)',
   EISDIR: 'is a folder, not a file',
   ENOTDIR: 'is not a folder',
+  ELOOP: 'is a link that leads back to itself',
   ENOSPC: 'no space is left on the disk',
   EDQUOT: 'the disk quota is used up',
   EFBIG: 'the file is larger than may be written (ulimit -f)',
@@ -38,6 +39,14 @@ export const unwritable = (path: string, error: unknown): UserError =>
     : new UserError(`${path} cannot be written: ${UNWRITTEN[codeOf(error)] ?? reason(error)}`, {
         cause: error,
       })
+
+/** The name that a folder's entry has, which is one of these; in any case, where none is spelled the same. */
+export function findEntry(entries: readonly string[], ...names: readonly string[]): string | undefined {
+  const lower = names.map(name => name.toLowerCase())
+  return (
+    names.find(name => entries.includes(name)) ?? entries.find(entry => lower.includes(entry.toLowerCase()))
+  )
+}
 
 /** Larger files are refused before they are read: no model or data set of this project comes near. */
 const MAX_BYTES = 2 ** 31 - 1
