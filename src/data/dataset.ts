@@ -15,6 +15,8 @@ interface Described {
 export interface BatchedDataset extends Described {
   /** One epoch; its order is wholly decided by `seed` and `epoch`, so that a run can be repeated. */
   batches(options: BatchOptions): Iterable<Batch>
+  /** The values that batches are made of, by which the data are recognized; left out, they are by the first batches. */
+  readonly content?: Uint8Array | Uint16Array | Int32Array | Float32Array
 }
 
 /** What a model learns from, or is tested on. */
