@@ -117,34 +117,38 @@ export function compare(
   data: Fingerprints,
   sets: readonly SetName[] = ['train', 'val', 'test'],
 ): Comparison {
+  const comparable = run.preparedBy === data.preparedBy
   const found = sets.map(key => differencesOf(NAMES[key], run[key], data[key]))
-  const differences = found.flatMap(([about]) => about)
-  if (!found.some(([, content]) => content)) return { differences }
-  const others = found.flatMap(([, content]) => content ?? [])
-  if (run.preparedBy === data.preparedBy) return { differences: [...differences, ...others] }
-  const by = (name = 'another program') => name
+  const differences = found.flatMap(({ about, content }) => (comparable && content ? [content] : about))
+  if (comparable || !found.some(({ content }) => content)) return { differences }
+  const [theirs, ours] = [run, data].map(({ preparedBy }) => preparedBy ?? 'another program')
   return {
     differences,
-    notice: `the pictures were prepared by ${by(run.preparedBy)}, now by ${by(data.preparedBy)}: their pixels may differ a little, and whether they are the same pictures is not checked`,
+    notice: `the pictures were prepared by ${theirs}, now by ${ours}: their pixels may differ a little, and whether they are the same pictures is not checked`,
   }
 }
 
-/** How sets differ, and what is said if they do so in nothing but their content. */
+interface Differences {
+  readonly about: readonly string[]
+  /** Where they differ in nothing but their content. */
+  readonly content?: string
+}
+
 function differencesOf(
   name: string,
   run: Fingerprint | undefined,
   data: Fingerprint | undefined,
-): readonly [about: readonly string[], content?: string] {
-  if (!run && !data) return [[]]
-  if (!run) return [[`there is a ${name} of ${count(data!.size)}, the run has none`]]
-  if (!data) return [[`there is no ${name}, the run has one of ${count(run.size)}`]]
+): Differences {
+  if (!run && !data) return { about: [] }
+  if (!run) return { about: [`there is a ${name} of ${count(data!.size)}, the run has none`] }
+  if (!data) return { about: [`there is no ${name}, the run has one of ${count(run.size)}`] }
   const about: string[] = []
   if (data.size !== run.size) about.push(`the ${name} has ${count(data.size)}, the run's ${count(run.size)}`)
   const [ours, theirs] = [data, run].map(({ shape }) => shape.join('×'))
   if (ours !== theirs) about.push(`the ${name} has examples of ${ours}, the run's of ${theirs}`)
   if (data.classes !== run.classes) about.push(`the ${name} has other classes, or in another order`)
-  if (about.length || data.content === run.content) return [about]
-  return [[], `the ${name} has as many examples, but with other content`]
+  if (about.length || data.content === run.content) return { about }
+  return { about, content: `the ${name} has as many examples, but with other content` }
 }
 
 const count = (n: number): string => `${n.toLocaleString('en-US')} examples`
