@@ -53,7 +53,7 @@ function first(source: ImageSource, limit: number): ImageSource {
   const [before, now] = [shown(source.train), shown(train)]
   const lost = train.classes.filter((_, label) => before.has(label) && !now.has(label))
   const notice = lost.length
-    ? `None of the first ${limit} images to train on show ${lost.length} of ${before.size} classes: ${listed(lost)}`
+    ? `The first ${limit} images to train on show none of ${lost.length} of ${before.size} classes: ${listed(lost)}`
     : undefined
   return { ...source, train, ...joined(source.notice, notice) }
 }

@@ -15,7 +15,7 @@ import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { type DataFlags, loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile } from './load-node.ts'
 import { dataOption, skipBadOption } from './options.ts'
-import { result, say, table } from './output.ts'
+import { note, result, say, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -76,7 +76,8 @@ async function examplesFor(input: ModelInput, file: ModelFile, flags: DataFlags)
     const ids = Int32Array.from({ length: 300 * input.shape[0]! }, () => random.int(vocabulary.length || 1))
     return textDataset('random tokens', { ids, vocabulary }, input.shape[0]!)
   }
-  const { test } = await loadData(input, flags)
+  const { test, notice } = await loadData(input, flags)
+  if (notice) note(`NOTE  ${notice}`)
   fits(file.path, input, test)
   return test
 }

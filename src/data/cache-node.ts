@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
-import { unwritable } from './files-node.ts'
+import { makeFolders, unwritable } from './files-node.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -69,7 +69,7 @@ export class Cache {
     this.#checked = true
     if (!folder) return this.giveUp('there is no home folder to keep downloads in')
     try {
-      await mkdir(folder, { recursive: true })
+      await makeFolders(folder)
       const probe = join(folder, `.${process.pid}.tmp`)
       await writeFile(probe, '')
       await rm(probe)

@@ -17,7 +17,7 @@ export async function nodeRuntime(name: string): Promise<Runtime> {
   if (device.name === 'wasm') return wasmRuntime()
   const ort = await import('onnxruntime-node').catch((error: unknown) => {
     const remedy = isMusl()
-      ? "its native library needs glibc, which this system's libc (musl, as in Alpine Linux) is not: use a system with glibc, such as Debian, or --device wasm"
+      ? 'its native library needs glibc, and this Linux has musl instead (as Alpine does): use a Linux with glibc, such as Debian, or --device wasm'
       : device.install
     throw new UserError(`onnxruntime-node cannot be loaded (${plainMessage(error)}); ${remedy}`)
   })

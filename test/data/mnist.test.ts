@@ -215,7 +215,8 @@ describe('a cache folder that cannot be written', () => {
   test('gives its place to a temporary one, which is gone in the end', async () => {
     const file = join(await temporaryFolder(), 'file')
     await writeFile(file, '')
-    for (const folder of [join(file, 'mnist'), undefined]) {
+    const kernel = process.platform === 'linux' ? ['/proc/none/deep/mnist'] : []
+    for (const folder of [join(file, 'mnist'), file, undefined, ...kernel]) {
       const log: string[] = []
       const cache = new Cache(folder, line => log.push(line))
       const temporary = await cache.writable()

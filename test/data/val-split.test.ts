@@ -139,6 +139,16 @@ describe('a validation split of images', () => {
   })
 })
 
+test('a limit says which classes it leaves without an example', async () => {
+  const folder = await temporaryFolder()
+  await writeTiny(folder)
+  const input = { name: 'image', dtype: 'float32', shape: [1, 2, 3] } as const
+  const { train, notice } = await loadData(input, { data: folder, limit: 3 })
+  expect(train.size).toBe(3)
+  expect(notice).toBe('The first 3 images to train on show none of 2 of 5 classes: 3, 4')
+  expect((await loadData(input, { data: folder, limit: 5 })).notice).toBeUndefined()
+})
+
 test('a validation split of a text is the end of what is trained on', async () => {
   const path = join(await temporaryFolder(), 'text')
   const text = Array.from({ length: 100 }, (_, i) => String.fromCharCode(200 + i)).join('')
