@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { parsed } from '../../src/cli/command-line.ts'
 import { newPlan, type Plan, resumedPlan } from '../../src/cli/train-plan.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
+import { reportOfRun } from '../../src/report/run-report-node.ts'
 import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { RECORD, type RunRecord } from '../../src/train/record.ts'
 import type { Values } from '../../src/tune/space.ts'
@@ -157,6 +158,18 @@ describe('a run of IDX files is resumed', () => {
     )
     // From now on it does.
     expect(again.record.fingerprints?.train.size).toBe(5)
+  })
+
+  test('and is reported on with its own test set alone', async () => {
+    await writeFile(join(out, 'metrics.jsonl'), '')
+    const report = (data: Plan['data']) => reportOfRun(out, { data } as Parameters<typeof reportOfRun>[1])
+    await write({ 't10k-labels-idx1-ubyte': idx(0x801, [2], [1, 0]) })
+    const other = await newPlan(await parsed('mlp', { data, batch: 2, out: join(folder, 'other') }))
+    await expect(report(other.data)).rejects.toThrow(
+      `${out} was not tested on these data: the test set has as many examples, but with other content; name the run's own data with --data`,
+    )
+    // With its own it comes to what else a report is made of, which is not given here.
+    await expect(report(plan.data)).rejects.not.toThrow('was not tested')
   })
 
   test('not from a record whose fingerprints are none', async () => {
