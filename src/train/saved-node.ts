@@ -2,10 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Normalization } from '../data/dataset.ts'
 import { codeOf, readBytes, reason } from '../data/files-node.ts'
-import { readSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { openCheckpoint, stateOf } from './checkpoint.ts'
 import { answering } from './ema.ts'
 import type { State } from './executor.ts'
 import { layoutOf } from './layout.ts'
@@ -60,10 +59,11 @@ export interface Saved {
 /** @throws UserError when the file cannot be read, or is damaged */
 export async function readSaved(file: string, build: Build): Promise<Saved> {
   const bytes = await readBytes(file)
-  const record = readRecord(readSafetensors(bytes, file).metadata, file)
+  const checkpoint = openCheckpoint(bytes, file)
+  const record = readRecord(checkpoint.metadata, file)
+  const training = readTraining(checkpoint.metadata, file)
   const model = build(record.model.name, record.model.config)
-  const { state, metadata } = readCheckpoint(layoutOf(model.parameters), bytes, file)
-  return { file, bytes, record, model, state, training: readTraining(metadata, file) }
+  return { file, bytes, record, model, state: stateOf(checkpoint, layoutOf(model.parameters)), training }
 }
 
 /** @throws UserError when there is none, or it is damaged */
