@@ -11,7 +11,7 @@ import type { Values } from '../tune/space.ts'
 import { givenFlags, parsed, same } from './command-line.ts'
 import { interruptible } from './interrupt.ts'
 import { resolveConfig } from './options.ts'
-import { duration, note, percent, result, say, table } from './output.ts'
+import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 import { reporter } from './progress.ts'
 import { withRecipe } from './recipes.ts'
 import { trainIn } from './sub-run.ts'
@@ -225,7 +225,7 @@ async function conclude(
     return name.endsWith('Accuracy') ? percent(value) : value.toFixed(4)
   }
   say()
-  say(
+  sayLines(
     table(
       ['seed', 'epochs', ...head.map(words), 'time', ''],
       list.map(run => [
