@@ -110,7 +110,7 @@ export interface EpochReport {
   readonly testLoss: number
   readonly testAccuracy: number
   readonly seconds: number
-  /** Of the examples: class names, and `[channels, height, width]`. */
+  /** Of the examples: class names as they are shown, and `[channels, height, width]`. */
   readonly classes: readonly string[]
   readonly input: readonly [channels: number, height: number, width: number]
   /** `confusion[truth][prediction]`. */
@@ -125,6 +125,7 @@ export interface ModelAbout {
   /** Undefined where the file does not say which architecture it is: then there is nothing to see inside it. */
   readonly model?: { readonly name: string; readonly config: object }
   readonly parameters: number
+  /** As they are shown. */
   readonly classes: readonly string[]
   readonly input: readonly [channels: number, height: number, width: number]
   readonly testAccuracy?: number

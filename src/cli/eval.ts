@@ -1,5 +1,6 @@
 import type { Argv, CommandModule } from 'yargs'
 import { UserError } from '../graph/errors.ts'
+import { shownName } from '../graph/printable.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
@@ -13,7 +14,7 @@ import {
   threadsOption,
   valSplitOption,
 } from './options.ts'
-import { duration, note, percent, result, say, table } from './output.ts'
+import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -35,6 +36,9 @@ const builder = (yargs: Argv) =>
     .option('device', deviceOption)
     .option('threads', threadsOption)
     .example('$0 eval runs/vit-lecture', 'accuracy and confusion matrix on the test set')
+
+/** Of the name of a class, which heads a column. */
+const LONGEST_NAME = 20
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
@@ -68,13 +72,14 @@ export const evalVerb: CommandModule<object, Flags> = {
     const seconds = (performance.now() - begin) / 1000
     await predictor.close()
     const classes = file.info.classes ?? images.classes
+    const name = (label: number) => shownName(classes[label] ?? String(label), LONGEST_NAME)
     say(`${file.path} on ${images.name} (${source.origin}), ${device}\n`)
-    say(
+    sayLines(
       table(
-        ['true', ...confusion.map((_, i) => classes[i] ?? String(i)), 'recall'],
+        ['true', ...confusion.map((_, i) => name(i)), 'recall'],
         confusion.map((row, i) => {
           const total = row.reduce((a, b) => a + b, 0)
-          return [classes[i] ?? String(i), ...row, total ? percent(row[i]! / total) : '–']
+          return [name(i), ...row, total ? percent(row[i]! / total) : '–']
         }),
       ),
     )

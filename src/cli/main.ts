@@ -15,7 +15,7 @@ function fail(error: unknown): never {
   // A mistake of the user's is one line; anything else is ours, and says how to see more.
   const hint = error instanceof UserError || debug ? '' : ' (a bug? set ONNXGRAD_DEBUG=1 to see where)'
   note(`onnxgrad: ${text.replace(/\s*\n\s*/g, ' ')}${hint}`)
-  if (debug && error instanceof Error) note(error.stack ?? '')
+  if (debug && error instanceof Error) for (const line of (error.stack ?? '').split('\n')) note(line)
   process.exit(FAILED)
 }
 

@@ -1,12 +1,14 @@
 import type { Argv, CommandModule } from 'yargs'
 import { readDigit } from '../data/image-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { shownName } from '../graph/printable.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
 import { deviceOption } from './options.ts'
 import { percent, result, say } from './output.ts'
+import { padStart, widthOf } from './text.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -19,6 +21,8 @@ const builder = (yargs: Argv) =>
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
 const BAR = 30
+
+const LONGEST_NAME = 40
 
 export const predictVerb: CommandModule<object, Flags> = {
   command: 'predict <model> <image>',
@@ -37,12 +41,15 @@ export const predictVerb: CommandModule<object, Flags> = {
     const all = logSumExpAt(logits, 0, logits.length)
     const probabilities = Array.from(logits, z => Math.exp(z - all))
     const label = (i: number) => file.info.classes?.[i] ?? String(i)
+    const shown = (i: number) => shownName(label(i), LONGEST_NAME)
     const best = argmaxAt(logits, 0, logits.length)
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!)
-    say(`${path}: ${label(best)}${inverted ? '  (inverted: its background is light)' : ''}\n`)
-    for (const i of order.slice(0, Math.max(1, top)))
+    say(`${path}: ${shown(best)}${inverted ? '  (inverted: its background is light)' : ''}\n`)
+    const likeliest = order.slice(0, Math.max(1, top))
+    const room = Math.max(8, ...likeliest.map(i => widthOf(shown(i))))
+    for (const i of likeliest)
       say(
-        `${label(i).padStart(8)}  ${percent(probabilities[i]!).padStart(8)}  ${'█'.repeat(Math.round(BAR * probabilities[i]!))}`,
+        `${padStart(shown(i), room)}  ${percent(probabilities[i]!).padStart(8)}  ${'█'.repeat(Math.round(BAR * probabilities[i]!))}`,
       )
     result({ class: best, label: label(best), probabilities, inverted, device })
   },

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { writeAtomic } from '../data/files-node.ts'
+import { exists, writeAtomic } from '../data/files-node.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
@@ -12,11 +12,11 @@ import type { Values } from '../tune/space.ts'
 import { givenFlags, parsed, same } from './command-line.ts'
 import { interruptible } from './interrupt.ts'
 import { resolveConfig } from './options.ts'
-import { duration, note, percent, result, say, table } from './output.ts'
+import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 import { reporter } from './progress.ts'
 import { withRecipe } from './recipes.ts'
 import { refuseOtherData } from './same-data.ts'
-import { exists, trainIn } from './sub-run.ts'
+import { trainIn } from './sub-run.ts'
 import { words } from './text.ts'
 import { TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
 import { newPlan, type Plan } from './train-plan.ts'
@@ -241,7 +241,7 @@ async function conclude(
     return name.endsWith('Accuracy') ? percent(value) : value.toFixed(4)
   }
   say()
-  say(
+  sayLines(
     table(
       ['seed', 'epochs', ...head.map(words), 'time', ''],
       list.map(run => [

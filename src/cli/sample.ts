@@ -7,7 +7,7 @@ import { filePredictor, modelInput } from '../train/predictor.ts'
 import { continueText } from '../train/sample.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
 import { deviceOption } from './options.ts'
-import { result, say } from './output.ts'
+import { result, sayLines } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -49,7 +49,7 @@ export const sampleVerb: CommandModule<object, Flags> = {
     })
     await predictor.close()
     const text = prompt + Array.from(ids, i => vocabulary[i]!).join('')
-    say(text)
+    sayLines(text)
     result({ text, seed, temperature, device })
   },
 }

@@ -4,7 +4,7 @@ import { parameterCount } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
 import { interruptible } from './interrupt.ts'
-import { duration, note, percent, result, say } from './output.ts'
+import { duration, note, percent, result, say, sayLines } from './output.ts'
 import { reporter } from './progress.ts'
 import { asksForRepeats, repeat } from './repeat.ts'
 import { type Outcome, runPlan } from './run-plan.ts'
@@ -61,7 +61,7 @@ async function handler(flags: TrainFlags): Promise<void> {
   const interrupt = interruptible()
   const progress = reporter(plan.record.epochs)
   try {
-    say(facts(aboutPlan(plan, runtime), columns()))
+    sayLines(facts(aboutPlan(plan, runtime), columns()))
     const began = plan.record.versions?.onnxruntime
     if (began !== undefined && began !== runtime.version)
       note(

@@ -11,7 +11,7 @@ import type { Run } from '../tune/run.ts'
 import { halvingRungs, next, type Search } from '../tune/search.ts'
 import { draws, type Values } from '../tune/space.ts'
 import { type Interrupt, interruptible } from './interrupt.ts'
-import { note, percent, say } from './output.ts'
+import { note, percent, say, sayLines } from './output.ts'
 import { reporter } from './progress.ts'
 import { refuseOtherData } from './same-data.ts'
 import { hasBegun, trainIn } from './sub-run.ts'
@@ -114,7 +114,7 @@ async function handler(flags: TuneFlags): Promise<void> {
   await folder.lock()
   try {
     await folder.write(record)
-    say(facts(aboutTune(record, search, points.length, shared, folder.path), columns()))
+    sayLines(facts(aboutTune(record, search, points.length, shared, folder.path), columns()))
     if (record.valSplit !== undefined)
       note(
         `NOTE      trials are judged by ${percent(record.valSplit)} of the training examples, held out of all of them; --val-split takes another share`,

@@ -15,7 +15,7 @@ import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { type DataFlags, loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile } from './load-node.ts'
 import { dataOption, skipBadOption } from './options.ts'
-import { note, result, say, table } from './output.ts'
+import { note, result, say, sayLines, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -107,7 +107,7 @@ export const verifyVerb: CommandModule<object, Flags> = {
     await reference.close()
 
     say(`${file.path} on ${images} examples of ${examples.name}, against ${against}\n`)
-    say(
+    sayLines(
       table(
         ['runtime', 'version', 'max abs diff', ''],
         verdicts.map(v => [

@@ -1,11 +1,9 @@
-import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Normalization } from '../data/dataset.ts'
-import { codeOf, readBytes, reason } from '../data/files-node.ts'
-import { readSafetensors } from '../export/safetensors.ts'
+import { codeOf, exists, readBytes, readText } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { openCheckpoint, stateOf } from './checkpoint.ts'
 import { answering } from './ema.ts'
 import type { State } from './executor.ts'
 import { layoutOf } from './layout.ts'
@@ -65,18 +63,19 @@ export interface Saved {
 /** @throws UserError when the file cannot be read, or is damaged */
 export async function readSaved(file: string, build: Build): Promise<Saved> {
   const bytes = await readBytes(file)
-  const record = readRecord(readSafetensors(bytes, file).metadata, file)
+  const checkpoint = openCheckpoint(bytes, file)
+  const record = readRecord(checkpoint.metadata, file)
+  const training = readTraining(checkpoint.metadata, file)
   const model = build(record.model.name, record.model.config)
-  const { state, metadata } = readCheckpoint(layoutOf(model.parameters), bytes, file)
-  return { file, bytes, record, model, state, training: readTraining(metadata, file) }
+  return { file, bytes, record, model, state: stateOf(checkpoint, layoutOf(model.parameters)), training }
 }
 
 /** @throws UserError when there is none, or it is damaged */
 export async function readConfig(folder: string): Promise<RunConfig> {
   const file = join(folder, RUN_FILES.config)
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${file} ${reason(error)}: ${folder} is no run folder of onnxgrad`)
-  })
+  const text = await readText(file)
+  if (text === undefined)
+    throw new UserError(`${file} does not exist: ${folder} is no run folder of onnxgrad`)
   let config: Partial<RunConfig> | null
   try {
     config = JSON.parse(text) as Partial<RunConfig> | null
@@ -88,12 +87,6 @@ export async function readConfig(folder: string): Promise<RunConfig> {
     throw new UserError(`${file} does not say which model was trained: the file is damaged`)
   return config as RunConfig
 }
-
-const exists = (file: string): Promise<boolean> =>
-  stat(file).then(
-    () => true,
-    () => false,
-  )
 
 /** For damage there may be a remedy; what may not be read is not damaged. */
 function damageOf(error: unknown): string {

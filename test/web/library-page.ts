@@ -5,6 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import type * as models from '../../models/index.ts'
+import { ISOLATION } from '../../src/cli/serve/headers.ts'
 import { heldOut } from '../../src/data/held-out.ts'
 import { packagedDigits } from '../../src/data/mnist-package-node.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
@@ -107,7 +108,7 @@ export function libraryPages() {
     path: string,
     { folder = plain, isolated = false, from = browser, host }: Opening = {},
   ) {
-    const { origin, close } = await serve(folder, { isolated })
+    const { origin, close } = await serve(folder, isolated ? ISOLATION : {})
     const page = await from.newPage()
     const complaints = complaintsOf(page, origin)
     onTestFinished(async () => {

@@ -1,5 +1,6 @@
 import { useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { shownName } from '../../../src/graph/printable.ts'
 import type { LabClient } from '../client.ts'
 import type { ModelAbout } from '../protocol.ts'
 import { newest } from '../see/newest.ts'
@@ -32,7 +33,7 @@ export function TryView({ lab }: { readonly lab: LabClient }) {
     const file = lab.picture.value
     if (!file) return
     lab.picture.value = undefined
-    given.value = { name: file.name, file }
+    given.value = { name: shownName(file.name), file }
   })
   return (
     <div class="try">
@@ -51,7 +52,7 @@ export function TryView({ lab }: { readonly lab: LabClient }) {
             accept="image/*"
             quiet
             onPick={([file]) => {
-              if (file) given.value = { name: file.name, file }
+              if (file) given.value = { name: shownName(file.name), file }
             }}
           />
           <span class="quiet">or drop one on the page</span>
@@ -150,7 +151,12 @@ function Shown({ file }: { readonly file: File }) {
   }, [file])
   return (
     <div id="shown">
-      <canvas ref={canvas} class="try-picture" role="img" aria-label={`The picture ${file.name}`} />
+      <canvas
+        ref={canvas}
+        class="try-picture"
+        role="img"
+        aria-label={`The picture ${shownName(file.name)}`}
+      />
     </div>
   )
 }

@@ -1,9 +1,8 @@
 import { buildModel } from '../../../models/index.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import { fingerprints } from '../../../src/data/fingerprint.ts'
-import { readSafetensors } from '../../../src/export/safetensors.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
-import { readCheckpoint, writeCheckpoint } from '../../../src/train/checkpoint.ts'
+import { openCheckpoint, stateOf, writeCheckpoint } from '../../../src/train/checkpoint.ts'
 import type { State } from '../../../src/train/executor.ts'
 import { layoutOf } from '../../../src/train/layout.ts'
 import { OPTIMIZERS } from '../../../src/train/optimizer.ts'
@@ -63,14 +62,14 @@ export interface Checkpoint {
 
 /** @throws UserError when the file is no checkpoint, is damaged, or is of a run that cannot go on here */
 export function readRun(name: string, bytes: Uint8Array): Checkpoint {
-  const { metadata } = readSafetensors(bytes, name)
+  const file = openCheckpoint(bytes, name)
   // The best epoch's parameters are in the folder that the file comes from, as is what its last epoch came to.
-  const { best: _best, tally: _tally, versions: _versions, ...record } = readRecord(metadata, name)
+  const { best: _best, tally: _tally, versions: _versions, ...record } = readRecord(file.metadata, name)
   recordedOptimizer(record.optimizer)
   recordedSchedule(record.schedule)
   const model = buildModel(record.model.name, record.model.config)
-  const { state } = readCheckpoint(layoutOf(model.parameters), bytes, name)
-  return { model, state, record, training: readTraining(metadata, name) }
+  const state = stateOf(file, layoutOf(model.parameters))
+  return { model, state, record, training: readTraining(file.metadata, name) }
 }
 
 export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'record'>): CheckpointAbout {

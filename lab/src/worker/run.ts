@@ -1,5 +1,6 @@
 import { augmentation } from '../../../src/data/augment.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { shownName } from '../../../src/graph/printable.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { answering, EMA } from '../../../src/train/ema.ts'
@@ -142,7 +143,7 @@ export class Run implements Source {
         testLoss,
         testAccuracy,
         seconds,
-        classes: this.data.test.classes,
+        classes: this.data.test.classes.map(name => shownName(name)),
         input: this.data.test.shape,
         confusion,
         mistakes,

@@ -1,6 +1,7 @@
 import { isWeight } from '../../../src/export/import.ts'
 import { readOnnx } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
+import { shownName } from '../../../src/graph/printable.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { answering } from '../../../src/train/ema.ts'
@@ -50,10 +51,10 @@ export async function shownFile(runtime: Runtime, name: string, bytes: Uint8Arra
   const weights = info.proto.graph?.initializer?.filter(t => isWeight(info.proto, t)) ?? []
   return {
     about: {
-      name,
-      ...(info.model ? { model: info.model } : {}),
+      name: shownName(name),
+      ...(info.model ? { model: { ...info.model, name: shownName(info.model.name) } } : {}),
       parameters: weights.reduce((n, { dims = [] }) => n + dims.reduce((a, b) => a * b, 1), 0),
-      classes: info.classes ?? Array.from(logits, (_, i) => String(i)),
+      classes: (info.classes ?? Array.from(logits, (_, i) => String(i))).map(label => shownName(label)),
       input: [channels, height, width],
       ...(typeof accuracy === 'number' ? { testAccuracy: accuracy } : {}),
       bytes: bytes.length,
@@ -100,10 +101,10 @@ export function shownModel(runtime: Runtime, source: Source): Shown {
 function aboutModel(name: string, model: Model, classes: readonly string[], accuracy: unknown): ModelAbout {
   const [channels = 0, height = 0, width = 0] = model.input.shape
   return {
-    name,
+    name: shownName(name),
     model: { name: model.name, config: model.config },
     parameters: parameterCount(model),
-    classes,
+    classes: classes.map(label => shownName(label)),
     input: [channels, height, width],
     ...(typeof accuracy === 'number' ? { testAccuracy: accuracy } : {}),
   }
