@@ -3,7 +3,8 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
-import { note, useJson } from './output.ts'
+import { honourNohup } from './interrupt.ts'
+import { guardOutput, note, printFor } from './output.ts'
 import { VERBS } from './verbs.ts'
 
 /** Exit code of a program that did not do its work; 130 (128 + SIGINT) is kept for Ctrl-C. */
@@ -19,6 +20,9 @@ function fail(error: unknown): never {
   process.exit(FAILED)
 }
 
+guardOutput()
+honourNohup()
+
 const program = yargs(hideBin(process.argv))
   .scriptName('onnxgrad')
   .usage('$0 <verb>\n\nDefine a model in TypeScript, train it on the stock ONNX Runtime, ship it as .onnx')
@@ -28,7 +32,7 @@ const program = yargs(hideBin(process.argv))
     global: true,
     describe: 'Print one JSON object as the last line on stdout, everything else on stderr',
   })
-  .middleware(argv => useJson(Boolean(argv.json)), true)
+  .middleware(argv => printFor(String(argv._[0] ?? ''), Boolean(argv.json)), true)
   .demandCommand(1, 'say what to do: one of the verbs above')
   .strict()
   .recommendCommands()
