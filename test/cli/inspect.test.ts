@@ -56,7 +56,7 @@ async function inspect(...args: string[]): Promise<{ text: string; json: Record<
       })
       .parseAsync()
   } finally {
-    printFor(false)
+    printFor('inspect', false)
     spy.mockRestore()
     silent.mockRestore()
   }
