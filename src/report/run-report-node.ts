@@ -1,18 +1,13 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf, reason } from '../data/files-node.ts'
+import { readText } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
 import { type RunLog, readLog } from './log.ts'
 import type { Reported } from './report-node.ts'
 
-/** The text of a file; empty where there is none. */
-const textOf = (file: string): Promise<string> =>
-  readFile(file, 'utf8').catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return ''
-    throw new UserError(`${file} ${reason(error)}`)
-  })
+const textOf = async (file: string): Promise<string> => (await readText(file)) ?? ''
 
 /** What a run folder has written down of its run. @throws UserError when a file is damaged */
 const readRunLog = async (folder: string): Promise<RunLog> =>

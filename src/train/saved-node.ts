@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Normalization } from '../data/dataset.ts'
-import { codeOf, readBytes, reason } from '../data/files-node.ts'
+import { codeOf, readBytes, readText } from '../data/files-node.ts'
 import { readSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
@@ -69,9 +69,9 @@ export async function readSaved(file: string, build: Build): Promise<Saved> {
 /** @throws UserError when there is none, or it is damaged */
 export async function readConfig(folder: string): Promise<RunConfig> {
   const file = join(folder, RUN_FILES.config)
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${file} ${reason(error)}: ${folder} is no run folder of onnxgrad`)
-  })
+  const text = await readText(file)
+  if (text === undefined)
+    throw new UserError(`${file} does not exist: ${folder} is no run folder of onnxgrad`)
   let config: Partial<RunConfig> | null
   try {
     config = JSON.parse(text) as Partial<RunConfig> | null
