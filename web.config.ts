@@ -19,8 +19,16 @@ const runtimes: Plugin = {
   },
 }
 
+// Beside plain modules the runtime finds its files by itself; a library's build would put them, as text, into the scripts.
+const noFiles: Plugin = {
+  name: 'no-files',
+  enforce: 'pre',
+  load: id =>
+    id === here('src/runtime/web-files.ts') ? 'export const runtimeFiles = () => undefined' : undefined,
+}
+
 export default defineConfig({
-  plugins: [digitsPlugin(), runtimes],
+  plugins: [noFiles, digitsPlugin(), runtimes],
   publicDir: false,
   build: {
     outDir: here('dist/web'),

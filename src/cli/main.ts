@@ -3,7 +3,8 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
-import { note, useJson } from './output.ts'
+import { honourNohup } from './interrupt.ts'
+import { guardOutput, note, printFor } from './output.ts'
 import { VERBS } from './verbs.ts'
 
 /** Exit code of a program that did not do its work; 130 (128 + SIGINT) is kept for Ctrl-C. */
@@ -18,6 +19,9 @@ function fail(error: unknown): never {
   if (debug && error instanceof Error) for (const line of (error.stack ?? '').split('\n')) note(line)
   process.exit(FAILED)
 }
+
+guardOutput()
+honourNohup()
 
 const program = yargs(hideBin(process.argv))
   .scriptName('onnxgrad')
@@ -34,8 +38,8 @@ const program = yargs(hideBin(process.argv))
     describe:
       'Folder that downloads are kept in [default: $ONNXGRAD_CACHE, $XDG_CACHE_HOME or as usual here]',
   })
-  .middleware(({ json, cache }) => {
-    useJson(Boolean(json))
+  .middleware(({ _: [verb], json, cache }) => {
+    printFor(String(verb ?? ''), Boolean(json))
     if (cache !== undefined) process.env.ONNXGRAD_CACHE = String(cache)
   }, true)
   .demandCommand(1, 'say what to do: one of the verbs above')

@@ -1,5 +1,6 @@
 import type { Options } from 'yargs'
 import { MODELS, type ModelName } from '../../models/index.ts'
+import { readNamed } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { DEVICES } from '../runtime/device.ts'
 
@@ -43,6 +44,17 @@ export const threadsOption = {
   describe: 'Threads of the CPU device [default: physical cores]',
   group: 'Device:',
 } as const satisfies Options
+
+/** The flags that a JSON file holds, or what is wrong with it: yargs puts words of its own in the place of what is thrown. */
+export function readFlags(path: string): object {
+  try {
+    const flags: unknown = JSON.parse(new TextDecoder().decode(readNamed(path)))
+    if (typeof flags === 'object' && flags !== null && !Array.isArray(flags)) return flags
+    return new UserError(`${path} is not a JSON object of flags`)
+  } catch (error) {
+    return error instanceof UserError ? error : new UserError(`${path} is not JSON: ${String(error)}`)
+  }
+}
 
 const size = (describe: string) => ({ type: 'number', describe, group: 'Model:' }) as const
 const sizes = (describe: string) => ({ type: 'number', array: true, describe, group: 'Model:' }) as const

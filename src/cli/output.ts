@@ -1,10 +1,45 @@
+import { closeSync, openSync } from 'node:fs'
+import { isatty } from 'node:tty'
+import { codeOf, reason } from '../data/files-node.ts'
 import { plainJson, plainLines, printable } from '../graph/printable.ts'
 import { padEnd, padStart, widthOf } from './text.ts'
 
-/** Whether the caller asked for machine-readable output; set once by the program. */
 let json = false
-export const useJson = (on: boolean): void => {
-  json = on
+let verb = ''
+/** Says which verb runs, and whether the caller asked for machine-readable output. */
+export const printFor = (name: string, asJson: boolean): void => {
+  verb = name
+  json = asJson
+}
+
+/** Why results were lost that somebody was waiting for; a reader that has ended was not. */
+let lost: unknown
+const READER_GONE = ['EPIPE', 'EIO']
+
+/** Verbs whose results are files, or a server: what they print can be lost without harm. */
+const SAVING = ['train', 'tune', 'export', 'report', 'serve']
+
+/**
+ * Keeps output that cannot be written from ending the program: the rest of it is dropped, and work continues. Where results
+ * were lost, other than to a reader that has ended, the program says so at its end and fails.
+ */
+export function guardOutput(): void {
+  process.stderr.on('error', () => {})
+  process.stdout.on('error', error => {
+    if (!READER_GONE.includes(codeOf(error))) lost ??= error
+  })
+  const terminals = [0, 1, 2].filter(isatty)
+  process.on('exit', code => {
+    if (lost && code === 0 && !SAVING.includes(verb)) {
+      note(`onnxgrad: the output cannot be written: ${reason(lost)}`)
+      process.exitCode = 1
+    }
+    // Node before 24.1 aborts at its end where it cannot reset a terminal that it was started in.
+    for (const fd of terminals.filter(fd => !isatty(fd))) {
+      closeSync(fd)
+      openSync('/dev/null', 'r+')
+    }
+  })
 }
 
 /** One line, whatever comes from files within it; line breaks in front of it and behind it stay. */

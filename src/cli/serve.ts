@@ -11,6 +11,7 @@ import type { Argv, CommandModule } from 'yargs'
 import { exists, openFile, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
+import { interrupted } from './interrupt.ts'
 import { isFolder, loadModelFile } from './load-node.ts'
 import { note, result, say } from './output.ts'
 import { hostNames, isLoopback } from './serve/request.ts'
@@ -129,12 +130,6 @@ const LISTEN: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no such address; give another --host',
   ENOTFOUND: 'no machine has that name; give another --host',
 }
-
-/** Resolves when the user, or the system, asks the program to end. */
-const interrupted = (): Promise<void> =>
-  new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
 
 const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
   darwin: ['open'],

@@ -8,6 +8,7 @@ import {
   dataOption,
   deviceOption,
   MODEL_FLAGS,
+  readFlags,
   skipBadOption,
   textOption,
   threadsOption,
@@ -191,7 +192,7 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Allow --out to hold files already',
       group: 'Output:',
     })
-    .config('config', 'JSON file with any of these flags; flags on the command line win')
+    .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
     .example('$0 train vit', "the lecture's ViT on MNIST, 5 epochs")
     .example(
       '$0 train vit --preset best',

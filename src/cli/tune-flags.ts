@@ -2,6 +2,7 @@ import type { Argv } from 'yargs'
 import { UserError } from '../graph/errors.ts'
 import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import { givenFlags } from './command-line.ts'
+import { readFlags } from './options.ts'
 import { trainingFlags } from './train-flags.ts'
 
 const group = 'Search:'
@@ -61,7 +62,7 @@ export const tuneFlags = (yargs: Argv) =>
         'Folder of the tune, which goes on where the same one is there [default: runs/tune-<model>, numbered when taken by another]',
       group: 'Output:',
     })
-    .config('config', 'JSON file with any of these flags; flags on the command line win')
+    .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
     .example('$0 tune vit --space space.json', '16 trials, of which 5 go on to epoch 3 and one to epoch 8')
     .example('$0 tune vit --space space.json --preset small --limit 10000', 'on fewer images')
     .example('$0 tune --resume runs/tune-vit', 'go on with a tune that was stopped')

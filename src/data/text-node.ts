@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import type { DataSource, Dataset } from './dataset.ts'
-import { readBytes } from './files-node.ts'
+import { readNamed } from './files-node.ts'
 import { validationCount } from './held-out.ts'
 import { encodeText, textDataset, tokenize } from './text.ts'
 
@@ -21,7 +21,7 @@ export async function loadText(
   vocabulary?: readonly string[],
   valSplit?: number,
 ): Promise<DataSource> {
-  const bytes = await readBytes(path)
+  const bytes = readNamed(path)
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)

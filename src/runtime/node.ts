@@ -1,12 +1,9 @@
-import { createRequire } from 'node:module'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
 import { add } from '../ops/elementwise.ts'
 import { deviceOf } from './device.ts'
 import { evaluate } from './evaluate.ts'
 import { makeRuntime, type Ort, plainMessage, type Runtime } from './session.ts'
-
-const require = createRequire(import.meta.url)
 
 /**
  * onnxruntime-node on the named device, tried out on a model of one node.
@@ -23,8 +20,7 @@ export async function nodeRuntime(name: string): Promise<Runtime> {
   })
   // Its errors come back as exceptions; on stderr they would be said twice.
   ort.env.logLevel = 'fatal'
-  const { version } = require('onnxruntime-node/package.json') as { version: string }
-  const runtime = makeRuntime(ort as unknown as Ort, device, version)
+  const runtime = makeRuntime(ort as unknown as Ort, device, ort.env.versions.node ?? 'unknown')
   const x = input('x', 'float32', [1])
   await evaluate(runtime, { y: add(x, 1) }, { x: [1] }).catch((error: unknown) => {
     throw new UserError(
