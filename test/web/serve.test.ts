@@ -100,7 +100,7 @@ describe('serve', () => {
     const served = await ask(port, '/model.onnx')
     expect(Buffer.from(served.body, 'latin1').equals(bytes)).toBe(true)
     expect((await ask(port, '/checkpoint.safetensors')).body).toBe('a checkpoint')
-    expect((await ask(port, '/digits.gz')).headers['content-type']).toBe('application/gzip')
+    expect((await ask(port, '/digits.bin')).headers['content-type']).toBe('application/octet-stream')
 
     const head = await ask(port, '/model.onnx', { method: 'HEAD' })
     expect([head.status, head.headers['content-length'], head.body]).toEqual([200, String(bytes.length), ''])

@@ -1,4 +1,5 @@
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { DIGITS_FILE } from '../../../src/data/digits.ts'
 import { digits } from '../../../src/data/digits-web.ts'
 import { imageFolder } from '../../../src/data/folder-web.ts'
 import { idxData } from '../../../src/data/idx-web.ts'
@@ -13,7 +14,7 @@ const read = (choice: DataChoice, { channels, side }: ImageSize): Promise<ImageS
   if (choice.kind === 'idx') return idxData(choice.files)
   if (choice.kind === 'folders') return imageFolder(choice.files, [channels, side, side])
   // The worker's script lies elsewhere than the page, whose address is the worker's name.
-  return digits(new URL('digits.gz', self.name))
+  return digits(new URL(DIGITS_FILE, self.name))
 }
 
 /** Equal for equal choices. */
