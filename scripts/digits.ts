@@ -14,11 +14,16 @@ const LICENSE_FILE = `${DIGITS_FILE}.LICENSE`
 
 export const digitsFile = async (): Promise<Uint8Array> => packDigits(await packageDigits())
 
-/** Puts the file beside the page that Vite builds or serves. */
+/** Puts the file beside what Vite builds or serves; in the package the lab goes without, for `serve` has the library's. */
 export function digitsPlugin(): Plugin {
+  let emits = false
   return {
     name: 'digits',
+    configResolved({ mode }) {
+      emits = mode !== 'package'
+    },
     async generateBundle() {
+      if (!emits) return
       this.emitFile({ type: 'asset', fileName: DIGITS_FILE, source: await digitsFile() })
       this.emitFile({ type: 'asset', fileName: LICENSE_FILE, source: await packageLicense() })
     },

@@ -2,12 +2,16 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import type { Server } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Argv, CommandModule } from 'yargs'
+import { DIGITS_FILE } from '../data/digits.ts'
+import { DIGITS_PATH } from '../data/digits-node.ts'
 import { reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { WEB_FILES } from '../runtime/web-files.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { isFolder, loadModelFile } from './load-node.ts'
 import { note, result, say } from './output.ts'
@@ -67,12 +71,20 @@ const LAB = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/lab' : '../../lab', import.meta.url),
 )
 
+/** The page, with the digits and onnxruntime-web, which are not copied into its folder. */
 async function labFiles(): Promise<Files> {
   const files = await filesOf(LAB).catch(() => undefined)
-  if (files?.has('/')) return files
+  if (files?.has('/')) return new Map([...files, [`/${DIGITS_FILE}`, DIGITS_PATH], ...runtimeFiles()])
   throw new UserError(
     `the lab is not built: ${LAB} holds no index.html; build it in onnxgrad's folder with: npm run build`,
   )
+}
+
+function runtimeFiles(): [string, string][] {
+  const folder = dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm'))
+  return Object.values(WEB_FILES)
+    .flatMap(files => Object.values(files))
+    .map(file => [`/runtime/${file}`, join(folder, file)])
 }
 
 /** What the page looks for beside it. @throws UserError when there is no model, or a damaged one */
