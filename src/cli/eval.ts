@@ -3,6 +3,7 @@ import { UserError } from '../graph/errors.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
 import { dataOption, deviceOption, textOption, threadsOption, valSplitOption } from './options.ts'
@@ -34,9 +35,10 @@ export const evalVerb: CommandModule<object, Flags> = {
   command: 'eval <model>',
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
-  async handler({ model, data, text, split, 'val-split': valSplit, batch, device, threads }) {
+  async handler({ model, data, text, split, 'val-split': valSplit, batch, device: asked, threads }) {
     const file = await loadModelOrCheckpoint(model)
     const input = modelInput(file.info, file.path)
+    const device = await deviceFor(asked)
     const runtime = await nodeRuntime(device)
     const source = await loadData(input, { data, text, valSplit }, file.info.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)

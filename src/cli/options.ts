@@ -26,8 +26,8 @@ export const valSplitOption = {
 
 export const deviceOption = {
   choices: Object.keys(DEVICES),
-  default: 'cpu',
-  describe: 'Where to run; never falls back silently (see: onnxgrad doctor)',
+  defaultDescription: 'cpu; wasm where onnxruntime-node is not installed',
+  describe: 'Where to run (see: onnxgrad doctor)',
   group: 'Device:',
 } as const satisfies Options
 
