@@ -56,7 +56,9 @@ async function writable(folder: string): Promise<string> {
       return folder
     } catch (error) {
       if (codeOf(error) === 'ENOENT' && dirname(at) !== at) continue
-      throw new UserError(`${folder} cannot be written to (${codeOf(error)}); name another with XDG_CACHE_HOME`)
+      throw new UserError(
+        `${folder} cannot be written to (${codeOf(error)}); name another with XDG_CACHE_HOME`,
+      )
     }
 }
 
