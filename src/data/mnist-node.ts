@@ -114,7 +114,7 @@ export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource
 /** Where downloads are kept: `XDG_CACHE_HOME`, else the platform's custom. */
 export function cacheFolder(
   env: Readonly<Record<string, string | undefined>> = process.env,
-  platform: NodeJS.Platform = process.platform,
+  platform: string = process.platform,
   name: string = MNIST.name,
 ): string {
   const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = env
