@@ -39,6 +39,7 @@ const DEVICE_CHECKS = Object.fromEntries(
 
 /** What else programs need, or are better with. */
 const PART_CHECKS = {
+  node: async () => `${process.versions.node} (20.19 or newer is needed)`,
   'onnxruntime-node': async () => (await loadNative()).version,
   sharp: async () => {
     const { versions } = await loadSharp()
