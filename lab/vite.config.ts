@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite'
 import { digitsPlugin } from '../scripts/digits.ts'
+import { runtimePlugin } from '../scripts/runtime-files.ts'
 import { ISOLATION as headers, PAGE_POLICY } from '../src/cli/serve/headers.ts'
+import { WEB_FILES } from '../src/runtime/web-files.ts'
 
 /**
  * Empty files where `onnxgrad serve` has those of a run: the page asks for them, and browsers write what is not there on
@@ -31,15 +33,28 @@ const policy: Plugin = {
   },
 }
 
+/** Seen from the worker's script, which is built into assets/. */
+const RUNTIME = {
+  'onnxruntime-web/wasm': `../runtime/${WEB_FILES.wasm.script}`,
+  'onnxruntime-web/webgpu': `../runtime/${WEB_FILES.webgpu.script}`,
+}
+
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   // Any folder of any static host will do.
   base: './',
   // A model that is not there must answer 404, not with the page.
   appType: 'mpa',
-  plugins: [digitsPlugin(), runFiles, policy],
+  plugins: [digitsPlugin(), runtimePlugin(), runFiles, policy],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    // onnxruntime-web's scripts come from where its WebAssembly comes from, so that both are of one version.
+    rolldownOptions: {
+      external: Object.keys(RUNTIME),
+      output: { paths: RUNTIME },
+    },
+  },
   build: {
     outDir: fileURLToPath(new URL('../dist/lab', import.meta.url)),
     emptyOutDir: true,

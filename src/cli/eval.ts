@@ -4,6 +4,7 @@ import { shownName } from '../graph/printable.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
 import {
@@ -54,11 +55,12 @@ export const evalVerb: CommandModule<object, Flags> = {
     split,
     'val-split': valSplit,
     batch,
-    device,
+    device: asked,
     threads,
   }) {
     const file = await loadModelOrCheckpoint(model)
     const input = modelInput(file.info, file.path)
+    const device = await deviceFor(asked)
     const runtime = await nodeRuntime(device)
     const source = await loadData(input, { data, text, skipBad, valSplit }, file.info.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)

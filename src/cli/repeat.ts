@@ -10,6 +10,7 @@ import type { Final, Run } from '../tune/run.ts'
 import { lockFolder, markFailed, readObject, readRun } from '../tune/runs-node.ts'
 import type { Values } from '../tune/space.ts'
 import { givenFlags, parsed, same } from './command-line.ts'
+import { deviceFor } from './device.ts'
 import { interruptible } from './interrupt.ts'
 import { resolveConfig } from './options.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
@@ -145,7 +146,7 @@ export async function repeat(asked: TrainFlags): Promise<void> {
   const { model, repeats, seed, flags } = wanted
   const all = await parsed(model, flags)
   const { preset } = resolveConfig(model, all.preset, all)
-  const { epochs = TRAIN_DEFAULTS.epochs, device = TRAIN_DEFAULTS.device } = withRecipe(model, preset, all)
+  const { epochs = TRAIN_DEFAULTS.epochs, device } = withRecipe(model, preset, all)
   const seeds = Array.from({ length: repeats }, (_, i) => seed + i)
   const at = (of: number) => join(folder, `seed-${of}`)
   const runs = () => Promise.all(seeds.map(of => readRun(at(of))))
@@ -158,7 +159,7 @@ export async function repeat(asked: TrainFlags): Promise<void> {
   try {
     await write(folder, settings)
     say(`${model} ${preset}, seeds ${seed} … ${seeds.at(-1)}, in ${folder}`)
-    const runtime = await workerRuntime(device)
+    const runtime = await workerRuntime(await deviceFor(device))
     try {
       for (const [i, of] of seeds.entries()) {
         if (interrupt.signal.aborted) break

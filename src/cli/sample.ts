@@ -5,6 +5,7 @@ import { rng } from '../graph/random.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
 import { continueText } from '../train/sample.ts'
+import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
 import { deviceOption } from './options.ts'
 import { result, sayLines } from './output.ts'
@@ -29,7 +30,7 @@ export const sampleVerb: CommandModule<object, Flags> = {
   command: 'sample <model>',
   describe: 'Write text with a character model',
   builder,
-  async handler({ model, prompt, length, temperature, seed, device }) {
+  async handler({ model, prompt, length, temperature, seed, device: asked }) {
     if (!Number.isInteger(length) || length < 1)
       throw new UserError(`--length must be a whole number of at least 1, not ${length}`)
     if (!(temperature > 0)) throw new UserError(`--temperature must be above 0, not ${temperature}`)
@@ -40,6 +41,7 @@ export const sampleVerb: CommandModule<object, Flags> = {
       throw new UserError(`${file.path} does not write text: it reads ${name}`)
     const start = encodeText(prompt, vocabulary)
     if (!start.length) throw new UserError('--prompt must hold at least one character')
+    const device = await deviceFor(asked)
     const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
     const ids = await continueText(predictor, start, {
       length,

@@ -4,12 +4,16 @@ import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { realpath } from 'node:fs/promises'
 import type { Server } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Argv, CommandModule } from 'yargs'
+import { DIGITS_FILE } from '../data/digits.ts'
+import { DIGITS_PATH } from '../data/digits-node.ts'
 import { exists, openFile, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { WEB_FILES } from '../runtime/web-files.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { interrupted } from './interrupt.ts'
 import { isFolder, loadModelFile } from './load-node.ts'
@@ -72,12 +76,20 @@ const LAB = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/lab' : '../../lab', import.meta.url),
 )
 
+/** The page, with the digits and onnxruntime-web, which are not copied into its folder. */
 async function labFiles(): Promise<Files> {
   const files = await filesOf(LAB).catch(() => undefined)
-  if (files?.has('/')) return files
+  if (files?.has('/')) return new Map([...files, [`/${DIGITS_FILE}`, DIGITS_PATH], ...runtimeFiles()])
   throw new UserError(
     `the lab is not built: ${LAB} holds no index.html; build it in onnxgrad's folder with: npm run build`,
   )
+}
+
+function runtimeFiles(): [string, string][] {
+  const folder = dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm'))
+  return Object.values(WEB_FILES)
+    .flatMap(files => Object.values(files))
+    .map(file => [`/runtime/${file}`, join(folder, file)])
 }
 
 /**

@@ -134,7 +134,7 @@ export const trainingFlags = (yargs: Argv) =>
       describe: 'Decides weights, order and dropout: same seed, same model',
       group: 'Training:',
     })
-    .option('device', { ...deviceOption, default: undefined, defaultDescription: 'cpu' })
+    .option('device', deviceOption)
     .option('threads', threadsOption)
     .option('steps-per-run', {
       type: 'number',
@@ -214,7 +214,6 @@ export const TRAIN_DEFAULTS = {
   warmup: 0.5,
   'label-smoothing': 0,
   metric: 'accuracy',
-  device: 'cpu',
   seed: 0,
 } as const satisfies Partial<TrainFlags>
 

@@ -17,6 +17,7 @@ import { readSaved } from '../train/saved-node.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../train/schedule.ts'
 import { stepsOf } from '../train/work.ts'
 import { augmentOptions } from './augment-flags.ts'
+import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { isFolder } from './load-node.ts'
 import { resolveConfig } from './options.ts'
@@ -135,7 +136,8 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
     throw new UserError('--patience needs a validation set to judge epochs by: give --val-split, such as 0.1')
   const model = built(name, fitted(draft, config, data, flags), data)
   checkData(model, data)
-  const { epochs, batch, accumulate, seed, metric, device } = settings
+  const { epochs, batch, accumulate, seed, metric } = settings
+  const device = await deviceFor(flags.device)
   const warmupSteps = Math.round(settings.warmup * Math.ceil(data.train.size / (batch * accumulate)))
   const schedule = withWarmup(SCHEDULES[settings.schedule as keyof typeof SCHEDULES](), warmupSteps)
   const folder = flags.out

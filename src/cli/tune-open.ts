@@ -7,6 +7,7 @@ import { TuneFolder } from '../tune/journal-node.ts'
 import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import type { Dimension, Values } from '../tune/space.ts'
 import { parsed } from './command-line.ts'
+import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { resolveConfig } from './options.ts'
 import { withRecipe } from './recipes.ts'
@@ -80,7 +81,8 @@ export async function sharedBy(record: TuneRecord, points: readonly Values[]): P
       first ??= error
       continue
     }
-    const { data: named, text, limit, 'skip-bad': skipBad, metric = 'accuracy', device = 'cpu' } = flags
+    const { data: named, text, limit, 'skip-bad': skipBad, metric = 'accuracy' } = flags
+    const device = await deviceFor(flags.device)
     const data = await loadData(model.input, {
       data: named,
       text,

@@ -12,6 +12,7 @@ import { layoutOf } from '../train/layout.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
+import { deviceFor } from './device.ts'
 import { type DataFlags, loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile } from './load-node.ts'
 import { dataOption, skipBadOption } from './options.ts'
@@ -23,7 +24,7 @@ const builder = (yargs: Argv) =>
     .option('device', {
       choices: Object.keys(DEVICES),
       array: true,
-      default: ['cpu', 'wasm'],
+      defaultDescription: 'cpu wasm',
       describe: 'Where to try the file: onnxruntime-node on cpu, webgpu, cuda; onnxruntime-web on wasm',
       group: 'Device:',
     })
@@ -92,7 +93,8 @@ export const verifyVerb: CommandModule<object, Flags> = {
     const input = modelInput(file.info, file.path)
     const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
     const examples = await examplesFor(input, file, { data, skipBad })
-    const host = await nodeRuntime('cpu')
+    const usual = await deviceFor(undefined)
+    const host = await nodeRuntime(usual)
     const reference = trained
       ? await trainingPredictor(host, trained)
       : await filePredictor(host, file.bytes, input.shape)
@@ -100,9 +102,9 @@ export const verifyVerb: CommandModule<object, Flags> = {
       ? (await isFolder(model))
         ? "the training graph with the run's checkpoint"
         : "the training graph with the file's weights"
-      : 'onnxruntime-node on the CPU (the file does not say which model it holds)'
+      : `its own numbers on ${usual} (the file does not say which model it holds)`
     const runtimes = []
-    for (const name of [...new Set(device)]) runtimes.push(await nodeRuntime(name))
+    for (const name of new Set(device ?? [usual, 'wasm'])) runtimes.push(await nodeRuntime(name))
     const verdicts = await verify(file.bytes, reference, examples, runtimes, { count: images, tolerance })
     await reference.close()
 

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
-import sharp, { type Sharp } from 'sharp'
+import type sharp from 'sharp'
+import type { Sharp } from 'sharp'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
 import { centreDigit, type Gray, isBlank, lightOnDark } from './digit.ts'
@@ -32,6 +33,20 @@ const KINDS: readonly RegExp[] = [
   /^(II\*\0|MM\0\*)/,
   /^....ftypavi[fs]/s,
 ]
+
+/**
+ * sharp, which is large: only programs with pictures load it.
+ * @throws UserError where its library for this platform is missing, as after `npm install --omit=optional`
+ */
+export async function loadSharp(): Promise<typeof sharp> {
+  try {
+    return (await import('sharp')).default
+  } catch (error) {
+    throw new UserError(
+      `pictures need sharp, which cannot be loaded (${reason(error).split('\n')[0]}); run: npm install --include=optional`,
+    )
+  }
+}
 
 export interface ImageShape {
   readonly height: number
@@ -67,6 +82,7 @@ export async function readDigit(
     if (!KINDS.some(kind => kind.test(start)))
       throw new UserError(`${path}: is not a picture (PNG, JPEG or WebP is expected)`)
     // A camera's pictures are turned upright; a truncated file is an error, an odd tag is not.
+    const sharp = await loadSharp()
     const opened = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
     const size = await opened.metadata()
     if (size.width > MAX_SIDE || size.height > MAX_SIDE)
@@ -93,6 +109,7 @@ async function readGray(path: string, picture: Sharp, width: number, height: num
   if (gray.width === width && gray.height === height) return { image: scaled(gray.pixels), inverted }
   if (width === 28 && height === 28) return { image: centreDigit(gray), inverted }
   const raw = { width: gray.width, height: gray.height, channels: 1 } as const
+  const sharp = await loadSharp()
   const resized = sharp(gray.pixels, { raw }).resize(width, height, { fit: 'cover' }).toColourspace('b-w')
   return { image: scaled((await rawPixels(resized)).pixels), inverted }
 }

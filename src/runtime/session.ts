@@ -1,4 +1,4 @@
-import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node'
+import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-web'
 import { lower } from '../export/lower.ts'
 import { emptyArray, type TypedArray } from '../export/tensor-data.ts'
 import type { DType } from '../graph/dtype.ts'

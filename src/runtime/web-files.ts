@@ -1,16 +1,20 @@
-import type { Env } from 'onnxruntime-web'
+import type { WebDeviceName } from './web.ts'
 
 /**
- * The addresses of onnxruntime-web's own files, from which bundlers put them beside the app's scripts. Without a bundler that
- * understands `new URL` they lead nowhere; the build for pages without a bundler has none (web.config.ts).
+ * The files of onnxruntime-web's `dist` that a page needs for each device: the script that pages without a bundler import, and what that
+ * loads.
  */
-export const runtimeFiles = (): Readonly<Record<'wasm' | 'webgpu', Env.WasmFilePaths>> | undefined => ({
+export const WEB_FILES: Readonly<
+  Record<WebDeviceName, { readonly script: string; readonly loader: string; readonly binary: string }>
+> = {
   wasm: {
-    mjs: new URL('onnxruntime-web/ort-wasm-simd-threaded.mjs', import.meta.url),
-    wasm: new URL('onnxruntime-web/ort-wasm-simd-threaded.wasm', import.meta.url),
+    script: 'ort.wasm.min.mjs',
+    loader: 'ort-wasm-simd-threaded.mjs',
+    binary: 'ort-wasm-simd-threaded.wasm',
   },
   webgpu: {
-    mjs: new URL('onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs', import.meta.url),
-    wasm: new URL('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm', import.meta.url),
+    script: 'ort.webgpu.min.mjs',
+    loader: 'ort-wasm-simd-threaded.asyncify.mjs',
+    binary: 'ort-wasm-simd-threaded.asyncify.wasm',
   },
-})
+}

@@ -1,6 +1,6 @@
 import type { Env } from 'onnxruntime-web'
 import { UserError } from '../graph/errors.ts'
-import { runtimeFiles } from './web-files.ts'
+import { runtimeUrls } from './web-urls.ts'
 
 /** Whether this file is served as it is in the package, as development servers do, or has become part of an app's script. */
 const bundled = (): boolean => !/\/(node_modules|runtime)\//.test(import.meta.url)
@@ -24,7 +24,7 @@ export async function safeThreads(
   asked: boolean,
 ): Promise<{ threads: number; wasmPaths: Env.WasmPrefixOrFilePaths | undefined }> {
   const named = typeof wasmPaths === 'string' || wasmPaths?.mjs !== undefined
-  const files = named || threads === 1 ? undefined : runtimeFiles()?.[device]
+  const files = named || threads === 1 ? undefined : runtimeUrls()?.[device]
   if (!files) return { threads, wasmPaths }
   if (await isScript(files.mjs!)) return { threads, wasmPaths: { ...files, ...(wasmPaths as object) } }
   if (!bundled()) return { threads, wasmPaths }

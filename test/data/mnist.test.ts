@@ -248,7 +248,7 @@ describe('a cache folder that cannot be written', () => {
 })
 
 describe('without network', () => {
-  test('the 10,000 digits of the npm package are used, which is said loudly', async () => {
+  test('the 10,000 digits of the package are used, which is said loudly', async () => {
     const cache = await temporaryFolder()
     const mirrors = [await deadMirror()]
     const data = await loadMnist({ env: { XDG_CACHE_HOME: cache }, mirrors })

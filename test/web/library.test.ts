@@ -224,7 +224,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       const train = (device: web.WebDeviceName) =>
         page.evaluate(async device => {
           const { adam, digits, exportOnnx, train } = window.web
-          const all = await digits('onnxgrad/digits.gz')
+          const all = await digits('onnxgrad/digits.bin')
           const some = (set: web.ImageSource['train'], size: number) => ({
             ...set,
             size,

@@ -1,20 +1,23 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { mlp } from '../../models/index.ts'
 import { filesOf } from '../../src/cli/serve/server.ts'
+import { WEB_FILES } from '../../src/runtime/web-files.ts'
 import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { toOnnx } from '../../src/train/trained.ts'
 import { complaintsOf, launch, noBrowser } from './browser.ts'
 import { choose, ends, goTo, reaches, ready, shows, startButton } from './lab-page.ts'
 import { installed } from './package.ts'
 
+const runtime = fileURLToPath(new URL('../../node_modules/onnxruntime-web/dist', import.meta.url))
 const model = mlp({ image: 28, channels: 1, classes: 10, hidden: [4] })
 const bytes = toOnnx({ model, params: initialize(layoutOf(model.parameters), 1) })
 
@@ -33,7 +36,7 @@ afterAll(() => place?.remove())
 
 /** Starts the program as it is installed. */
 function start(...args: string[]) {
-  const program = join(place.own, 'dist/src/cli/main.js')
+  const program = join(place.own, 'bin/onnxgrad.js')
   const env = { ...process.env, PATH: `${join(run, 'bin')}:${process.env.PATH}` }
   const child = spawn(process.execPath, [program, 'serve', '--json', ...args], { env })
   onTestFinished(() => {
@@ -100,18 +103,22 @@ describe('serve', () => {
     })
     for (const file of await readdir(join(place.own, 'dist/lab/assets'))) {
       const { status, headers } = await ask(port, `/assets/${file}`, { method: 'HEAD' })
-      const type = /\.m?js$/.test(file)
-        ? /^text\/javascript/
-        : file.endsWith('.wasm')
-          ? /^application\/wasm$/
-          : /./
+      const type = file.endsWith('.js') ? /^text\/javascript/ : /./
       expect([file, status]).toEqual([file, 200])
       expect(headers['content-type']).toMatch(type)
+    }
+    // onnxruntime-web's files are not copied: they are those of the installed package.
+    expect(await readdir(join(place.own, 'dist/lab'))).not.toContain('runtime')
+    for (const file of Object.values(WEB_FILES).flatMap(files => Object.values(files))) {
+      const { status, headers } = await ask(port, `/runtime/${file}`, { method: 'HEAD' })
+      const { size } = await stat(join(runtime, file))
+      expect([file, status, headers['content-length']]).toEqual([file, 200, String(size)])
+      expect(headers['content-type']).toMatch(file.endsWith('.wasm') ? 'application/wasm' : 'text/javascript')
     }
     const served = await ask(port, '/model.onnx')
     expect(Buffer.from(served.body, 'latin1').equals(bytes)).toBe(true)
     expect((await ask(port, '/checkpoint.safetensors')).body).toBe('a checkpoint')
-    expect((await ask(port, '/digits.gz')).headers['content-type']).toBe('application/gzip')
+    expect((await ask(port, '/digits.bin')).headers['content-type']).toBe('application/octet-stream')
 
     const head = await ask(port, '/model.onnx', { method: 'HEAD' })
     expect([head.status, head.headers['content-length'], head.body]).toEqual([200, String(bytes.length), ''])

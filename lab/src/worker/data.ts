@@ -1,4 +1,5 @@
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { DIGITS_FILE } from '../../../src/data/digits.ts'
 import { digits } from '../../../src/data/digits-web.ts'
 import { fingerprints } from '../../../src/data/fingerprint.ts'
 import { imageFolder } from '../../../src/data/folder-web.ts'
@@ -16,7 +17,7 @@ const read = (choice: DataChoice, { channels, side }: ImageSize): Promise<ImageS
   if (choice.kind === 'folders')
     return imageFolder(choice.files, [channels, side, side]).then(withoutValidation)
   // The worker's script lies elsewhere than the page, whose address is the worker's name.
-  return digits(new URL('digits.gz', self.name))
+  return digits(new URL(DIGITS_FILE, self.name))
 }
 
 /** A run of the page is judged by the test set, after each epoch. */
