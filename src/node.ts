@@ -19,6 +19,7 @@ export {
 export { heldOut, withValidation } from './data/held-out.ts'
 export { loadImages as images } from './data/images-node.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'
+export type { Preprocessing } from './data/preprocess.ts'
 export { reportOfRun } from './report/run-report-node.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
 export { nodeRuntime, wasmRuntime } from './runtime/node.ts'

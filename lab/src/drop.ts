@@ -1,6 +1,6 @@
 import type { LabClient } from './client.ts'
 import type { DataChoice } from './protocol.ts'
-import { chooseData } from './train/form.ts'
+import { chooseData, form } from './train/form.ts'
 
 /** A file, and the names of the folders that it lies in. */
 interface Found {
@@ -83,7 +83,7 @@ function dataIn(found: readonly Found[]): DataChoice | undefined {
     return label && !file.name.startsWith('.') ? [{ label, file }] : []
   })
   return labelled.length && !labelled.some(({ file }) => isModel(file.name))
-    ? { kind: 'folders', files: labelled }
+    ? { kind: 'folders', files: labelled, preprocess: form.preprocess.value }
     : undefined
 }
 

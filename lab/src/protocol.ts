@@ -1,5 +1,7 @@
 // What the page and its worker say to each other. All training and inference happens in the worker.
 
+import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
+
 /** How the page wants a model to be trained. */
 export interface TrainSettings {
   /** An architecture of `onnxgrad/models` and its configuration. */
@@ -20,8 +22,12 @@ export type DataChoice =
   | { readonly kind: 'bundled' }
   /** MNIST's IDX files, plain or gzip. */
   | { readonly kind: 'idx'; readonly files: readonly File[] }
-  /** Pictures, each with the name of the folder that it lies in. */
-  | { readonly kind: 'folders'; readonly files: readonly { readonly label: string; readonly file: File }[] }
+  /** Pictures, each with the name of the folder that it lies in, and how they are prepared. */
+  | {
+      readonly kind: 'folders'
+      readonly files: readonly { readonly label: string; readonly file: File }[]
+      readonly preprocess: PreprocessingKind
+    }
 
 /** What a choice of data turned out to hold. */
 export interface DataAbout {
@@ -122,6 +128,8 @@ export interface ModelAbout {
   readonly parameters: number
   readonly classes: readonly string[]
   readonly input: readonly [channels: number, height: number, width: number]
+  /** How a picture or a drawing becomes its input. */
+  readonly preprocessing: Preprocessing
   readonly testAccuracy?: number
   readonly bytes?: number
 }

@@ -2,10 +2,17 @@ import type { Argv, CommandModule } from 'yargs'
 import { UserError } from '../graph/errors.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
-import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { filePredictor, fits, modelInput, preprocessingOf } from '../train/predictor.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
-import { dataOption, deviceOption, textOption, threadsOption, valSplitOption } from './options.ts'
+import {
+  dataOption,
+  deviceOption,
+  knownPreprocessOption,
+  textOption,
+  threadsOption,
+  valSplitOption,
+} from './options.ts'
 import { duration, note, percent, result, say, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
@@ -23,6 +30,7 @@ const builder = (yargs: Argv) =>
       ...valSplitOption,
       describe: 'The --val-split of the training, which says what val and train are',
     })
+    .option('preprocess', knownPreprocessOption)
     .option('batch', { type: 'number', default: 250, describe: 'Images of one run' })
     .option('device', deviceOption)
     .option('threads', threadsOption)
@@ -34,11 +42,16 @@ export const evalVerb: CommandModule<object, Flags> = {
   command: 'eval <model>',
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
-  async handler({ model, data, text, split, 'val-split': valSplit, batch, device, threads }) {
+  async handler({ model, data, text, split, 'val-split': valSplit, preprocess, batch, device, threads }) {
     const file = await loadModelOrCheckpoint(model)
     const input = modelInput(file.info, file.path)
     const runtime = await nodeRuntime(device)
-    const source = await loadData(input, { data, text, valSplit }, file.info.classes)
+    const preprocessing = preprocess ? { kind: preprocess } : preprocessingOf(file.info, input, file.path)
+    const source = await loadData(
+      input,
+      { data, text, valSplit },
+      { classes: file.info.classes, preprocessing },
+    )
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
     if (!images)

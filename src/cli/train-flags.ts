@@ -8,6 +8,7 @@ import {
   dataOption,
   deviceOption,
   MODEL_FLAGS,
+  preprocessOption,
   textOption,
   threadsOption,
   valSplitOption,
@@ -42,6 +43,7 @@ export const trainingFlags = (yargs: Argv) =>
       group: 'Data:',
     })
     .option('val-split', valSplitOption)
+    .option('preprocess', preprocessOption)
     .options(AUGMENT_FLAGS)
     .option('epochs', {
       type: 'number',

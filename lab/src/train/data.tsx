@@ -1,4 +1,5 @@
 import { type Signal, useSignal } from '@preact/signals'
+import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import type { LabClient } from '../client.ts'
 import type { DataChoice } from '../protocol.ts'
 import { Choice, Pick, Select } from '../ui/field.tsx'
@@ -6,6 +7,11 @@ import { count } from '../ui/text.ts'
 import { chooseData, form, found, readData } from './form.ts'
 
 const SIDES = { 28: '28 × 28', 32: '32 × 32', 64: '64 × 64' } as const
+const PREPARED: Readonly<Record<PreprocessingKind, string>> = {
+  resize: 'Shorter side resized, centre crop',
+  stretch: 'Stretched',
+  digit: 'Digits, as in MNIST',
+}
 const COLOURS = { 1: 'Gray', 3: 'Colour' } as const
 
 const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
@@ -17,6 +23,7 @@ const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
 /** The folder that a picture lies in says what it shows. */
 const labelled = (files: readonly File[]): DataChoice => ({
   kind: 'folders',
+  preprocess: form.preprocess.value,
   files: files.flatMap(file => {
     const label = file.webkitRelativePath.split('/').at(-2)
     return label && !file.name.startsWith('.') ? [{ label, file }] : []
@@ -93,6 +100,17 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
         options={COLOURS}
         onChange={channels => {
           form.channels.value = channels === '3' ? 3 : 1
+          again()
+        }}
+      />
+      <Select
+        label="Prepared as"
+        value={form.preprocess.value}
+        options={PREPARED}
+        onChange={preprocess => {
+          form.preprocess.value = preprocess
+          const { value: data } = form.data
+          if (data.kind === 'folders') form.data.value = { ...data, preprocess }
           again()
         }}
       />
