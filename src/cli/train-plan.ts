@@ -17,7 +17,7 @@ import { readSaved } from '../train/saved-node.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../train/schedule.ts'
 import { stepsOf } from '../train/work.ts'
 import { augmentOptions } from './augment-flags.ts'
-import { built, fitted, takesSide } from './fitted.ts'
+import { built, drafted, fitted, takesSide } from './fitted.ts'
 import { loadData } from './load-data.ts'
 import { isFolder } from './load-node.ts'
 import { resolveConfig } from './options.ts'
@@ -104,7 +104,7 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const settings = settingsOf(flags)
   checkNumbers(settings)
   const { preset, config } = resolveConfig(name, flags.preset, flags)
-  const draft = buildModel(name, config)
+  const draft = drafted(name, config, flags)
   const optimizer = optimizerOf(settings.optimizer, flags)
   const augmented = augmentOptions(flags)
   const augment = augmented && augmentation(augmented)
