@@ -97,7 +97,7 @@ test('a picture of the corpus is read, or refused in one line', async () => {
     said.push(`${name} ⇒ ${message.replace(path, 'x.png').replace(/(as a picture) .*/, '$1 …')}`)
   }
   expect(said.join('\n')).toMatchInlineSnapshot(`
-    "blank.png ⇒ x.png: is blank: all its pixels have nearly the same value
+    "blank.png ⇒ read
     canvas-of-65535.gif ⇒ read
     empty.png ⇒ x.png: is not a picture (PNG, JPEG or WebP is expected)
     good-deep.png ⇒ read
@@ -113,7 +113,7 @@ test('a picture of the corpus is read, or refused in one line', async () => {
     pixels-25-million.png ⇒ read
     pixels-missing.png ⇒ x.png: cannot be read as a picture …
     pixels-too-many-claimed.png ⇒ x.png: has more pixels than the 100,000,000 allowed: make it smaller
-    pixels-too-many.png ⇒ x.png: is blank: all its pixels have nearly the same value
+    pixels-too-many.png ⇒ read
     profile-unpacks-to-8-megabytes.png ⇒ read
     svg-after-a-comment.png ⇒ x.png: is not a picture (PNG, JPEG or WebP is expected)
     svg-includes-files.png ⇒ x.png: is not a picture (PNG, JPEG or WebP is expected)
