@@ -21,6 +21,7 @@ export { type Fingerprint, type Fingerprints, fingerprints } from './data/finger
 export { heldOut, withValidation } from './data/held-out.ts'
 export { loadImages as images } from './data/images-node.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'
+export type { Preprocessing } from './data/preprocess.ts'
 export { reportOfRun } from './report/run-report-node.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
 export { type DefaultDevice, defaultDevice, nodeRuntime, wasmRuntime } from './runtime/node.ts'

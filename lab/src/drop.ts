@@ -1,6 +1,6 @@
 import type { LabClient } from './client.ts'
 import type { DataChoice } from './protocol.ts'
-import { chooseData } from './train/form.ts'
+import { chooseData, form } from './train/form.ts'
 
 /** A file, and the names of the folders that it lies in. */
 interface Found {
@@ -87,7 +87,7 @@ function dataIn(found: readonly Found[]): DataChoice | undefined {
     path: [...folders.slice(from), file.name].join('/'),
     file,
   }))
-  return { kind: 'folders', files }
+  return { kind: 'folders', files, preprocess: form.preprocess.value }
 }
 
 /** Opens a model or a checkpoint that was chosen or dropped. */

@@ -2,6 +2,8 @@
 import type { Fingerprints } from '../../src/data/fingerprint.ts'
 import type { PlacedFile } from '../../src/data/folder-web.ts'
 
+import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
+
 /** How the page wants a model to be trained. */
 export interface TrainSettings {
   /** An architecture of `onnxgrad/models` and its configuration. */
@@ -22,8 +24,12 @@ export type DataChoice =
   | { readonly kind: 'bundled' }
   /** MNIST's IDX files, plain or gzip. */
   | { readonly kind: 'idx'; readonly files: readonly File[] }
-  /** A folder of pictures: its files, each with its path from there. */
-  | { readonly kind: 'folders'; readonly files: readonly PlacedFile[] }
+  /** A folder of pictures: its files, each with its path from there, and how they are prepared. */
+  | {
+      readonly kind: 'folders'
+      readonly files: readonly PlacedFile[]
+      readonly preprocess: PreprocessingKind
+    }
 
 /** What a choice of data turned out to hold. */
 export interface DataAbout {
@@ -128,6 +134,8 @@ export interface ModelAbout {
   /** As they are shown. */
   readonly classes: readonly string[]
   readonly input: readonly [channels: number, height: number, width: number]
+  /** How a picture or a drawing becomes its input. */
+  readonly preprocessing: Preprocessing
   readonly testAccuracy?: number
   readonly bytes?: number
 }

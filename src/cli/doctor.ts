@@ -48,7 +48,8 @@ const PART_CHECKS = {
   digits: async () => `${(await packagedDigits()).size.toLocaleString('en-US')} of MNIST`,
   cache: async () => {
     const folder = cacheFolder()
-    if (!folder) throw new UserError('there is no home folder for downloads; name a folder with ONNXGRAD_CACHE')
+    if (!folder)
+      throw new UserError('there is no home folder for downloads; name a folder with ONNXGRAD_CACHE')
     return `${await writable(dirname(folder))} (for downloads)`
   },
 }

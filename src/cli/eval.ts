@@ -3,13 +3,14 @@ import { UserError } from '../graph/errors.ts'
 import { shownName } from '../graph/printable.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { evaluate } from '../train/evaluate.ts'
-import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { filePredictor, fits, modelInput, preprocessingOf } from '../train/predictor.ts'
 import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
 import {
   dataOption,
   deviceOption,
+  knownPreprocessOption,
   skipBadOption,
   textOption,
   threadsOption,
@@ -33,6 +34,7 @@ const builder = (yargs: Argv) =>
       ...valSplitOption,
       describe: 'The --val-split of the training, which says what val and train are',
     })
+    .option('preprocess', knownPreprocessOption)
     .option('batch', { type: 'number', default: 250, describe: 'Images of one run' })
     .option('device', deviceOption)
     .option('threads', threadsOption)
@@ -54,6 +56,7 @@ export const evalVerb: CommandModule<object, Flags> = {
     'skip-bad': skipBad,
     split,
     'val-split': valSplit,
+    preprocess,
     batch,
     device: asked,
     threads,
@@ -62,7 +65,12 @@ export const evalVerb: CommandModule<object, Flags> = {
     const input = modelInput(file.info, file.path)
     const device = await deviceFor(asked)
     const runtime = await nodeRuntime(device)
-    const source = await loadData(input, { data, text, skipBad, valSplit }, file.info.classes)
+    const preprocessing = preprocess ? { kind: preprocess } : preprocessingOf(file.info, input, file.path)
+    const source = await loadData(
+      input,
+      { data, text, skipBad, valSplit },
+      { classes: file.info.classes, preprocessing },
+    )
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
     if (!images)

@@ -1,6 +1,6 @@
 import { type DataSource, type ImageDataset, type ImageSource, subset } from '../data/dataset.ts'
 import { withValidation } from '../data/held-out.ts'
-import { loadImages } from '../data/images-node.ts'
+import { type ImagesOptions, loadImages } from '../data/images-node.ts'
 import { joined, listed } from '../data/notice.ts'
 import { loadText } from '../data/text-node.ts'
 import { UserError } from '../graph/errors.ts'
@@ -16,20 +16,23 @@ export interface DataFlags {
   readonly valSplit?: number | undefined
   /** Whether pictures that cannot be read are left out. */
   readonly skipBad?: boolean | undefined
-  /** Pictures in folders in colour, also for a model that is not made yet and would take them in gray. */
-  readonly colour?: boolean
+}
+
+/** What is known beside the flags. */
+export interface Known extends Pick<ImagesOptions, 'preprocessing' | 'follow'> {
+  /** What a model knows already: the names of its classes, a text's characters. */
+  readonly classes?: readonly string[] | undefined
 }
 
 /**
  * What a model that reads `input` is trained and tested on: images, or a text. Pictures in folders are brought to the input's shape,
  * other images come in their own.
- * @param classes what the model knows already: the names of its classes, a text's characters
  * @throws UserError when flag and model do not fit, or the data cannot be read
  */
 export async function loadData(
   input: ModelInput,
-  { data, text, limit, valSplit, skipBad = false, colour = false }: DataFlags,
-  classes?: readonly string[],
+  { data, text, limit, valSplit, skipBad = false }: DataFlags,
+  { classes, ...known }: Known = {},
 ): Promise<DataSource> {
   if (input.name === 'tokens') {
     if (data !== undefined)
@@ -40,8 +43,8 @@ export async function loadData(
     return loadText(text, input.shape[0]!, classes, valSplit)
   }
   if (text !== undefined) throw new UserError('--text goes with models that read text (gpt)')
-  const known = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }
-  const source = await loadImages({ ...known, shape: input.shape, colour, skipBad, log: note })
+  const asked = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }
+  const source = await loadImages({ ...asked, ...known, shape: input.shape, skipBad, log: note })
   const limited = limit === undefined ? source : first(source, limit)
   return valSplit === undefined ? limited : withValidation(limited, valSplit)
 }

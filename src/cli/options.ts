@@ -1,6 +1,7 @@
 import type { Options } from 'yargs'
 import { MODELS, type ModelName } from '../../models/index.ts'
 import { readNamed } from '../data/files-node.ts'
+import { PREPROCESSING_KINDS } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { DEVICES } from '../runtime/device.ts'
 
@@ -30,6 +31,19 @@ export const valSplitOption = {
   describe:
     'Training examples held out to judge epochs by, always the same: a share in (0, 1), or how many; of each class alike, of a text its end',
   group: 'Data:',
+} as const satisfies Options
+
+export const preprocessOption = {
+  choices: PREPROCESSING_KINDS,
+  describe:
+    "How pictures are prepared, in training and ever after. resize: shorter side resized, centre crop; stretch: resized to height and width; digit: cropped to the ink, centred, light on dark, as in MNIST [default: digit for MNIST's digits, else resize]",
+  group: 'Data:',
+} as const satisfies Options
+
+/** For a model that is trained already. */
+export const knownPreprocessOption = {
+  ...preprocessOption,
+  describe: 'How pictures are prepared, where it is not to be as the file says',
 } as const satisfies Options
 
 export const deviceOption = {

@@ -1,13 +1,14 @@
 import type { Argv, CommandModule } from 'yargs'
-import { readDigit } from '../data/image-node.ts'
+import { readPixels } from '../data/image-node.ts'
+import { imageShape, preprocess, preprocessingInWords, preprocessingOfKind } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { shownName } from '../graph/printable.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
-import { filePredictor, modelInput } from '../train/predictor.ts'
+import { filePredictor, modelInput, preprocessingOf } from '../train/predictor.ts'
 import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
-import { deviceOption } from './options.ts'
+import { deviceOption, knownPreprocessOption } from './options.ts'
 import { percent, result, say } from './output.ts'
 import { padStart, widthOf } from './text.ts'
 
@@ -15,6 +16,7 @@ const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
     .positional('image', { type: 'string', demandOption: true, describe: 'PNG, JPEG or WebP' })
+    .option('preprocess', knownPreprocessOption)
     .option('top', { type: 'number', default: 3, describe: 'How many classes to show' })
     .option('device', deviceOption)
     .example('$0 predict runs/vit-lecture digit.png', '')
@@ -27,18 +29,20 @@ const LONGEST_NAME = 40
 
 export const predictVerb: CommandModule<object, Flags> = {
   command: 'predict <model> <image>',
-  describe: 'Classify an image: grayscale, resized, inverted when its background is light',
+  describe: "Classify an image, prepared as the model's training images were",
   builder,
-  async handler({ model, image: path, top, device: asked }) {
+  async handler({ model, image: path, preprocess: kind, top, device: asked }) {
     const file = await loadModelOrCheckpoint(model)
-    const { name, shape } = modelInput(file.info, file.path)
-    if (name !== 'image')
-      throw new UserError(`${file.path} reads ${name}, not images; see: onnxgrad sample --help`)
-    const [channels, height, width] = shape as [number, number, number]
-    const { image, inverted } = await readDigit(path, { channels, height, width })
+    const input = modelInput(file.info, file.path)
+    if (input.name !== 'image')
+      throw new UserError(`${file.path} reads ${input.name}, not images; see: onnxgrad sample --help`)
+    const shape = imageShape(input.shape, path)
+    const preprocessing = kind ? preprocessingOfKind(kind) : preprocessingOf(file.info, input, file.path)
+    const { image, inverted, blank } = preprocess(await readPixels(path), preprocessing, shape)
+    if (blank) throw new UserError(`${path}: is blank: it has no ink to centre`)
     const device = await deviceFor(asked)
     const predictor = await filePredictor(await nodeRuntime(device), file.bytes, shape)
-    const logits = await predictor.predict({ input: image, count: 1 })
+    const logits = await predictor.predict({ input: Float32Array.from(image, v => v / 255), count: 1 })
     await predictor.close()
     const all = logSumExpAt(logits, 0, logits.length)
     const probabilities = Array.from(logits, z => Math.exp(z - all))
@@ -46,13 +50,14 @@ export const predictVerb: CommandModule<object, Flags> = {
     const shown = (i: number) => shownName(label(i), LONGEST_NAME)
     const best = argmaxAt(logits, 0, logits.length)
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!)
-    say(`${path}: ${shown(best)}${inverted ? '  (inverted: its background is light)' : ''}\n`)
+    say(`${path}: ${shown(best)}`)
+    say(`prepared as ${preprocessingInWords(preprocessing, shape)}${inverted ? ', inverted' : ''}\n`)
     const likeliest = order.slice(0, Math.max(1, top))
     const room = Math.max(8, ...likeliest.map(i => widthOf(shown(i))))
     for (const i of likeliest)
       say(
         `${padStart(shown(i), room)}  ${percent(probabilities[i]!).padStart(8)}  ${'█'.repeat(Math.round(BAR * probabilities[i]!))}`,
       )
-    result({ class: best, label: label(best), probabilities, inverted, device })
+    result({ class: best, label: label(best), probabilities, preprocessing, inverted, device })
   },
 }

@@ -29,9 +29,10 @@ export const reportVerb: CommandModule<object, Flags> = {
   builder,
   async handler({ run, data, text, device, threads }) {
     const trained = await loadRun(run)
+    const { classes, preprocessing } = trained
     const { source: known } = await readConfig(run)
     const asked = { ...(data === undefined ? {} : { data }), ...(text === undefined ? {} : { text }) }
-    const source = await loadData(trained.model.input, { ...known, ...asked }, trained.classes)
+    const source = await loadData(trained.model.input, { ...known, ...asked }, { classes, preprocessing })
     if (source.notice) note(`NOTE  ${source.notice}`)
     const runtime = await nodeRuntime(await deviceFor(device))
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })

@@ -8,6 +8,7 @@ import {
   dataOption,
   deviceOption,
   MODEL_FLAGS,
+  preprocessOption,
   readFlags,
   skipBadOption,
   textOption,
@@ -45,6 +46,7 @@ export const trainingFlags = (yargs: Argv) =>
       group: 'Data:',
     })
     .option('val-split', valSplitOption)
+    .option('preprocess', preprocessOption)
     .options(AUGMENT_FLAGS)
     .option('epochs', {
       type: 'number',

@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs'
+import { imageShape, preprocessingInWords } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
@@ -31,6 +32,9 @@ function aboutPlan({ model, label, data, record, folder }: Plan, runtime: Runtim
       'data',
       `${data.origin}: ${count(data.train.size)} to train on, ${held}${count(data.test.size)} to test on`,
     ],
+    ...(record.preprocessing
+      ? [['images', preprocessingInWords(record.preprocessing, imageShape(data.train.shape, label))] as const]
+      : []),
     ...(record.augment ? [['augment', inWords(record.augment)] as const] : []),
     [
       'training',

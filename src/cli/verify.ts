@@ -9,7 +9,7 @@ import type { ModelInput } from '../nn/model.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { layoutOf } from '../train/layout.ts'
-import { filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { filePredictor, fits, modelInput, preprocessingOf } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { deviceFor } from './device.ts'
@@ -77,7 +77,8 @@ async function examplesFor(input: ModelInput, file: ModelFile, flags: DataFlags)
     const ids = Int32Array.from({ length: 300 * input.shape[0]! }, () => random.int(vocabulary.length || 1))
     return textDataset('random tokens', { ids, vocabulary }, input.shape[0]!)
   }
-  const { test, notice } = await loadData(input, flags)
+  const preprocessing = preprocessingOf(file.info, input, file.path)
+  const { test, notice } = await loadData(input, flags, { preprocessing })
   if (notice) note(`NOTE  ${notice}`)
   fits(file.path, input, test)
   return test

@@ -4,6 +4,7 @@ import { CIFAR, type CifarFormat, cifarClasses, cifarDataset } from './cifar.ts'
 import { type ImageSource, imageSource } from './dataset.ts'
 import { findEntry, readBytes } from './files-node.ts'
 import type { NamedBytes } from './idx.ts'
+import { RESIZE } from './preprocess.ts'
 
 /** The format that a folder with these files is of. */
 export const cifarFormat = (entries: readonly string[]): CifarFormat | undefined =>
@@ -29,5 +30,5 @@ export async function cifarFolder(
   const classes = cifarClasses(await read(names), format)
   const part = async (kind: string, files: readonly string[]) =>
     cifarDataset(`${name}/${kind}`, await Promise.all(files.map(read)), classes, format)
-  return imageSource(await part('train', train), await part('test', [test]), `the folder ${folder}`)
+  return imageSource(await part('train', train), await part('test', [test]), `the folder ${folder}`, RESIZE)
 }

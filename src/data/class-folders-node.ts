@@ -2,34 +2,38 @@ import { constants } from 'node:buffer'
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import sharp from 'sharp'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
 import { arrange } from './class-folders.ts'
-import { type ClassSourceOptions, classSource, type Pictures } from './class-source.ts'
+import type { PlanOptions } from './class-plan.ts'
+import { classSource, type Pictures } from './class-source.ts'
 import type { ImageSource } from './dataset.ts'
-import { readDigit } from './image-node.ts'
+import { loadSharp, readPixels } from './image-node.ts'
+import { preprocess, type Target } from './preprocess.ts'
+import { type FollowOptions, targetOf } from './survey-node.ts'
 import { EMPTY_FILE, type Unreadable, whyUnreadable } from './unreadable.ts'
 import { walk } from './walk-node.ts'
 
 /** So many pictures take long enough for a line that says how far it is. */
 const NOTE_EVERY = 5000
 
-const PREPARED_BY = `onnxgrad ${VERSION}, sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}, ${process.platform} ${process.arch}`
+export type ClassFolderOptions = PlanOptions & FollowOptions
+
+/** What the pixels of pictures depend on. */
+async function preparedBy(): Promise<string> {
+  const { versions } = await loadSharp()
+  return `onnxgrad ${VERSION}, sharp ${versions.sharp}, libvips ${versions.vips}, ${process.platform} ${process.arch}`
+}
 
 /**
  * A user's own pictures: a folder of pictures for each class, `cat/1.jpg`, `dog/2.png`, of which a fifth of each class is held out to
  * test; or such folders in a folder per split (`train`, `val`, `test` or a synonym, in any case), where `test` (else held out as before)
- * and `val` may be missing. A class's pictures may lie in folders of its folder. Each is prepared as `readDigit` says, which
- * is what `onnxgrad predict` gives to a model.
+ * and `val` may be missing. A class's pictures may lie in folders of its folder. Each is prepared by the {@link Preprocessing} that the
+ * options name.
  * @throws UserError that names all files which cannot be used, or says what is missing
  */
-export async function classFolders(folder: string, options: ClassSourceOptions): Promise<ImageSource> {
-  const { shape, log = () => {} } = options
-  const [channels] = shape
-  if (channels !== 1 && channels !== 3)
-    throw new UserError(`${folder}: a picture has 1 or 3 channels, this model takes ${channels}`)
-  const read = (paths: readonly string[], where: string) => decode(folder, paths, shape, where, log)
+export async function classFolders(folder: string, options: ClassFolderOptions): Promise<ImageSource> {
+  const { log = () => {} } = options
   const { files, folders, broken } = await walk(folder)
   const arranged = (skip: ReadonlySet<string>) =>
     arrange(
@@ -37,20 +41,29 @@ export async function classFolders(folder: string, options: ClassSourceOptions):
       files.filter(path => !skip.has(path)),
       folders,
     )
-  return classSource(folder, { arranged, broken }, { read, preparedBy: PREPARED_BY }, options)
+  const within = (paths: readonly string[]) => paths.map(path => join(folder, path))
+  return classSource(
+    folder,
+    { arranged, broken },
+    {
+      target: (all, training) => targetOf(within(all), within(training), options),
+      read: (paths, where, target) => decode(folder, paths, target, where, log),
+      preparedBy: await preparedBy(),
+    },
+    options,
+  )
 }
 
 /** Reads pictures in the order of their paths. */
 async function decode(
   folder: string,
   paths: readonly string[],
-  shape: readonly number[],
+  { shape, preprocessing }: Target,
   where: string,
   log: (line: string) => void,
 ): Promise<Pictures> {
-  const [channels, height, width] = shape as [number, number, number]
   const size = paths.length
-  const pixels = channels * height * width
+  const pixels = shape.reduce((a, b) => a * b, 1)
   const count = size.toLocaleString('en-US')
   if (size * pixels > constants.MAX_LENGTH)
     throw new UserError(
@@ -66,10 +79,7 @@ async function decode(
       const at = next++
       const path = join(folder, paths[at]!)
       try {
-        const { image } = await readDigit(path, { channels, height, width })
-        image.forEach((v, i) => {
-          images[at * pixels + i] = Math.round(v * 255)
-        })
+        images.set(preprocess(await readPixels(path), preprocessing, shape).image, at * pixels)
       } catch (error) {
         const why = whyUnreadable(error, path)
         const empty = await stat(path).then(

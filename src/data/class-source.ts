@@ -5,12 +5,11 @@ import { type ClassPlan, type PlanOptions, planned } from './class-plan.ts'
 import { type ImageDataset, type ImageSource, imageSource, labelsFor } from './dataset.ts'
 import { heldOut } from './held-out.ts'
 import { joined } from './notice.ts'
+import type { Target } from './preprocess.ts'
 import type { Split } from './split-names.ts'
 import { skippedNotices, type Unreadable, unreadableError } from './unreadable.ts'
 
 export interface ClassSourceOptions extends PlanOptions {
-  /** What the model takes: `[channels, height, width]`. */
-  readonly shape: readonly number[]
   readonly log?: ((line: string) => void) | undefined
 }
 
@@ -25,11 +24,16 @@ export interface Listing {
 /** Reads pictures. */
 export interface Reader {
   /**
+   * Decides what the pictures are made into.
+   * @param paths of all pictures @param training of those to train on, in an order in which the classes are mixed
+   */
+  readonly target: (paths: readonly string[], training: readonly string[]) => Promise<Target>
+  /**
    * @param paths of pictures
    * @param where the folder that they lie in
    * @returns the pixels of all, `[count, channels, height, width]`, zeros for those that are unreadable
    */
-  readonly read: (paths: readonly string[], where: string) => Promise<Pictures>
+  readonly read: (paths: readonly string[], where: string, target: Target) => Promise<Pictures>
   /** The programs that prepare the pictures, on which their pixels depend. */
   readonly preparedBy: string
 }
@@ -48,18 +52,21 @@ export interface Pictures {
 export async function classSource(
   where: string,
   { arranged, broken }: Listing,
-  { read, preparedBy }: Reader,
+  { target: decide, read, preparedBy }: Reader,
   options: ClassSourceOptions,
 ): Promise<ImageSource> {
-  const { skipBad = false, shape, log = () => {} } = options
-  const [channels, height, width] = shape as readonly [number, number, number]
+  const { skipBad = false, log = () => {} } = options
   const whole = planned(arranged(new Set()), options)
+  const parts = Object.values(whole.parts)
+  const all = parts.flatMap(part => ordered(part, whole).map(p => p.path))
+  const training = ordered(whole.parts.train, whole).map(p => p.path)
+  const target = await decide(all, training)
   const pictures = new Map<string, Pictures>()
   let count = broken.length
   for (const [split, part] of Object.entries(whole.parts)) {
     const paths = ordered(part, whole).map(p => p.path)
     count += paths.length
-    pictures.set(split, await read(paths, part.where))
+    pictures.set(split, await read(paths, part.where, target))
   }
   const unreadable = [...broken, ...[...pictures.values()].flatMap(p => p.unreadable)]
   if (unreadable.length && !skipBad) throw unreadableError(where, unreadable, count, log)
@@ -76,7 +83,7 @@ export async function classSource(
     return {
       name: `pictures/${split}`,
       size: order.length,
-      shape: [channels, height, width],
+      shape: target.shape,
       classes: options.classes ?? plan.classes,
       images: before.length === order.length ? images : rearranged(images, before, order),
       labels,
@@ -91,7 +98,13 @@ export async function classSource(
   const skipped = [...bad, ...plan.left].sort()
   const from = `${plan.classes.length} classes in the folder ${where}`
   return {
-    ...imageSource(named(sets.train, 'train'), named(sets.test, test ? 'test' : 'held-out'), from),
+    ...imageSource(
+      named(sets.train, 'train'),
+      named(sets.test, test ? 'test' : 'held-out'),
+      from,
+      target.preprocessing,
+    ),
+    fromPictures: true,
     ...(val ? { val: dataset('val', val) } : {}),
     ...(skipped.length ? { skipped } : {}),
     preparedBy,

@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import type { Batch, BatchOptions } from './batches.ts'
+import type { Preprocessing } from './preprocess.ts'
 
 interface Described {
   readonly name: string
@@ -65,6 +66,10 @@ export interface DataSource {
   readonly test: Dataset
   /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is no image. */
   readonly normalization?: Normalization
+  /** How pictures become such images; a model that is trained on them is given pictures prepared in this way. */
+  readonly preprocessing?: Preprocessing
+  /** Whether the images were made from files of pictures, by the preprocessing. */
+  readonly fromPictures?: boolean
   /** One sentence that says where the data came from. */
   readonly origin: string
   /** What the user must not overlook, for example that this is not the whole of MNIST. */
@@ -76,16 +81,27 @@ export interface DataSource {
 }
 
 /**
- * Two sets as a source. @param from where they come from, in words
+ * Two sets as a source. @param from where they come from, in words @param preprocessing how pictures become such images
  * @throws UserError when their images differ in size
  */
-export function imageSource(train: ImageDataset, test: ImageDataset, from: string): ImageSource {
+export function imageSource(
+  train: ImageDataset,
+  test: ImageDataset,
+  from: string,
+  preprocessing?: Preprocessing,
+): ImageSource {
   if (train.shape.join() !== test.shape.join()) {
     const size = (shape: readonly number[]) => shape.slice(1).join(' × ')
     throw new UserError(`${from}: training images are ${size(train.shape)}, test images ${size(test.shape)}`)
   }
   const count = `${train.size.toLocaleString('en-US')} + ${test.size.toLocaleString('en-US')}`
-  return { train, test, normalization: statistics(train), origin: `${count} images from ${from}` }
+  return {
+    train,
+    test,
+    normalization: statistics(train),
+    ...(preprocessing ? { preprocessing } : {}),
+    origin: `${count} images from ${from}`,
+  }
 }
 
 /** The first `n` images, sharing the memory of the whole. Throws a `UserError` where there are fewer. */

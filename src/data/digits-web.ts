@@ -2,6 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { type ImageSource, imageSource } from './dataset.ts'
 import { DIGITS_FILE, unpackDigits } from './digits.ts'
 import { heldOut } from './held-out.ts'
+import { MNIST_DIGIT } from './preprocess.ts'
 
 /**
  * The 10,000 digits that come with onnxgrad, from the file `digits.bin` of the package: 8,000 to train and 2,000 held out,
@@ -19,5 +20,5 @@ export async function digits(url: string | URL): Promise<ImageSource> {
     throw new UserError(`${name}: the connection broke off; load it again`)
   })
   const { train, test } = heldOut(unpackDigits({ name, bytes: new Uint8Array(packed) }))
-  return imageSource(train, test, 'the 10,000 digits of onnxgrad')
+  return imageSource(train, test, 'the 10,000 digits of onnxgrad', MNIST_DIGIT)
 }

@@ -5,9 +5,24 @@ import { partOf } from './class-part.ts'
 import type { SkipBad } from './class-plan.ts'
 import { classSource, type Listing, type Pictures } from './class-source.ts'
 import type { ImageSource } from './dataset.ts'
-import { type ImageShape, readPicture } from './image-web.ts'
+import { type Ink, inkOf, mostOf } from './digit.ts'
+import { pixelsOf } from './image-web.ts'
+import {
+  grayscale,
+  type ImageShape,
+  imageShape,
+  type Preprocessing,
+  type PreprocessingKind,
+  preprocess,
+  RESIZE,
+  type Target,
+} from './preprocess.ts'
+import type { Pixels } from './resample.ts'
 import { isSystemEntry } from './split-names.ts'
 import { EMPTY_FILE, type Unreadable, whyUnreadable } from './unreadable.ts'
+
+/** Drawings that are looked at to see what ink a data set has. */
+const DRAWINGS = 256
 
 /** A picture and the class that it shows. */
 export interface LabelledFile {
@@ -21,29 +36,36 @@ export interface PlacedFile {
   readonly file: File
 }
 
+export interface ImageFolderOptions extends SkipBad {
+  /** How each is prepared; the ink of digits, where it is not known, is what most of them have. @default { kind: 'resize' } */
+  readonly preprocessing?: { readonly kind: PreprocessingKind } | Preprocessing | undefined
+}
+
 /** What errors call files of which no folder is known. */
 const FILES = 'the files'
 
 /**
  * A user's own pictures as data: what `<input type="file" webkitdirectory>` gives, files with their paths, or pictures with their
  * labels. Paths are understood as `onnxgrad train` does: a folder of pictures per class, or such folders in a folder per split (`train`,
- * `val`, `test` or a synonym, in any case). Where there is no test split, a fifth of each class is held out. Each picture is
- * prepared as `readPicture` says.
+ * `val`, `test` or a synonym, in any case). Where there is no test split, a fifth of each class is held out.
  * @param shape what the model takes: `[channels, height, width]`
  * @throws UserError that names all pictures which cannot be read, or says what is missing
  */
 export async function imageFolder(
   files: readonly (File | PlacedFile)[] | readonly LabelledFile[],
   shape: ImageShape,
-  options: SkipBad = {},
+  { preprocessing = RESIZE, ...options }: ImageFolderOptions = {},
 ): Promise<ImageSource> {
   const { where, listing, fileAt } = isLabelled(files) ? labelled(files) : placed(files)
-  const [channels] = shape
-  if (channels !== 1 && channels !== 3)
-    throw new UserError(`${where}: a picture has 1 or 3 channels, this model takes ${channels}`)
-  const read = (paths: readonly string[]) => decode(paths, fileAt, shape)
+  const wanted = imageShape(shape, where)
+  const pixels = (path: string) => pixelsOf(fileAt(path), path)
+  const target = async (_: readonly string[], training: readonly string[]): Promise<Target> => ({
+    shape: wanted,
+    preprocessing: await settled(preprocessing, training, pixels),
+  })
+  const read = (paths: readonly string[], _: string, target: Target) => decode(paths, fileAt, target)
   const preparedBy = `onnxgrad ${VERSION}, ${navigator.userAgent}`
-  return classSource(where, listing, { read, preparedBy }, { ...options, shape })
+  return classSource(where, listing, { target, read, preparedBy }, options)
 }
 
 interface Found {
@@ -111,10 +133,28 @@ function placeOf({ name, webkitRelativePath }: File): string {
   return path
 }
 
+/** With the ink that most drawings have, where it is not known. Files that cannot be read are passed over: `decode` reports them. */
+async function settled(
+  asked: { readonly kind: PreprocessingKind } | Preprocessing,
+  training: readonly string[],
+  pixels: (path: string) => Promise<Pixels>,
+): Promise<Preprocessing> {
+  if (asked.kind !== 'digit') return { kind: asked.kind }
+  if ('ink' in asked) return asked
+  const inks: (Ink | undefined)[] = []
+  for (const path of training.slice(0, DRAWINGS))
+    try {
+      inks.push(inkOf(grayscale(await pixels(path))))
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+    }
+  return { kind: 'digit', ink: mostOf(inks) }
+}
+
 async function decode(
   paths: readonly string[],
   fileAt: (path: string) => File,
-  shape: ImageShape,
+  { shape, preprocessing }: Target,
 ): Promise<Pictures> {
   const pixels = shape.reduce((a, b) => a * b, 1)
   const images = new Uint8Array(paths.length * pixels)
@@ -122,7 +162,8 @@ async function decode(
   // One after the other: a decoded photograph takes a hundred times the memory of its pixels here.
   for (const [i, path] of paths.entries())
     try {
-      images.set(await readPicture(fileAt(path), path, shape), i * pixels)
+      const picture = await pixelsOf(fileAt(path), path)
+      images.set(preprocess(picture, preprocessing, shape).image, i * pixels)
     } catch (error) {
       const why = whyUnreadable(error, path)
       unreadable.push({ path, why: fileAt(path).size ? why : EMPTY_FILE })

@@ -9,8 +9,9 @@ import { packagedDigits } from './digits-node.ts'
 import { type FetchOptions, fetchIdx, UnwritableError, verified } from './fetch-node.ts'
 import { findEntry, reason } from './files-node.ts'
 import { heldOut } from './held-out.ts'
-import { idxDataset, type NamedBytes } from './idx.ts'
+import { idxDataset, idxPreprocessing, type NamedBytes } from './idx.ts'
 import { readIdx } from './idx-node.ts'
+import { MNIST_DIGIT } from './preprocess.ts'
 import { LIMITS } from './watchdog-node.ts'
 
 /** Four IDX files on the web. */
@@ -194,6 +195,7 @@ async function fromPackage(why: string): Promise<ImageSource> {
     train,
     test,
     normalization: statistics(train),
+    preprocessing: MNIST_DIGIT,
     origin: '10,000 digits of MNIST that come with onnxgrad: 8,000 to train, 2,000 held out',
     notice:
       `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 of its digits ` +
@@ -212,9 +214,7 @@ async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<F
 function source(name: string, files: Files, classes: readonly string[], from: string): ImageSource {
   const part = (kind: string, images: FileName, labels: FileName) =>
     idxDataset(`${name}/${kind}`, files[images], files[labels], classes)
-  return imageSource(
-    part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte'),
-    part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'),
-    from,
-  )
+  const train = part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
+  const test = part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
+  return imageSource(train, test, from, idxPreprocessing(train))
 }

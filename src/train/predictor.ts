@@ -1,4 +1,5 @@
 import type { Dataset } from '../data/dataset.ts'
+import { isPreprocessing, type Preprocessing, presumedPreprocessing } from '../data/preprocess.ts'
 import type { FileInfo } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
 import { UserError } from '../graph/errors.ts'
@@ -24,6 +25,19 @@ export function modelInput({ proto }: FileInfo, name: string): ModelInput {
   const given = inputs.map(i => `${i.name ?? ''} of rank ${i.type?.tensorType?.shape?.dim?.length ?? 0}`)
   throw new UserError(
     `${name}: takes ${printable(given.join(', '), 300) || 'no input'}; it must take one: an image, float32 [batch, channels, height, width], or tokens, int32 [batch, T]`,
+  )
+}
+
+/**
+ * How pictures become a file's input; of files of before that was written down, how it was then for MNIST's digits, else the default.
+ * @throws UserError when the file names a way that is not known
+ */
+export function preprocessingOf(info: FileInfo, input: ModelInput, name: string): Preprocessing {
+  const { preprocessing, classes } = info
+  if (preprocessing === undefined) return presumedPreprocessing(input.shape, classes)
+  if (isPreprocessing(preprocessing)) return preprocessing
+  throw new UserError(
+    `${name}: its pictures are prepared by ${printable(JSON.stringify(preprocessing), 300)}, which this release does not know`,
   )
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Normalization } from '../data/dataset.ts'
 import { codeOf, exists, readBytes, readText } from '../data/files-node.ts'
+import { type Preprocessing, presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { openCheckpoint, stateOf } from './checkpoint.ts'
@@ -33,6 +34,7 @@ export const LINES = ['metrics', 'steps'] as const
 export interface RunConfig {
   readonly model: { readonly name: string; readonly config: object }
   readonly normalization?: Normalization | undefined
+  readonly preprocessing?: Preprocessing | undefined
   readonly classes: readonly string[]
   /** Which data, as flags name them. */
   readonly source?: {
@@ -148,6 +150,7 @@ const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'versions' | 'bes
   device: true,
   threads: true,
   normalization: true,
+  preprocessing: true,
   classes: true,
   images: true,
   fingerprints: true,
@@ -233,6 +236,12 @@ export async function readRun(
     model: saved.model,
     params: answering(saved.state),
     ...(config.normalization ? { normalization: config.normalization } : {}),
+    ...(saved.model.input.name === 'image'
+      ? {
+          preprocessing:
+            config.preprocessing ?? presumedPreprocessing(saved.model.input.shape, config.classes),
+        }
+      : {}),
     classes: config.classes,
     ...(Object.keys(saved.training).length ? { training: saved.training } : {}),
   }

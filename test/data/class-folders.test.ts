@@ -4,7 +4,8 @@ import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { classFolders } from '../../src/data/class-folders-node.ts'
 import { type ImageDataset, statistics } from '../../src/data/dataset.ts'
-import { readDigit } from '../../src/data/image-node.ts'
+import { readPixels } from '../../src/data/image-node.ts'
+import { imageShape, preprocess, RESIZE } from '../../src/data/preprocess.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { temporaryFolder } from './files.ts'
 
@@ -121,13 +122,9 @@ describe('pictures', () => {
   /** The one picture of class `a`, read for a shape. */
   async function read(folder: string, file: string, shape: readonly number[]): Promise<number[]> {
     const { test: held } = await classFolders(folder, { shape, classes: ['a', 'b'] })
-    const { image } = await readDigit(join(folder, 'test/a', file), {
-      channels: shape[0]!,
-      height: shape[1]!,
-      width: shape[2]!,
-    })
-    // The very pixels that predict gives to the model, as bytes.
-    expect([...held.images]).toEqual(Array.from(image, v => Math.round(v * 255)))
+    const picture = await readPixels(join(folder, 'test/a', file))
+    // The very pixels that predict gives to the model.
+    expect(held.images).toEqual(preprocess(picture, RESIZE, imageShape(shape, file)).image)
     return [...held.images]
   }
 
@@ -198,6 +195,129 @@ describe('pictures', () => {
       await writeFile(join(folder, path), dark)
     }
     expect(await read(folder, 'it.png', [1, 3, 3])).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 80])
+  })
+})
+
+describe('size and channels', () => {
+  const OPEN = { shape: [1, 6, 6], follow: { size: (side: number) => side <= 10, channels: true } }
+  const shapeOf = async (folder: string, options: Parameters<typeof classFolders>[1] = OPEN) =>
+    (await classFolders(folder, options)).train.shape
+
+  async function pictures(size: (i: number) => readonly [number, number], right: Colour): Promise<string> {
+    const folder = await temporaryFolder()
+    for (const name of ['a', 'b']) await mkdir(join(folder, name))
+    for (let i = 0; i < 10; i++) {
+      const picture = halves([9 + i, 9 + i, 9 + i], right, ...size(i))
+      await picture.png().toFile(join(folder, 'ab'[i % 2]!, `${i}.png`))
+    }
+    return folder
+  }
+  const white: Colour = [255, 255, 255]
+
+  test('are those of the pictures where they are left open', async () => {
+    const colour = await pictures(() => [10, 10], [255, 255, 254])
+    expect(await shapeOf(colour)).toEqual([3, 10, 10])
+    // Their files could hold colours, and hold none.
+    const gray = await pictures(() => [10, 10], white)
+    expect(await shapeOf(gray)).toEqual([1, 10, 10])
+    // One that has a colour makes all coloured.
+    await halves([9, 9, 9], [255, 0, 0], 10, 10).toFile(join(gray, 'b/red.png'))
+    expect(await shapeOf(gray)).toEqual([3, 10, 10])
+  })
+
+  test('are the model’s where nothing is left open, or flags say one of them', async () => {
+    const folder = await pictures(() => [10, 10], [255, 0, 0])
+    expect(await shapeOf(folder, { shape: [1, 6, 6] })).toEqual([1, 6, 6])
+    expect(await shapeOf(folder, { ...OPEN, follow: { channels: true } })).toEqual([3, 6, 6])
+    expect(await shapeOf(folder, { ...OPEN, follow: { size: () => true } })).toEqual([1, 10, 10])
+  })
+
+  test('are the model’s where pictures differ in size, are no squares, or are more than it takes', async () => {
+    const said: string[] = []
+    const log = (line: string) => void said.push(line)
+    const cases: readonly [size: (i: number) => readonly [number, number], line: string][] = [
+      [i => [10, i === 9 ? 11 : 10], 'pictures: of several sizes'],
+      [() => [10, 8], 'pictures: all 10 × 8'],
+      [() => [12, 12], 'pictures: all 12 × 12'],
+    ]
+    for (const [size, line] of cases) {
+      const folder = await pictures(size, white)
+      expect(await shapeOf(folder, { ...OPEN, log })).toEqual([1, 6, 6])
+      expect(said.pop()).toBe(line)
+    }
+  })
+
+  test('of pictures on their side are those that are seen', async () => {
+    const folder = await pictures(i => (i % 2 ? [10, 9] : [9, 10]), white)
+    for (let i = 1; i < 10; i += 2) {
+      const path = join(folder, 'b', `${i}.png`)
+      await writeFile(path, await sharp(path).withMetadata({ orientation: 6 }).png().toBuffer())
+    }
+    const said: string[] = []
+    await shapeOf(folder, { ...OPEN, log: line => void said.push(line) })
+    expect(said).toEqual(['pictures: all 9 × 10'])
+  })
+})
+
+describe('preprocessing', () => {
+  /** Four drawings of a stroke on a ground, of two classes, at the left or the right. */
+  async function drawings(dark: (i: number) => boolean): Promise<string> {
+    const folder = await temporaryFolder()
+    for (const name of ['left', 'right']) await mkdir(join(folder, name))
+    for (let i = 0; i < 10; i++) {
+      const [ink, ground] = dark(i) ? [20, 235] : [235, 20]
+      const x = i % 2 ? 30 : 8
+      const data = Uint8Array.from({ length: 40 * 40 }, (_, p) => {
+        const [column, row] = [p % 40, Math.floor(p / 40)]
+        return column >= x && column < x + 3 && row > 5 + i && row < 25 + i ? ink! : ground!
+      })
+      await sharp(data, { raw: { width: 40, height: 40, channels: 1 } })
+        .png()
+        .toFile(join(folder, i % 2 ? 'right' : 'left', `${i}.png`))
+    }
+    return folder
+  }
+  const SMALL = [1, 28, 28]
+
+  test('by default keeps place, brightness and pictures of one colour', async () => {
+    const folder = await drawings(i => i < 5)
+    await sharp({ create: { width: 40, height: 40, channels: 3, background: '#777' } })
+      .png()
+      .toFile(join(folder, 'left/plain.png'))
+    const { train, test: held, preprocessing } = await classFolders(folder, { shape: SMALL })
+    expect(preprocessing).toEqual({ kind: 'resize' })
+    const corners = [train, held].flatMap(({ images, size }) =>
+      Array.from({ length: size }, (_, i) => images[i * 784]!),
+    )
+    expect(corners.sort((a, b) => a - b)).toEqual([...Array(5).fill(20), 119, ...Array(5).fill(235)])
+  })
+
+  test('as digits centres the ink and makes it light, whatever it was', async () => {
+    for (const [dark, ink] of [
+      [() => true, 'dark'],
+      [() => false, 'light'],
+      [(i: number) => i !== 3, 'dark'],
+    ] as const) {
+      const folder = await drawings(dark)
+      const { train, preprocessing } = await classFolders(folder, {
+        shape: SMALL,
+        preprocessing: { kind: 'digit' },
+      })
+      expect(preprocessing).toEqual({ kind: 'digit', ink })
+      const first = train.images.subarray(0, 784)
+      expect(first[14 * 28 + 14]).toBe(255)
+      for (let i = 1; i < train.size; i++)
+        expect(train.images.subarray(i * 784, (i + 1) * 784)).toEqual(first)
+    }
+  })
+
+  test('is what a model that is trained already has', async () => {
+    const folder = await drawings(() => false)
+    const known = { kind: 'digit', ink: 'dark' } as const
+    const { preprocessing } = await classFolders(folder, { shape: SMALL, preprocessing: known })
+    expect(preprocessing).toEqual(known)
+    const stretched = await classFolders(folder, { shape: SMALL, preprocessing: { kind: 'stretch' } })
+    expect(stretched.preprocessing).toEqual({ kind: 'stretch' })
   })
 })
 

@@ -46,9 +46,9 @@ export async function nodeLogits(onnx: Uint8Array): Promise<number[]> {
   return [...logits]
 }
 
-export const apart = (a: readonly number[], b: readonly number[]): number => {
-  expect(a).toHaveLength(b.length)
-  return Math.max(...a.map((v, i) => Math.abs(v - b[i]!)))
+export const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  expect(a.length).toBe(b.length)
+  return Array.from(a).reduce((most, v, i) => Math.max(most, Math.abs(v - b[i]!)), 0)
 }
 
 /** The logits that the library gives in a page for the first held-out digits. */

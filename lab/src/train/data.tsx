@@ -1,4 +1,5 @@
 import { type Signal, useSignal } from '@preact/signals'
+import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import type { LabClient } from '../client.ts'
 import type { DataChoice } from '../protocol.ts'
 import { Choice, Pick, Select } from '../ui/field.tsx'
@@ -6,6 +7,11 @@ import { count } from '../ui/text.ts'
 import { chooseData, form, found, readData } from './form.ts'
 
 const SIDES = { 28: '28 × 28', 32: '32 × 32', 64: '64 × 64' } as const
+const PREPARED: Readonly<Record<PreprocessingKind, string>> = {
+  resize: 'Shorter side resized, centre crop',
+  stretch: 'Stretched',
+  digit: 'Digits, as in MNIST',
+}
 const COLOURS = { 1: 'Gray', 3: 'Colour' } as const
 
 const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
@@ -18,6 +24,7 @@ const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
 const placed = (files: readonly File[]): DataChoice => ({
   kind: 'folders',
   files: files.map(file => ({ path: file.webkitRelativePath.split('/').slice(1).join('/'), file })),
+  preprocess: form.preprocess.value,
 })
 
 /** Where the examples come from. */
@@ -93,6 +100,17 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
         options={COLOURS}
         onChange={channels => {
           form.channels.value = channels === '3' ? 3 : 1
+          again()
+        }}
+      />
+      <Select
+        label="Prepared as"
+        value={form.preprocess.value}
+        options={PREPARED}
+        onChange={preprocess => {
+          form.preprocess.value = preprocess
+          const { value: data } = form.data
+          if (data.kind === 'folders') form.data.value = { ...data, preprocess }
           again()
         }}
       />

@@ -37,6 +37,7 @@ export function recordOf(settings: TrainSettings, model: Model, data: ImageSourc
     optimizer: { name: optimizer.name, ...optimizer.settings },
     schedule: { name: schedule.name, ...schedule.settings },
     normalization: data.normalization,
+    ...(data.preprocessing ? { preprocessing: data.preprocessing } : {}),
     classes: data.train.classes,
     images: data.train.size,
     fingerprints: fingerprints(data),

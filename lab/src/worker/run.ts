@@ -178,10 +178,17 @@ export class Run implements Source {
 
   /** The model with the parameters that are known. */
   trained(): TrainedModel {
-    const { train, normalization } = this.data
+    const { train, normalization, preprocessing } = this.data
     const { state } = this.#reached
     const { classes } = train
-    return { model: this.model, params: answering(state), normalization, classes, training: this.#training() }
+    return {
+      model: this.model,
+      params: answering(state),
+      ...(preprocessing ? { preprocessing } : {}),
+      normalization,
+      classes,
+      training: this.#training(),
+    }
   }
 
   /** What the training came to so far. */
