@@ -12,7 +12,7 @@ const PROGRAM = `
   const images = new Uint8Array(size * 64).map((_, i) => (i * 37) % 251)
   const labels = new Uint8Array(size).map((_, i) => i % 4)
   const set = { name: 'noise', size, shape: [1, 8, 8], classes: [...'abcd'], images, labels }
-  for (let i = 1; i <= 160; i++) {
+  for (let i = 1; i <= 120; i++) {
     const stop = new AbortController()
     await train(mlp({ image: 8, channels: 1, hidden: [16], classes: 4 }), {
       ...{ data: { train: set, test: set, origin: 'noise' }, epochs: 50, batch: 16, threads: 1 },
@@ -25,7 +25,7 @@ const PROGRAM = `
   }`
 
 it('trainings that are aborted, one after the other, take no more memory than some of them', {
-  timeout: 900_000,
+  timeout: 3_600_000,
 }, async () => {
   const args = [
     '--expose-gc',
@@ -40,9 +40,9 @@ it('trainings that are aborted, one after the other, take no more memory than so
     .trim()
     .split('\n')
     .map(line => JSON.parse(line) as [heap: number, rss: number])
-  expect(measured).toHaveLength(4)
+  expect(measured).toHaveLength(3)
   // The first 40 are there for V8 and the allocator to take what they keep for later.
-  const [before, after] = [measured[0]!, measured[3]!]
+  const [before, after] = [measured[0]!, measured[2]!]
   expect(after[0] - before[0]).toBeLessThan(2)
   expect(after[1] - before[1]).toBeLessThan(40)
 })
