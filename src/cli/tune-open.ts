@@ -1,4 +1,3 @@
-import { buildModel } from '../../models/index.ts'
 import type { DataSource } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
@@ -7,7 +6,11 @@ import { TuneFolder } from '../tune/journal-node.ts'
 import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import type { Dimension, Values } from '../tune/space.ts'
 import { parsed } from './command-line.ts'
+
 import { deviceFor } from './device.ts'
+
+import { drafted } from './fitted.ts'
+
 import { loadData } from './load-data.ts'
 import { resolveConfig } from './options.ts'
 import { withRecipe } from './recipes.ts'
@@ -75,7 +78,7 @@ export async function sharedBy(record: TuneRecord, points: readonly Values[]): P
     const flags = withRecipe(record.model, preset, asked)
     let model: Model
     try {
-      model = buildModel(record.model, resolveConfig(record.model, preset, flags).config)
+      model = drafted(record.model, resolveConfig(record.model, preset, flags).config, flags)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       first ??= error

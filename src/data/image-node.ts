@@ -63,7 +63,7 @@ export const aboutPicture = (path: string): Promise<PictureAbout> =>
 
 /**
  * The pixels of a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first): upright, in sRGB, transparent parts on white.
- * They are the same as in a page, where the browser has the same decoders.
+ * A page has the same (`pixelsOf`) of JPEG, PNG, WebP and GIF, but for 1 of 255 where an ICC profile or inks are converted.
  * @throws UserError that names the file where it is no picture, is damaged or too large
  */
 export const readPixels = (path: string): Promise<Pixels> =>

@@ -87,7 +87,7 @@ export function preprocessingInWords({ kind }: Preprocessing, [channels, height,
   return `${kind}: ${way} to ${size}`
 }
 
-/** How a model's pictures are prepared where its file, of before that was written down, does not say. */
+/** How a model's pictures are prepared where its file does not record it: digits where it can only be MNIST's, else `resize`. */
 export const presumedPreprocessing = (
   shape: readonly number[],
   classes: readonly string[] | undefined,

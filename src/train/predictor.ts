@@ -29,7 +29,7 @@ export function modelInput({ proto }: FileInfo, name: string): ModelInput {
 }
 
 /**
- * How pictures become a file's input; of files of before that was written down, how it was then for MNIST's digits, else the default.
+ * How pictures become a file's input: as the file records it, else as presumed (files of other programs and of releases up to 0.1.0).
  * @throws UserError when the file names a way that is not known
  */
 export function preprocessingOf(info: FileInfo, input: ModelInput, name: string): Preprocessing {

@@ -193,7 +193,7 @@ describe('digits', async () => {
     expect(plain.json).toMatchObject({ preprocessing: { kind: 'resize' }, inverted: false })
   })
 
-  test('of a run of before that was written down are still prepared so', async () => {
+  test('of a run that does not record it are still prepared so', async () => {
     const old = join(folder, 'old')
     await mkdir(old)
     const { preprocessing: _, ...config } = await configOf(run)

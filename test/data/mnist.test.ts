@@ -206,7 +206,7 @@ describe('a cache folder that cannot be written', () => {
       })
       await expect(load).rejects.toThrow('sent a file with another SHA-256 checksum')
       expect(log[0]).toMatch(
-        /^the cache folder .*file.* cannot be written: is not a folder; downloads are kept in a temporary folder, for this run alone; --cache DIR or ONNXGRAD_CACHE names another folder$/,
+        /^the cache folder .*file.* cannot be written: a file is in the place of its folder; downloads are kept in a temporary folder, for this run alone; --cache DIR or ONNXGRAD_CACHE names another folder$/,
       )
     }
     expect(asked).toBe(2)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { prepare } from '../../lab/src/try/drawing.ts'
 import { idxPreprocessing } from '../../src/data/idx.ts'
 import {
   grayscale,
@@ -12,6 +13,7 @@ import {
   RESIZE,
 } from '../../src/data/preprocess.ts'
 import { type Pixels, resample } from '../../src/data/resample.ts'
+import { preprocessingOf } from '../../src/train/predictor.ts'
 import { realDigits } from './files.ts'
 import { patterned } from './pictures.ts'
 
@@ -147,6 +149,33 @@ describe('digit', async () => {
   })
 })
 
+describe('what is drawn on the lab’s board', async () => {
+  const { images } = (await realDigits()).test
+  const board: Pixels & { channels: 1 } = {
+    data: new Uint8Array(280 * 280),
+    width: 280,
+    height: 280,
+    channels: 1,
+  }
+  // A digit a third as large as the board, in a corner.
+  for (let y = 0; y < 84; y++)
+    for (let x = 0; x < 84; x++)
+      board.data[(y + 10) * 280 + x + 20] = images[Math.floor(y / 3) * 28 + Math.floor(x / 3)]!
+  const seen = (preprocessing: Preprocessing) =>
+    prepare(board, { input: [1, 28, 28], preprocessing })?.map(v => Math.round(255 * v))
+
+  test('is prepared as the model’s own pictures are', () => {
+    expect([...seen(MNIST_DIGIT)!]).toEqual([...images.subarray(0, 784)])
+    expect([...seen(RESIZE)!]).toEqual(bytes(board, RESIZE, [1, 28, 28]))
+    expect([...seen(RESIZE)!]).not.toEqual([...seen(MNIST_DIGIT)!])
+  })
+
+  test('is nothing while there is no ink', () => {
+    const empty = { ...board, data: new Uint8Array(280 * 280) }
+    expect(prepare(empty, { input: [1, 28, 28], preprocessing: RESIZE })).toBeUndefined()
+  })
+})
+
 describe('how pictures are prepared', async () => {
   const { train, preprocessing } = await realDigits()
 
@@ -171,6 +200,28 @@ describe('how pictures are prepared', async () => {
       [[1, 28, 28], undefined],
     ] as const)
       expect(presumedPreprocessing(shape, classes)).toEqual(RESIZE)
+  })
+
+  test('is what a file says, if this release knows it', () => {
+    const input = { name: 'image', dtype: 'float32', shape: [1, 28, 28] } as const
+    const of = (preprocessing?: { kind: string; ink?: string }, classes = [...'0123456789']) => {
+      const info = {
+        proto: {},
+        opset: 17,
+        metadata: {},
+        classes,
+        ...(preprocessing ? { preprocessing } : {}),
+      }
+      return preprocessingOf(info, input, 'x.onnx')
+    }
+    expect(of({ kind: 'resize' })).toEqual(RESIZE)
+    expect(of({ kind: 'digit', ink: 'dark' })).toEqual({ kind: 'digit', ink: 'dark' })
+    expect(of()).toEqual(MNIST_DIGIT)
+    expect(of(undefined, ['cat', 'dog'])).toEqual(RESIZE)
+    for (const unknown of [{ kind: 'letterbox' }, { kind: 'digit', ink: 'blue' }])
+      expect(() => of(unknown)).toThrow(
+        `x.onnx: its pictures are prepared by ${JSON.stringify(unknown)}, which this release does not know`,
+      )
   })
 
   test('is checked where it comes from a file', () => {

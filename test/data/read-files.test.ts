@@ -38,7 +38,7 @@ test('a link is opened only where links are followed', async () => {
   await (await openFile(at('file'), { links: false })).close()
   expect(await problem(openFile(at('link'), { links: false }))).toBe('…/link is a symbolic link')
   await symlink('loop', at('loop'))
-  expect(await problem(openFile(at('loop')))).toBe('…/loop is a loop of symbolic links')
+  expect(await problem(openFile(at('loop')))).toBe('…/loop is a link that leads back to itself')
 })
 
 test('what is no file is refused', async () => {
@@ -52,8 +52,8 @@ describe.skipIf(process.platform === 'win32')('a FIFO, which nobody may ever wri
     execFileSync('mkfifo', [at('fifo')])
     await symlink('fifo', at('to-fifo'))
     for (const name of ['fifo', 'to-fifo']) {
-      expect(await problem(readBytes(at(name)))).toBe(`…/${name} is not a regular file`)
-      expect(await problem(readText(at(name)))).toBe(`…/${name} is not a regular file`)
+      expect(await problem(readBytes(at(name)))).toBe(`…/${name} is a named pipe, not a file`)
+      expect(await problem(readText(at(name)))).toBe(`…/${name} is a named pipe, not a file`)
     }
     for (const device of ['/dev/zero', '/dev/null', '/dev/tty'])
       await expect(readBytes(device)).rejects.toBeInstanceOf(UserError)
@@ -67,9 +67,9 @@ describe.skipIf(process.platform === 'win32')('a FIFO, which nobody may ever wri
     await writeFile(at('config.json'), JSON.stringify(config))
     expect((await read()).record.step).toBe(0)
     execFileSync('mkfifo', [at('metrics.jsonl')])
-    expect(await problem(read())).toBe('…/metrics.jsonl is not a regular file')
+    expect(await problem(read())).toBe('…/metrics.jsonl is a named pipe, not a file')
     execFileSync('rm', [at('config.json'), at('metrics.jsonl')])
     execFileSync('mkfifo', [at('config.json')])
-    expect(await problem(read())).toBe('…/config.json is not a regular file')
+    expect(await problem(read())).toBe('…/config.json is a named pipe, not a file')
   })
 })
