@@ -2,17 +2,18 @@ import { spawn } from 'node:child_process'
 import type { LookupAddress } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Argv, CommandModule } from 'yargs'
-import { exists, openFile, reason } from '../data/files-node.ts'
+import { reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { isFolder, loadModelFile } from './load-node.ts'
 import { note, result, say } from './output.ts'
+import { openServed } from './serve/open.ts'
 import { hostNames, isLoopback } from './serve/request.ts'
 import { type Files, filesOf, staticServer } from './serve/server.ts'
 
@@ -90,9 +91,9 @@ async function runFiles(run: string): Promise<Files> {
   const folder = await realpath(run)
   const files = new Map([['/model.onnx', join(folder, RUN_FILES.model)]])
   const checkpoint = join(folder, RUN_FILES.last)
-  if (await exists(checkpoint)) files.set('/checkpoint.safetensors', checkpoint)
+  if (await stat(checkpoint).catch(() => undefined)) files.set('/checkpoint.safetensors', checkpoint)
   // They are opened for each request again, but here the user still looks.
-  for (const file of files.values()) await openFile(file, { links: false }).then(open => open.close())
+  for (const file of files.values()) await openServed(file).then(open => open.close())
   return files
 }
 

@@ -1,11 +1,17 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exists } from '../data/files-node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import type { Values } from '../tune/space.ts'
 import { parsed } from './command-line.ts'
 import { type Outcome, type RunSettings, runPlan, type Watch } from './run-plan.ts'
 import { newPlan, resumedPlan } from './train-plan.ts'
+
+export const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  )
 
 /** Whether a run has begun in a folder. */
 export const hasBegun = (folder: string): Promise<boolean> => exists(join(folder, RUN_FILES.config))

@@ -1,4 +1,4 @@
-import { constants, type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises'
+import { constants, link, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 
@@ -42,66 +42,19 @@ export const unwritable = (path: string, error: unknown): UserError =>
 /** Larger files are refused before they are read: no model or data set of this project comes near. */
 const MAX_BYTES = 2 ** 31 - 1
 
-/** Neither waits for whoever writes into a FIFO, nor becomes the terminal of a device; Windows has neither flag. */
-const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
-
-/**
- * Opens a file to read. What is checked is what is opened, whatever takes its place meanwhile.
- * @param links whether a symbolic link in its place is followed
- * @throws UserError when it cannot be opened, or is not a regular file
- */
-export async function openFile(path: string, { links = true } = {}): Promise<FileHandle> {
-  const file = await open(path, READ | (links ? 0 : (constants.O_NOFOLLOW ?? 0))).catch((error: unknown) => {
-    const why = OPENING[codeOf(error)]?.(links) ?? reason(error)
-    throw new UserError(`${path} ${why}`, { cause: error })
-  })
-  const kind = await file.stat()
-  if (kind.isFile()) return file
-  await file.close()
-  throw new UserError(`${path} ${kind.isDirectory() ? REASONS.EISDIR : NO_FILE}`)
-}
-
-const NO_FILE = 'is not a regular file'
-
-/** Why opening fails, other words than where reading does. */
-const OPENING: Readonly<Record<string, (links: boolean) => string>> = {
-  ELOOP: links => (links ? 'is a loop of symbolic links' : 'is a symbolic link'),
-  // A socket.
-  ENXIO: () => NO_FILE,
-}
-
 /** A whole file. @throws UserError when it cannot be read or is over 2 GB */
 export async function readBytes(path: string): Promise<Uint8Array> {
-  const file = await openFile(path)
   try {
-    const { size } = await file.stat()
+    const file = await stat(path)
+    // A device has no size and no end; a folder gets its own message from readFile.
+    if (!file.isFile() && !file.isDirectory()) throw new UserError(`${path} is not a file`)
+    const { size } = file
     if (size > MAX_BYTES) throw new UserError(`${path} has ${size} bytes; files over 2 GB are not read`)
-    return await file.readFile()
+    return await readFile(path)
   } catch (error) {
     throw error instanceof UserError ? error : new UserError(`${path} ${reason(error)}`, { cause: error })
-  } finally {
-    await file.close()
   }
 }
-
-/** The text of a file, UTF-8; undefined where there is none. @throws UserError when it cannot be read */
-export const readText = (path: string): Promise<string | undefined> =>
-  readBytes(path).then(
-    bytes => new TextDecoder().decode(bytes),
-    (error: unknown) => {
-      if (error instanceof UserError && ABSENT.includes(codeOf(error.cause))) return undefined
-      throw error
-    },
-  )
-
-const ABSENT = ['ENOENT', 'ENOTDIR']
-
-/** Whether there is anything under a name, or a name that leads to something. */
-export const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
 
 /**
  * Writes under a temporary name, then renames: readers see the old file or the new one, whole, even after a power failure.

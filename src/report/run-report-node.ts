@@ -1,19 +1,22 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readText } from '../data/files-node.ts'
+import { codeOf, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
 import { type RunLog, readLog } from './log.ts'
 import type { Reported } from './report-node.ts'
 
-/** The text of a file of a run; empty where there is none. */
-const textOf = async (folder: string, name: 'metrics' | 'steps'): Promise<string> =>
-  (await readText(join(folder, RUN_FILES[name]))) ?? ''
+/** The text of a file; empty where there is none. */
+const textOf = (file: string): Promise<string> =>
+  readFile(file, 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return ''
+    throw new UserError(`${file} ${reason(error)}`)
+  })
 
 /** What a run folder has written down of its run. @throws UserError when a file is damaged */
 const readRunLog = async (folder: string): Promise<RunLog> =>
-  readLog(await textOf(folder, 'metrics'), await textOf(folder, 'steps'))
+  readLog(await textOf(join(folder, RUN_FILES.metrics)), await textOf(join(folder, RUN_FILES.steps)))
 
 /**
  * The report of a run folder, from what it has written down so far. Takes about as long as an evaluation on the test set.

@@ -1,6 +1,7 @@
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Normalization } from '../data/dataset.ts'
-import { codeOf, exists, readBytes, readText } from '../data/files-node.ts'
+import { codeOf, readBytes, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { openCheckpoint, stateOf } from './checkpoint.ts'
@@ -68,9 +69,9 @@ export async function readSaved(file: string, build: Build): Promise<Saved> {
 /** @throws UserError when there is none, or it is damaged */
 export async function readConfig(folder: string): Promise<RunConfig> {
   const file = join(folder, RUN_FILES.config)
-  const text = await readText(file)
-  if (text === undefined)
-    throw new UserError(`${file} does not exist: ${folder} is no run folder of onnxgrad`)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new UserError(`${file} ${reason(error)}: ${folder} is no run folder of onnxgrad`)
+  })
   let config: Partial<RunConfig> | null
   try {
     config = JSON.parse(text) as Partial<RunConfig> | null
@@ -82,6 +83,12 @@ export async function readConfig(folder: string): Promise<RunConfig> {
     throw new UserError(`${file} does not say which model was trained: the file is damaged`)
   return config as RunConfig
 }
+
+const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  )
 
 /** For damage there may be a remedy; what may not be read is not damaged. */
 function damageOf(error: unknown): string {

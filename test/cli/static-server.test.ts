@@ -435,10 +435,10 @@ describe.skipIf(process.platform === 'win32')('what takes the place of a file', 
   const OTHERS: Readonly<
     Record<string, readonly [make: () => Promise<unknown> | unknown, status: number, why: string]>
   > = {
-    'a link to another file': [() => symlink('/etc/passwd', place()), 403, 'is a symbolic link'],
-    'a link to a file beside it': [() => symlink('main.js', place()), 403, 'is a symbolic link'],
-    'a link to nothing': [() => symlink('nothing', place()), 403, 'is a symbolic link'],
-    'a FIFO': [() => execFileSync('mkfifo', [place()]), 403, 'is not a regular file'],
+    'a link to another file': [() => symlink('/etc/passwd', place()), 403, 'is a link, not a file'],
+    'a link to a file beside it': [() => symlink('main.js', place()), 403, 'is a link, not a file'],
+    'a link to nothing': [() => symlink('nothing', place()), 403, 'is a link, not a file'],
+    'a FIFO': [() => execFileSync('mkfifo', [place()]), 403, 'is not a file'],
     'a folder': [() => mkdir(place()), 403, 'is a folder, not a file'],
     'a socket': [
       () =>
@@ -449,7 +449,7 @@ describe.skipIf(process.platform === 'win32')('what takes the place of a file', 
           })
         }),
       403,
-      'is not a regular file',
+      'is not a file',
     ],
     nothing: [() => {}, 404, 'does not exist'],
   }
@@ -481,7 +481,7 @@ describe.skipIf(process.platform === 'win32')('what takes the place of a file', 
     expect((await ask('/zero')).status).toBe(403)
     // Without a list of hosts any will do.
     expect((await ask('/other', { Host: 'lab.example' })).status).toBe(404)
-    expect(warned).toEqual(['not served: /dev/zero is not a regular file'])
+    expect(warned).toEqual(['not served: /dev/zero is not a file'])
   })
 
   test('a file that becomes shorter while it is sent ends the connection: the client knows', async () => {

@@ -3,9 +3,9 @@ import type { FileHandle } from 'node:fs/promises'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { extname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { openFile } from '../../data/files-node.ts'
 import { Gzipped } from './gzip.ts'
 import { HEADERS, isCompressible, typeOf } from './headers.ts'
+import { openServed } from './open.ts'
 import { acceptsGzip, hasAlready, rangeOf } from './request.ts'
 
 /** Shorter files are not worth compressing. */
@@ -43,7 +43,7 @@ export class FileSender {
 
   async #open(path: string): Promise<FileHandle> {
     try {
-      const file = await openFile(path, { links: false })
+      const file = await openServed(path)
       this.#told.delete(path)
       return file
     } catch (error) {
