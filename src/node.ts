@@ -16,6 +16,7 @@ export {
   type ImageSource,
   imageSource,
 } from './data/dataset.ts'
+export { type Fingerprint, type Fingerprints, fingerprints } from './data/fingerprint.ts'
 export { heldOut, withValidation } from './data/held-out.ts'
 export { loadImages as images } from './data/images-node.ts'
 export { loadMnist as mnist } from './data/mnist-node.ts'

@@ -1,4 +1,6 @@
 // What the page and its worker say to each other. All training and inference happens in the worker.
+import type { Fingerprints } from '../../src/data/fingerprint.ts'
+import type { PlacedFile } from '../../src/data/folder-web.ts'
 
 /** How the page wants a model to be trained. */
 export interface TrainSettings {
@@ -20,8 +22,8 @@ export type DataChoice =
   | { readonly kind: 'bundled' }
   /** MNIST's IDX files, plain or gzip. */
   | { readonly kind: 'idx'; readonly files: readonly File[] }
-  /** Pictures, each with the name of the folder that it lies in. */
-  | { readonly kind: 'folders'; readonly files: readonly { readonly label: string; readonly file: File }[] }
+  /** A folder of pictures: its files, each with its path from there. */
+  | { readonly kind: 'folders'; readonly files: readonly PlacedFile[] }
 
 /** What a choice of data turned out to hold. */
 export interface DataAbout {
@@ -31,6 +33,7 @@ export interface DataAbout {
   readonly notice?: string
   readonly train: number
   readonly test: number
+  readonly fingerprints: Fingerprints
   readonly shape: readonly [channels: number, height: number, width: number]
   readonly classes: readonly string[]
 }
@@ -43,6 +46,8 @@ export interface CheckpointAbout {
   readonly parameters: number
   /** Images of an epoch. */
   readonly images: number
+  /** Of its data; missing in checkpoints of older releases. */
+  readonly fingerprints?: Fingerprints
   readonly epochs: number
   /** Steps done, and the whole epochs that they make. */
   readonly step: number

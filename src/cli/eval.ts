@@ -6,13 +6,21 @@ import { evaluate } from '../train/evaluate.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint } from './load-node.ts'
-import { dataOption, deviceOption, textOption, threadsOption, valSplitOption } from './options.ts'
+import {
+  dataOption,
+  deviceOption,
+  skipBadOption,
+  textOption,
+  threadsOption,
+  valSplitOption,
+} from './options.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
     .option('data', dataOption)
+    .option('skip-bad', skipBadOption)
     .option('text', textOption)
     .option('split', {
       choices: ['test', 'val', 'train'] as const,
@@ -38,11 +46,21 @@ export const evalVerb: CommandModule<object, Flags> = {
   command: 'eval <model>',
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
-  async handler({ model, data, text, split, 'val-split': valSplit, batch, device, threads }) {
+  async handler({
+    model,
+    data,
+    text,
+    'skip-bad': skipBad,
+    split,
+    'val-split': valSplit,
+    batch,
+    device,
+    threads,
+  }) {
     const file = await loadModelOrCheckpoint(model)
     const input = modelInput(file.info, file.path)
     const runtime = await nodeRuntime(device)
-    const source = await loadData(input, { data, text, valSplit }, file.info.classes)
+    const source = await loadData(input, { data, text, skipBad, valSplit }, file.info.classes)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
     if (!images)

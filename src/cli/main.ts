@@ -28,7 +28,16 @@ const program = yargs(hideBin(process.argv))
     global: true,
     describe: 'Print one JSON object as the last line on stdout, everything else on stderr',
   })
-  .middleware(argv => useJson(Boolean(argv.json)), true)
+  .option('cache', {
+    type: 'string',
+    global: true,
+    describe:
+      'Folder that downloads are kept in [default: $ONNXGRAD_CACHE, $XDG_CACHE_HOME or as usual here]',
+  })
+  .middleware(({ json, cache }) => {
+    useJson(Boolean(json))
+    if (cache !== undefined) process.env.ONNXGRAD_CACHE = String(cache)
+  }, true)
   .demandCommand(1, 'say what to do: one of the verbs above')
   .strict()
   .recommendCommands()

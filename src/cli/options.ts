@@ -11,6 +11,13 @@ export const dataOption = {
   group: 'Data:',
 } as const satisfies Options
 
+export const skipBadOption = {
+  type: 'boolean',
+  describe:
+    'Leave out pictures that cannot be read and class folders without any, and name them in config.json',
+  group: 'Data:',
+} as const satisfies Options
+
 export const textOption = {
   type: 'string',
   describe: 'Text file, UTF-8, for models that read text (gpt)',

@@ -86,6 +86,7 @@ const configOf = ({ model, label, record, data, source }: Plan, runtime: Runtime
     train: data.train.size,
     ...(data.val ? { val: data.val.size } : {}),
     test: data.test.size,
+    ...(data.skipped ? { skipped: data.skipped } : {}),
   },
   source,
   recompute: settings.recompute === true,

@@ -8,6 +8,7 @@ import {
   dataOption,
   deviceOption,
   MODEL_FLAGS,
+  skipBadOption,
   textOption,
   threadsOption,
   valSplitOption,
@@ -35,6 +36,7 @@ export const trainingFlags = (yargs: Argv) =>
     })
     .options(MODEL_FLAGS)
     .option('data', dataOption)
+    .option('skip-bad', skipBadOption)
     .option('text', textOption)
     .option('limit', {
       type: 'number',

@@ -2,6 +2,7 @@ import { basename, extname, resolve } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { type Augmentation, augmentation } from '../data/augment.ts'
 import type { DataSource } from '../data/dataset.ts'
+import { fingerprints } from '../data/fingerprint.ts'
 import { withValidation } from '../data/held-out.ts'
 import { COLLECTIONS } from '../data/images-node.ts'
 import { UserError } from '../graph/errors.ts'
@@ -21,6 +22,7 @@ import { isFolder } from './load-node.ts'
 import { resolveConfig } from './options.ts'
 import { note } from './output.ts'
 import { withRecipe } from './recipes.ts'
+import { refuseOtherData } from './same-data.ts'
 import { refuseOthers } from './same-settings.ts'
 import { OPTIMIZER_DEFAULTS, TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
 
@@ -74,9 +76,9 @@ const settingsOf = (flags: TrainFlags): Settings => {
 type Source = NonNullable<RunConfig['source']>
 
 /** Which data flags ask for, wherever the run goes on. */
-function sourceOf({ data, text, limit }: TrainFlags): Source {
+function sourceOf({ data, text, limit, 'skip-bad': skipBad }: TrainFlags): Source {
   const folder = data === undefined || COLLECTIONS.includes(data) ? data : resolve(data)
-  const given = Object.entries({ data: folder, text: text && resolve(text), limit })
+  const given = Object.entries({ data: folder, text: text && resolve(text), limit, skipBad })
   return Object.fromEntries(given.filter(([, value]) => value !== undefined))
 }
 
@@ -155,6 +157,7 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
     ...(data.normalization ? { normalization: data.normalization } : {}),
     classes: data.train.classes,
     images: data.train.size,
+    fingerprints: fingerprints(data),
   }
   const about = { model, label: preset, data, source, record, optimizer, schedule, folder, goesOn: false }
   return { ...about, ...(augment ? { augment } : {}) }
@@ -220,16 +223,18 @@ async function goOn(
   const source = { ...known, ...sourceOf(flags) }
   const data = await loadData(model.input, { ...source, valSplit: record.valSplit }, record.classes)
   checkData(model, data)
-  if (data.train.size !== record.images)
+  if (!recorded.fingerprints && data.train.size !== record.images)
     throw new UserError(
       `${path}: the run has ${record.images} examples an epoch, ${data.origin} has ${data.train.size}; give its own data (--data digits for the lab's 10,000 digits)`,
     )
+  const found = fingerprints(data)
+  refuseOtherData(path, recorded.fingerprints, found)
   return {
     model,
     label: `from step ${step} of ${basename(path)}`,
     data,
     source,
-    record,
+    record: { ...record, fingerprints: found },
     optimizer: recordedOptimizer(record.optimizer),
     schedule: recordedSchedule(record.schedule),
     ...(record.augment ? { augment: augmentation(record.augment) } : {}),

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { UserError } from '../graph/errors.ts'
-import type { TuneSettings } from '../tune/record.ts'
+import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import { givenFlags } from './command-line.ts'
 import { trainingFlags } from './train-flags.ts'
 
@@ -113,8 +113,8 @@ export function wholeSettings(asked: Partial<TuneSettings>): TuneSettings {
   return settings
 }
 
-/** Settings under the names that a user knows. */
-const named = ({ flags = {}, minEpochs, model, ...own }: Partial<TuneSettings>) =>
+/** Settings under the names that a user knows; what was decided where they left it open is none. */
+const named = ({ flags = {}, minEpochs, model, valSplit, fingerprints, ...own }: Partial<TuneRecord>) =>
   Object.entries({ model, ...own, 'min-epochs': minEpochs, ...flags }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, said(value)] as const],
   )
@@ -125,7 +125,7 @@ const said = (value: unknown): string => (typeof value === 'object' ? JSON.strin
  * What is asked for that a tune does not do, as it is said to a user. More trials are no difference.
  * @param whole whether what is not asked for must not be set either
  */
-export function differences(had: TuneSettings, asked: Partial<TuneSettings>, whole: boolean): string[] {
+export function differences(had: TuneRecord, asked: Partial<TuneSettings>, whole: boolean): string[] {
   const [theirs, ours] = [new Map(named(had)), new Map(named(asked))]
   const names = [...new Set([...(whole ? theirs.keys() : []), ...ours.keys()])]
   const more = (name: string) => name === 'trials' && Number(ours.get(name)) >= had.trials

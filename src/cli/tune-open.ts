@@ -80,8 +80,14 @@ export async function sharedBy(record: TuneRecord, points: readonly Values[]): P
       first ??= error
       continue
     }
-    const { data: named, text, limit, metric = 'accuracy', device = 'cpu' } = flags
-    const data = await loadData(model.input, { data: named, text, limit, valSplit: asked['val-split'] })
+    const { data: named, text, limit, 'skip-bad': skipBad, metric = 'accuracy', device = 'cpu' } = flags
+    const data = await loadData(model.input, {
+      data: named,
+      text,
+      limit,
+      skipBad,
+      valSplit: asked['val-split'],
+    })
     return { data, validated: Boolean(data.val ?? flags['val-split']), metric, device }
   }
   throw first

@@ -44,7 +44,18 @@ async function importDefault(path: string, extension: string): Promise<unknown> 
 }
 
 /** What trials must have in common to be compared. */
-const COMPARED = ['model', 'data', 'text', 'limit', 'val-split', 'epochs', 'metric', 'patience', 'seed']
+const COMPARED = [
+  'model',
+  'data',
+  'text',
+  'limit',
+  'skip-bad',
+  'val-split',
+  'epochs',
+  'metric',
+  'patience',
+  'seed',
+]
 
 /** What decides nothing that is learned, and what is of a single run. */
 const ASIDE = ['device', 'threads', 'recompute', 'steps-per-run', 'save-every', 'verify', 'overwrite']

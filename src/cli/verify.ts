@@ -12,10 +12,10 @@ import { layoutOf } from '../train/layout.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
-import { loadData } from './load-data.ts'
+import { type DataFlags, loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile } from './load-node.ts'
-import { dataOption } from './options.ts'
-import { result, say, sayLines, table } from './output.ts'
+import { dataOption, skipBadOption } from './options.ts'
+import { note, result, say, sayLines, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -28,6 +28,7 @@ const builder = (yargs: Argv) =>
       group: 'Device:',
     })
     .option('data', dataOption)
+    .option('skip-bad', skipBadOption)
     .option('images', {
       type: 'number',
       default: VERIFY.count,
@@ -68,14 +69,15 @@ function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
 }
 
 /** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
-async function examplesFor(input: ModelInput, file: ModelFile, data: string | undefined): Promise<Dataset> {
+async function examplesFor(input: ModelInput, file: ModelFile, flags: DataFlags): Promise<Dataset> {
   if (input.name === 'tokens') {
     const vocabulary = file.info.classes ?? []
     const random = rng(0)
     const ids = Int32Array.from({ length: 300 * input.shape[0]! }, () => random.int(vocabulary.length || 1))
     return textDataset('random tokens', { ids, vocabulary }, input.shape[0]!)
   }
-  const { test } = await loadData(input, { data })
+  const { test, notice } = await loadData(input, flags)
+  if (notice) note(`NOTE  ${notice}`)
   fits(file.path, input, test)
   return test
 }
@@ -84,12 +86,12 @@ export const verifyVerb: CommandModule<object, Flags> = {
   command: 'verify <model>',
   describe: 'Check that an exported file gives the same numbers on every runtime',
   builder,
-  async handler({ model, device, data, images, tolerance }) {
+  async handler({ model, device, data, 'skip-bad': skipBad, images, tolerance }) {
     if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)
     const file = await loadModelFile(model)
     const input = modelInput(file.info, file.path)
     const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
-    const examples = await examplesFor(input, file, data)
+    const examples = await examplesFor(input, file, { data, skipBad })
     const host = await nodeRuntime('cpu')
     const reference = trained
       ? await trainingPredictor(host, trained)

@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { CIFAR, type CifarFormat, cifarClasses, cifarDataset } from './cifar.ts'
 import { type ImageSource, imageSource } from './dataset.ts'
-import { readBytes } from './files-node.ts'
+import { findEntry, readBytes } from './files-node.ts'
 import type { NamedBytes } from './idx.ts'
 
 /** The format that a folder with these files is of. */
 export const cifarFormat = (entries: readonly string[]): CifarFormat | undefined =>
-  CIFAR.find(({ train, test }) => [...train, test].some(file => entries.includes(file)))
+  CIFAR.find(({ train, test }) => [...train, test].some(file => findEntry(entries, file)))
 
 /**
  * The binary version of CIFAR-10 or CIFAR-100 in a folder.
@@ -20,10 +20,10 @@ export async function cifarFolder(
 ): Promise<ImageSource> {
   const { name, train, test, names } = format
   for (const file of [...train, test, names])
-    if (!entries.includes(file))
+    if (!findEntry(entries, file))
       throw new UserError(`${folder}: has files of ${name} (binary version), but no ${file}`)
   const read = async (file: string): Promise<NamedBytes> => {
-    const path = join(folder, file)
+    const path = join(folder, findEntry(entries, file)!)
     return { name: path, bytes: await readBytes(path) }
   }
   const classes = cifarClasses(await read(names), format)

@@ -15,6 +15,8 @@ interface Described {
 export interface BatchedDataset extends Described {
   /** One epoch; its order is wholly decided by `seed` and `epoch`, so that a run can be repeated. */
   batches(options: BatchOptions): Iterable<Batch>
+  /** The values that batches are made of, by which the data are recognized; left out, they are by the first batches. */
+  readonly content?: Uint8Array | Uint16Array | Int32Array | Float32Array
 }
 
 /** What a model learns from, or is tested on. */
@@ -67,6 +69,10 @@ export interface DataSource {
   readonly origin: string
   /** What the user must not overlook, for example that this is not the whole of MNIST. */
   readonly notice?: string
+  /** Files and class folders that were left out because they cannot be read or are empty, by their paths in the data folder. */
+  readonly skipped?: readonly string[]
+  /** The programs that made pixels of pictures, where they did: with others the pixels may differ a little. */
+  readonly preparedBy?: string
 }
 
 /**

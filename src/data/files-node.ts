@@ -1,4 +1,4 @@
-import { constants, link, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 
@@ -17,6 +17,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: 'may not be read (permission denied)',
   EISDIR: 'is a folder, not a file',
   ENOTDIR: 'is not a folder',
+  EEXIST: 'is a file, not a folder',
+  ELOOP: 'is a link that leads back to itself',
   ENOSPC: 'no space is left on the disk',
   EDQUOT: 'the disk quota is used up',
   EFBIG: 'the file is larger than may be written (ulimit -f)',
@@ -38,6 +40,36 @@ export const unwritable = (path: string, error: unknown): UserError =>
     : new UserError(`${path} cannot be written: ${UNWRITTEN[codeOf(error)] ?? reason(error)}`, {
         cause: error,
       })
+
+/** The name that a folder's entry has, which is one of these; in any case, where none is spelled the same. */
+export function findEntry(entries: readonly string[], ...names: readonly string[]): string | undefined {
+  const lower = names.map(name => name.toLowerCase())
+  return (
+    names.find(name => entries.includes(name)) ?? entries.find(entry => lower.includes(entry.toLowerCase()))
+  )
+}
+
+/**
+ * Makes a folder and those that it lies in. Node's `mkdir` with `recursive` never ends below a folder such as /proc, which
+ * says that what cannot be made there does not exist.
+ */
+export async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' && dirname(path) !== path) {
+      await makeFolders(dirname(path))
+      // Another process may have been faster.
+      return mkdir(path).catch((error: unknown) => refuseFile(path, error))
+    }
+    await refuseFile(path, error)
+  }
+}
+
+/** @throws the error with which a folder could not be made, unless it is there */
+async function refuseFile(path: string, error: unknown): Promise<void> {
+  if (codeOf(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error
+}
 
 /** Larger files are refused before they are read: no model or data set of this project comes near. */
 const MAX_BYTES = 2 ** 31 - 1

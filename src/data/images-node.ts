@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { UserError } from '../graph/errors.ts'
 import { cifarFolder, cifarFormat } from './cifar-node.ts'
 import { classFolders } from './class-folders-node.ts'
+import type { SkipBad } from './class-plan.ts'
 import type { ImageSource } from './dataset.ts'
 import { reason } from './files-node.ts'
 import { holdsIdx, loadMnist, type MnistOptions } from './mnist-node.ts'
@@ -9,7 +10,7 @@ import { holdsIdx, loadMnist, type MnistOptions } from './mnist-node.ts'
 /** Data that have a name. */
 export const COLLECTIONS = ['mnist', 'fashion-mnist', 'digits']
 
-export interface ImagesOptions extends MnistOptions {
+export interface ImagesOptions extends MnistOptions, SkipBad {
   /** What the model takes, `[channels, height, width]`: pictures in folders are brought to it, other data have a shape of their own. */
   readonly shape: readonly number[]
   /** Brings pictures in folders to three channels, whatever `shape` says. @default false */

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, reason } from '../data/files-node.ts'
+import { areFingerprints, compare, fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
@@ -33,6 +34,13 @@ export async function reportOfRun(
     throw new UserError(
       `${folder} was tested on ${tested} examples, and ${origin} has ${test.size}; name the run's own data with --data`,
     )
+  if (areFingerprints(config.fingerprints)) {
+    const { differences } = compare(config.fingerprints, fingerprints(about.data), ['test'])
+    if (differences.length)
+      throw new UserError(
+        `${folder} was not tested on these data: ${differences.join('; ')}; name the run's own data with --data`,
+      )
+  }
   const log = await readRunLog(folder)
   const finished = log.final && (await stat(join(folder, RUN_FILES.metrics))).mtime
   // What draws takes long to load, and most programs draw nothing.

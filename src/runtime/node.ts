@@ -16,7 +16,10 @@ export async function nodeRuntime(name: string): Promise<Runtime> {
   const device = deviceOf(name)
   if (device.name === 'wasm') return wasmRuntime()
   const ort = await import('onnxruntime-node').catch((error: unknown) => {
-    throw new UserError(`onnxruntime-node cannot be loaded (${plainMessage(error)}); ${device.install}`)
+    const remedy = isMusl()
+      ? 'its native library needs glibc, and this Linux has musl instead (as Alpine does): use a Linux with glibc, such as Debian, or --device wasm'
+      : device.install
+    throw new UserError(`onnxruntime-node cannot be loaded (${plainMessage(error)}); ${remedy}`)
   })
   // Its errors come back as exceptions; on stderr they would be said twice.
   ort.env.logLevel = 'fatal'
@@ -29,6 +32,12 @@ export async function nodeRuntime(name: string): Promise<Runtime> {
     )
   })
   return runtime
+}
+
+/** Whether this is a Linux without glibc. */
+function isMusl(): boolean {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+  return process.platform === 'linux' && header.glibcVersionRuntime === undefined
 }
 
 /** onnxruntime-web's WASM build, as pages run it, in Node. */

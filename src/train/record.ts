@@ -1,5 +1,6 @@
 import type { AugmentOptions } from '../data/augment.ts'
 import type { Normalization } from '../data/dataset.ts'
+import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import { OPTIMIZERS, type Optimizer } from './optimizer.ts'
 import type { Best, Metric } from './progress.ts'
@@ -38,6 +39,8 @@ export interface RunRecord {
   readonly classes: readonly string[]
   /** Examples of an epoch. */
   readonly images: number
+  /** Of the data; missing in runs of before they were recorded. */
+  readonly fingerprints?: Fingerprints
   /** Of onnxgrad, onnxruntime and Node, which wrote the checkpoint. */
   readonly versions?: Readonly<Record<string, string>>
   /** The best epoch so far. */
@@ -90,7 +93,8 @@ export function readRecord(metadata: Readonly<Record<string, string>>, name: str
     typeof record.schedule?.name === 'string' &&
     Array.isArray(record.classes) &&
     record.classes.every(name => typeof name === 'string') &&
-    isNormalization(record.normalization)
+    isNormalization(record.normalization) &&
+    (record.fingerprints === undefined || areFingerprints(record.fingerprints))
   if (!sound) throw new UserError(`${name}: its record of the run is not complete: the file is damaged`)
   return record as RunRecord
 }

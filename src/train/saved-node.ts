@@ -36,7 +36,12 @@ export interface RunConfig {
   readonly normalization?: Normalization | undefined
   readonly classes: readonly string[]
   /** Which data, as flags name them. */
-  readonly source?: { readonly data?: string; readonly text?: string; readonly limit?: number }
+  readonly source?: {
+    readonly data?: string
+    readonly text?: string
+    readonly limit?: number
+    readonly skipBad?: boolean
+  }
   readonly [key: string]: unknown
 }
 
@@ -152,6 +157,7 @@ const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'versions' | 'bes
   normalization: true,
   classes: true,
   images: true,
+  fingerprints: true,
 }
 
 /** The record of a run that has not begun. */

@@ -23,7 +23,7 @@ async function problem(work: Promise<unknown>): Promise<string> {
   return error.message
 }
 
-const [train, held] = [tiny(5), tiny(2)]
+const [train, held] = [{ ...tiny(5), labels: idx(0x801, [5], [0, 1, 0, 1, 1]) }, tiny(2)]
 const four = (changed: Readonly<Record<string, Uint8Array>> = {}): File[] =>
   Object.entries({
     'train-images-idx3-ubyte': train.images,
@@ -42,6 +42,13 @@ describe('IDX files chosen in a page', () => {
     expect([...source.train.images]).toEqual([...Array(30).keys()])
     expect([...source.test.labels]).toEqual([0, 1])
     expect(source.normalization.mean[0]).toBeCloseTo(14.5 / 255, 4)
+  })
+
+  test('are to train on where a name only ends in "test"', async () => {
+    const [a, b] = four()
+    const files = [new File([a!], 'latest-images'), new File([b!], 'latest-labels')]
+    const source = await idxData(files)
+    expect([source.train.size, source.test.size]).toEqual([4, 1])
   })
 
   test('images and labels alone hold out a fifth of each class', async () => {

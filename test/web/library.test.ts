@@ -113,7 +113,14 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
             Array.from({ length: 5 }, (_, i) => labelled(label, `${i}.png`, bytes))
           const good = [...fives('seven', seven), ...fives('one', one), labelled('one', '.hidden', [])]
           const { train, test } = await imageFolder(good, shape)
+          const placed = (path: string, bytes: readonly number[]) => ({ path, file: file('x.png', bytes) })
+          const splits = ['Training/seven', 'Training/one', 'TEST/one', 'TEST/seven'].flatMap(folder =>
+            [0, 1].map(i => placed(`${folder}/${i}.png`, folder.endsWith('one') ? one : seven)),
+          )
+          const bad = [placed('Training/one/bad.png', []), placed('TEST/one/notes.txt', [1])]
+          const parts = await imageFolder([...splits, ...bad], shape, { skipBad: true })
           return {
+            parts: [parts.train.size, parts.test.size, parts.train.classes, parts.skipped, parts.notice],
             classes: train.classes,
             sizes: [train.size, test.size],
             first: [...train.images.subarray(0, 784)],
@@ -123,6 +130,8 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
               await problem(fives('one', one)),
               await problem([]),
               await problem([file('loose.png', one)]),
+              await problem([...splits, ...bad]),
+              await problem([...splits, placed('two/0.png', one)]),
             ],
           }
         },
@@ -136,10 +145,23 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
         .toBuffer()
       expect(got.first).toEqual([...drawn])
       expect(got.problems).toEqual([
-        expect.stringMatching(/^UserError: one\/notes\.txt: is not a picture/),
-        expect.stringMatching(/^UserError: the pictures are of 1 class, one; choose/),
-        expect.stringMatching(/^UserError: the pictures are of 0 classes; choose/),
-        expect.stringMatching(/^UserError: loose\.png: lies in no folder/),
+        expect.stringMatching(
+          /^UserError: the files: 1 of 11 pictures cannot be read: one\/notes\.txt is not a picture/,
+        ),
+        expect.stringMatching(/^UserError: the files: holds pictures of 1 class, one; give/),
+        expect.stringMatching(/^UserError: the files: holds pictures of no class; give/),
+        expect.stringMatching(/^UserError: loose\.png: is not in a folder that says its class/),
+        expect.stringMatching(
+          /^UserError: the files: 1 of 9 .*: Training\/one\/bad\.png is empty \(0 bytes\)/,
+        ),
+        expect.stringMatching(/^UserError: the files: mixes splits \(TEST, Training\) with .*\(two\)/),
+      ])
+      expect(got.parts).toEqual([
+        4,
+        4,
+        ['one', 'seven'],
+        ['Training/one/bad.png'],
+        expect.stringMatching(/^Skipped 1 of 9 .*\. Left out 1 entry .*: TEST\/one\/notes\.txt$/),
       ])
     })
   })

@@ -14,13 +14,10 @@ const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
   folders: 'Your own pictures',
 }
 
-/** The folder that a picture lies in says what it shows. */
-const labelled = (files: readonly File[]): DataChoice => ({
+/** Paths are not sent along with files; the name of the chosen folder comes first in them. */
+const placed = (files: readonly File[]): DataChoice => ({
   kind: 'folders',
-  files: files.flatMap(file => {
-    const label = file.webkitRelativePath.split('/').at(-2)
-    return label && !file.name.startsWith('.') ? [{ label, file }] : []
-  }),
+  files: files.map(file => ({ path: file.webkitRelativePath.split('/').slice(1).join('/'), file })),
 })
 
 /** Where the examples come from. */
@@ -56,9 +53,12 @@ export function DataPart({ lab }: { readonly lab: LabClient }) {
       >
         {kind === 'folders' && (
           <>
-            <p>A folder that has a folder of pictures for each class; a fifth of them is held out.</p>
+            <p>
+              A folder that has a folder of pictures for each class, of which a fifth is held out; or such
+              folders in train and test.
+            </p>
             <PictureSize lab={lab} />
-            <Pick label="Choose a folder …" quiet folder onPick={files => choose(labelled(files))} />
+            <Pick label="Choose a folder …" quiet folder onPick={files => choose(placed(files))} />
           </>
         )}
       </Choice>

@@ -1,5 +1,6 @@
 import { buildModel } from '../../../models/index.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { compare, fingerprints } from '../../../src/data/fingerprint.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import { type WebDeviceName, webDevices } from '../../../src/runtime/web.ts'
@@ -101,10 +102,16 @@ export function makeLab(tell: (event: Event) => void): Handlers {
           )
         const { step, normalization, ...settings } = { ...record, epochs }
         const source = await dataFor(choice, model)
+        const found = fingerprints(source)
+        const { differences } = record.fingerprints
+          ? compare(record.fingerprints, found)
+          : { differences: [] }
+        if (differences.length)
+          throw new UserError(`these are not the data of the run: ${differences.join('; ')}`)
         // The model's own, whatever the data are now.
         const own = normalization ? { ...source, normalization } : source
         return toTheEnd(device, {
-          settings: { ...settings, ...(normalization ? { normalization } : {}) },
+          settings: { ...settings, fingerprints: found, ...(normalization ? { normalization } : {}) },
           model,
           data: own,
           from: { step, state },

@@ -1,5 +1,6 @@
 import { buildModel } from '../../../models/index.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { fingerprints } from '../../../src/data/fingerprint.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
 import { openCheckpoint, stateOf, writeCheckpoint } from '../../../src/train/checkpoint.ts'
 import type { State } from '../../../src/train/executor.ts'
@@ -38,6 +39,7 @@ export function recordOf(settings: TrainSettings, model: Model, data: ImageSourc
     normalization: data.normalization,
     classes: data.train.classes,
     images: data.train.size,
+    fingerprints: fingerprints(data),
   }
 }
 
@@ -71,7 +73,7 @@ export function readRun(name: string, bytes: Uint8Array): Checkpoint {
 }
 
 export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'record'>): CheckpointAbout {
-  const { step, epochs, batch, accumulate = 1, classes, images } = record
+  const { step, epochs, batch, accumulate = 1, classes, images, fingerprints } = record
   const [channels = 0, height = 0, width = 0] = model.input.shape
   return {
     model: record.model,
@@ -79,6 +81,7 @@ export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'r
     classes,
     parameters: parameterCount(model),
     images,
+    ...(fingerprints ? { fingerprints } : {}),
     epochs,
     step,
     epoch: Math.floor(step / stepsOf(images, { batch, accumulate })),
