@@ -134,7 +134,7 @@ export async function openFile(path: string, { links = true } = {}): Promise<Fil
     return await opened(path, constants.O_RDONLY | (links ? 0 : (constants.O_NOFOLLOW ?? 0)))
   } catch (error) {
     if (!links && codeOf(error) === 'ELOOP')
-      throw new UserError(`${path} is a symbolic link`, { cause: error })
+      throw new UserError(`${path} is a link, not a file`, { cause: error })
     throw unreadable(path, error)
   }
 }

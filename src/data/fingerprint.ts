@@ -84,7 +84,7 @@ function sampled(values: Values, rows: number): Uint8Array {
   const each = Math.max(1, Math.min(length, Math.floor(most / rows)))
   const step = Math.ceil((rows * each) / most)
   const stride = Math.floor(length / each)
-  const taken = values.slice(0, Math.ceil(rows / step) * each)
+  const taken = copyOf(values, Math.ceil(rows / step) * each)
   let at = 0
   for (let row = 0; row < rows; row += step) {
     let place = (Math.imul(row, 0x9e3779b1) >>> 0) % length
@@ -96,6 +96,10 @@ function sampled(values: Values, rows: number): Uint8Array {
   }
   return bytesOf(taken)
 }
+
+/** As typed arrays' own `slice` does it: that of a Buffer, which files are read into, shares its memory. */
+const copyOf = (values: Values, length: number): Values =>
+  Uint8Array.prototype.slice.call(values as Uint8Array, 0, length)
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Values): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)

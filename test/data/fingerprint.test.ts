@@ -30,6 +30,14 @@ describe('the fingerprint of images', () => {
     expect(fingerprint(whole).content).toMatch(/^[0-9a-f]{32}$/)
   })
 
+  test('leaves the data as they are, and does not depend on what holds them', () => {
+    const images = Buffer.from(whole.images)
+    const labels = Buffer.from(whole.labels)
+    expect(fingerprint({ ...whole, images, labels })).toEqual(fingerprint(whole))
+    expect(images.equals(whole.images)).toBe(true)
+    expect([...labels]).toEqual([...whole.labels])
+  })
+
   test('differs where pixels are inverted, one image is another, or two have changed places', () => {
     expect(seen({ images: whole.images.map(v => 255 - v) })).toEqual(['content'])
     for (const index of [0, 1, 777, 19_999]) {

@@ -36,7 +36,7 @@ test('a file is read, through a link too', async () => {
 test('a link is opened only where links are followed', async () => {
   await (await openFile(at('link'))).close()
   await (await openFile(at('file'), { links: false })).close()
-  expect(await problem(openFile(at('link'), { links: false }))).toBe('…/link is a symbolic link')
+  expect(await problem(openFile(at('link'), { links: false }))).toBe('…/link is a link, not a file')
   await symlink('loop', at('loop'))
   expect(await problem(openFile(at('loop')))).toBe('…/loop is a link that leads back to itself')
 })

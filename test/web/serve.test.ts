@@ -212,18 +212,18 @@ describe('serve', () => {
       }
       await take(() => symlink('/etc/passwd', file))
       expect((await ask(port, '/model.onnx')).status).toBe(403)
-      await expect.poll(stderr).toContain(`not served: ${file} is a symbolic link\n`)
+      await expect.poll(stderr).toContain(`not served: ${file} is a link, not a file\n`)
       await take(() => execFileSync('mkfifo', [file]))
       // Each would take a thread for good, of the four that Node has for files.
       const all = await Promise.all(Array.from({ length: 6 }, () => ask(port, '/model.onnx')))
       expect(all.map(a => a.status)).toEqual(Array(6).fill(403))
       expect((await ask(port, '/')).status).toBe(200)
-      await expect.poll(stderr).toContain(`not served: ${file} is not a regular file\n`)
+      await expect.poll(stderr).toContain(`not served: ${file} is a named pipe, not a file\n`)
 
       const elsewhere = join(run, 'elsewhere.onnx')
       await writeFile(elsewhere, bytes)
       await take(() => symlink(elsewhere, file))
-      expect(await complaint(own)).toMatch(/^onnxgrad: …\/run-\w+\/model\.onnx is a symbolic link\n$/)
+      expect(await complaint(own)).toMatch(/^onnxgrad: …\/run-\w+\/model\.onnx is a link, not a file\n$/)
       // One that the user names is followed.
       const named = await serve(file)
       expect((await ask(named.port, '/model.onnx')).status).toBe(200)
