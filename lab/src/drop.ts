@@ -1,6 +1,6 @@
 import type { LabClient } from './client.ts'
 import type { DataChoice } from './protocol.ts'
-import { chooseData } from './train/form.ts'
+import { chooseData, form } from './train/form.ts'
 
 /** A file, and the names of the folders that it lies in. */
 interface Found {
@@ -78,13 +78,16 @@ export async function takeFiles(lab: LabClient, found: readonly Found[]): Promis
 function dataIn(found: readonly Found[]): DataChoice | undefined {
   const idx = found.filter(({ file }) => isIdx(file.name)).map(f => f.file)
   if (idx.length) return { kind: 'idx', files: idx }
-  const labelled = found.flatMap(({ file, folders }) => {
-    const label = folders.at(-1)
-    return label && !file.name.startsWith('.') ? [{ label, file }] : []
-  })
-  return labelled.length && !labelled.some(({ file }) => isModel(file.name))
-    ? { kind: 'folders', files: labelled }
-    : undefined
+  const inFolders = found.filter(({ folders }) => folders.length)
+  if (!inFolders.length || inFolders.some(({ file }) => isModel(file.name))) return undefined
+  // One folder that was dropped holds the data; of several, each is a part of them.
+  const tops = new Set(inFolders.map(({ folders }) => folders[0]))
+  const from = tops.size === 1 ? 1 : 0
+  const files = inFolders.map(({ file, folders }) => ({
+    path: [...folders.slice(from), file.name].join('/'),
+    file,
+  }))
+  return { kind: 'folders', files, preprocess: form.preprocess.value }
 }
 
 /** Opens a model or a checkpoint that was chosen or dropped. */

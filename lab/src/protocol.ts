@@ -1,4 +1,8 @@
 // What the page and its worker say to each other. All training and inference happens in the worker.
+import type { Fingerprints } from '../../src/data/fingerprint.ts'
+import type { PlacedFile } from '../../src/data/folder-web.ts'
+
+import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
 
 /** How the page wants a model to be trained. */
 export interface TrainSettings {
@@ -20,8 +24,12 @@ export type DataChoice =
   | { readonly kind: 'bundled' }
   /** MNIST's IDX files, plain or gzip. */
   | { readonly kind: 'idx'; readonly files: readonly File[] }
-  /** Pictures, each with the name of the folder that it lies in. */
-  | { readonly kind: 'folders'; readonly files: readonly { readonly label: string; readonly file: File }[] }
+  /** A folder of pictures: its files, each with its path from there, and how they are prepared. */
+  | {
+      readonly kind: 'folders'
+      readonly files: readonly PlacedFile[]
+      readonly preprocess: PreprocessingKind
+    }
 
 /** What a choice of data turned out to hold. */
 export interface DataAbout {
@@ -31,6 +39,7 @@ export interface DataAbout {
   readonly notice?: string
   readonly train: number
   readonly test: number
+  readonly fingerprints: Fingerprints
   readonly shape: readonly [channels: number, height: number, width: number]
   readonly classes: readonly string[]
 }
@@ -43,6 +52,8 @@ export interface CheckpointAbout {
   readonly parameters: number
   /** Images of an epoch. */
   readonly images: number
+  /** Of its data; missing in checkpoints of older releases. */
+  readonly fingerprints?: Fingerprints
   readonly epochs: number
   /** Steps done, and the whole epochs that they make. */
   readonly step: number
@@ -105,7 +116,7 @@ export interface EpochReport {
   readonly testLoss: number
   readonly testAccuracy: number
   readonly seconds: number
-  /** Of the examples: class names, and `[channels, height, width]`. */
+  /** Of the examples: class names as they are shown, and `[channels, height, width]`. */
   readonly classes: readonly string[]
   readonly input: readonly [channels: number, height: number, width: number]
   /** `confusion[truth][prediction]`. */
@@ -120,8 +131,11 @@ export interface ModelAbout {
   /** Undefined where the file does not say which architecture it is: then there is nothing to see inside it. */
   readonly model?: { readonly name: string; readonly config: object }
   readonly parameters: number
+  /** As they are shown. */
   readonly classes: readonly string[]
   readonly input: readonly [channels: number, height: number, width: number]
+  /** How a picture or a drawing becomes its input. */
+  readonly preprocessing: Preprocessing
   readonly testAccuracy?: number
   readonly bytes?: number
 }

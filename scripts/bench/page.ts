@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { build, defaultClientConditions } from 'vite'
+import { ISOLATION } from '../../src/cli/serve/headers.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { launch, noBrowser } from '../../test/web/browser.ts'
 import { serve } from '../../test/web/server.ts'
@@ -106,7 +107,7 @@ export async function comparePages(
         join(folder, 'request.json'),
         JSON.stringify(await requestFor(workload, folder, threads)),
       )
-      const server = await serve(folder, { isolated: threads > 1 })
+      const server = await serve(folder, threads > 1 ? ISOLATION : {})
       const open: Open = name => openPage(browser, server.origin, name)
       const result = await measurePage(open, jax).finally(() => server.close())
       page.push({ threads, ...result })

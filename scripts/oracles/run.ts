@@ -43,7 +43,7 @@ export async function runOracles(folder: string, print: (line: string) => void):
   }
   if (!(tally.passed + tally.failed + tally.skipped))
     throw new UserError(
-      `no cases in ${folder}: it needs .safetensors files in ${Object.keys(FOLDERS).join(', ')}`,
+      `no cases in ${folder}: it needs .safetensors files in ${Object.keys(FOLDERS).join(', ')}; scripts/oracles/make.py writes them`,
     )
   return tally
 }

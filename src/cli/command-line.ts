@@ -12,7 +12,7 @@ export async function givenFlags(argv: object, without: readonly string[]): Prom
   const own = Object.entries(values).filter(
     ([key, value]) =>
       value !== undefined &&
-      !['_', '$0', 'model', 'json', 'config', ...without].includes(key) &&
+      !['_', '$0', 'model', 'json', 'cache', 'config', ...without].includes(key) &&
       // yargs gives each value under the flag's name with hyphens, and under that in camel case.
       (kebab(key) === key || values[kebab(key)] === undefined) &&
       !same(value, defaults[key]),

@@ -1,24 +1,30 @@
 import type { Argv, CommandModule } from 'yargs'
+import { preprocessingOf } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { shownName } from '../graph/printable.ts'
 import { evaluate } from '../train/evaluate.ts'
 import { batchOf, filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import {
   dataOption,
   deviceOption,
   externalDataOption,
+  knownPreprocessOption,
+  skipBadOption,
   textOption,
   threadsOption,
   timeoutOption,
   valSplitOption,
 } from './options.ts'
-import { duration, note, percent, result, say, table } from './output.ts'
+import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
     .option('data', dataOption)
+    .option('skip-bad', skipBadOption)
     .option('text', textOption)
     .option('split', {
       choices: ['test', 'val', 'train'] as const,
@@ -30,12 +36,16 @@ const builder = (yargs: Argv) =>
       ...valSplitOption,
       describe: 'The --val-split of the training, which says what val and train are',
     })
+    .option('preprocess', knownPreprocessOption)
     .option('batch', { type: 'number', default: 250, describe: 'Images of one run' })
     .option('device', deviceOption)
     .option('threads', threadsOption)
     .option('timeout', timeoutOption)
     .option('external-data', externalDataOption)
     .example('$0 eval runs/vit-lecture', 'accuracy and confusion matrix on the test set')
+
+/** Of the name of a class, which heads a column. */
+const LONGEST_NAME = 20
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
@@ -44,12 +54,20 @@ export const evalVerb: CommandModule<object, Flags> = {
   describe: 'Accuracy and confusion matrix of an exported model',
   builder,
   async handler(flags) {
-    const { model, data, text, split, valSplit, device, threads, timeout, externalData } = flags
+    const { model, data, text, skipBad, split, valSplit, threads, timeout, externalData } = flags
     const file = await loadModelOrCheckpoint(model, { externalData })
     const input = modelInput(file.info, file.path)
     const batch = batchOf(input.shape, flags.batch)
+    const device = await deviceFor(flags.device)
     const runtime = await runtimeFor(file, device, { batch, timeout })
-    const source = await loadData(input, { data, text, valSplit }, file.info.classes)
+    const preprocessing = flags.preprocess
+      ? { kind: flags.preprocess }
+      : preprocessingOf(file.info, input.shape, file.path)
+    const source = await loadData(
+      input,
+      { data, text, skipBad, valSplit },
+      { classes: file.info.classes, preprocessing },
+    )
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
     if (!images)
@@ -61,13 +79,14 @@ export const evalVerb: CommandModule<object, Flags> = {
     const seconds = (performance.now() - begin) / 1000
     await runtime.close()
     const classes = file.info.classes ?? images.classes
+    const name = (label: number) => shownName(classes[label] ?? String(label), LONGEST_NAME)
     say(`${file.path} on ${images.name} (${source.origin}), ${device}\n`)
-    say(
+    sayLines(
       table(
-        ['true', ...confusion.map((_, i) => classes[i] ?? String(i)), 'recall'],
+        ['true', ...confusion.map((_, i) => name(i)), 'recall'],
         confusion.map((row, i) => {
           const total = row.reduce((a, b) => a + b, 0)
-          return [classes[i] ?? String(i), ...row, total ? percent(row[i]! / total) : '–']
+          return [name(i), ...row, total ? percent(row[i]! / total) : '–']
         }),
       ),
     )

@@ -8,7 +8,7 @@ import { type Row, summarize } from '../graph/summary.ts'
 import { OPTIMIZERS } from '../train/optimizer.ts'
 import { loadModelFile } from './load-node.ts'
 import { externalDataOption, resolveConfig } from './options.ts'
-import { result, say, table } from './output.ts'
+import { result, say, sayLines, table } from './output.ts'
 import { savedIn, stepFlags, stepMemory, stepRecord, stepText } from './step-memory.ts'
 import { fileSubject, modelSubject, type Port, type Subject } from './subject.ts'
 import { byteSize, columns, facts, wrap } from './text.ts'
@@ -71,14 +71,14 @@ export const inspectVerb: CommandModule<object, Flags> = {
     const operators = counted(subject.operators)
 
     for (const line of subject.heading) say(line)
-    say(`\n${ports(subject)}`)
-    if (subject.about.length) say(`\n${facts(subject.about, columns())}`)
-    if (rows) say(`\n${layers(rows, subject.name, saved)}`)
+    sayLines(`\n${ports(subject)}`)
+    if (subject.about.length) sayLines(`\n${facts(subject.about, columns())}`)
+    if (rows) sayLines(`\n${layers(rows, subject.name, saved)}`)
     say(`\n${totals(subject, rows)}`)
-    if (step) say(`\n${stepText(step)}`)
-    if (subject.reason) say(wrap(`No layer table: ${subject.reason}`, columns()).join('\n'))
-    if (ops) say(`\n${table(['operator', 'nodes'], operators)}`)
-    if (graph) say(`\n${subject.listing()}`)
+    if (step) sayLines(`\n${stepText(step)}`)
+    if (subject.reason) sayLines(wrap(`No layer table: ${subject.reason}`, columns()).join('\n'))
+    if (ops) sayLines(`\n${table(['operator', 'nodes'], operators)}`)
+    if (graph) sayLines(`\n${subject.listing()}`)
 
     result({
       ...subject.record,

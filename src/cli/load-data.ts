@@ -1,6 +1,7 @@
-import { type DataSource, subset } from '../data/dataset.ts'
+import { type DataSource, type ImageDataset, type ImageSource, subset } from '../data/dataset.ts'
 import { withValidation } from '../data/held-out.ts'
-import { loadImages } from '../data/images-node.ts'
+import { type ImagesOptions, loadImages } from '../data/images-node.ts'
+import { joined, listed } from '../data/notice.ts'
 import { loadText } from '../data/text-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { ModelInput } from '../nn/model.ts'
@@ -13,31 +14,49 @@ export interface DataFlags {
   readonly limit?: number | undefined
   /** Of those, what is kept to validate on: a share in (0, 1), or a whole number of examples. */
   readonly valSplit?: number | undefined
-  /** Pictures in folders in colour, also for a model that is not made yet and would take them in gray. */
-  readonly colour?: boolean
+  /** Whether pictures that cannot be read are left out. */
+  readonly skipBad?: boolean | undefined
+}
+
+/** What is known beside the flags. */
+export interface Known extends Pick<ImagesOptions, 'preprocessing' | 'follow'> {
+  /** What a model knows already: the names of its classes, a text's characters. */
+  readonly classes?: readonly string[] | undefined
 }
 
 /**
  * What a model that reads `input` is trained and tested on: images, or a text. Pictures in folders are brought to the input's shape,
  * other images come in their own.
- * @param classes what the model knows already: the names of its classes, a text's characters
  * @throws UserError when flag and model do not fit, or the data cannot be read
  */
 export async function loadData(
   input: ModelInput,
-  { data, text, limit, valSplit, colour = false }: DataFlags,
-  classes?: readonly string[],
+  { data, text, limit, valSplit, skipBad = false }: DataFlags,
+  { classes, ...known }: Known = {},
 ): Promise<DataSource> {
   if (input.name === 'tokens') {
     if (data !== undefined)
       throw new UserError('--data names images; this model reads text: give --text FILE')
     if (text === undefined) throw new UserError('this model reads text: give --text FILE')
     if (limit !== undefined) throw new UserError('--limit goes with images')
+    if (skipBad) throw new UserError('--skip-bad goes with images')
     return loadText(text, input.shape[0]!, classes, valSplit)
   }
   if (text !== undefined) throw new UserError('--text goes with models that read text (gpt)')
-  const known = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }
-  const source = await loadImages({ ...known, shape: input.shape, colour, log: note })
-  const limited = limit === undefined ? source : { ...source, train: subset(source.train, limit) }
+  const asked = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }
+  const source = await loadImages({ ...asked, ...known, shape: input.shape, skipBad, log: note })
+  const limited = limit === undefined ? source : first(source, limit)
   return valSplit === undefined ? limited : withValidation(limited, valSplit)
+}
+
+/** The first of the training images. Its notice names the classes that none of them shows. */
+function first(source: ImageSource, limit: number): ImageSource {
+  const train = subset(source.train, limit)
+  const shown = (set: ImageDataset) => new Set(set.labels)
+  const [before, now] = [shown(source.train), shown(train)]
+  const lost = train.classes.filter((_, label) => before.has(label) && !now.has(label))
+  const notice = lost.length
+    ? `The first ${limit} images to train on show none of ${lost.length} of ${before.size} classes: ${listed(lost)}`
+    : undefined
+  return { ...source, train, ...joined(source.notice, notice) }
 }

@@ -3,7 +3,8 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
-import { note, useJson } from './output.ts'
+import { honourNohup } from './interrupt.ts'
+import { guardOutput, note, printFor } from './output.ts'
 import { VERBS } from './verbs.ts'
 
 /** Exit code of a program that did not do its work; 130 (128 + SIGINT) is kept for Ctrl-C. */
@@ -15,9 +16,12 @@ function fail(error: unknown): never {
   // A mistake of the user's is one line; anything else is ours, and says how to see more.
   const hint = error instanceof UserError || debug ? '' : ' (a bug? set ONNXGRAD_DEBUG=1 to see where)'
   note(`onnxgrad: ${text.replace(/\s*\n\s*/g, ' ')}${hint}`)
-  if (debug && error instanceof Error) note(error.stack ?? '')
+  if (debug && error instanceof Error) for (const line of (error.stack ?? '').split('\n')) note(line)
   process.exit(FAILED)
 }
+
+guardOutput()
+honourNohup()
 
 const program = yargs(hideBin(process.argv))
   .scriptName('onnxgrad')
@@ -28,7 +32,16 @@ const program = yargs(hideBin(process.argv))
     global: true,
     describe: 'Print one JSON object as the last line on stdout, everything else on stderr',
   })
-  .middleware(argv => useJson(Boolean(argv.json)), true)
+  .option('cache', {
+    type: 'string',
+    global: true,
+    describe:
+      'Folder that downloads are kept in [default: $ONNXGRAD_CACHE, $XDG_CACHE_HOME or as usual here]',
+  })
+  .middleware(({ _: [verb], json, cache }) => {
+    printFor(String(verb ?? ''), Boolean(json))
+    if (cache !== undefined) process.env.ONNXGRAD_CACHE = String(cache)
+  }, true)
   .demandCommand(1, 'say what to do: one of the verbs above')
   .strict()
   .recommendCommands()

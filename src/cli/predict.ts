@@ -1,16 +1,27 @@
 import type { Argv, CommandModule } from 'yargs'
-import { readDigit } from '../data/image-node.ts'
+import { readPixels } from '../data/image-node.ts'
+import {
+  imageShape,
+  preprocess,
+  preprocessingInWords,
+  preprocessingOf,
+  preprocessingOfKind,
+} from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { shownName } from '../graph/printable.ts'
 import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
+import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
-import { deviceOption, externalDataOption, timeoutOption } from './options.ts'
+import { deviceOption, externalDataOption, knownPreprocessOption, timeoutOption } from './options.ts'
 import { percent, result, say } from './output.ts'
+import { padStart, widthOf } from './text.ts'
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
     .positional('image', { type: 'string', demandOption: true, describe: 'PNG, JPEG or WebP' })
+    .option('preprocess', knownPreprocessOption)
     .option('top', { type: 'number', default: 3, describe: 'How many classes to show' })
     .option('device', deviceOption)
     .option('timeout', timeoutOption)
@@ -21,31 +32,42 @@ type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
 const BAR = 30
 
+const LONGEST_NAME = 40
+
 export const predictVerb: CommandModule<object, Flags> = {
   command: 'predict <model> <image>',
-  describe: 'Classify an image: grayscale, resized, inverted when its background is light',
+  describe: "Classify an image, prepared as the model's training images were",
   builder,
-  async handler({ model, image: path, top, device, timeout, externalData }) {
+  async handler({ model, image: path, preprocess: kind, top, device: asked, timeout, externalData }) {
     const file = await loadModelOrCheckpoint(model, { externalData })
-    const { name, shape } = modelInput(file.info, file.path)
-    if (name !== 'image')
-      throw new UserError(`${file.path} reads ${name}, not images; see: onnxgrad sample --help`)
-    const [channels, height, width] = shape as [number, number, number]
-    const { image, inverted } = await readDigit(path, { channels, height, width })
+    const input = modelInput(file.info, file.path)
+    if (input.name !== 'image')
+      throw new UserError(`${file.path} reads ${input.name}, not images; see: onnxgrad sample --help`)
+    const shape = imageShape(input.shape, path)
+    const preprocessing = kind
+      ? preprocessingOfKind(kind)
+      : preprocessingOf(file.info, input.shape, file.path)
+    const { image, inverted, blank } = preprocess(await readPixels(path), preprocessing, shape)
+    if (blank) throw new UserError(`${path}: is blank: it has no ink to centre`)
+    const device = await deviceFor(asked)
     const runtime = await runtimeFor(file, device, { batch: 1, timeout })
     const predictor = await filePredictor(runtime, file.info.bytes, shape)
-    const logits = await predictor.predict({ input: image, count: 1 })
+    const logits = await predictor.predict({ input: Float32Array.from(image, v => v / 255), count: 1 })
     await runtime.close()
     const all = logSumExpAt(logits, 0, logits.length)
     const probabilities = Array.from(logits, z => Math.exp(z - all))
     const label = (i: number) => file.info.classes?.[i] ?? String(i)
+    const shown = (i: number) => shownName(label(i), LONGEST_NAME)
     const best = argmaxAt(logits, 0, logits.length)
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!)
-    say(`${path}: ${label(best)}${inverted ? '  (inverted: its background is light)' : ''}\n`)
-    for (const i of order.slice(0, Math.max(1, top)))
+    say(`${path}: ${shown(best)}`)
+    say(`prepared as ${preprocessingInWords(preprocessing, shape)}${inverted ? ', inverted' : ''}\n`)
+    const likeliest = order.slice(0, Math.max(1, top))
+    const room = Math.max(8, ...likeliest.map(i => widthOf(shown(i))))
+    for (const i of likeliest)
       say(
-        `${label(i).padStart(8)}  ${percent(probabilities[i]!).padStart(8)}  ${'█'.repeat(Math.round(BAR * probabilities[i]!))}`,
+        `${padStart(shown(i), room)}  ${percent(probabilities[i]!).padStart(8)}  ${'█'.repeat(Math.round(BAR * probabilities[i]!))}`,
       )
-    result({ class: best, label: label(best), probabilities, inverted, device })
+    result({ class: best, label: label(best), probabilities, preprocessing, inverted, device })
   },
 }

@@ -22,6 +22,8 @@ export function reporter(epochs: number): Reporter {
         format: 'epoch {epoch} {bar} {percentage}%  {figures}  {left} left',
         stream: process.stderr,
         hideCursor: true,
+        // Signals have one place, interrupt.ts.
+        gracefulExit: false,
         clearOnComplete: true,
         barsize: 20,
         fps: 8,
@@ -37,6 +39,8 @@ export function reporter(epochs: number): Reporter {
     if (running) bar?.stop()
     running = false
   }
+  // The cursor is there again whatever ends the program.
+  process.on('exit', stop)
   return {
     step(p) {
       if (bar) {
@@ -62,6 +66,9 @@ export function reporter(epochs: number): Reporter {
         `epoch ${String(e.epoch).padStart(width)}/${epochs}  train loss ${e.trainLoss.toFixed(4)} acc ${percent(e.trainAccuracy)}  ${set} loss ${loss.toFixed(4)} acc ${percent(accuracy)}  lr ${e.lr.toExponential(1)}  ${Math.round(e.imagesPerSecond).toLocaleString('en-US')} img/s  ${duration(e.seconds)}`,
       )
     },
-    end: stop,
+    end() {
+      stop()
+      process.off('exit', stop)
+    },
   }
 }

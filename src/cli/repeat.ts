@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { writeAtomic } from '../data/files-node.ts'
+import { exists, writeAtomic } from '../data/files-node.ts'
+import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
@@ -9,15 +10,17 @@ import type { Final, Run } from '../tune/run.ts'
 import { lockFolder, markFailed, readObject, readRun } from '../tune/runs-node.ts'
 import type { Values } from '../tune/space.ts'
 import { givenFlags, parsed, same } from './command-line.ts'
+import { deviceFor } from './device.ts'
 import { interruptible } from './interrupt.ts'
 import { resolveConfig } from './options.ts'
-import { duration, note, percent, result, say, table } from './output.ts'
+import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 import { reporter } from './progress.ts'
 import { withRecipe } from './recipes.ts'
-import { exists, trainIn } from './sub-run.ts'
+import { refuseOtherData } from './same-data.ts'
+import { trainIn } from './sub-run.ts'
 import { words } from './text.ts'
 import { TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
-import { newPlan } from './train-plan.ts'
+import { newPlan, type Plan } from './train-plan.ts'
 
 /** In the folder of runs that differ in their seed: what they are, and in the end what came of them. */
 const REPEATS = 'repeats.json'
@@ -29,6 +32,8 @@ interface Settings {
   /** Of the first run; the next ones count on from here. */
   readonly seed: number
   readonly flags: Values
+  /** Of the data of all runs; missing where an older release began them. */
+  readonly fingerprints?: Fingerprints
 }
 
 /** Whether flags ask for runs that differ in their seed, or name a folder of such runs. */
@@ -72,11 +77,18 @@ async function readSettings(folder: string): Promise<Settings | undefined> {
   const file = join(folder, REPEATS)
   const value = await readObject(file)
   if (!value) return undefined
-  const { model, repeats, seed, flags } = value
+  const { model, repeats, seed, flags, fingerprints } = value
   const sound = Number.isSafeInteger(repeats) && Number.isSafeInteger(seed) && Number(repeats) >= 2
-  if (typeof model !== 'string' || typeof flags !== 'object' || flags === null || !sound)
+  const known = fingerprints === undefined || areFingerprints(fingerprints)
+  if (!known || typeof model !== 'string' || typeof flags !== 'object' || flags === null || !sound)
     throw new UserError(`${file} does not say what is repeated: the file is damaged`)
-  return { model, repeats: Number(repeats), seed: Number(seed), flags: flags as Values }
+  return {
+    model,
+    repeats: Number(repeats),
+    seed: Number(seed),
+    flags: flags as Values,
+    ...(fingerprints ? { fingerprints } : {}),
+  }
 }
 
 /** @throws UserError with all differences; more repeats are none */
@@ -130,22 +142,24 @@ const spreads = (finals: readonly Final[]): Partial<Record<(typeof FIGURES)[numb
 
 /** Trains with one seed after the other; those that are done are left as they are. */
 export async function repeat(asked: TrainFlags): Promise<void> {
-  const { folder, settings } = await opened(asked)
-  const { model, repeats, seed, flags } = settings
+  const { folder, settings: wanted } = await opened(asked)
+  const { model, repeats, seed, flags } = wanted
   const all = await parsed(model, flags)
   const { preset } = resolveConfig(model, all.preset, all)
-  const { epochs = TRAIN_DEFAULTS.epochs, device = TRAIN_DEFAULTS.device } = withRecipe(model, preset, all)
+  const { epochs = TRAIN_DEFAULTS.epochs, device } = withRecipe(model, preset, all)
   const seeds = Array.from({ length: repeats }, (_, i) => seed + i)
   const at = (of: number) => join(folder, `seed-${of}`)
   const runs = () => Promise.all(seeds.map(of => readRun(at(of))))
   // What is wrong with flags or data must cost no folder.
-  if (!(await exists(join(folder, REPEATS)))) await newPlan({ ...all, out: at(seed) })
+  const begun = await exists(join(folder, REPEATS))
+  const first = begun ? undefined : (await newPlan({ ...all, out: at(seed) })).record.fingerprints
+  const settings = { ...wanted, ...(first ? { fingerprints: first } : {}) }
   const release = await lockFolder(folder)
   const interrupt = interruptible()
   try {
     await write(folder, settings)
     say(`${model} ${preset}, seeds ${seed} … ${seeds.at(-1)}, in ${folder}`)
-    const runtime = await workerRuntime(device)
+    const runtime = await workerRuntime(await deviceFor(device))
     try {
       for (const [i, of] of seeds.entries()) {
         if (interrupt.signal.aborted) break
@@ -153,7 +167,9 @@ export async function repeat(asked: TrainFlags): Promise<void> {
         const reported = !all.report || (await exists(join(at(of), RUN_FILES.report)))
         if (failed || (ended && reported)) continue
         say(`seed ${of} (${i + 1} of ${repeats})`)
-        await trainSeed(at(of), model, { ...flags, seed: of }, epochs, runtime, interrupt.signal)
+        await trainSeed(at(of), model, { ...flags, seed: of }, epochs, runtime, interrupt.signal, plan =>
+          refuseOtherData(folder, settings.fingerprints, plan.record.fingerprints!),
+        )
       }
     } finally {
       await runtime.close()
@@ -181,10 +197,11 @@ async function trainSeed(
   epochs: number,
   runtime: Runtime,
   signal: AbortSignal,
+  check: (plan: Plan) => void,
 ): Promise<void> {
   const progress = reporter(epochs)
   try {
-    await trainIn(out, model, flags, runtime, {}, { ...progress, signal })
+    await trainIn(out, model, flags, runtime, {}, { ...progress, signal }, check)
   } catch (error) {
     // Another seed may go well, and that this one did not belongs to the result.
     if (!(error instanceof DivergenceError)) throw error
@@ -225,7 +242,7 @@ async function conclude(
     return name.endsWith('Accuracy') ? percent(value) : value.toFixed(4)
   }
   say()
-  say(
+  sayLines(
     table(
       ['seed', 'epochs', ...head.map(words), 'time', ''],
       list.map(run => [

@@ -5,6 +5,7 @@ import { reportOfRun } from '../report/run-report-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
+import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { loadRun } from './load-node.ts'
 import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
@@ -28,11 +29,12 @@ export const reportVerb: CommandModule<object, Flags> = {
   builder,
   async handler({ run, data, text, device, threads }) {
     const trained = await loadRun(run)
+    const { classes, preprocessing } = trained
     const { source: known } = await readConfig(run)
     const asked = { ...(data === undefined ? {} : { data }), ...(text === undefined ? {} : { text }) }
-    const source = await loadData(trained.model.input, { ...known, ...asked }, trained.classes)
+    const source = await loadData(trained.model.input, { ...known, ...asked }, { classes, preprocessing })
     if (source.notice) note(`NOTE  ${source.notice}`)
-    const runtime = await nodeRuntime(device)
+    const runtime = await nodeRuntime(await deviceFor(device))
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })
     await runtime.close()
     const file = join(run, RUN_FILES.report)

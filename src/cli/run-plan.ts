@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.ts'
 import { parameterCount } from '../nn/model.ts'
 import { reportOfRun } from '../report/run-report-node.ts'
-import { nodeRuntime } from '../runtime/node.ts'
+import { defaultDevice, nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { fit } from '../train/fit.ts'
@@ -69,7 +69,9 @@ export interface Outcome {
 
 /** The file held against the graph that was trained, on the runtimes that its users have. */
 async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, examples: Dataset): Promise<Verdict[]> {
-  const runtimes = [await nodeRuntime('cpu'), await nodeRuntime('wasm')]
+  const { device } = await defaultDevice()
+  const runtimes = []
+  for (const name of new Set([device, 'wasm'])) runtimes.push(await nodeRuntime(name))
   const reference = await trainingPredictor(runtimes[0]!, trained)
   const verdicts = await verify(bytes, reference, examples, runtimes)
   await reference.close()
@@ -86,6 +88,7 @@ const configOf = ({ model, label, record, data, source }: Plan, runtime: Runtime
     train: data.train.size,
     ...(data.val ? { val: data.val.size } : {}),
     test: data.test.size,
+    ...(data.skipped ? { skipped: data.skipped } : {}),
   },
   source,
   recompute: settings.recompute === true,

@@ -30,6 +30,7 @@ export function refuseOthers(flags: TrainFlags, record: Omit<RunRecord, 'step'>,
     metric: record.metric ?? 'accuracy',
     'val-split': record.valSplit,
     device: record.device ?? 'cpu',
+    preprocess: record.preprocessing?.kind,
     ...Object.fromEntries(
       Object.keys(AUGMENT_FLAGS).map(key => [key, augment[key] ?? (key === 'flip' ? false : 0)]),
     ),

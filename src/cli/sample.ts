@@ -4,9 +4,10 @@ import { UserError } from '../graph/errors.ts'
 import { rng } from '../graph/random.ts'
 import { filePredictor, modelInput } from '../train/predictor.ts'
 import { continueText } from '../train/sample.ts'
+import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { deviceOption, externalDataOption, timeoutOption } from './options.ts'
-import { result, say } from './output.ts'
+import { result, sayLines } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -30,7 +31,7 @@ export const sampleVerb: CommandModule<object, Flags> = {
   command: 'sample <model>',
   describe: 'Write text with a character model',
   builder,
-  async handler({ model, prompt, length, temperature, seed, device, timeout, externalData }) {
+  async handler({ model, prompt, length, temperature, seed, device: asked, timeout, externalData }) {
     if (!Number.isInteger(length) || length < 1)
       throw new UserError(`--length must be a whole number of at least 1, not ${length}`)
     if (!(temperature > 0)) throw new UserError(`--temperature must be above 0, not ${temperature}`)
@@ -41,6 +42,7 @@ export const sampleVerb: CommandModule<object, Flags> = {
       throw new UserError(`${file.path} does not write text: it reads ${name}`)
     const start = encodeText(prompt, vocabulary)
     if (!start.length) throw new UserError('--prompt must hold at least one character')
+    const device = await deviceFor(asked)
     const runtime = await runtimeFor(file, device, { batch: 1, timeout })
     const predictor = await filePredictor(runtime, file.info.bytes, shape)
     const ids = await continueText(predictor, start, {
@@ -51,7 +53,7 @@ export const sampleVerb: CommandModule<object, Flags> = {
     })
     await runtime.close()
     const text = prompt + Array.from(ids, i => vocabulary[i]!).join('')
-    say(text)
+    sayLines(text)
     result({ text, seed, temperature, device })
   },
 }

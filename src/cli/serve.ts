@@ -1,17 +1,25 @@
 import { spawn } from 'node:child_process'
+import type { LookupAddress } from 'node:dns'
+import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import type { Server } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Argv, CommandModule } from 'yargs'
-import { reason } from '../data/files-node.ts'
+import { DIGITS_FILE } from '../data/digits.ts'
+import { DIGITS_PATH } from '../data/digits-node.ts'
+import { exists, openFile, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { WEB_FILES } from '../runtime/web-files.ts'
 import { RUN_FILES } from '../train/run-node.ts'
+import { interrupted } from './interrupt.ts'
 import { isFolder, loadModelFile } from './load-node.ts'
 import { note, result, say } from './output.ts'
-import { type Files, filesOf, isLoopback, staticServer } from './static-server.ts'
+import { hostNames, isLoopback } from './serve/request.ts'
+import { type Files, filesOf, staticServer } from './serve/server.ts'
 
 const PORT = 8765
 
@@ -43,12 +51,13 @@ export const serveVerb: CommandModule<object, Flags> = {
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
       throw new UserError(`--port must be a whole number from 0 to 65535, not ${port}`)
     const files = new Map([...(await labFiles()), ...(run === undefined ? [] : await runFiles(run))])
-    const local = isLoopback(host)
-    const server = staticServer(files, local)
-    await listen(server, host, port)
-    const { port: taken, address, family } = server.address() as AddressInfo
+    const { address, family } = await addressOf(host)
+    const local = isLoopback(address)
+    const hosts = hostNames('localhost', '127.0.0.1', '::1', host, address)
+    const server = staticServer(files, { warn: note, ...(local ? { hosts } : {}) })
+    const taken = await listen(server, address, port)
     const name = local || !/^(0\.0\.0\.0|::)$/.test(address) ? address : 'localhost'
-    const url = `http://${family === 'IPv6' && name === address ? `[${name}]` : name}:${taken}/`
+    const url = `http://${family === 6 && name === address ? `[${name}]` : name}:${taken}/`
     say(`The lab is at ${url}${run === undefined ? '' : ` with ${run}`}; Ctrl-C ends it.`)
     if (!local)
       note(
@@ -67,32 +76,55 @@ const LAB = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/lab' : '../../lab', import.meta.url),
 )
 
+/** The page, with the digits and onnxruntime-web, which are not copied into its folder. */
 async function labFiles(): Promise<Files> {
   const files = await filesOf(LAB).catch(() => undefined)
-  if (files?.has('/')) return files
+  if (files?.has('/')) return new Map([...files, [`/${DIGITS_FILE}`, DIGITS_PATH], ...runtimeFiles()])
   throw new UserError(
     `the lab is not built: ${LAB} holds no index.html; build it in onnxgrad's folder with: npm run build`,
   )
 }
 
-/** What the page looks for beside it. @throws UserError when there is no model, or a damaged one */
+function runtimeFiles(): [string, string][] {
+  const folder = dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm'))
+  return Object.values(WEB_FILES)
+    .flatMap(files => Object.values(files))
+    .map(file => [`/runtime/${file}`, join(folder, file)])
+}
+
+/**
+ * What the page looks for beside it.
+ * @throws UserError when there is no model, a damaged one, or a link in its place in the run folder
+ */
 async function runFiles(run: string): Promise<Files> {
   const { path, info } = await loadModelFile(run, { externalData: 'leave' })
   if (info.outside.length)
     throw new UserError(
       `${path}: keeps weights in ${info.outside.join(', ')}; the lab takes models that are one file`,
     )
-  const files = new Map([['/model.onnx', path]])
-  if (!(await isFolder(run))) return files
-  const checkpoint = join(run, RUN_FILES.last)
-  const there = await stat(checkpoint).catch(() => undefined)
-  return there?.isFile() ? files.set('/checkpoint.safetensors', checkpoint) : files
+  // A link that the user names is followed, once: later ones are none of the user's.
+  if (!(await isFolder(run))) return new Map([['/model.onnx', await realpath(run)]])
+  const folder = await realpath(run)
+  const files = new Map([['/model.onnx', join(folder, RUN_FILES.model)]])
+  const checkpoint = join(folder, RUN_FILES.last)
+  if (await exists(checkpoint)) files.set('/checkpoint.safetensors', checkpoint)
+  // They are opened for each request again, but here the user still looks.
+  for (const file of files.values()) await openFile(file, { links: false }).then(open => open.close())
+  return files
 }
 
-/** @throws UserError when the address cannot be had */
-async function listen(server: Server, host: string, port: number | undefined): Promise<void> {
+/** The address of a host's name, or itself. @throws UserError when there is none */
+async function addressOf(host: string): Promise<LookupAddress> {
+  if (!host) throw new UserError('--host must be a name or an address, such as 127.0.0.1')
+  return lookup(host).catch((error: NodeJS.ErrnoException) => {
+    throw new UserError(`cannot listen at ${host}: ${LISTEN[error.code ?? ''] ?? reason(error)}`)
+  })
+}
+
+/** @returns the port @throws UserError when the address cannot be had */
+async function listen(server: Server, address: string, port: number | undefined): Promise<number> {
   const at = (number: number) => {
-    server.listen(number, host)
+    server.listen(number, address)
     return once(server, 'listening')
   }
   await at(port ?? PORT)
@@ -102,9 +134,10 @@ async function listen(server: Server, host: string, port: number | undefined): P
     })
     .catch((error: NodeJS.ErrnoException) => {
       throw new UserError(
-        `cannot listen at ${host}, port ${port ?? PORT}: ${LISTEN[error.code ?? ''] ?? reason(error)}`,
+        `cannot listen at ${address}, port ${port ?? PORT}: ${LISTEN[error.code ?? ''] ?? reason(error)}`,
       )
     })
+  return (server.address() as AddressInfo).port
 }
 
 const LISTEN: Readonly<Record<string, string>> = {
@@ -113,12 +146,6 @@ const LISTEN: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no such address; give another --host',
   ENOTFOUND: 'no machine has that name; give another --host',
 }
-
-/** Resolves when the user, or the system, asks the program to end. */
-const interrupted = (): Promise<void> =>
-  new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
 
 const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
   darwin: ['open'],

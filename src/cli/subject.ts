@@ -83,7 +83,7 @@ export function fileSubject({ path, info }: ModelFile): Subject {
   const opsets = [`opset ${opset}`, ...others.map(o => `${printable(o.domain!)} ${o.version}`)]
   const producer = printable([proto.producerName, proto.producerVersion].filter(Boolean).join(' '))
   const known = { version: metadata[METADATA.version], input: metadata[METADATA.input] }
-  const { model, normalization, classes, training, outside } = info
+  const { model, preprocessing, normalization, classes, training, outside } = info
   const own = new Set<string>(Object.values(METADATA))
   const foreign = Object.entries(metadata).filter(([key]) => !own.has(key))
   return {
@@ -94,7 +94,7 @@ export function fileSubject({ path, info }: ModelFile): Subject {
     ],
     about: [
       ['model', model?.config ? `${inWords(model.name)}: ${inWords(model.config)}` : model],
-      ...Object.entries({ image: known.input, normalization, classes, training }),
+      ...Object.entries({ image: known.input, preprocessing, normalization, classes, training }),
       ['other files', outside.length ? outside : undefined],
       ...foreign,
       ['description', proto.docString || file.docString],
@@ -107,7 +107,15 @@ export function fileSubject({ path, info }: ModelFile): Subject {
       irVersion: proto.irVersion,
       producer,
       ...(outside.length ? { otherFiles: outside } : {}),
-      metadata: { ...Object.fromEntries(foreign), ...known, model, normalization, classes, training },
+      metadata: {
+        ...Object.fromEntries(foreign),
+        ...known,
+        model,
+        preprocessing,
+        normalization,
+        classes,
+        training,
+      },
     },
     inputs: (file.input ?? []).filter(i => !given.has(i.name)).map(portOf),
     outputs: (file.output ?? []).map(portOf),

@@ -8,6 +8,9 @@ import {
   dataOption,
   deviceOption,
   MODEL_FLAGS,
+  preprocessOption,
+  readFlags,
+  skipBadOption,
   textOption,
   threadsOption,
   valSplitOption,
@@ -35,6 +38,7 @@ export const trainingFlags = (yargs: Argv) =>
     })
     .options(MODEL_FLAGS)
     .option('data', dataOption)
+    .option('skip-bad', skipBadOption)
     .option('text', textOption)
     .option('limit', {
       type: 'number',
@@ -42,6 +46,7 @@ export const trainingFlags = (yargs: Argv) =>
       group: 'Data:',
     })
     .option('val-split', valSplitOption)
+    .option('preprocess', preprocessOption)
     .options(AUGMENT_FLAGS)
     .option('epochs', {
       type: 'number',
@@ -131,7 +136,7 @@ export const trainingFlags = (yargs: Argv) =>
       describe: 'Decides weights, order and dropout: same seed, same model',
       group: 'Training:',
     })
-    .option('device', { ...deviceOption, default: undefined, defaultDescription: 'cpu' })
+    .option('device', deviceOption)
     .option('threads', threadsOption)
     .option('steps-per-run', {
       type: 'number',
@@ -189,7 +194,7 @@ export const trainFlags = (yargs: Argv) =>
       describe: 'Allow --out to hold files already',
       group: 'Output:',
     })
-    .config('config', 'JSON file with any of these flags; flags on the command line win')
+    .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
     .example('$0 train vit', "the lecture's ViT on MNIST, 5 epochs")
     .example(
       '$0 train vit --preset best',
@@ -211,7 +216,6 @@ export const TRAIN_DEFAULTS = {
   warmup: 0.5,
   'label-smoothing': 0,
   metric: 'accuracy',
-  device: 'cpu',
   seed: 0,
 } as const satisfies Partial<TrainFlags>
 

@@ -2,8 +2,10 @@ import { basename, extname, resolve } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { type Augmentation, augmentation } from '../data/augment.ts'
 import type { DataSource } from '../data/dataset.ts'
+import { fingerprints } from '../data/fingerprint.ts'
 import { withValidation } from '../data/held-out.ts'
 import { COLLECTIONS } from '../data/images-node.ts'
+import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import { answering } from '../train/ema.ts'
@@ -16,11 +18,14 @@ import { readSaved } from '../train/saved-node.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../train/schedule.ts'
 import { stepsOf } from '../train/work.ts'
 import { augmentOptions } from './augment-flags.ts'
+import { deviceFor } from './device.ts'
+import { built, drafted, fitted, takesSide } from './fitted.ts'
 import { loadData } from './load-data.ts'
 import { isFolder } from './load-node.ts'
 import { resolveConfig } from './options.ts'
 import { note } from './output.ts'
 import { withRecipe } from './recipes.ts'
+import { refuseOtherData } from './same-data.ts'
 import { refuseOthers } from './same-settings.ts'
 import { OPTIMIZER_DEFAULTS, TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
 
@@ -74,41 +79,21 @@ const settingsOf = (flags: TrainFlags): Settings => {
 type Source = NonNullable<RunConfig['source']>
 
 /** Which data flags ask for, wherever the run goes on. */
-function sourceOf({ data, text, limit }: TrainFlags): Source {
+function sourceOf({ data, text, limit, 'skip-bad': skipBad }: TrainFlags): Source {
   const folder = data === undefined || COLLECTIONS.includes(data) ? data : resolve(data)
-  const given = Object.entries({ data: folder, text: text && resolve(text), limit })
+  const given = Object.entries({ data: folder, text: text && resolve(text), limit, skipBad })
   return Object.fromEntries(given.filter(([, value]) => value !== undefined))
 }
 
-/** The configuration, with what the data decides in the place of what no flag says: image size, channels, classes, vocabulary. */
-function fitted(draft: Model, config: object, data: DataSource, flags: TrainFlags): object {
-  const { shape, classes } = data.train
-  if (draft.input.name === 'tokens') return { ...config, vocabulary: classes.length }
-  const [channels, height, width] = shape
-  const own = {
-    ...(height === width && shape.join() !== draft.input.shape.join() ? { image: height, channels } : {}),
-    ...(classes.length === draft.classes ? {} : { classes: classes.length }),
-  }
-  const given = flags as Readonly<Record<string, unknown>>
-  return { ...config, ...Object.fromEntries(Object.entries(own).filter(([key]) => given[key] === undefined)) }
-}
-
-/** @throws UserError where the data's size does not fit the model's other settings, with that size */
-function built(name: string, config: object, data: DataSource): Model {
-  try {
-    return buildModel(name, config)
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error
-    throw new UserError(`${error.message} (of ${data.train.shape.join('×')} in ${data.train.name})`)
-  }
-}
-
 /** The data of a new run. The recipe's validation split is for data that bring no validation set along. */
-async function newData(draft: Model, source: Source, asked: TrainFlags, flags: TrainFlags) {
+async function newData(draft: Model, config: object, source: Source, asked: TrainFlags, flags: TrainFlags) {
   const own = asked['val-split']
-  // Pictures have colours, unless somebody asks for gray ones.
-  const colour = asked.channels === undefined
-  const data = await loadData(draft.input, { ...source, valSplit: own, colour })
+  const follow = {
+    channels: asked.channels === undefined,
+    size: (side: number) => takesSide(draft, config, asked, side),
+  }
+  const known = asked.preprocess === undefined ? {} : { preprocessing: { kind: asked.preprocess } }
+  const data = await loadData(draft.input, { ...source, valSplit: own }, { ...known, follow })
   const split = flags['val-split']
   if (data.val || split === undefined) return { data, valSplit: own }
   return { data: withValidation(data, split), valSplit: split }
@@ -122,18 +107,21 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const settings = settingsOf(flags)
   checkNumbers(settings)
   const { preset, config } = resolveConfig(name, flags.preset, flags)
-  const draft = buildModel(name, config)
+  const draft = drafted(name, config, flags)
   const optimizer = optimizerOf(settings.optimizer, flags)
   const augmented = augmentOptions(flags)
   const augment = augmented && augmentation(augmented)
   const { ema, patience, threads, 'clip-norm': clipNorm } = flags
   const source = sourceOf(flags)
-  const { data, valSplit } = await newData(draft, source, asked, flags)
+  const { data, valSplit } = await newData(draft, config, source, asked, flags)
   if (patience !== undefined && !data.val)
     throw new UserError('--patience needs a validation set to judge epochs by: give --val-split, such as 0.1')
-  const model = built(name, fitted(draft, config, data, flags), data)
+  const fit = fitted(draft, config, data, flags)
+  for (const line of fit.notes) note(line)
+  const model = built(name, fit.config, data)
   checkData(model, data)
-  const { epochs, batch, accumulate, seed, metric, device } = settings
+  const { epochs, batch, accumulate, seed, metric } = settings
+  const device = await deviceFor(flags.device)
   const warmupSteps = Math.round(settings.warmup * Math.ceil(data.train.size / (batch * accumulate)))
   const schedule = withWarmup(SCHEDULES[settings.schedule as keyof typeof SCHEDULES](), warmupSteps)
   const folder = flags.out
@@ -153,8 +141,10 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
     device,
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     ...(data.normalization ? { normalization: data.normalization } : {}),
+    ...(data.preprocessing ? { preprocessing: data.preprocessing } : {}),
     classes: data.train.classes,
     images: data.train.size,
+    fingerprints: fingerprints(data),
   }
   const about = { model, label: preset, data, source, record, optimizer, schedule, folder, goesOn: false }
   return { ...about, ...(augment ? { augment } : {}) }
@@ -218,18 +208,29 @@ async function goOn(
     ...(threads === undefined ? {} : { threads }),
   }
   const source = { ...known, ...sourceOf(flags) }
-  const data = await loadData(model.input, { ...source, valSplit: record.valSplit }, record.classes)
+  const { classes, preprocessing = presumedPreprocessing(model.input.shape, classes) } = record
+  const data = await loadData(
+    model.input,
+    { ...source, valSplit: record.valSplit },
+    { classes, preprocessing },
+  )
   checkData(model, data)
-  if (data.train.size !== record.images)
+  if (data.fromPictures && !record.preprocessing)
+    throw new UserError(
+      `${path}: its pictures were prepared in another way by onnxgrad ${record.versions?.onnxgrad ?? '0.1.0'}; resume it with that release, or train it again from the start`,
+    )
+  if (!recorded.fingerprints && data.train.size !== record.images)
     throw new UserError(
       `${path}: the run has ${record.images} examples an epoch, ${data.origin} has ${data.train.size}; give its own data (--data digits for the lab's 10,000 digits)`,
     )
+  const found = fingerprints(data)
+  refuseOtherData(path, recorded.fingerprints, found)
   return {
     model,
     label: `from step ${step} of ${basename(path)}`,
     data,
     source,
-    record,
+    record: { ...record, fingerprints: found },
     optimizer: recordedOptimizer(record.optimizer),
     schedule: recordedSchedule(record.schedule),
     ...(record.augment ? { augment: augmentation(record.augment) } : {}),

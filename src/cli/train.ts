@@ -1,10 +1,11 @@
 import type { CommandModule } from 'yargs'
+import { imageShape, preprocessingInWords } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
 import { interruptible } from './interrupt.ts'
-import { duration, note, percent, result, say } from './output.ts'
+import { duration, note, percent, result, say, sayLines } from './output.ts'
 import { reporter } from './progress.ts'
 import { asksForRepeats, repeat } from './repeat.ts'
 import { type Outcome, runPlan } from './run-plan.ts'
@@ -31,6 +32,9 @@ function aboutPlan({ model, label, data, record, folder }: Plan, runtime: Runtim
       'data',
       `${data.origin}: ${count(data.train.size)} to train on, ${held}${count(data.test.size)} to test on`,
     ],
+    ...(record.preprocessing
+      ? [['images', preprocessingInWords(record.preprocessing, imageShape(data.train.shape, label))] as const]
+      : []),
     ...(record.augment ? [['augment', inWords(record.augment)] as const] : []),
     [
       'training',
@@ -61,7 +65,7 @@ async function handler(flags: TrainFlags): Promise<void> {
   const interrupt = interruptible()
   const progress = reporter(plan.record.epochs)
   try {
-    say(facts(aboutPlan(plan, runtime), columns()))
+    sayLines(facts(aboutPlan(plan, runtime), columns()))
     const began = plan.record.versions?.onnxruntime
     if (began !== undefined && began !== runtime.version)
       note(

@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs'
 import { UserError } from '../graph/errors.ts'
-import type { TuneSettings } from '../tune/record.ts'
+import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import { givenFlags } from './command-line.ts'
+import { readFlags } from './options.ts'
 import { trainingFlags } from './train-flags.ts'
 
 const group = 'Search:'
@@ -61,7 +62,7 @@ export const tuneFlags = (yargs: Argv) =>
         'Folder of the tune, which goes on where the same one is there [default: runs/tune-<model>, numbered when taken by another]',
       group: 'Output:',
     })
-    .config('config', 'JSON file with any of these flags; flags on the command line win')
+    .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
     .example('$0 tune vit --space space.json', '16 trials, of which 5 go on to epoch 3 and one to epoch 8')
     .example('$0 tune vit --space space.json --preset small --limit 10000', 'on fewer images')
     .example('$0 tune --resume runs/tune-vit', 'go on with a tune that was stopped')
@@ -113,8 +114,8 @@ export function wholeSettings(asked: Partial<TuneSettings>): TuneSettings {
   return settings
 }
 
-/** Settings under the names that a user knows. */
-const named = ({ flags = {}, minEpochs, model, ...own }: Partial<TuneSettings>) =>
+/** Settings under the names that a user knows; what was decided where they left it open is none. */
+const named = ({ flags = {}, minEpochs, model, valSplit, fingerprints, ...own }: Partial<TuneRecord>) =>
   Object.entries({ model, ...own, 'min-epochs': minEpochs, ...flags }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, said(value)] as const],
   )
@@ -125,7 +126,7 @@ const said = (value: unknown): string => (typeof value === 'object' ? JSON.strin
  * What is asked for that a tune does not do, as it is said to a user. More trials are no difference.
  * @param whole whether what is not asked for must not be set either
  */
-export function differences(had: TuneSettings, asked: Partial<TuneSettings>, whole: boolean): string[] {
+export function differences(had: TuneRecord, asked: Partial<TuneSettings>, whole: boolean): string[] {
   const [theirs, ours] = [new Map(named(had)), new Map(named(asked))]
   const names = [...new Set([...(whole ? theirs.keys() : []), ...ours.keys()])]
   const more = (name: string) => name === 'trials' && Number(ours.get(name)) >= had.trials

@@ -1,4 +1,3 @@
-import { buildModel } from '../../models/index.ts'
 import type { DataSource } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
@@ -7,6 +6,11 @@ import { TuneFolder } from '../tune/journal-node.ts'
 import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import type { Dimension, Values } from '../tune/space.ts'
 import { parsed } from './command-line.ts'
+
+import { deviceFor } from './device.ts'
+
+import { drafted } from './fitted.ts'
+
 import { loadData } from './load-data.ts'
 import { resolveConfig } from './options.ts'
 import { withRecipe } from './recipes.ts'
@@ -74,14 +78,21 @@ export async function sharedBy(record: TuneRecord, points: readonly Values[]): P
     const flags = withRecipe(record.model, preset, asked)
     let model: Model
     try {
-      model = buildModel(record.model, resolveConfig(record.model, preset, flags).config)
+      model = drafted(record.model, resolveConfig(record.model, preset, flags).config, flags)
     } catch (error) {
       if (!(error instanceof UserError)) throw error
       first ??= error
       continue
     }
-    const { data: named, text, limit, metric = 'accuracy', device = 'cpu' } = flags
-    const data = await loadData(model.input, { data: named, text, limit, valSplit: asked['val-split'] })
+    const { data: named, text, limit, 'skip-bad': skipBad, metric = 'accuracy' } = flags
+    const device = await deviceFor(flags.device)
+    const data = await loadData(model.input, {
+      data: named,
+      text,
+      limit,
+      skipBad,
+      valSplit: asked['val-split'],
+    })
     return { data, validated: Boolean(data.val ?? flags['val-split']), metric, device }
   }
   throw first

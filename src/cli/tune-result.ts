@@ -5,7 +5,7 @@ import type { TuneRecord } from '../tune/record.ts'
 import { type TrialResult, type TuneState, trialResults } from '../tune/result.ts'
 import type { Value, Values } from '../tune/space.ts'
 import { trainArguments, typed } from './command-line.ts'
-import { duration, note, percent, result, say, table } from './output.ts'
+import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 
 /** Flags of `train` with which a trial is trained to the end. */
 export const trialFlags = ({ flags, epochs, seed, valSplit }: TuneRecord, values: Values): Values => ({
@@ -45,7 +45,7 @@ export async function conclude(folder: TuneFolder, state: TuneState, origin: str
   const { record } = state
   const results = trialResults(state)
   say()
-  say(resultTable(results))
+  sayLines(resultTable(results))
   const best = results.find(r => r.status === 'winner')
   const final = best && state.trials[best.trial]!.final
   const winner = best &&

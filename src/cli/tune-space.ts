@@ -1,6 +1,6 @@
 import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { codeOf, readBytes } from '../data/files-node.ts'
+import { codeOf, readBytes, readNamed } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { TuneSettings } from '../tune/record.ts'
 import { type Dimension, readSpace, type Value, type Values } from '../tune/space.ts'
@@ -14,7 +14,7 @@ export async function loadSpace(path: string): Promise<TuneSettings['space']> {
   const extension = extname(path)
   const declared = MODULES.includes(extension)
     ? await importDefault(path, extension)
-    : json(new TextDecoder().decode(await readBytes(path)), path)
+    : json(new TextDecoder().decode(readNamed(path)), path)
   // Of a module, what JSON can keep of it.
   const kept = declared === undefined ? undefined : json(JSON.stringify(declared), path)
   readSpace(kept, path)
@@ -44,7 +44,18 @@ async function importDefault(path: string, extension: string): Promise<unknown> 
 }
 
 /** What trials must have in common to be compared. */
-const COMPARED = ['model', 'data', 'text', 'limit', 'val-split', 'epochs', 'metric', 'patience', 'seed']
+const COMPARED = [
+  'model',
+  'data',
+  'text',
+  'limit',
+  'skip-bad',
+  'val-split',
+  'epochs',
+  'metric',
+  'patience',
+  'seed',
+]
 
 /** What decides nothing that is learned, and what is of a single run. */
 const ASIDE = ['device', 'threads', 'recompute', 'steps-per-run', 'save-every', 'verify', 'overwrite']

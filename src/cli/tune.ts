@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs'
+import { fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
@@ -10,8 +11,9 @@ import type { Run } from '../tune/run.ts'
 import { halvingRungs, next, type Search } from '../tune/search.ts'
 import { draws, type Values } from '../tune/space.ts'
 import { type Interrupt, interruptible } from './interrupt.ts'
-import { note, percent, say } from './output.ts'
+import { note, percent, say, sayLines } from './output.ts'
 import { reporter } from './progress.ts'
+import { refuseOtherData } from './same-data.ts'
 import { hasBegun, trainIn } from './sub-run.ts'
 import { columns, facts, inWords } from './text.ts'
 import { type TuneFlags, tuneFlags } from './tune-flags.ts'
@@ -104,12 +106,15 @@ async function handler(flags: TuneFlags): Promise<void> {
   const shared = await sharedBy(settings, points)
   const { data } = shared
   if (data.notice) note(`NOTE      ${data.notice}`)
-  const record = had || shared.validated ? settings : { ...settings, valSplit: VAL_SPLIT }
+  const found = fingerprints(data)
+  if (had) refuseOtherData(folder.path, had.fingerprints, found)
+  const own = { ...settings, fingerprints: found }
+  const record = had || shared.validated ? own : { ...own, valSplit: VAL_SPLIT }
   const search = searchOf(record, shared.metric)
   await folder.lock()
   try {
     await folder.write(record)
-    say(facts(aboutTune(record, search, points.length, shared, folder.path), columns()))
+    sayLines(facts(aboutTune(record, search, points.length, shared, folder.path), columns()))
     if (record.valSplit !== undefined)
       note(
         `NOTE      trials are judged by ${percent(record.valSplit)} of the training examples, held out of all of them; --val-split takes another share`,

@@ -1,6 +1,7 @@
 import type { Argv, CommandModule } from 'yargs'
 import { buildModel } from '../../models/index.ts'
 import type { Dataset } from '../data/dataset.ts'
+import { preprocessingOf } from '../data/preprocess.ts'
 import { textDataset } from '../data/text.ts'
 import { type FileInfo, readWeights } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
@@ -13,10 +14,11 @@ import { layoutOf } from '../train/layout.ts'
 import { filePredictor, fits, modelInput } from '../train/predictor.ts'
 import type { TrainedModel } from '../train/trained.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
-import { loadData } from './load-data.ts'
+import { deviceFor } from './device.ts'
+import { type DataFlags, loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile, runtimeFor } from './load-node.ts'
-import { dataOption, externalDataOption, timeoutOption } from './options.ts'
-import { result, say, table } from './output.ts'
+import { dataOption, externalDataOption, skipBadOption, timeoutOption } from './options.ts'
+import { note, result, say, sayLines, table } from './output.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -24,11 +26,12 @@ const builder = (yargs: Argv) =>
     .option('device', {
       choices: Object.keys(DEVICES),
       array: true,
-      default: ['cpu', 'wasm'],
+      defaultDescription: 'cpu wasm',
       describe: 'Where to try the file: onnxruntime-node on cpu, webgpu, cuda; onnxruntime-web on wasm',
       group: 'Device:',
     })
     .option('data', dataOption)
+    .option('skip-bad', skipBadOption)
     .option('images', {
       type: 'number',
       default: VERIFY.count,
@@ -75,7 +78,7 @@ const MOST_ROWS = 300
 const MOST_TOKENS = 2 ** 22
 
 /** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
-async function examplesFor(input: ModelInput, file: ModelFile, data: string | undefined): Promise<Dataset> {
+async function examplesFor(input: ModelInput, file: ModelFile, flags: DataFlags): Promise<Dataset> {
   if (input.name === 'tokens') {
     const vocabulary = file.info.classes ?? []
     const random = rng(0)
@@ -84,7 +87,9 @@ async function examplesFor(input: ModelInput, file: ModelFile, data: string | un
     const ids = Int32Array.from({ length: rows * context }, () => random.int(vocabulary.length || 1))
     return textDataset('random tokens', { ids, vocabulary }, context)
   }
-  const { test } = await loadData(input, { data })
+  const preprocessing = preprocessingOf(file.info, input.shape, file.path)
+  const { test, notice } = await loadData(input, flags, { preprocessing })
+  if (notice) note(`NOTE  ${notice}`)
   fits(file.path, input, test)
   return test
 }
@@ -93,28 +98,29 @@ export const verifyVerb: CommandModule<object, Flags> = {
   command: 'verify <model>',
   describe: 'Check that an exported file gives the same numbers on every runtime',
   builder,
-  async handler({ model, device, data, images, tolerance, timeout, externalData }) {
+  async handler({ model, device, data, 'skip-bad': skipBad, images, tolerance, timeout, externalData }) {
     if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)
     const file = await loadModelFile(model, { externalData })
     const input = modelInput(file.info, file.path)
     const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
-    const examples = await examplesFor(input, file, data)
+    const examples = await examplesFor(input, file, { data, skipBad })
     const opened: Runtime[] = []
     const open = async (name: string): Promise<Runtime> => {
       const runtime = await runtimeFor(file, name, { batch: VERIFY.batch, timeout })
       opened.push(runtime)
       return runtime
     }
+    const usual = await deviceFor(undefined)
     const reference = trained
-      ? await trainingPredictor(await nodeRuntime('cpu'), trained)
-      : await filePredictor(await open('cpu'), file.info.bytes, input.shape)
+      ? await trainingPredictor(await nodeRuntime(usual), trained)
+      : await filePredictor(await open(usual), file.info.bytes, input.shape)
     const against = trained
       ? (await isFolder(model))
         ? "the training graph with the run's checkpoint"
         : "the training graph with the file's weights"
-      : 'onnxruntime-node on the CPU (the file does not say which model it holds)'
+      : `its own numbers on ${usual} (the file does not say which model it holds)`
     const runtimes = []
-    for (const name of [...new Set(device)]) runtimes.push(await open(name))
+    for (const name of [...new Set(device ?? [usual, 'wasm'])]) runtimes.push(await open(name))
     const verdicts = await verify(file.info.bytes, reference, examples, runtimes, {
       count: images,
       tolerance,
@@ -123,7 +129,7 @@ export const verifyVerb: CommandModule<object, Flags> = {
     for (const runtime of opened) await runtime.close()
 
     say(`${file.path} on ${images} examples of ${examples.name}, against ${against}\n`)
-    say(
+    sayLines(
       table(
         ['runtime', 'version', 'max abs diff', ''],
         verdicts.map(v => [

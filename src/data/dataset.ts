@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import type { Batch, BatchOptions } from './batches.ts'
+import type { Preprocessing } from './preprocess.ts'
 
 interface Described {
   readonly name: string
@@ -15,6 +16,8 @@ interface Described {
 export interface BatchedDataset extends Described {
   /** One epoch; its order is wholly decided by `seed` and `epoch`, so that a run can be repeated. */
   batches(options: BatchOptions): Iterable<Batch>
+  /** The values that batches are made of, by which the data are recognized; left out, they are by the first batches. */
+  readonly content?: Uint8Array | Uint16Array | Int32Array | Float32Array
 }
 
 /** What a model learns from, or is tested on. */
@@ -63,23 +66,42 @@ export interface DataSource {
   readonly test: Dataset
   /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is no image. */
   readonly normalization?: Normalization
+  /** How pictures become such images; a model that is trained on them is given pictures prepared in this way. */
+  readonly preprocessing?: Preprocessing
+  /** Whether the images were made from files of pictures, by the preprocessing. */
+  readonly fromPictures?: boolean
   /** One sentence that says where the data came from. */
   readonly origin: string
   /** What the user must not overlook, for example that this is not the whole of MNIST. */
   readonly notice?: string
+  /** Files and class folders that were left out because they cannot be read or are empty, by their paths in the data folder. */
+  readonly skipped?: readonly string[]
+  /** The programs that made pixels of pictures, where they did: with others the pixels may differ a little. */
+  readonly preparedBy?: string
 }
 
 /**
- * Two sets as a source. @param from where they come from, in words
+ * Two sets as a source. @param from where they come from, in words @param preprocessing how pictures become such images
  * @throws UserError when their images differ in size
  */
-export function imageSource(train: ImageDataset, test: ImageDataset, from: string): ImageSource {
+export function imageSource(
+  train: ImageDataset,
+  test: ImageDataset,
+  from: string,
+  preprocessing?: Preprocessing,
+): ImageSource {
   if (train.shape.join() !== test.shape.join()) {
     const size = (shape: readonly number[]) => shape.slice(1).join(' × ')
     throw new UserError(`${from}: training images are ${size(train.shape)}, test images ${size(test.shape)}`)
   }
   const count = `${train.size.toLocaleString('en-US')} + ${test.size.toLocaleString('en-US')}`
-  return { train, test, normalization: statistics(train), origin: `${count} images from ${from}` }
+  return {
+    train,
+    test,
+    normalization: statistics(train),
+    ...(preprocessing ? { preprocessing } : {}),
+    origin: `${count} images from ${from}`,
+  }
 }
 
 /** The first `n` images, sharing the memory of the whole. Throws a `UserError` where there are fewer. */

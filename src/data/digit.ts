@@ -1,114 +1,151 @@
+import type { Pixels, Size, Window } from './resample.ts'
+
 /** Classes of digits. */
 export const DIGITS = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'] as const
 
-/** A grayscale picture: 0 = black, 255 = white, `height × width`, row-major. */
-export interface Gray {
-  readonly pixels: Uint8Array
-  readonly width: number
-  readonly height: number
-}
+/** Light ink on a dark ground, as in MNIST, or dark ink on a light ground, as on paper. */
+export type Ink = 'light' | 'dark'
 
-/** Pictures whose lightest and darkest pixels are closer than this hold nothing to see, only noise. */
+/** A grayscale picture. */
+export type Gray = Pixels & { readonly channels: 1 }
+
+/** Pictures whose lightest and darkest pixels are closer than this hold no ink, only noise. */
 const LEAST_CONTRAST = 16
 
-/** Ink below this share of the darkest is taken for noise of the paper when the digit's bounding box is sought. */
-const INK = 0.2
+/** Share of the border pixels that must agree before they say what the ground is. */
+const CLEAR = 0.75
+
+/**
+ * What counts as ink, as a share of the strongest ink, where the bounding box is sought: on a clean ground the least, for MNIST's faint outer
+ * pixels belong to its boxes; on a noisy ground more, up to the most.
+ */
+const LEAST_INK = 0.1
+const MOST_INK = 0.4
+
+/** MNIST's frame, and the box in it that a digit fills. */
+const FRAME = 28
+const BOX = 20
 
 /** Whether all pixels have nearly the same value. */
-export function isBlank({ pixels }: Gray): boolean {
-  const [least, most] = range(pixels)
+export function isBlank({ data }: Gray): boolean {
+  const [least, most] = range(data)
   return most - least < LEAST_CONTRAST
 }
 
-/**
- * White ink on a black ground, as MNIST has it: a picture with a light ground is inverted. The ground is the median of
- * the border pixels; it is light where it is nearer to the lightest pixel than to the darkest.
- */
-export function lightOnDark(gray: Gray): { gray: Gray; inverted: boolean } {
-  const [least, most] = range(gray.pixels)
-  const ground = borderMedian(gray)
-  if (ground - least <= most - ground) return { gray, inverted: false }
-  return { gray: { ...gray, pixels: gray.pixels.map(v => 255 - v) }, inverted: true }
+/** The ink of a drawing, whose ground is what its border shows; undefined where the border does not say it clearly. */
+export function inkOf(drawing: Gray): Ink | undefined {
+  const [least, most] = range(drawing.data)
+  if (most - least < LEAST_CONTRAST) return undefined
+  const border = borderOf(drawing)
+  const light = border.filter(v => v > (least + most) / 2).length / border.length
+  if (light >= CLEAR) return 'dark'
+  return light <= 1 - CLEAR ? 'light' : undefined
 }
 
+/** What most drawings have; where as many have the one as the other, or none says it, as MNIST has it. */
+export const mostOf = (inks: readonly (Ink | undefined)[]): Ink =>
+  inks.filter(ink => ink === 'dark').length > inks.filter(ink => ink === 'light').length ? 'dark' : 'light'
+
 /**
- * A picture of one digit, light on dark and of any size, as MNIST's makers prepared theirs: the ink's bounding box is scaled so
- * that its longer side takes 20 pixels, each the mean of the area it covers, and put with its centre of mass into the
- * middle of 28 × 28 pixels. The strongest ink becomes 1. Returns `[28 × 28]` values in [0, 1].
+ * A drawing of one digit, of any size, as MNIST's makers prepared theirs, light on dark: the ink's bounding box is scaled to fit the
+ * middle 20 × 20 of 28 × 28 pixels (as much of another frame), each pixel the mean of the area that it covers, and put with its centre of
+ * mass into the middle. The strongest ink becomes 255, the ground 0; a blank drawing becomes ground.
+ * A digit of MNIST's comes back as it is.
  *
  * Source: Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998, section III.A.
+ * @returns `height × width`, 0 … 255
  */
-export function centreDigit(gray: Gray): Float32Array {
-  const { pixels, width } = gray
-  const ground = borderMedian(gray)
-  const box = boundingBox(gray, ground + INK * (range(pixels)[1] - ground))
-  const scale = 20 / Math.max(box.width, box.height)
+export function centreDigit(drawing: Gray, drawn: Ink, { width, height }: Size): Uint8Array {
+  const digit = new Uint8Array(width * height)
+  const data = drawn === 'light' ? drawing.data : drawing.data.map(v => 255 - v)
+  const light: Gray = { ...drawing, data }
+  const border = borderOf(light)
+  const ground = quantile(border, 0.5)
+  const [darkest, lightest] = range(data)
+  const strongest = lightest - ground
+  // Blank, or ink all around and nothing lighter: there is no digit in it.
+  if (lightest - darkest < LEAST_CONTRAST || strongest <= 0) return digit
+  // Noise goes both ways from the ground, ink only one; where the ground is as dark as can be, the border alone shows it.
+  const noise = Math.max(
+    quantile(
+      border.map(v => Math.abs(v - ground)),
+      0.95,
+    ),
+    ground - darkest,
+  )
+  const least = Math.min(Math.max(2 * noise, LEAST_INK * strongest), MOST_INK * strongest)
+  const box = boundingBox(light, ground + least)
+  const scale = Math.min((BOX * width) / FRAME / box.width, (BOX * height) / FRAME / box.height)
   const w = Math.max(1, Math.round(box.width * scale))
   const h = Math.max(1, Math.round(box.height * scale))
-
-  const ink = (x: number, y: number) => Math.max(0, pixels[(box.top + y) * width + box.left + x]! - ground)
-  const small = resampled(box, { width: w, height: h }, ink)
+  const small = areaMeans(light, box, { width: w, height: h }, ground)
 
   let mass = 0
   let momentX = 0
   let momentY = 0
-  let strongest = 0
+  let most = 0
   small.forEach((v, i) => {
     mass += v
     momentX += v * (i % w)
     momentY += v * Math.floor(i / w)
-    strongest = Math.max(strongest, v)
+    most = Math.max(most, v)
   })
   // A lopsided digit would leave the frame, hence the limits.
-  const left = Math.min(Math.max(Math.round(14 - momentX / mass), 0), 28 - w)
-  const top = Math.min(Math.max(Math.round(14 - momentY / mass), 0), 28 - h)
-  const digit = new Float32Array(28 * 28)
+  const left = Math.min(Math.max(Math.round(width / 2 - momentX / mass), 0), width - w)
+  const top = Math.min(Math.max(Math.round(height / 2 - momentY / mass), 0), height - h)
   small.forEach((v, i) => {
-    digit[(top + Math.floor(i / w)) * 28 + left + (i % w)] = v / strongest
+    digit[(top + Math.floor(i / w)) * width + left + (i % w)] = Math.round((255 * v) / most)
   })
   return digit
 }
 
-export interface Size {
-  readonly width: number
-  readonly height: number
+/** The ink in a box, which is what is lighter than the ground, in another size: each pixel is the mean of the area that it covers. */
+function areaMeans({ data, width }: Gray, box: Window, to: Size, ground: number): Float64Array {
+  const columns = shares(box.width, to.width)
+  const rows = shares(box.height, to.height)
+  const means = new Float64Array(to.width * to.height)
+  const line = new Float64Array(to.width)
+  for (const row of rows) {
+    const start = (box.top + row.from) * width + box.left
+    line.fill(0)
+    for (const { from, part, share } of columns) {
+      const ink = data[start + from]! - ground
+      if (ink > 0) line[part]! += share * ink
+    }
+    for (let x = 0; x < to.width; x++) means[row.part * to.width + x]! += row.share * line[x]!
+  }
+  return means
 }
 
-/** A picture in another size: each pixel is the mean of the area that it covers. Row-major. @param at a pixel of the picture */
-export function resampled(from: Size, to: Size, at: (x: number, y: number) => number): Float64Array {
-  const columns = areaMean(from.width, to.width)
-  const rows = areaMean(from.height, to.height)
-  const pixels = new Float64Array(to.width * to.height)
-  for (let y = 0; y < to.height; y++)
-    for (const [fromY, wy] of rows[y]!)
-      for (let x = 0; x < to.width; x++)
-        for (const [fromX, wx] of columns[x]!) pixels[y * to.width + x]! += wy * wx * at(fromX, fromY)
-  return pixels
+/** A pixel of a line, one of the equal parts that it is cut into, and the pixel's share of that part. */
+interface Share {
+  readonly from: number
+  readonly part: number
+  readonly share: number
 }
 
 /** For each of `to` equal parts of a line of `from` pixels: the pixels it touches and their shares, which add up to 1. */
-function areaMean(from: number, to: number): [pixel: number, share: number][][] {
+function shares(from: number, to: number): readonly Share[] {
   const step = from / to
-  return Array.from({ length: to }, (_, i) => {
-    const start = i * step
-    const end = Math.min((i + 1) * step, from)
-    const shares: [number, number][] = []
-    for (let p = Math.floor(start); p < end; p++) {
-      shares.push([p, (Math.min(p + 1, end) - Math.max(p, start)) / step])
-    }
-    return shares
-  })
+  return Array.from({ length: to }, (_, part) => {
+    const start = part * step
+    const end = Math.min((part + 1) * step, from)
+    const touched: Share[] = []
+    for (let p = Math.floor(start); p < end; p++)
+      touched.push({ from: p, part, share: (Math.min(p + 1, end) - Math.max(p, start)) / step })
+    return touched
+  }).flat()
 }
 
 /** The smallest box that holds all pixels above the threshold, of which there is at least one. */
-function boundingBox({ pixels, width, height }: Gray, threshold: number) {
+function boundingBox({ data, width, height }: Gray, threshold: number) {
   let left = width
   let right = -1
   let top = height
   let bottom = -1
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (pixels[y * width + x]! <= threshold) continue
+      if (data[y * width + x]! <= threshold) continue
       if (x < left) left = x
       if (x > right) right = x
       if (y < top) top = y
@@ -118,21 +155,34 @@ function boundingBox({ pixels, width, height }: Gray, threshold: number) {
   return { left, top, width: right - left + 1, height: bottom - top + 1 }
 }
 
-function borderMedian({ pixels, width, height }: Gray): number {
-  const last = (height - 1) * width
-  const sides = Array.from({ length: height }, (_, y) => [pixels[y * width]!, pixels[y * width + width - 1]!])
-  const border = Uint8Array.from([
-    ...pixels.subarray(0, width),
-    ...pixels.subarray(last),
-    ...sides.flat(),
-  ]).sort()
-  return border[border.length >> 1]!
+function borderOf({ data, width, height }: Gray): Uint8Array {
+  const border = new Uint8Array(2 * width + 2 * height)
+  border.set(data.subarray(0, width))
+  border.set(data.subarray((height - 1) * width), width)
+  for (let y = 0; y < height; y++) {
+    border[2 * width + 2 * y] = data[y * width]!
+    border[2 * width + 2 * y + 1] = data[y * width + width - 1]!
+  }
+  return border
+}
+
+/** The value that a share `q` of all values is below. */
+function quantile(values: Uint8Array, q: number): number {
+  const counts = new Uint32Array(256)
+  for (const v of values) counts[v]!++
+  let below = 0
+  return counts.findIndex(count => {
+    below += count
+    return below > q * (values.length - 1)
+  })
 }
 
 function range(pixels: Uint8Array): [least: number, most: number] {
   let least = 255
   let most = 0
-  for (const v of pixels) {
+  // An iterator takes several times as long, which large pictures feel.
+  for (let i = 0; i < pixels.length; i++) {
+    const v = pixels[i]!
     if (v < least) least = v
     if (v > most) most = v
   }

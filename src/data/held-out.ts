@@ -1,31 +1,50 @@
 import { UserError } from '../graph/errors.ts'
 import { permutation } from './batches.ts'
 import { type DataSource, type ImageDataset, labelsFor, statistics } from './dataset.ts'
+import { joined, listed } from './notice.ts'
 
 const SEED = 0
 
 /** One image of so many is held out. */
 const SHARE = 5
 
-/**
- * Splits images of which no part is meant for tests: four fifths of each class to train, one fifth held out, both shuffled, always
- * in the same way.
- * @throws UserError when there are fewer than five
- */
-export function heldOut(all: ImageDataset): { train: ImageDataset; test: ImageDataset } {
-  const { name, size } = all
-  if (size < SHARE)
-    throw new UserError(`${name} has ${size} images; it takes ${SHARE} to hold out a fifth of them`)
-  const [train, test] = split(all, 1, SHARE)
-  return { train: { ...train, name: `${name}/train` }, test: { ...test, name: `${name}/held-out` } }
+/** Both sides of a split. */
+export interface HeldOut {
+  readonly train: ImageDataset
+  readonly test: ImageDataset
+  /** Which classes have too few images to be on both sides. */
+  readonly notice?: string
 }
 
 /**
- * Takes examples to validate on from those to train on: of each class the same share, always the same ones, whatever the
- * run's seed is. The training images that remain are shuffled, and the normalization is theirs: nothing of the validation set is known
- * to the model.
+ * Splits images that come without a test set: four fifths of each class to train, one fifth held out, both shuffled, always
+ * in the same way. Every class keeps at least one image to train on.
+ * @throws UserError when there are fewer than five, or no class has two
+ */
+export function heldOut(all: ImageDataset): HeldOut {
+  const { name, size } = all
+  if (size < SHARE)
+    throw new UserError(`${name} has ${size} images; it takes ${SHARE} to hold out a fifth of them`)
+  const { kept, held, notice } = split(all, 1, SHARE, 'test')
+  if (!held.size)
+    throw new UserError(
+      `${name} has one image per class, and each class keeps one to train on: nothing is left to test on; give a test set of its own`,
+    )
+  return {
+    train: { ...kept, name: `${name}/train` },
+    test: { ...held, name: `${name}/held-out` },
+    ...(notice ? { notice } : {}),
+  }
+}
+
+/**
+ * Takes examples to validate on from those to train on: the same share of each class, always the same ones, whatever the
+ * run's seed is. Every class keeps at least one example to train on; the source's notice names the classes of which there
+ * are too few to validate on. The training images that remain are shuffled, and the normalization is theirs: nothing of
+ * the validation set is known to the model.
  * @param valSplit how much: a share in (0, 1), or a whole number of examples
- * @throws UserError when it leaves no example on a side, the data come in batches of their own, or with a validation set
+ * @throws UserError when it leaves no example on a side, or a class without an example to train on; when the data come in
+ *   batches of their own, or with a validation set
  */
 export function withValidation(source: DataSource, valSplit: number): DataSource {
   const { train, val } = source
@@ -38,12 +57,18 @@ export function withValidation(source: DataSource, valSplit: number): DataSource
     throw new UserError(
       `${train.name} comes in batches of its own, which cannot be split: give its validation examples as val`,
     )
-  const [rest, held] = split(train, count, train.size)
+  const { kept, held, notice } = split(train, count, train.size, 'validate')
+  // A share may be a little less; a number is meant.
+  if (held.size < (valSplit < 1 ? 1 : count))
+    throw new UserError(
+      `a validation split of ${valSplit} takes ${count} of the ${train.size} training examples of ${train.name}; it takes at most ${held.size}, for each of its classes keeps one to train on`,
+    )
   return {
     ...source,
-    train: rest,
+    train: kept,
     val: { ...held, name: `${train.name}/val` },
-    normalization: statistics(rest),
+    normalization: statistics(kept),
+    ...joined(source.notice, notice),
   }
 }
 
@@ -64,22 +89,85 @@ export function validationCount(name: string, size: number, valSplit: number): n
   return count
 }
 
-/** Holds out `count` of every `of` images, evenly over the classes; what is kept, then what is held out. */
-function split(all: ImageDataset, count: number, of: number): [kept: ImageDataset, held: ImageDataset] {
-  const { shape, images, labels } = all
+interface Split {
+  readonly kept: ImageDataset
+  readonly held: ImageDataset
+  readonly notice?: string
+}
+
+/** Holds out `count` of every `of` images, evenly over the classes, or as many as leave each class one image. */
+function split(all: ImageDataset, count: number, of: number, purpose: 'test' | 'validate'): Split {
+  const { shape, images, labels, classes } = all
   const pixels = shape[0] * shape[1] * shape[2]
   // Class after class, so that a fifth in even steps is a fifth of each class.
   const sorted = [...labels.keys()].sort((a, b) => labels[a]! - labels[b]! || a - b)
-  const isHeld = (place: number): boolean => ((place + 1) * count) % of < count
+  const isHeld = sorted.map((_, place) => ((place + 1) * count) % of < count)
+  const groups = classRanges(sorted.map(index => labels[index]!))
+  keepOneOfEach(isHeld, groups, count / of)
   const pick = (chosen: readonly number[]): ImageDataset => {
     const order = Array.from(permutation(chosen.length, SEED, 0), i => chosen[i]!)
     const picked = new Uint8Array(order.length * pixels)
-    const label = labelsFor(all.classes, order.length)
+    const label = labelsFor(classes, order.length)
     order.forEach((index, i) => {
       picked.set(images.subarray(index * pixels, (index + 1) * pixels), i * pixels)
       label[i] = labels[index]!
     })
     return { ...all, size: order.length, images: picked, labels: label }
   }
-  return [pick(sorted.filter((_, place) => !isHeld(place))), pick(sorted.filter((_, place) => isHeld(place)))]
+  const few = groups
+    .filter(({ from, to }) => !isHeld.slice(from, to).includes(true))
+    .map(({ label, from, to }) => `${classes[label]} (${to - from})`)
+  return {
+    kept: pick(sorted.filter((_, place) => !isHeld[place])),
+    held: pick(sorted.filter((_, place) => isHeld[place])),
+    ...(few.length
+      ? {
+          notice: `Too few examples to ${purpose} on, all of which are trained on, have ${few.length} of ${groups.length} classes: ${listed(few)}`,
+        }
+      : {}),
+  }
+}
+
+/** Where the examples of a class stand: `from` … `to` − 1. */
+interface ClassRange {
+  readonly label: number
+  readonly from: number
+  readonly to: number
+}
+
+function classRanges(labels: readonly number[]): ClassRange[] {
+  const ranges: ClassRange[] = []
+  for (let from = 0; from < labels.length; ) {
+    let to = from
+    while (labels[to] === labels[from]) to++
+    ranges.push({ label: labels[from]!, from, to })
+    from = to
+  }
+  return ranges
+}
+
+/**
+ * Gives a class that would lose all its examples one back. In its place another one is held out, of the class that is
+ * furthest below its share.
+ * @param share of all examples, how many are held out
+ */
+function keepOneOfEach(isHeld: boolean[], groups: readonly ClassRange[], share: number): void {
+  const held = groups.map(({ from, to }) => isHeld.slice(from, to).filter(Boolean).length)
+  const size = ({ from, to }: ClassRange) => to - from
+  let owed = 0
+  for (const [i, group] of groups.entries()) {
+    if (held[i]! < size(group)) continue
+    isHeld[group.from] = false
+    held[i]!--
+    owed++
+  }
+  for (; owed; owed--) {
+    const missing = groups.map((group, i) =>
+      size(group) - held[i]! > 1 ? size(group) * share - held[i]! : Number.NEGATIVE_INFINITY,
+    )
+    const most = missing.reduce((best, value, i) => (value > missing[best]! ? i : best), 0)
+    if (missing[most] === Number.NEGATIVE_INFINITY) return
+    isHeld[isHeld.lastIndexOf(false, groups[most]!.to - 1)] = true
+    held[most]!++
+  }
 }

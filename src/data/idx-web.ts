@@ -2,7 +2,8 @@ import { UserError } from '../graph/errors.ts'
 import { type ImageDataset, type ImageSource, imageSource } from './dataset.ts'
 import { DIGITS } from './digit.ts'
 import { heldOut } from './held-out.ts'
-import { idxBytes, idxDataset, idxKind, type NamedBytes } from './idx.ts'
+import { idxBytes, idxDataset, idxKind, idxPreprocessing, type NamedBytes } from './idx.ts'
+import { joined } from './notice.ts'
 import { unpacked } from './unpack-web.ts'
 
 /** Larger files are refused before they are read. */
@@ -19,14 +20,15 @@ export async function idxData(
   classes: readonly string[] = DIGITS,
 ): Promise<ImageSource> {
   const read = await Promise.all(files.map(readIdxFile))
-  const isTest = ({ name }: NamedBytes) => /t10k|test/i.test(name)
+  const isTest = ({ name }: NamedBytes) => /t10k|(?<![a-z])test/i.test(name)
   const [train, test] = [read.filter(f => !isTest(f)), read.filter(isTest)]
   const from = files.map(f => f.name).join(', ')
   if (!train.length) throw new UserError(`${from || 'no files'}: ${WANTED}`)
   const set = datasetOf('train', train, classes)
-  if (test.length) return imageSource(set, datasetOf('test', test, classes), from)
+  const how = idxPreprocessing(set)
+  if (test.length) return imageSource(set, datasetOf('test', test, classes), from, how)
   const parts = heldOut({ ...set, name: 'idx' })
-  return imageSource(parts.train, parts.test, from)
+  return { ...imageSource(parts.train, parts.test, from, how), ...joined(parts.notice) }
 }
 
 const WANTED =

@@ -1,5 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import type { ImageDataset } from './dataset.ts'
+import { DIGITS, inkOf } from './digit.ts'
+import { MNIST_DIGIT, type Preprocessing, RESIZE } from './preprocess.ts'
 
 /**
  * The IDX files that MNIST and its relatives come in: a big-endian header (magic number, count and, for images, height
@@ -70,6 +72,25 @@ export function idxDataset(
     images: images.bytes.subarray(IMAGES.fields * 4),
     labels: values,
   }
+}
+
+/** Images that are looked at to see how a data set was made. */
+const SAMPLE = 200
+
+/**
+ * How pictures become images such as those of IDX files: of digits as MNIST's, light on dark, by the way that those were made; all others are
+ * taken as they are.
+ */
+export function idxPreprocessing({ classes, shape, images, size }: ImageDataset): Preprocessing {
+  if (classes.join() !== DIGITS.join()) return RESIZE
+  const [, height, width] = shape
+  const isLight = (i: number): boolean => {
+    const data = images.subarray(i * height * width, (i + 1) * height * width)
+    return inkOf({ data, width, height, channels: 1 }) === 'light'
+  }
+  const count = Math.min(size, SAMPLE)
+  const light = Array.from({ length: count }, (_, i) => isLight(i)).filter(Boolean).length
+  return light > count / 2 ? MNIST_DIGIT : RESIZE
 }
 
 /** Checks a whole file and returns its dims. */

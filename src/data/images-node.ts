@@ -2,18 +2,18 @@ import { readdir } from 'node:fs/promises'
 import { UserError } from '../graph/errors.ts'
 import { cifarFolder, cifarFormat } from './cifar-node.ts'
 import { classFolders } from './class-folders-node.ts'
+import type { SkipBad } from './class-plan.ts'
 import type { ImageSource } from './dataset.ts'
 import { reason } from './files-node.ts'
 import { holdsIdx, loadMnist, type MnistOptions } from './mnist-node.ts'
+import { preprocessingOfKind } from './preprocess.ts'
+import type { FollowOptions } from './survey-node.ts'
 
 /** Data that have a name. */
 export const COLLECTIONS = ['mnist', 'fashion-mnist', 'digits']
 
-export interface ImagesOptions extends MnistOptions {
-  /** What the model takes, `[channels, height, width]`: pictures in folders are brought to it, other data have a shape of their own. */
-  readonly shape: readonly number[]
-  /** Brings pictures in folders to three channels, whatever `shape` says. @default false */
-  readonly colour?: boolean
+/** Of `FollowOptions`, `shape` and `follow` are for pictures in folders; other data have a shape of their own. */
+export interface ImagesOptions extends MnistOptions, FollowOptions, SkipBad {
   /** Names of the classes that a model knows already, by its labels. */
   readonly classes?: readonly string[]
 }
@@ -33,7 +33,9 @@ export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
     throw new UserError(
       `${source.origin}: their classes are ${some(own)}; the model knows ${some(classes)}: give the data that it was trained on, with --data`,
     )
-  return source
+  const { preprocessing: asked } = options
+  if (!asked || asked.kind === source.preprocessing?.kind) return source
+  return { ...source, preprocessing: preprocessingOfKind(asked.kind) }
 }
 
 async function fromFolder(options: ImagesOptions & { readonly data: string }): Promise<ImageSource> {
@@ -46,10 +48,7 @@ async function fromFolder(options: ImagesOptions & { readonly data: string }): P
   if (holdsIdx(names)) return loadMnist(options)
   const cifar = cifarFormat(names)
   if (cifar) return cifarFolder(folder, names, cifar)
-  if (entries.some(e => !e.name.startsWith('.') && !e.isFile())) {
-    const shape = options.colour ? [3, ...options.shape.slice(1)] : options.shape
-    return classFolders(folder, { ...options, shape })
-  }
+  if (entries.some(e => !e.name.startsWith('.') && !e.isFile())) return classFolders(folder, options)
   throw new UserError(
     `${about}: ${names.length ? `has ${some(names.sort())}` : 'is empty'}, but not MNIST's four IDX files (train-images-idx3-ubyte …), CIFAR's binary files (data_batch_1.bin … or train.bin), or a folder of pictures for each class`,
   )

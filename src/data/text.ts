@@ -44,6 +44,7 @@ export function textDataset(name: string, { ids, vocabulary }: Tokens, context: 
     size,
     shape: [context],
     classes: vocabulary,
+    content: vocabulary.length > 256 ? Uint16Array.from(ids) : Uint8Array.from(ids),
     batches({ batch, seed = 0, epoch = 0, shuffle = true, skip = 0 }: BatchOptions): Iterable<Batch> {
       return {
         *[Symbol.iterator]() {

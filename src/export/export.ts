@@ -14,6 +14,8 @@ export interface ExportOptions {
   readonly classes?: readonly string[]
   /** Architecture and configuration, so that the model can be built again from the file. */
   readonly model?: { readonly name: string; readonly config: object }
+  /** How pictures become the input, such as `{ kind: 'resize' }`. */
+  readonly preprocessing?: { readonly kind: string }
   readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] }
   /** What the training came to, such as `{ testAccuracy: 0.97, epochs: 5 }`. */
   readonly training?: Readonly<Record<string, unknown>>
@@ -25,6 +27,7 @@ export const METADATA = {
   version: 'onnxgrad.version',
   input: 'onnxgrad.input',
   model: 'onnxgrad.model',
+  preprocessing: 'onnxgrad.preprocessing',
   normalization: 'onnxgrad.normalization',
   classes: 'onnxgrad.classes',
   training: 'onnxgrad.training',
@@ -58,6 +61,7 @@ export function exportOnnx(
     [METADATA.version, options.version],
     [METADATA.input, about],
     ...json(options.model).map(v => [METADATA.model, v]),
+    ...json(options.preprocessing).map(v => [METADATA.preprocessing, v]),
     ...json(options.normalization).map(v => [METADATA.normalization, v]),
     ...json(options.classes).map(v => [METADATA.classes, v]),
     ...json(options.training).map(v => [METADATA.training, v]),

@@ -17,6 +17,7 @@ export interface FileInfo extends Admitted {
   readonly opset: number
   readonly metadata: Readonly<Record<string, string>>
   readonly model?: { readonly name: string; readonly config: object }
+  readonly preprocessing?: { readonly kind: string }
   readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] }
   readonly classes?: readonly string[]
   readonly training?: Readonly<Record<string, unknown>>
@@ -28,9 +29,10 @@ const isList = (v: unknown, of: (item: unknown) => boolean): boolean => Array.is
 
 /** What the metadata that programs rely on must look like. */
 const SOUND: Readonly<
-  Record<'model' | 'normalization' | 'classes' | 'training', (value: unknown) => boolean>
+  Record<'model' | 'preprocessing' | 'normalization' | 'classes' | 'training', (value: unknown) => boolean>
 > = {
   model: v => isObject(v) && typeof v.name === 'string' && isObject(v.config),
+  preprocessing: v => isObject(v) && typeof v.kind === 'string',
   normalization: v => isObject(v) && isList(v.mean, Number.isFinite) && isList(v.std, Number.isFinite),
   classes: v => isList(v, name => typeof name === 'string'),
   training: isObject,

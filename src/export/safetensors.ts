@@ -1,6 +1,7 @@
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
+import { repeatedKey } from './repeated-key.ts'
 import { emptyArray, type TypedArray } from './tensor-data.ts'
 
 /** A tensor with its values. */
@@ -46,7 +47,10 @@ export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
   if (length > Math.min(bytes.length - 8, MAX_HEADER))
     fail(`its header claims ${length} bytes of a file of ${bytes.length}`)
-  const header = parseHeader(bytes.subarray(8, 8 + length)) ?? fail('its header is not a JSON object')
+  const { text, value: header } =
+    headerOf(bytes.subarray(8, 8 + length)) ?? fail('its header is not a JSON object')
+  const twice = repeatedKey(text)
+  if (twice !== undefined) fail(`its header has the key ${twice} twice`)
   const body = bytes.subarray(8 + length)
 
   const found = Object.entries(header)
@@ -72,10 +76,12 @@ type Fail = (what: string, todo?: string) => never
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function parseHeader(bytes: Uint8Array): Record<string, unknown> | undefined {
+/** An object's JSON, which begins with its brace. */
+function headerOf(bytes: Uint8Array): { text: string; value: Record<string, unknown> } | undefined {
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    return isObject(value) ? value : undefined
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    const value: unknown = JSON.parse(text)
+    return text.startsWith('{') && isObject(value) ? { text, value } : undefined
   } catch {
     return undefined
   }

@@ -1,5 +1,6 @@
 import { type PlotOptions, plot } from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
+import { plainLines } from '../graph/printable.ts'
 import { Html } from './html.ts'
 import type { Scale } from './scale.ts'
 
@@ -21,7 +22,7 @@ export function chart(label: string, options: PlotOptions): Html {
       fine.replace(/\d+\.\d+/g, n => String(Number(Number(n).toFixed(1)))),
     )
   }
-  return new Html(drawn.outerHTML)
+  return new Html(plainLines(drawn.outerHTML))
 }
 
 /** An upward axis of a scale, with lines across, and room beside it for its labels. */

@@ -1,9 +1,10 @@
-import sharp from 'sharp'
+import { loadSharp } from '../data/image-node.ts'
 import type { Colour } from './colour.ts'
 
 /** A PNG as a `data:` URI. @param data bytes `[height, width, channels]` */
 async function png(data: Uint8Array, width: number, height: number, channels: 1 | 3 | 4): Promise<string> {
   const raw = { width, height, channels }
+  const sharp = await loadSharp()
   const bytes = await sharp(data, { raw }).png({ compressionLevel: 9 }).toBuffer()
   return `data:image/png;base64,${bytes.toString('base64')}`
 }

@@ -1,4 +1,5 @@
 import type { DataSource } from '../data/dataset.ts'
+import { shownName } from '../graph/printable.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { layoutOf, views } from '../train/layout.ts'
@@ -17,7 +18,7 @@ import { cells } from './picture-node.ts'
 import { calibrationError, classScores } from './scores.ts'
 import { gazes, mistakes, positions } from './seen-node.ts'
 import { classTable, confusionList, confusionTable, epochTable, settingsTable, timings } from './tables.ts'
-import { count, percent, visible } from './text.ts'
+import { count, percent } from './text.ts'
 
 /** What a report is made of. */
 export interface Reported {
@@ -54,10 +55,11 @@ export async function reportOf(about: Reported): Promise<string> {
   const predictor = await filePredictor(runtime, toOnnx(trained), shape, threads)
   const answers = await answersOf(predictor, data.test, SHOWN).finally(() => predictor.close())
   const names = trained.classes ?? data.test.classes
+  const name = (label: number) => shownName(names[label] ?? String(label))
   const sections = [
     ...curveSections(log, tokens),
-    ...(await classSections(answers, i => visible(names[i] ?? String(i)), tokens)),
-    ...(tokens ? [] : await imageSections(about, answers, i => visible(names[i] ?? String(i)))),
+    ...(await classSections(answers, name, tokens)),
+    ...(tokens ? [] : await imageSections(about, answers, name)),
     ...beside([...(await positionSections(trained)), calibrationSection(answers)]),
     ...settingSections(about),
   ]

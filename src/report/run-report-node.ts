@@ -1,22 +1,20 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf, reason } from '../data/files-node.ts'
+import { readText } from '../data/files-node.ts'
+import { areFingerprints, compare, fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
 import { type RunLog, readLog } from './log.ts'
 import type { Reported } from './report-node.ts'
 
-/** The text of a file; empty where there is none. */
-const textOf = (file: string): Promise<string> =>
-  readFile(file, 'utf8').catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return ''
-    throw new UserError(`${file} ${reason(error)}`)
-  })
+/** The text of a file of a run; empty where there is none. */
+const textOf = async (folder: string, name: 'metrics' | 'steps'): Promise<string> =>
+  (await readText(join(folder, RUN_FILES[name]))) ?? ''
 
 /** What a run folder has written down of its run. @throws UserError when a file is damaged */
 const readRunLog = async (folder: string): Promise<RunLog> =>
-  readLog(await textOf(join(folder, RUN_FILES.metrics)), await textOf(join(folder, RUN_FILES.steps)))
+  readLog(await textOf(folder, 'metrics'), await textOf(folder, 'steps'))
 
 /**
  * The report of a run folder, from what it has written down so far. Takes about as long as an evaluation on the test set.
@@ -33,6 +31,13 @@ export async function reportOfRun(
     throw new UserError(
       `${folder} was tested on ${tested} examples, and ${origin} has ${test.size}; name the run's own data with --data`,
     )
+  if (areFingerprints(config.fingerprints)) {
+    const { differences } = compare(config.fingerprints, fingerprints(about.data), ['test'])
+    if (differences.length)
+      throw new UserError(
+        `${folder} was not tested on these data: ${differences.join('; ')}; name the run's own data with --data`,
+      )
+  }
   const log = await readRunLog(folder)
   const finished = log.final && (await stat(join(folder, RUN_FILES.metrics))).mtime
   // What draws takes long to load, and most programs draw nothing.

@@ -1,7 +1,7 @@
 import type { Answered } from './answers.ts'
 import type { Attention, Gaze } from './attention.ts'
 import { AMBER, type Colour, glow, signed } from './colour.ts'
-import { type Html, html } from './html.ts'
+import { type Html, html, named } from './html.ts'
 import { cosines } from './maths.ts'
 import { cells, photo, pixelsOf } from './picture-node.ts'
 import { count, percent } from './text.ts'
@@ -21,7 +21,7 @@ export async function mistakes(
   return html`<ol class="mistakes">${worst.map(
     ({ index, truth, guess, certainty, loss }, i) => html`<li><figure>
 <img src="${pictures[i]!}" width="${shape[2]!}" height="${shape[1]!}" alt="Test image ${index}: ${name(truth)}, answered as ${name(guess)}">
-<figcaption><span>${name(truth)} → <b>${name(guess)}</b></span> <small>${percent(certainty)} sure</small> <small title="loss ${loss.toFixed(2)}">no. ${count(index)}</small></figcaption>
+<figcaption><span>${named(name(truth))} → <b>${named(name(guess))}</b></span> <small>${percent(certainty)} sure</small> <small title="loss ${loss.toFixed(2)}">no. ${count(index)}</small></figcaption>
 </figure></li>`,
   )}</ol>`
 }
@@ -85,7 +85,8 @@ export async function gazes(
       ),
     ])
     const what = truth === guess ? name(truth) : `${name(truth)} answered as ${name(guess)}`
-    const says = truth === guess ? html`<b>${name(truth)}</b>` : html`${name(truth)} → <b>${name(guess)}</b>`
+    const guessed = html`<b>${named(name(guess))}</b>`
+    const says = truth === guess ? guessed : html`${named(name(truth))} → ${guessed}`
     return html`<li><figure>
 <div class="gaze"><div><img src="${image}" alt="Test image ${index}: ${what}"><img src="${flow}" alt="The same image with the places lit that reach the head"></div>
 <img class="maps" src="${maps}" alt="Attention of ${gaze.heads.length} blocks and ${gaze.heads[0]!.length} heads"></div>

@@ -1,8 +1,9 @@
+import { shownName } from '../graph/printable.ts'
 import type { Config } from './head.ts'
-import { type Html, html } from './html.ts'
+import { type Html, html, named, type Part } from './html.ts'
 import type { Numbers, RunLog } from './log.ts'
 import type { ClassScore } from './scores.ts'
-import { count, duration, percent, precise, visible } from './text.ts'
+import { count, duration, percent, precise } from './text.ts'
 
 type Name = (label: number) => string
 
@@ -22,9 +23,10 @@ export function confusionTable(confusion: readonly (readonly number[])[], name: 
     'Confusion matrix',
     html`<table class="confusion">
 <caption>Rows: what it is. Columns: what the model answers.</caption>
-<thead><tr><td></td>${confusion.map((_, j) => html`<th scope="col">${name(j)}</th>`)}</tr></thead>
+<thead><tr><td></td>${confusion.map((_, j) => html`<th scope="col">${named(name(j))}</th>`)}</tr></thead>
 <tbody>${confusion.map(
-      (row, i) => html`<tr><th scope="row">${name(i)}</th>${row.map((n, j) => cell(row, i, n, j))}</tr>\n`,
+      (row, i) =>
+        html`<tr><th scope="row">${named(name(i))}</th>${row.map((n, j) => cell(row, i, n, j))}</tr>\n`,
     )}</tbody></table>`,
   )
 }
@@ -41,7 +43,8 @@ export function confusionList(confusion: readonly (readonly number[])[], name: N
 <caption>Most frequent confusions</caption>
 <thead><tr><th scope="col">It is</th><th scope="col">answered</th><th scope="col">times</th></tr></thead>
 <tbody>${pairs.map(
-    p => html`<tr><th scope="row">${name(p.truth)}</th><td>${name(p.answer)}</td><td>${count(p.n)}</td></tr>`,
+    p =>
+      html`<tr><th scope="row">${named(name(p.truth))}</th><td>${named(name(p.answer))}</td><td>${count(p.n)}</td></tr>`,
   )}</tbody></table>`
 }
 
@@ -59,7 +62,7 @@ export function classTable(
   other: Name,
 ): Html {
   const average = (of: (s: ClassScore) => number) => mean(all.map(of).filter(v => !Number.isNaN(v)))
-  const row = (s: Omit<ClassScore, 'mistaken'>, label: string, mistaken: string) =>
+  const row = (s: Omit<ClassScore, 'mistaken'>, label: Html | string, mistaken: Part) =>
     html`<tr><th scope="row">${label}</th><td>${count(s.count)}</td><td>${shown(s.precision)}</td><td>${shown(s.recall)}</td><td>${shown(s.f1)}</td><td>${mistaken}</td></tr>\n`
   const whole = {
     count: all.reduce((n, s) => n + s.count, 0),
@@ -71,7 +74,7 @@ export function classTable(
     'Classes',
     html`<table class="numbers classes">
 <thead><tr><th scope="col">Class</th><th scope="col">Count</th><th scope="col">Precision</th><th scope="col">Recall</th><th scope="col">F1</th><th scope="col">Most confused with</th></tr></thead>
-<tbody>${scores.map((s, i) => row(s, name(i), s.mistaken ? `${other(s.mistaken.for)} (${count(s.mistaken.count)} ×)` : '–'))}</tbody>
+<tbody>${scores.map((s, i) => row(s, named(name(i)), s.mistaken ? [named(other(s.mistaken.for)), ` (${count(s.mistaken.count)} ×)`] : '–'))}</tbody>
 <tfoot>${row(whole, 'mean', '')}</tfoot></table>`,
   )
 }
@@ -105,16 +108,22 @@ export function epochTable(epochs: readonly Numbers[]): Html {
 /** Longer lists are cut. */
 const MOST = 24
 
-const text = (value: unknown): string => (typeof value === 'string' ? visible(value) : String(value))
+/** Longer texts are cut, and in lists those that are longer than a name. */
+const LONGEST = 1000
+
+const text = (value: unknown, most?: number): Part =>
+  typeof value === 'string' ? named(shownName(value, most)) : String(value)
 
 /** Every value of a JSON object, with its path. */
-function* leaves(value: unknown, path: string): Generator<readonly [string, string]> {
+function* leaves(value: unknown, path: string): Generator<readonly [string, Part]> {
   if (Array.isArray(value) && value.every(v => typeof v !== 'object' || v === null)) {
     const more = value.length > MOST ? `, … (${count(value.length)})` : ''
-    yield [path, value.length ? `${value.slice(0, MOST).map(text).join(', ')}${more}` : 'none']
+    const items = value.slice(0, MOST).map((item, i) => [i ? ', ' : '', text(item)])
+    yield [path, value.length ? [...items, more] : 'none']
   } else if (typeof value === 'object' && value !== null) {
-    for (const [key, inner] of Object.entries(value)) yield* leaves(inner, path ? `${path}.${key}` : key)
-  } else yield [path, text(value)]
+    for (const [key, inner] of Object.entries(value))
+      yield* leaves(inner, path ? `${path}.${shownName(key)}` : shownName(key))
+  } else yield [path, text(value, LONGEST)]
 }
 
 /** Everything that `config.json` says. */

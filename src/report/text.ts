@@ -21,6 +21,3 @@ export const precise = (seconds: number): string =>
 
 /** Such as `1 epoch`, `2,000 epochs`. */
 export const counted = (n: number, thing: string): string => `${count(n)} ${thing}${n === 1 ? '' : 's'}`
-
-/** A name that would not be seen as it is written in a program. */
-export const visible = (name: string): string => (/^[\s\p{C}]*$/u.test(name) ? JSON.stringify(name) : name)

@@ -65,7 +65,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     target: HOST,
     resident: false,
     preallocated: true,
-    install: 'onnxruntime-node brings it; reinstall it with: npm install onnxruntime-node',
+    install: 'onnxruntime-node brings it; install it again',
   },
   webgpu: {
     name: 'webgpu',
@@ -91,7 +91,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     resident: false,
     preallocated: true,
     install:
-      'with CUDA 12 and cuDNN 9 installed, run: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12',
+      'on Linux x64 with CUDA 12 and cuDNN 9 installed, run: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12',
   },
   wasm: {
     name: 'wasm',
@@ -99,7 +99,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     target: { ...HOST, name: 'wasm' },
     resident: false,
     preallocated: false,
-    install: 'onnxruntime-web brings it; reinstall it with: npm install onnxruntime-web',
+    install: 'onnxruntime-web brings it; install onnxgrad again',
   },
 }
 

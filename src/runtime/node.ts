@@ -1,41 +1,63 @@
-import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
 import { add } from '../ops/elementwise.ts'
-import { deviceOf } from './device.ts'
+import { type Device, type DeviceName, deviceOf } from './device.ts'
 import { evaluate } from './evaluate.ts'
+import { loadNative, NativeProblem } from './native-node.ts'
 import { makeRuntime, type Ort, plainMessage, type Runtime } from './session.ts'
 
-const require = createRequire(import.meta.url)
-
 /**
- * onnxruntime-node on the named device, tried out on a model of one node.
+ * The runtime of the named device, tried out on a model of one node: onnxruntime-node, or for `wasm` onnxruntime-web.
  * @throws UserError when the device does not work here, saying how to get it; there is no silent fall-back
  */
 export async function nodeRuntime(name: string): Promise<Runtime> {
   const device = deviceOf(name)
-  if (device.name === 'wasm') return wasmRuntime()
-  const ort = await import('onnxruntime-node').catch((error: unknown) => {
-    throw new UserError(`onnxruntime-node cannot be loaded (${plainMessage(error)}); ${device.install}`)
-  })
-  // Its errors come back as exceptions; on stderr they would be said twice.
-  ort.env.logLevel = 'fatal'
-  const { version } = require('onnxruntime-node/package.json') as { version: string }
-  const runtime = makeRuntime(ort as unknown as Ort, device, version)
-  const x = input('x', 'float32', [1])
-  await evaluate(runtime, { y: add(x, 1) }, { x: [1] }).catch((error: unknown) => {
+  try {
+    const runtime = await (device.name === 'wasm' ? wasmRuntime() : nativeRuntime(device))
+    const x = input('x', 'float32', [1])
+    await evaluate(runtime, { y: add(x, 1) }, { x: [1] })
+    return runtime
+  } catch (error) {
+    const why = plainMessage(error).replace(/^.*the model (could not be loaded|failed to run): /, '')
     throw new UserError(
-      `device ${name} is not available: ${plainMessage(error).replace(/^.*: /, '')}; ${device.install}`,
+      `device ${name} is not available: ${why}${error instanceof NativeProblem ? '' : `; ${device.install}`}`,
     )
-  })
-  return runtime
+  }
 }
 
-/** onnxruntime-web's WASM build, as pages run it, in Node. */
-export async function wasmRuntime(): Promise<Runtime> {
+async function nativeRuntime(device: Device): Promise<Runtime> {
+  const { ort, version } = await loadNative()
+  return makeRuntime(ort, device, version)
+}
+
+/** As many as a page takes, but no more than half of the processors: two threads on one core wait for each other. */
+const wasmThreads = (): number => Math.max(1, Math.min(4, availableParallelism() >> 1))
+
+/**
+ * onnxruntime-web's WASM build, as pages run it, in Node.
+ * @param threads the first call in a thread decides; onnxruntime-web cannot change them
+ */
+export async function wasmRuntime(threads = wasmThreads()): Promise<Runtime> {
   const ort = await import('onnxruntime-web')
-  const version = ort.env.versions.web ?? 'unknown'
-  // One thread, as in a page without cross-origin isolation; Node could not end while worker threads wait.
-  ort.env.wasm.numThreads = 1
-  return makeRuntime(ort as unknown as Ort, deviceOf('wasm'), version)
+  ort.env.wasm.numThreads = threads
+  return makeRuntime(ort as unknown as Ort, deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
+}
+
+/** The device of programs that name none. */
+export interface DefaultDevice {
+  readonly device: DeviceName
+  /** Why it is not the CPU in onnxruntime-node, and how to get that: one line. */
+  readonly notice?: string
+}
+
+/** The CPU in onnxruntime-node; where that cannot be loaded, WASM, which is several times slower. */
+export async function defaultDevice(): Promise<DefaultDevice> {
+  try {
+    await loadNative()
+    return { device: 'cpu' }
+  } catch (error) {
+    if (!(error instanceof NativeProblem)) throw error
+    return { device: 'wasm', notice: `running on WASM, which is slower: ${error.message}` }
+  }
 }

@@ -1,4 +1,4 @@
-import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node'
+import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-web'
 import { lower } from '../export/lower.ts'
 import { readModel } from '../export/read-model.ts'
 import { emptyArray, type TypedArray } from '../export/tensor-data.ts'

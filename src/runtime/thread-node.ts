@@ -5,7 +5,7 @@ import { type Answer, BUSY, type Calls, ENDING, type Question } from './calls.ts
 import { nodeRuntime } from './node.ts'
 import type { Held, Runtime, Session } from './session.ts'
 
-// The program of the thread that worker-node.ts starts: a runtime whose sessions and held tensors go by numbers.
+// The program of the thread, or process, that host-node.ts starts: a runtime whose sessions and held tensors go by numbers.
 
 let runtime: Runtime
 /** Milliseconds without a question since the last run. */
@@ -64,17 +64,34 @@ async function answer(question: Question): Promise<Answer> {
   }
 }
 
-const flags = workerData as Int32Array
+/** Memory that a thread shares with who asks. */
+const flags = parentPort ? (workerData as Int32Array) : undefined
 const setBusy = (busy: number) => {
+  if (!flags) return
   Atomics.store(flags, BUSY, busy)
   Atomics.notify(flags, BUSY)
 }
+
+if (!parentPort) {
+  // A process ends with the one that asks, which also decides what a signal to both of them means.
+  process.on('disconnect', () => process.exit())
+  for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {})
+}
+const send = (message: Answer): void => {
+  if (parentPort) parentPort.postMessage(message)
+  else process.send!(message, () => {})
+}
+
 let free = performance.now()
-for await (const [question] of on(parentPort!, 'message') as AsyncIterable<[Question | null]>) {
+const questions = on((parentPort ?? process) as NodeJS.EventEmitter, 'message') as AsyncIterable<
+  [Question | null]
+>
+for await (const [question] of questions) {
   if (!question) break
   idle += performance.now() - free
   setBusy(1)
-  if (!Atomics.load(flags, ENDING)) parentPort!.postMessage(await answer(question))
+  if (!flags || !Atomics.load(flags, ENDING)) send(await answer(question))
   setBusy(0)
   free = performance.now()
 }
+if (!parentPort) process.disconnect()

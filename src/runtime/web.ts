@@ -5,6 +5,7 @@ import { input } from '../graph/leaf.ts'
 import { add } from '../ops/elementwise.ts'
 import { deviceOf } from './device.ts'
 import { makeRuntime, type Ort, plainMessage, type Runtime, type Session } from './session.ts'
+import { safeThreads } from './web-threads.ts'
 
 export type WebDeviceName = 'wasm' | 'webgpu'
 
@@ -19,7 +20,7 @@ export interface WebOptions {
   /**
    * Where onnxruntime-web's files are: the address of a folder that has them all, ending with a slash, or of the two
    * files `{ mjs, wasm }` of the device: `ort-wasm-simd-threaded` for wasm, `ort-wasm-simd-threaded.asyncify` for webgpu.
-   * @default beside the script that holds onnxruntime-web
+   * @default beside the script that holds onnxruntime-web; for threads, where Vite or webpack puts them
    */
   readonly wasmPaths?: Env.WasmPrefixOrFilePaths
   /** Called when the GPU is gone: nothing runs on this runtime any more, and what it held is lost. */
@@ -71,18 +72,20 @@ const started = new Map<WebDeviceName, number>()
  * @throws UserError when the device does not work here, saying what to do; there is no silent fall-back
  */
 export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> {
-  const { device = 'wasm', wasmPaths, onLost } = options
+  const { device = 'wasm', onLost } = options
   if (!Object.hasOwn(builds, device))
     throw new UserError(`device ${device} is not known in a browser; choose one of wasm, webgpu`)
-  const threads = started.get(device) ?? threadsFor(options.threads)
-  if (options.threads !== undefined && options.threads !== threads)
+  const possible = started.get(device) ?? threadsFor(options.threads)
+  if (options.threads !== undefined && options.threads !== possible)
     throw new UserError(
-      `${device} runs with ${threads} threads since its first use here; ${options.threads} need another worker`,
+      `${device} runs with ${possible} threads since its first use here; ${options.threads} need another worker`,
     )
   if (device === 'webgpu') {
     const { available, reason } = await webgpuDevice()
     if (!available) throw unavailable(device, reason!)
   }
+  const asked = options.threads !== undefined
+  const { threads, wasmPaths } = await safeThreads(device, possible, options.wasmPaths, asked)
   const ort = await builds[device]().catch((error: unknown) => {
     throw unavailable(device, plainMessage(error))
   })

@@ -68,6 +68,9 @@ export class Answerer {
 
   async close(): Promise<void> {
     this.show()
-    await (await this.#session)?.close()
+    await this.#session?.then(
+      session => session.close(),
+      () => {},
+    )
   }
 }

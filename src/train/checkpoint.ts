@@ -36,22 +36,37 @@ export function writeCheckpoint(layout: Layout, state: State, metadata: Record<s
   return writeSafetensors(tensors, { ...metadata, [CHECKSUM]: crc32(writeSafetensors(tensors, metadata)) })
 }
 
-/**
- * Parameters and moments of a checkpoint, for a model of the given layout.
- * @throws UserError when the file is damaged, a parameter is missing, has another shape, or does not belong to the model
- */
-export function readCheckpoint(
-  layout: Layout,
-  bytes: Uint8Array,
-  name: string,
-): { state: State; metadata: Readonly<Record<string, string>> } {
+/** A checkpoint whose content is, bit for bit, what was written. */
+export interface CheckpointFile {
+  /** What error messages call the file. */
+  readonly name: string
+  readonly bytes: Uint8Array
+  readonly tensors: Readonly<Record<string, SafeTensor>>
+  /** Without the checksum. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** @throws UserError when the file is damaged, or not a checkpoint of onnxgrad */
+export function openCheckpoint(bytes: Uint8Array, name: string): CheckpointFile {
   const { tensors, metadata: all } = readSafetensors(bytes, name)
   const { [CHECKSUM]: checksum, ...metadata } = all
-  // Equal content has equal bytes. Files of before there was a checksum have none.
-  if (checksum !== undefined && checksum !== crc32(writeSafetensors(tensors, metadata)))
+  if (checksum === undefined)
+    throw new UserError(
+      `${name}: has no checksum (${CHECKSUM} in its metadata), with which onnxgrad writes every checkpoint since 0.1.0: the file is damaged, or another program wrote it; use a checkpoint that \`onnxgrad train\` or the lab wrote`,
+    )
+  // Equal content has equal bytes.
+  if (checksum !== crc32(writeSafetensors(tensors, metadata)))
     throw new UserError(
       `${name}: its content does not have the checksum that it was written with: the file is damaged`,
     )
+  return { name, bytes, tensors, metadata }
+}
+
+/**
+ * Parameters and moments of a checkpoint, for a model of the given layout.
+ * @throws UserError when a parameter is missing, has another shape, or does not belong to the model
+ */
+export function stateOf({ name, bytes, tensors }: CheckpointFile, layout: Layout): State {
   // A record may name a model of any size; what is made for it is no larger than the file.
   if (4 * layout.size > bytes.length)
     throw new UserError(
@@ -80,5 +95,5 @@ export function readCheckpoint(
       throw new UserError(`${name}: ${key} does not belong to the model`)
     state[vector] = t.data as Float32Array
   }
-  return { state, metadata }
+  return state
 }

@@ -287,7 +287,12 @@ export class Executor {
   async close(): Promise<void> {
     this.#states.release()
     for (const held of (this.#gradient ?? []).flatMap(h => Object.values(h))) this.#runtime.release(held)
-    for (const loaded of this.#loaded.values()) await (await loaded).session.close()
+    // One that could not be loaded has told so already.
+    for (const loaded of this.#loaded.values())
+      await loaded.then(
+        ({ session }) => session.close(),
+        () => {},
+      )
     await this.#answerer.close()
   }
 }

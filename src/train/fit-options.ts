@@ -67,7 +67,7 @@ export interface FitOptions {
   ) => void | Promise<void>
   /** Least seconds between two calls of `onSave` within an epoch. @default 120 */
   readonly saveEvery?: number
-  /** Called within long epochs: what would be lost if the process ended. */
+  /** Called within long epochs, and when `signal` stops one: what would be lost if the process ended. */
   readonly onSave?: (reached: Reached) => void | Promise<void>
 }
 

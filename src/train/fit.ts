@@ -190,6 +190,8 @@ export async function fit(
       if (step === (epoch + 1) * perEpoch) await judge(epoch, tally, lr)
       if (signal?.aborted && step < steps) {
         end = 'signal'
+        // Whoever asked may not wait for what follows: the work is saved first.
+        if (step > from && step % perEpoch) await options.onSave?.(await reachedAt(step, tally))
         break
       }
     }

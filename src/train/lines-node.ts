@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { codeOf, reason } from '../data/files-node.ts'
+import { readText } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 
 /** Whether a line of a run's records is of what was done by a step; the summary of a run's end is not. */
@@ -13,15 +12,9 @@ function standsAt(line: string, step: number, where: string): boolean {
   return 'step' in value && Number(value.step) <= step
 }
 
-async function textOf(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return ''
-    throw new UserError(`${file} ${reason(error)}`)
-  })
-}
-
-/** The lines of a text, without a last one that was cut off. */
-const wholeLines = (text: string): string[] => text.split('\n').slice(0, -1)
+/** The lines of a file, without a last one that was cut off; none where it is missing. */
+const linesOf = async (file: string): Promise<string[]> =>
+  ((await readText(file)) ?? '').split('\n').slice(0, -1)
 
 /**
  * What stays of `metrics.jsonl` or `steps.jsonl` where a run goes on from a step: no line of a later one, which will be
@@ -29,14 +22,14 @@ const wholeLines = (text: string): string[] => text.split('\n').slice(0, -1)
  * @throws UserError when another line is damaged
  */
 export async function linesUpTo(file: string, step: number): Promise<string> {
-  const lines = wholeLines(await textOf(file))
+  const lines = await linesOf(file)
   const kept = lines.filter((line, i) => standsAt(line, step, `${file}: line ${i + 1}`))
   return kept.map(line => `${line}\n`).join('')
 }
 
 /** Whether `metrics.jsonl` ends with the summary of a run that was not stopped before its end. */
 export async function isFinal(file: string): Promise<boolean> {
-  const line = wholeLines(await textOf(file)).at(-1)
+  const line = (await linesOf(file)).at(-1)
   const { final, stopped } = JSON.parse(line ?? '{}') as { final?: unknown; stopped?: unknown }
   return final === true && stopped !== true
 }

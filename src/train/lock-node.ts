@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
-import { constants, copyFile, link, readFile, rm } from 'node:fs/promises'
+import { constants, copyFile, link, lstat, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { codeOf, unwritable, writeAtomic } from '../data/files-node.ts'
+import { codeOf, kindOf, readText, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 
 /** Who holds a lock. */
@@ -58,13 +58,15 @@ function alive({ pid, host, started }: Holder): boolean {
 
 /** The holder of a lock; undefined where there is none. @throws UserError when the file is damaged */
 async function holderOf(path: string): Promise<Holder | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
+  // A link counts for itself: one that leads nowhere is there, and can be neither read nor taken.
+  const entry = await lstat(path).catch((error: unknown) => {
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
     throw unwritable(path, error)
-  }
+  })
+  if (entry && !entry.isFile())
+    throw new UserError(`${path} is ${kindOf(entry)}, not a lock; if no process is using it, delete it`)
+  const text = entry && (await readText(path))
+  if (text === undefined) return undefined
   try {
     const holder = JSON.parse(text) as Partial<Holder> | null
     const sound = /^[0-9a-f]{8}$/.test(String(holder?.id)) && Number.isSafeInteger(holder?.pid)

@@ -1,5 +1,7 @@
 import type { AugmentOptions } from '../data/augment.ts'
 import type { Normalization } from '../data/dataset.ts'
+import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
+import { isPreprocessing, type Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { OPTIMIZERS, type Optimizer } from './optimizer.ts'
 import type { Best, Metric } from './progress.ts'
@@ -35,9 +37,13 @@ export interface RunRecord {
   readonly device?: string
   readonly threads?: number
   readonly normalization?: Normalization
+  /** Left out by the releases up to 0.1.0. */
+  readonly preprocessing?: Preprocessing
   readonly classes: readonly string[]
   /** Examples of an epoch. */
   readonly images: number
+  /** Of the data; missing in runs of before they were recorded. */
+  readonly fingerprints?: Fingerprints
   /** Of onnxgrad, onnxruntime and Node, which wrote the checkpoint. */
   readonly versions?: Readonly<Record<string, string>>
   /** The best epoch so far. */
@@ -90,7 +96,9 @@ export function readRecord(metadata: Readonly<Record<string, string>>, name: str
     typeof record.schedule?.name === 'string' &&
     Array.isArray(record.classes) &&
     record.classes.every(name => typeof name === 'string') &&
-    isNormalization(record.normalization)
+    isNormalization(record.normalization) &&
+    (record.fingerprints === undefined || areFingerprints(record.fingerprints)) &&
+    (record.preprocessing === undefined || isPreprocessing(record.preprocessing))
   if (!sound) throw new UserError(`${name}: its record of the run is not complete: the file is damaged`)
   return record as RunRecord
 }

@@ -1,6 +1,6 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { append, reason, syncFile, writeAtomic } from '../data/files-node.ts'
+import { lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { append, codeOf, reason, syncFile, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { writeCheckpoint } from './checkpoint.ts'
 import type { State } from './executor.ts'
@@ -26,8 +26,29 @@ const isLeftOver = (name: string): boolean =>
   name.startsWith(`${RUN_FILES.lock}.`) ||
   (name.endsWith('.tmp') && Object.values(RUN_FILES).some(file => name.startsWith(`${file}.`)))
 
-const contents = async (path: string): Promise<string[]> =>
-  (await readdir(path).catch(() => [])).filter(name => !isPassing(name))
+/** What a folder holds; nothing where there is none. @throws UserError where something else has its name */
+const contents = async (path: string): Promise<string[]> => {
+  const names = await readdir(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return []
+    throw new UserError(`${path} ${reason(error)}`, { cause: error })
+  })
+  return names.filter(name => !isPassing(name))
+}
+
+/** Whether something has the name already, other than an empty folder. */
+const isTaken = async (path: string): Promise<boolean> => {
+  const entry = await lstat(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw new UserError(`${dirname(path)} ${reason(error)}`, { cause: error })
+  })
+  return entry !== undefined && (!entry.isDirectory() || (await contents(path)).length > 0)
+}
+
+/** @throws UserError when it cannot be removed, as a folder is not */
+const remove = (path: string): Promise<void> =>
+  rm(path, { force: true }).catch((error: unknown) => {
+    throw unwritable(path, error)
+  })
 
 /** Puts the folder before what is said of its lock. */
 const lockOf = <T>(path: string, ask: (lock: string) => Promise<T>): Promise<T> =>
@@ -70,7 +91,7 @@ export class RunFolder {
   static async next(base: string): Promise<RunFolder> {
     for (let i = 1; ; i++) {
       const path = i === 1 ? base : `${base}-${i}`
-      if (!(await contents(path)).length) return new RunFolder(path)
+      if (!(await isTaken(path))) return new RunFolder(path)
     }
   }
 
@@ -110,7 +131,7 @@ export class RunFolder {
       await this.#tidy()
       // The older run's settings go first: without them nobody goes on with what is left of it.
       for (const name of Object.values(RUN_FILES))
-        if (name !== RUN_FILES.lock) await rm(join(this.path, name), { force: true })
+        if (name !== RUN_FILES.lock) await remove(join(this.path, name))
       await this.#configure(config)
       for (const name of LINES) await writeAtomic(this.file(name), '')
     } catch (error) {
@@ -175,8 +196,8 @@ export class RunFolder {
 
   /** Removes what processes that were killed have left. */
   async #tidy(): Promise<void> {
-    for (const name of await readdir(this.path))
-      if (isLeftOver(name)) await rm(join(this.path, name), { force: true })
+    for (const entry of await readdir(this.path, { withFileTypes: true }))
+      if (isLeftOver(entry.name) && !entry.isDirectory()) await remove(join(this.path, entry.name))
   }
 
   /** Does what changes the folder; where that fails, the error says what is lost and how to go on. */

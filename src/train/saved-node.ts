@@ -1,11 +1,10 @@
-import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Normalization } from '../data/dataset.ts'
-import { codeOf, readBytes, reason } from '../data/files-node.ts'
-import { readSafetensors } from '../export/safetensors.ts'
+import { codeOf, exists, readBytes, readText } from '../data/files-node.ts'
+import { type Preprocessing, presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { openCheckpoint, stateOf } from './checkpoint.ts'
 import { answering } from './ema.ts'
 import type { State } from './executor.ts'
 import { layoutOf } from './layout.ts'
@@ -35,9 +34,15 @@ export const LINES = ['metrics', 'steps'] as const
 export interface RunConfig {
   readonly model: { readonly name: string; readonly config: object }
   readonly normalization?: Normalization | undefined
+  readonly preprocessing?: Preprocessing | undefined
   readonly classes: readonly string[]
   /** Which data, as flags name them. */
-  readonly source?: { readonly data?: string; readonly text?: string; readonly limit?: number }
+  readonly source?: {
+    readonly data?: string
+    readonly text?: string
+    readonly limit?: number
+    readonly skipBad?: boolean
+  }
   readonly [key: string]: unknown
 }
 
@@ -60,18 +65,19 @@ export interface Saved {
 /** @throws UserError when the file cannot be read, or is damaged */
 export async function readSaved(file: string, build: Build): Promise<Saved> {
   const bytes = await readBytes(file)
-  const record = readRecord(readSafetensors(bytes, file).metadata, file)
+  const checkpoint = openCheckpoint(bytes, file)
+  const record = readRecord(checkpoint.metadata, file)
+  const training = readTraining(checkpoint.metadata, file)
   const model = build(record.model.name, record.model.config)
-  const { state, metadata } = readCheckpoint(layoutOf(model.parameters), bytes, file)
-  return { file, bytes, record, model, state, training: readTraining(metadata, file) }
+  return { file, bytes, record, model, state: stateOf(checkpoint, layoutOf(model.parameters)), training }
 }
 
 /** @throws UserError when there is none, or it is damaged */
 export async function readConfig(folder: string): Promise<RunConfig> {
   const file = join(folder, RUN_FILES.config)
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${file} ${reason(error)}: ${folder} is no run folder of onnxgrad`)
-  })
+  const text = await readText(file)
+  if (text === undefined)
+    throw new UserError(`${file} does not exist: ${folder} is no run folder of onnxgrad`)
   let config: Partial<RunConfig> | null
   try {
     config = JSON.parse(text) as Partial<RunConfig> | null
@@ -83,12 +89,6 @@ export async function readConfig(folder: string): Promise<RunConfig> {
     throw new UserError(`${file} does not say which model was trained: the file is damaged`)
   return config as RunConfig
 }
-
-const exists = (file: string): Promise<boolean> =>
-  stat(file).then(
-    () => true,
-    () => false,
-  )
 
 /** For damage there may be a remedy; what may not be read is not damaged. */
 function damageOf(error: unknown): string {
@@ -150,8 +150,10 @@ const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'versions' | 'bes
   device: true,
   threads: true,
   normalization: true,
+  preprocessing: true,
   classes: true,
   images: true,
+  fingerprints: true,
 }
 
 /** The record of a run that has not begun. */
@@ -234,6 +236,12 @@ export async function readRun(
     model: saved.model,
     params: answering(saved.state),
     ...(config.normalization ? { normalization: config.normalization } : {}),
+    ...(saved.model.input.name === 'image'
+      ? {
+          preprocessing:
+            config.preprocessing ?? presumedPreprocessing(saved.model.input.shape, config.classes),
+        }
+      : {}),
     classes: config.classes,
     ...(Object.keys(saved.training).length ? { training: saved.training } : {}),
   }

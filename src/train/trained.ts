@@ -1,4 +1,5 @@
 import type { DataSource, Normalization } from '../data/dataset.ts'
+import type { Preprocessing } from '../data/preprocess.ts'
 import { exportOnnx } from '../export/export.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Model, TraceOptions } from '../nn/model.ts'
@@ -15,6 +16,8 @@ export interface TrainedModel {
   /** All parameters, flat, in the order of the model's layout. */
   readonly params: Float32Array
   readonly normalization?: Normalization
+  /** How pictures become its input. */
+  readonly preprocessing?: Preprocessing
   /** Class names, by index. */
   readonly classes?: readonly string[]
   /** What the training came to; goes into the file's metadata. */
@@ -26,6 +29,7 @@ export const trainedModel = (model: Model, data: DataSource, result: FitResult):
   model,
   params: result.params,
   ...(data.normalization ? { normalization: data.normalization } : {}),
+  ...(data.preprocessing ? { preprocessing: data.preprocessing } : {}),
   classes: data.train.classes,
   training: {
     data: data.train.name,
@@ -59,8 +63,10 @@ export const servingGraph = (
  * @throws UserError when attention is asked of a model that has none
  */
 export function toOnnx(trained: TrainedModel, options: OnnxOptions = {}): Uint8Array {
-  const { model, params, normalization, classes, training } = trained
-  const optional = Object.entries({ normalization, classes, training }).filter(([, v]) => v !== undefined)
+  const { model, params, preprocessing, normalization, classes, training } = trained
+  const optional = Object.entries({ preprocessing, normalization, classes, training }).filter(
+    ([, v]) => v !== undefined,
+  )
   // No more is computed than is read: of a ViT's last block, the CLS token.
   const graph = pushSlices(servingGraph(trained, options))
   return exportOnnx(graph, views(layoutOf(model.parameters), params), {

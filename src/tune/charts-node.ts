@@ -1,8 +1,9 @@
 import { dot, lineY, type Markish, type PlotOptions, ruleX } from '@observablehq/plot'
+import { shownName } from '../graph/printable.ts'
 import { chart, upwards } from '../report/chart-node.ts'
 import { type Html, html } from '../report/html.ts'
 import { amounts, evenTicks, logTicks, plain, type Scale, shares } from '../report/scale.ts'
-import { counted, visible } from '../report/text.ts'
+import { counted } from '../report/text.ts'
 import type { TrialResult, TuneState } from './result.ts'
 import { bestUpTo, type Figures } from './search.ts'
 import type { Dimension, Value } from './space.ts'
@@ -22,7 +23,7 @@ const isOf = ({ role }: Role, { status }: TrialResult): boolean =>
 /** A value of a setting in words. */
 export const said = (value: Value): string => {
   if (typeof value === 'number') return String(value)
-  return typeof value === 'object' ? value.join(', ') || 'none' : visible(String(value))
+  return typeof value === 'object' ? value.join(', ') || 'none' : shownName(String(value))
 }
 
 /** @param mark the look of what stands for a role */
@@ -169,7 +170,7 @@ export function influences(
       x,
       marks,
     })
-    return html`<figure class="curve small"><figcaption><b>${visible(d.name)}</b></figcaption>
+    return html`<figure class="curve small"><figcaption><b>${shownName(d.name, 80)}</b></figcaption>
 ${svg}</figure>
 `
   })

@@ -1,3 +1,4 @@
+import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Values } from './space.ts'
 
@@ -21,11 +22,13 @@ export interface TuneSettings {
 export interface TuneRecord extends TuneSettings {
   /** Of the training examples, where neither flags nor data say what to validate on. */
   readonly valSplit?: number
+  /** Of the data of the first trial; missing in tunes of older releases. */
+  readonly fingerprints?: Fingerprints
 }
 
 /** The record that `tune.json` holds. @throws UserError when something is missing, or is what it cannot be */
 export function readRecord(value: Readonly<Record<string, unknown>>, file: string): TuneRecord {
-  const { model, strategy, space, flags, valSplit, ...numbers } = value
+  const { model, strategy, space, flags, valSplit, fingerprints, ...numbers } = value
   const { trials, epochs, eta, minEpochs, seed } = numbers
   const objects = [space, flags].every(v => typeof v === 'object' && v !== null)
   const counts = [trials, epochs, minEpochs].every(v => Number.isSafeInteger(v) && Number(v) >= 1)
@@ -36,7 +39,8 @@ export function readRecord(value: Readonly<Record<string, unknown>>, file: strin
     counts &&
     Number(eta) >= 2 &&
     Number.isSafeInteger(seed) &&
-    (valSplit === undefined || Number(valSplit) > 0)
+    (valSplit === undefined || Number(valSplit) > 0) &&
+    (fingerprints === undefined || areFingerprints(fingerprints))
   if (!sound) throw new UserError(`${file} does not say what is tuned: the file is damaged`)
   return value as unknown as TuneRecord
 }

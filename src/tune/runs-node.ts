@@ -1,7 +1,7 @@
 // Runs that belong together, in folders beside each other.
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf, reason, unwritable, writeAtomic } from '../data/files-node.ts'
+import { readText, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { LockedError, takeLock } from '../train/lock-node.ts'
 import { RUN_FILES } from '../train/run-node.ts'
@@ -10,16 +10,9 @@ import type { Final, Run } from './run.ts'
 /** In the folder of a run that has failed: why. */
 const FAILED = 'failed.json'
 
-/** The text of a file; undefined where there is none. */
-const textOf = (file: string): Promise<string | undefined> =>
-  readFile(file, 'utf8').catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
-    throw new UserError(`${file} ${reason(error)}`, { cause: error })
-  })
-
 /** What a JSON file holds; undefined where there is none. @throws UserError when it is damaged, or no object */
 export const readObject = async (file: string): Promise<Readonly<Record<string, unknown>> | undefined> => {
-  const text = await textOf(file)
+  const text = await readText(file)
   return text === undefined ? undefined : objectOf(text, file)
 }
 
@@ -38,7 +31,7 @@ function objectOf(text: string, where: string): Readonly<Record<string, unknown>
 export async function readRun(folder: string): Promise<Run> {
   const file = (name: string) => join(folder, name)
   const failed = await readObject(file(FAILED))
-  const metrics = (await textOf(file(RUN_FILES.metrics))) ?? ''
+  const metrics = (await readText(file(RUN_FILES.metrics))) ?? ''
   const { images } = (await readObject(file(RUN_FILES.config))) ?? {}
   // A last line without an end was being written when the run was killed.
   const lines = metrics

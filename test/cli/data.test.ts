@@ -36,7 +36,7 @@ describe("a folder of one's own pictures, a folder for each class", async () => 
     expect(complaint(trained)).toEqual([])
     expect(trained.code).toBe(0)
     expect(trained.stderr).toContain('2 classes in the folder')
-    expect(trained.stderr).toMatch(/NOTE +Left out, being no pictures .*: 1, autumn\/notes\.txt/)
+    expect(trained.stderr).toMatch(/NOTE +Left out 1 entry that is not a picture .*: autumn\/notes\.txt/)
     // 40 pictures: a fifth to test on, a quarter of the rest to validate.
     expect(trained.json).toMatchObject({ epochs: 6, steps: 6 * 3, testAccuracy: 1 })
     expect(trained.json.valAccuracy).toBe(1)
@@ -72,7 +72,7 @@ describe("a folder of one's own pictures, a folder for each class", async () => 
       for (let i = 0; i < 3; i++) await picture(join(other, name, `${i}.png`), [30, 210], i)
     }
     expect(complaint(await onnxgrad('eval', run, '--data', other))).toEqual([
-      `onnxgrad: ${join(other, 'winter')}: is no class that is trained; those are autumn, spring`,
+      `onnxgrad: ${other}: has folders of pictures of classes that are not trained: winter; those are autumn, spring`,
     ])
   })
 })

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import yargs, { type CommandModule } from 'yargs'
 import { MODELS, mlp } from '../../models/index.ts'
 import { inspectVerb } from '../../src/cli/inspect.ts'
-import { useJson } from '../../src/cli/output.ts'
+import { printFor } from '../../src/cli/output.ts'
 import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { toOnnx } from '../../src/train/trained.ts'
 import { fileOf, node, port, pytorchFile, weight } from '../ort/foreign.ts'
@@ -45,7 +45,7 @@ async function inspect(...args: string[]): Promise<{ text: string; json: Record<
     return true
   })
   const silent = vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
-  useJson(json)
+  printFor('inspect', json)
   try {
     await yargs(['inspect', ...args])
       .command(inspectVerb as unknown as CommandModule)
@@ -56,7 +56,7 @@ async function inspect(...args: string[]): Promise<{ text: string; json: Record<
       })
       .parseAsync()
   } finally {
-    useJson(false)
+    printFor('inspect', false)
     spy.mockRestore()
     silent.mockRestore()
   }

@@ -24,12 +24,26 @@ export function program(args: readonly string[]): [command: string, ...args: str
   return [process.execPath, '--import', loader, main, ...args]
 }
 
+/** A flag for Node that makes these packages look as if they were not installed, in its threads too. */
+export function hiding(...packages: readonly string[]): string {
+  const hook = `export const resolve = (name, context, next) => {
+    if (!${JSON.stringify(packages)}.includes(name)) return next(name, context)
+    throw Object.assign(new Error(\`Cannot find package '\${name}' imported from here\`), { code: 'ERR_MODULE_NOT_FOUND' })
+  }`
+  const register = `import { register } from 'node:module'; register(${JSON.stringify(moduleOf(hook))})`
+  return `--import=${moduleOf(register)}`
+}
+
+const moduleOf = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`
+
 /** Starts the program as a user would; `finished` resolves when it ends. */
 export function start(
   args: readonly string[],
   cwd?: string,
+  nodeFlags: readonly string[] = [],
 ): { child: ChildProcess; finished: Promise<Finished> } {
   const [command, ...all] = program(args)
+  all.unshift(...nodeFlags)
   const env = { ...process.env, ONNXGRAD_DEBUG: '', NO_COLOR: '1' }
   const child = spawn(command, all, { cwd: cwd ?? root, env })
   let stdout = ''

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Spread, spread } from '../../src/cli/repeat.ts'
@@ -122,4 +122,18 @@ describe('train --repeats', () => {
       'holds no runs that differ in their seed',
     )
   }, 120_000)
+
+  it('refuses to add a seed that would learn from other data', async () => {
+    const images = join(data, 'train-images-idx3-ubyte')
+    const bytes = await readFile(images)
+    await writeFile(
+      images,
+      bytes.map((v, i) => (i < 16 ? v : 255 - v)),
+    )
+    const refused = await onnxgrad('train', '--resume', out, '--repeats', '4')
+    expect(complaint(refused)).toEqual([
+      `onnxgrad: ${out}: the data are not those of the run: the training set has as many examples, but with other content; the validation set has as many examples, but with other content; give the run's own data`,
+    ])
+    expect(await readdir(out)).not.toContain('seed-8')
+  })
 })

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { copyFile, mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { OPTIMIZERS } from '../../src/train/optimizer.ts'
@@ -85,10 +85,13 @@ describe('a run that was stopped', () => {
   it('goes on from its checkpoint file in another folder, and from its own, to the same bytes', async () => {
     const [file, elsewhere] = [join(folder, 'taken.safetensors'), join(folder, 'elsewhere')]
     await copyFile(join(stopped, 'last.safetensors'), file)
+    // The same data are elsewhere, under another name.
+    const moved = join(folder, 'moved')
+    await cp(data, moved, { recursive: true })
     // Its folder knows the data.
     const own = await onnxgrad('train', '--resume', stopped, '--no-verify', '--no-report', '--json')
     expect(own).toMatchObject({ code: 0, json: { stopped: false, epochs: 4, steps: 44 } })
-    const rest = ['--data', data, '--no-verify', '--no-report']
+    const rest = ['--data', moved, '--no-verify', '--no-report']
     const other = await onnxgrad('train', '--resume', file, '--out', elsewhere, ...rest)
     expect(other.code).toBe(0)
     expect((await model(stopped)).equals(await model(whole))).toBe(true)

@@ -3,12 +3,10 @@ import { existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { buildModel } from '../../models/index.ts'
-import { readSafetensors, writeSafetensors } from '../../src/export/safetensors.ts'
 import { UserError } from '../../src/graph/errors.ts'
-import { readCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts'
+import { writeCheckpoint } from '../../src/train/checkpoint.ts'
 import { layoutOf } from '../../src/train/layout.ts'
 import { takeLock } from '../../src/train/lock-node.ts'
 import type { RunRecord } from '../../src/train/record.ts'
@@ -83,43 +81,6 @@ async function refused(action: () => Promise<unknown>): Promise<string> {
   expect(await contents()).toEqual(before)
   return (error as Error).message.replaceAll(out, 'run')
 }
-
-describe('a checkpoint', () => {
-  const bytes = writeCheckpoint(layout, { ...stateAt(0.5), m: new Float32Array(layout.size) }, { run: '{}' })
-
-  it('is never read as another than it was written, whichever byte changes', () => {
-    const right = readCheckpoint(layout, bytes, 'x').state
-    let noticed = 0
-    for (let at = 0; at < bytes.length; at++) {
-      const other = bytes.slice()
-      other[at]! ^= 1 << (at % 8)
-      try {
-        expect(readCheckpoint(layout, other, 'x').state).toEqual(right)
-      } catch (error) {
-        expect(error).toBeInstanceOf(UserError)
-        noticed++
-      }
-    }
-    // A change within the name of the checksum leaves a file without one.
-    expect(bytes.length - noticed).toBeLessThanOrEqual('crc32'.length)
-  })
-
-  it('carries the CRC-32 of the file that it would be without it', () => {
-    const { tensors, metadata } = readSafetensors(bytes, 'x')
-    const { crc32: checksum, ...others } = metadata
-    expect(Number.parseInt(checksum!, 16)).toBe(crc32(writeSafetensors(tensors, others)))
-  })
-
-  it('gives no vector a name that is taken', () => {
-    for (const name of ['params', '__proto__']) {
-      const tensors = { ...readSafetensors(bytes, 'x').tensors }
-      tensors[`optimizer.${name}`] = tensors['optimizer.m']!
-      const read = () => readCheckpoint(layout, writeSafetensors(tensors), 'x').state
-      if (name === 'params') expect(read).toThrow('optimizer.params does not belong to the model')
-      else expect(Object.getPrototypeOf(read())).toBeNull()
-    }
-  })
-})
 
 describe('a run folder', () => {
   it('keeps the checkpoint before the last, and nothing half written', async () => {

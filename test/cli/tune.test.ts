@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { differences } from '../../src/cli/tune-flags.ts'
 import { complaint, type Finished, onnxgrad, start, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
@@ -228,6 +229,34 @@ describe('tune refuses, in one line,', () => {
     const full = await onnxgrad(...tune('--out', data))
     expect(complaint(full)).toEqual([expect.stringContaining('holds 4 files already, and no tune')])
   })
+
+  it('other data than it began with', async () => {
+    const labels = join(data, 'train-labels-idx1-ubyte')
+    const bytes = await readFile(labels)
+    await writeFile(labels, Buffer.concat([bytes.subarray(0, 8), bytes.subarray(8).toReversed()]))
+    const other = await onnxgrad('tune', '--resume', out, '--trials', '5')
+    await writeFile(labels, bytes)
+    expect(complaint(other)).toEqual([
+      expect.stringContaining(
+        'the data are not those of the run: the training set has as many examples, but',
+      ),
+    ])
+  })
+})
+
+it('what a tune decided by itself does not make another one of it', () => {
+  const asked = {
+    model: 'vit',
+    strategy: 'random',
+    trials: 2,
+    epochs: 1,
+    eta: 3,
+    minEpochs: 1,
+    seed: 0,
+  } as const
+  const settings = { ...asked, space: { lr: [1] }, flags: {} }
+  expect(differences({ ...settings, valSplit: 0.1 }, settings, true)).toEqual([])
+  expect(differences({ ...settings, valSplit: 0.1, seed: 1 }, settings, true)).toHaveLength(1)
 })
 
 it('a space may be a module', async () => {

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadImages } from '../../src/data/images-node.ts'
@@ -35,6 +35,13 @@ async function problem(folder: string): Promise<string> {
 }
 
 describe('the binary version of CIFAR-10', () => {
+  test('has file names in any case', async () => {
+    const [folder, upper] = [await temporaryFolder(), await temporaryFolder()]
+    for (const at of [folder, upper]) await cifar10(at)
+    for (const name of await readdir(upper)) await rename(join(upper, name), join(upper, name.toUpperCase()))
+    expect((await load(upper)).train).toEqual((await load(folder)).train)
+  })
+
   test('is read from its six files, in planes of red, green and blue, with its names', async () => {
     const folder = await temporaryFolder()
     await cifar10(folder)

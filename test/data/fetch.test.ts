@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { fetchIdx } from '../../src/data/fetch-node.ts'
+import { fetchIdx, UnwritableError } from '../../src/data/fetch-node.ts'
+import { LIMITS, type Limits } from '../../src/data/watchdog-node.ts'
 import { deadMirror, idx, mirror, temporaryFolder } from './files.ts'
 
 const unpacked = idx(
@@ -49,8 +50,11 @@ async function partSize(folder: string): Promise<number> {
 const attempt = (
   folder: string,
   mirrors: readonly string[],
-  { timeoutMs = 20_000, log = (_: string) => {} } = {},
-) => fetchIdx('labels.gz', join(folder, 'labels.gz'), sha256, { mirrors, timeoutMs, log })
+  { log = (_: string) => {}, ...limits }: Partial<Limits> & { log?: (line: string) => void } = {},
+) => {
+  const options = { ...LIMITS, timeoutMs: 20_000, ...limits, mirrors, log }
+  return fetchIdx('labels.gz', join(folder, 'labels.gz'), { sha256, bytes: unpacked.length }, options)
+}
 
 test('a file is downloaded from the first mirror that has it, and kept', async () => {
   const folder = await temporaryFolder()
@@ -62,6 +66,7 @@ test('a file is downloaded from the first mirror that has it, and kept', async (
   })
   const dead = await deadMirror()
   const log: string[] = []
+  await mkdir(join(folder, 'new'))
   const file = await attempt(join(folder, 'new'), [dead, missing, having], { log: line => log.push(line) })
   expect(Buffer.compare(file.bytes, unpacked)).toBe(0)
   expect(paths).toEqual(['/mnist/labels.gz'])
@@ -129,7 +134,7 @@ test('a file with another checksum is refused, and the next mirror asked', async
 
 test('each mirror that fails is named with its reason, one that stops answering too', async () => {
   const silent = await mirror(() => {})
-  const stalling = await mirror((_, response) => response.writeHead(200).write('a beginning'))
+  const stalling = await mirror((_, response) => response.writeHead(200).write(gzipped.subarray(0, 100)))
   const failing = await mirror((_, response) => response.writeHead(503).end())
   const mirrors = [await deadMirror(), silent, stalling, failing]
   const hosts = mirrors.map(address => new URL(address).host)
@@ -137,4 +142,85 @@ test('each mirror that fails is named with its reason, one that stops answering 
     `${hosts[0]}: connection refused; ${hosts[1]}: no answer in 0.8 s; ${hosts[2]}: no answer in 0.8 s; ` +
       `${hosts[3]}: answers 503 Service Unavailable`,
   )
+})
+
+/** Sends some bytes again and again, until nobody listens. */
+const dripping =
+  (bytes: Uint8Array, everyMs: number, sent: { bytes: number } = { bytes: 0 }): RequestListener =>
+  async (_, response) => {
+    response.writeHead(200)
+    while (!response.destroyed) {
+      const flushed = response.write(bytes)
+      sent.bytes += bytes.length
+      await setTimeout(everyMs)
+      while (!flushed && response.writableNeedDrain && !response.destroyed) await setTimeout(1)
+    }
+  }
+
+test('a mirror that sends too slowly is given up, by rate or in all, and the next one asked', async () => {
+  const folder = await temporaryFolder()
+  const slow = await mirror(dripping(gzipped.subarray(0, 20), 20))
+  const rate = { minRate: 10_000, windowMs: 300 }
+  await expect(attempt(folder, [slow], rate)).rejects.toThrow(
+    /: sent \d+ bytes in 0\.3 s, at least 3000 are expected$/,
+  )
+  // One that is fast enough is not given up for that.
+  await expect(attempt(folder, [slow], { minRate: 10, windowMs: 100, totalMs: 500 })).rejects.toThrow(
+    /: is not done after 0\.5 s$/,
+  )
+  const whole = await mirror(serving(gzipped))
+  expect(Buffer.compare((await attempt(folder, [slow, whole], rate)).bytes, unpacked)).toBe(0)
+  expect(await readdir(folder)).toEqual(['labels.gz'])
+})
+
+test('an answer that is larger than the file can be is cut off, and nothing of it stays', async () => {
+  const folder = await temporaryFolder()
+  const sent = { bytes: 0 }
+  const endless = await mirror(dripping(Buffer.alloc(2 ** 16), 0, sent))
+  await expect(attempt(folder, [endless])).rejects.toThrow(
+    'sends more than 101133 bytes, the most that are expected',
+  )
+  // What is on its way comes on top of what was read.
+  expect(sent.bytes).toBeLessThan(10e6)
+  const announcing = await mirror((_, response) =>
+    response.writeHead(200, { 'content-length': 2 ** 40 }).write(gzipped),
+  )
+  await expect(attempt(folder, [announcing])).rejects.toThrow(
+    'announces 1099511627776 bytes, at most 101133 are expected',
+  )
+  expect(await readdir(folder)).toEqual([])
+  // As large as it can be is not too large: a server may unpack what it sends.
+  const unpacking = await mirror(serving(unpacked))
+  expect(Buffer.compare((await attempt(folder, [unpacking])).bytes, unpacked)).toBe(0)
+})
+
+test('the page of a login or an error is refused at its first byte', async () => {
+  const folder = await temporaryFolder()
+  const page = await mirror((_, response) => response.end('<html>Please log in</html>'))
+  await expect(attempt(folder, [page])).rejects.toThrow('sends something other than a gzip file')
+  expect(await readdir(folder)).toEqual([])
+})
+
+test('parts that nobody resumes are removed: old ones, and those of a file that is there', async () => {
+  const folder = await temporaryFolder()
+  const old = new Date(Date.now() - 48 * 3600 * 1000)
+  for (const name of ['labels.gz.abc.part', 'images.gz.old.part', 'images.gz.new.part'])
+    await writeFile(join(folder, name), 'x')
+  await utimes(join(folder, 'images.gz.old.part'), old, old)
+  await attempt(folder, [await mirror(serving(gzipped))])
+  expect((await readdir(folder)).sort()).toEqual(['images.gz.new.part', 'labels.gz'])
+})
+
+test('a folder that cannot be written is said to be the cause, not the mirror', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'file'), '')
+  let asked = 0
+  const whole = await mirror((request, response) => {
+    asked++
+    serving(gzipped)(request, response)
+  })
+  const error = await attempt(join(folder, 'file'), [whole, whole]).catch((e: unknown) => e)
+  expect(error).toBeInstanceOf(UnwritableError)
+  expect((error as Error).message).toMatch(/file\/labels\.gz\..*\.part cannot be written: is not a folder$/)
+  expect(asked).toBe(1)
 })

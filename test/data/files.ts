@@ -14,7 +14,7 @@ const shared = fileURLToPath(new URL('../../../shared/data/mnist', import.meta.u
 /** The folder with the whole of MNIST, where this machine has it. */
 export const mnistFolder: string | undefined = existsSync(shared) ? shared : undefined
 
-/** Real digits: MNIST where this machine has it, else those of the npm package. */
+/** Real digits: MNIST where this machine has it, else those that come with onnxgrad. */
 export function realDigits(): Promise<ImageSource> {
   if (mnistFolder) return loadMnist({ data: mnistFolder })
   return loadMnist({ env: { XDG_CACHE_HOME: join(tmpdir(), 'onnxgrad-no-cache') }, offline: true })

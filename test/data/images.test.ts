@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { loadImages } from '../../src/data/images-node.ts'
@@ -14,16 +14,6 @@ test('a folder of IDX files is read as MNIST is, with the classes that a model k
   const classes = ['a', 'b', 'c', 'd', 'e']
   const known = await loadImages({ data: folder, shape, classes, env: {} })
   expect([known.train.classes, known.train.labels]).toEqual([classes, plain.train.labels])
-})
-
-test('labels of IDX files are called as in Fashion-MNIST where the folder is', async () => {
-  for (const name of ['fashion-mnist', 'FashionMNIST/raw']) {
-    const folder = join(await temporaryFolder(), name)
-    await mkdir(folder, { recursive: true })
-    await writeTiny(folder)
-    const { train } = await loadImages({ data: folder, shape, env: {} })
-    expect([train.classes[0], train.classes[9]]).toEqual(['T-shirt/top', 'Ankle boot'])
-  }
 })
 
 test('data of other classes than the model knows are refused', async () => {

@@ -1,10 +1,12 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { Cache, cacheFolder } from '../../src/data/cache-node.ts'
 import type { Labels } from '../../src/data/dataset.ts'
-import { cacheFolder, loadMnist } from '../../src/data/mnist-node.ts'
+import { labelNames, loadMnist } from '../../src/data/mnist-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { deadMirror, idx, mirror, mnistFolder, temporaryFolder, tiny, writeTiny } from './files.ts'
 
@@ -33,6 +35,30 @@ describe('a folder with the four files', () => {
     expect([...train.images]).toEqual([...Array(30).keys()])
     expect(origin).toBe(`5 + 2 images from the folder ${folder}`)
     expect(notice).toBeUndefined()
+  })
+
+  test('has file names in any case, of which the usual one comes first', async () => {
+    const folder = await temporaryFolder()
+    await writeTiny(folder)
+    await rename(join(folder, 't10k-images-idx3-ubyte'), join(folder, 'T10K-Images.IDX3-ubyte'))
+    expect((await loadMnist({ data: folder })).test.size).toBe(2)
+    await writeFile(join(folder, 't10k-images-idx3-ubyte'), idx(0x803, [2, 2, 3], Array(12).fill(9)))
+    expect((await loadMnist({ data: folder })).test.images[0]).toBe(9)
+  })
+
+  test('may be called anything: what the labels mean is found in them', async () => {
+    const [one, two] = [await temporaryFolder(), join(await temporaryFolder(), 'fashion-mnist')]
+    await mkdir(two)
+    for (const folder of [one, two]) await writeTiny(folder)
+    const [a, b] = [await loadMnist({ data: one }), await loadMnist({ data: two })]
+    expect(b.train).toEqual(a.train)
+    const labels = { name: 'labels', bytes: tiny(5).labels }
+    const sha256 = createHash('sha256').update(labels.bytes).digest('hex')
+    const known = { classes: ['shirt', 'shoe'], files: { 'train-labels-idx1-ubyte': sha256 } }
+    const names = (bytes: Uint8Array) =>
+      labelNames({ 'train-labels-idx1-ubyte': { ...labels, bytes } }, known)
+    expect(names(labels.bytes)).toEqual(known.classes)
+    expect(names(tiny(6).labels)).toEqual([...'0123456789'])
   })
 
   test('may be named by ONNXGRAD_DATA, which an explicit folder overrides', async () => {
@@ -138,7 +164,7 @@ test.runIf(mnistFolder)(
     expect(origin).toBe(`60,000 + 10,000 images from the cache folder ${cacheFolder(env)}`)
     expect(asked).toHaveLength(4)
 
-    await writeFile(join(cacheFolder(env), 't10k-labels-idx1-ubyte.gz'), 'broken')
+    await writeFile(join(cacheFolder(env)!, 't10k-labels-idx1-ubyte.gz'), 'broken')
     expect((await load()).test.labels).toEqual(held.labels)
     expect(asked.slice(4)).toEqual(['/mnist/t10k-labels-idx1-ubyte.gz'])
 
@@ -158,11 +184,71 @@ test('Fashion-MNIST is downloaded into a cache of its own, or refused with the r
     /^Fashion-MNIST could not be downloaded \(127\.0\.0\.1:\d+: sent a file with another SHA-256 checksum; 127\.0\.0\.1:\d+: connection refused\); give a folder with its four files: --data DIR$/,
   )
   expect(asked).toEqual(['/mnist/train-images-idx3-ubyte.gz'])
-  expect(await readdir(cacheFolder(env, process.platform, 'fashion-mnist'))).toEqual([])
+  expect(await readdir(cacheFolder(env, process.platform, 'fashion-mnist')!)).toEqual([])
+})
+
+describe('a cache folder that cannot be written', () => {
+  test('is said to be the cause, and the mirrors are asked all the same', async () => {
+    const file = join(await temporaryFolder(), 'file')
+    await writeFile(file, '')
+    let asked = 0
+    const wrong = await mirror((_, response) => {
+      asked++
+      response.end(gzipSync(tiny(5).images))
+    })
+    for (const options of [{ env: { XDG_CACHE_HOME: file } }, { env: {}, cache: file }]) {
+      const log: string[] = []
+      const load = loadMnist({
+        ...options,
+        data: 'fashion-mnist',
+        mirrors: [wrong],
+        log: line => log.push(line),
+      })
+      await expect(load).rejects.toThrow('sent a file with another SHA-256 checksum')
+      expect(log[0]).toMatch(
+        /^the cache folder .*file.* cannot be written: a file is in the place of its folder; downloads are kept in a temporary folder, for this run alone; --cache DIR or ONNXGRAD_CACHE names another folder$/,
+      )
+    }
+    expect(asked).toBe(2)
+  })
+
+  test('gives its place to a temporary one, which is gone in the end', async () => {
+    const file = join(await temporaryFolder(), 'file')
+    await writeFile(file, '')
+    const kernel = process.platform === 'linux' ? ['/proc/none/deep/mnist'] : []
+    for (const folder of [join(file, 'mnist'), file, undefined, ...kernel]) {
+      const log: string[] = []
+      const cache = new Cache(folder, line => log.push(line))
+      const temporary = await cache.writable()
+      expect([temporary, cache.isTemporary, log.length]).toEqual([cache.folder, true, 1])
+      await writeFile(join(temporary, 'a'), '')
+      await cache.close()
+      await expect(readdir(temporary)).rejects.toThrow('ENOENT')
+    }
+    const good = join(await temporaryFolder(), 'deep', 'mnist')
+    const cache = new Cache(good, () => expect.unreachable())
+    expect([await cache.writable(), cache.isTemporary]).toEqual([good, false])
+    await cache.close()
+    expect(await readdir(good)).toEqual([])
+  })
+
+  test.runIf(mnistFolder)('is no reason to train on less than MNIST', async () => {
+    const file = join(await temporaryFolder(), 'file')
+    await writeFile(file, '')
+    const address = await mirror(async (request, response) =>
+      response.end(await readFile(join(mnistFolder!, basename(request.url ?? '')))),
+    )
+    const { train, notice, origin } = await loadMnist({ env: {}, cache: file, mirrors: [address] })
+    expect([train.size, notice, origin]).toEqual([
+      60_000,
+      undefined,
+      '60,000 + 10,000 images from a download',
+    ])
+  })
 })
 
 describe('without network', () => {
-  test('the 10,000 digits of the npm package are used, which is said loudly', async () => {
+  test('the 10,000 digits of the package are used, which is said loudly', async () => {
     const cache = await temporaryFolder()
     const mirrors = [await deadMirror()]
     const data = await loadMnist({ env: { XDG_CACHE_HOME: cache }, mirrors })
@@ -207,6 +293,7 @@ test('the cache folder is where each platform keeps caches', () => {
     join(homedir(), '.cache', 'onnxgrad', 'mnist'),
   )
   expect(cacheFolder({}, 'darwin')).toBe(join(homedir(), 'Library', 'Caches', 'onnxgrad', 'mnist'))
+  expect(cacheFolder({ ONNXGRAD_CACHE: '/own', XDG_CACHE_HOME: '/c' }, 'darwin')).toBe(join('/own', 'mnist'))
   expect(cacheFolder({ LOCALAPPDATA: '/local' }, 'win32')).toBe(join('/local', 'onnxgrad', 'mnist'))
 })
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -6,12 +7,12 @@ import { batches } from '../../src/data/batches.ts'
 import { type ImageDataset, imageSource, statistics } from '../../src/data/dataset.ts'
 import { heldOut, withValidation } from '../../src/data/held-out.ts'
 import { loadText } from '../../src/data/text-node.ts'
-import { temporaryFolder, writeTiny } from './files.ts'
+import { idx, temporaryFolder, writeTiny } from './files.ts'
 
 /** Images of one pixel, each with a value of its own, in classes of the given sizes. */
 function classesOf(...sizes: readonly number[]): ImageDataset {
   const labels = Uint8Array.from(sizes.flatMap((size, label) => new Array<number>(size).fill(label)))
-  const classes = sizes.map(String)
+  const classes = sizes.map((_, label) => String(label))
   return {
     name: 'set',
     size: labels.length,
@@ -42,7 +43,7 @@ describe('a validation split of images', () => {
     expect([train.name, val.name]).toEqual(['set', 'set/val'])
   })
 
-  test.each([1, 7, 97, 179])('takes %i examples when a whole number is given', count => {
+  test.each([1, 7, 97, 177])('takes %i examples when a whole number is given', count => {
     const { train, val } = parts(set, count)
     expect([train.size, val.size]).toEqual([180 - count, count])
     // No class has more than one example above or below its share.
@@ -70,8 +71,56 @@ describe('a validation split of images', () => {
       'a validation split of 0.001 takes 0 of the 180 training examples of set; it takes at least 1 and leaves at least 1',
     )
     expect(refused(180)).toThrow('a validation split of 180 takes 180 of the 180 training examples of set')
+    expect(refused(178)).toThrow(
+      'a validation split of 178 takes 178 of the 180 training examples of set; it takes at most 177, for each of its classes keeps one to train on',
+    )
     for (const wrong of [0, -1, 1.5, Number.NaN])
       expect(refused(wrong)).toThrow(`a share between 0 and 1, or a whole number of examples, not ${wrong}`)
+  })
+
+  test('takes of a whole set the very examples that it always took', () => {
+    // SHA-256 of pixels and labels, written down before a class kept its last example.
+    const print = ({ images, labels }: ImageDataset) =>
+      createHash('sha256').update(images).update(labels).digest('hex').slice(0, 16)
+    const { train, val } = parts(set, 0.1)
+    const held = heldOut(set)
+    expect([train, val, held.train, held.test].map(print)).toEqual([
+      'f7a43d1f3ee98bda',
+      'ec08bcc6928ae048',
+      'a64fcd6083b16b67',
+      'dcebd3ccf05901df',
+    ])
+  })
+
+  test.each([
+    [[300, 8, 1], 0.1, [270, 7, 1], [30, 1, 0], '2 (1)'],
+    [[300, 1, 8], 0.1, [270, 1, 7], [30, 0, 1], '1 (1)'],
+    [[1, 1, 40, 1], 0.5, [1, 1, 18, 1], [0, 0, 22, 0], '0 (1), 1 (1), 3 (1)'],
+    [[2, 2, 96], 0.97, [1, 1, 1], [1, 1, 95], undefined],
+    [[3, 50], 0.1, [3, 45], [0, 5], '0 (3)'],
+  ])('of classes of %j by %d leaves one of each to train on', (sizes, share, kept, taken, few) => {
+    const all = classesOf(...sizes)
+    const { train, val, notice } = withValidation(imageSource(all, classesOf(1), 'here'), share)
+    expect([perClass(train as ImageDataset), perClass(val as ImageDataset)]).toEqual([kept, taken])
+    const of = `${few?.split(', ').length} of ${sizes.length}`
+    expect(notice).toBe(
+      few && `Too few examples to validate on, all of which are trained on, have ${of} classes: ${few}`,
+    )
+    expect(parts(all, share).val.images).toEqual((val as ImageDataset).images)
+  })
+
+  test('a fifth that is held out leaves one of each, too', () => {
+    const { train, test: held, notice } = heldOut(classesOf(5, 4, 1))
+    expect([perClass(train), perClass(held)]).toEqual([
+      [4, 3, 1],
+      [1, 1, 0],
+    ])
+    expect(notice).toBe(
+      'Too few examples to test on, all of which are trained on, have 1 of 3 classes: 2 (1)',
+    )
+    expect(() => heldOut(classesOf(1, 1, 1, 1, 1))).toThrow(
+      'set has one image per class, and each class keeps one to train on: nothing is left to test on; give a test set of its own',
+    )
   })
 
   test('is refused of data that come in batches of their own', () => {
@@ -83,11 +132,21 @@ describe('a validation split of images', () => {
 
   test('is taken after the limit', async () => {
     const folder = await temporaryFolder()
-    await writeTiny(folder)
+    await writeTiny(folder, { 'train-labels-idx1-ubyte': idx(0x801, [5], [0, 1, 0, 1, 0]) })
     const input = { name: 'image', dtype: 'float32', shape: [1, 2, 3] } as const
     const { train, val, test: held } = await loadData(input, { data: folder, limit: 4, valSplit: 0.5 })
     expect([train.size, val?.size, held.size]).toEqual([2, 2, 2])
   })
+})
+
+test('a limit says which classes it leaves without an example', async () => {
+  const folder = await temporaryFolder()
+  await writeTiny(folder)
+  const input = { name: 'image', dtype: 'float32', shape: [1, 2, 3] } as const
+  const { train, notice } = await loadData(input, { data: folder, limit: 3 })
+  expect(train.size).toBe(3)
+  expect(notice).toBe('The first 3 images to train on show none of 2 of 5 classes: 3, 4')
+  expect((await loadData(input, { data: folder, limit: 5 })).notice).toBeUndefined()
 })
 
 test('a validation split of a text is the end of what is trained on', async () => {

@@ -1,10 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { digitsFile } from '../../scripts/digits.ts'
+import { DIGITS_PATH, packagedDigits } from '../../src/data/digits-node.ts'
 import { digits } from '../../src/data/digits-web.ts'
 import { heldOut } from '../../src/data/held-out.ts'
 import { idxData } from '../../src/data/idx-web.ts'
-import { packagedDigits } from '../../src/data/mnist-package-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { idx, mirror, tiny } from './files.ts'
 
@@ -23,7 +23,7 @@ async function problem(work: Promise<unknown>): Promise<string> {
   return error.message
 }
 
-const [train, held] = [tiny(5), tiny(2)]
+const [train, held] = [{ ...tiny(5), labels: idx(0x801, [5], [0, 1, 0, 1, 1]) }, tiny(2)]
 const four = (changed: Readonly<Record<string, Uint8Array>> = {}): File[] =>
   Object.entries({
     'train-images-idx3-ubyte': train.images,
@@ -42,6 +42,13 @@ describe('IDX files chosen in a page', () => {
     expect([...source.train.images]).toEqual([...Array(30).keys()])
     expect([...source.test.labels]).toEqual([0, 1])
     expect(source.normalization.mean[0]).toBeCloseTo(14.5 / 255, 4)
+  })
+
+  test('are to train on where a name only ends in "test"', async () => {
+    const [a, b] = four()
+    const files = [new File([a!], 'latest-images'), new File([b!], 'latest-labels')]
+    const source = await idxData(files)
+    expect([source.train.size, source.test.size]).toEqual([4, 1])
   })
 
   test('images and labels alone hold out a fifth of each class', async () => {
@@ -99,15 +106,11 @@ describe('IDX files chosen in a page', () => {
 })
 
 describe('the bundled digits in a page', async () => {
-  const packed = await digitsFile()
+  const packed = await readFile(DIGITS_PATH)
 
-  test('are those that Node has without MNIST, also where the server has unpacked them', async () => {
-    expect(packed.length).toBeLessThan(2e6)
-    const url = await mirror((request, response) => {
-      if (request.url?.endsWith('unpacked')) response.setHeader('Content-Encoding', 'gzip')
-      response.end(packed)
-    })
-    const { train, test } = await digits(`${url}/digits.gz`)
+  test('are those that Node has without MNIST', async () => {
+    const url = await mirror((_, response) => response.end(packed))
+    const { train, test } = await digits(`${url}/digits.bin`)
     expect([train.size, test.size]).toEqual([8000, 2000])
     const node = heldOut(await packagedDigits())
     for (const [ours, theirs] of [
@@ -118,11 +121,9 @@ describe('the bundled digits in a page', async () => {
       expect(Buffer.compare(ours.images, theirs.images)).toBe(0)
       expect([...ours.labels]).toEqual([...theirs.labels])
     }
-    const unpacked = await digits(`${url}/unpacked`)
-    expect(Buffer.compare(unpacked.train.images, train.images)).toBe(0)
   })
 
-  test('a file that is not there, or broken, is said with its address', async () => {
+  test('a file that is missing or damaged is reported with its address', async () => {
     const url = await mirror((request, response) => {
       if (request.url?.endsWith('missing')) response.statusCode = 404
       response.end(request.url?.endsWith('half') ? packed.subarray(0, packed.length >> 1) : 'no digits')
@@ -130,10 +131,8 @@ describe('the bundled digits in a page', async () => {
     expect(await problem(digits(`${url}/missing`))).toMatch(
       /missing: the server answers 404; the digits are in/,
     )
-    expect(await problem(digits(`${url}/half`))).toMatch(
-      /half: its gzip data are broken, or the file is truncated/,
-    )
-    expect(await problem(digits(`${url}/other`))).toMatch(/other: is no IDX file/)
-    expect(await problem(digits('http://127.0.0.1:1/digits.gz'))).toMatch(/the server does not answer/)
+    expect(await problem(digits(`${url}/other`))).toMatch(/other: is not the file digits.bin of the package/)
+    expect(await problem(digits(`${url}/half`))).toMatch(/half: is damaged or truncated; install onnxgrad/)
+    expect(await problem(digits('http://127.0.0.1:1/digits.bin'))).toMatch(/the server does not answer/)
   })
 })

@@ -28,7 +28,7 @@ test('a safetensors file of the corpus is read, or refused in one line', async (
     name-constructor ⇒ read
     name-control-characters ⇒ x.safetensors: tensor �[31m� has 4 bytes where float32 [2] needs 8; the file is damaged or no safetensors file
     name-proto ⇒ x.safetensors: a tensor is named __proto__; the file is damaged or no safetensors file
-    name-twice ⇒ x.safetensors: tensor a lies at 4…8 of 8 bytes, where 0 was expected; the file is damaged or no safetensors file
+    name-twice ⇒ x.safetensors: its header has the key a twice; the file is damaged or no safetensors file
     offsets-backwards ⇒ x.safetensors: tensor a has -4 bytes where float32 [1] needs 4; the file is damaged or no safetensors file
     offsets-huge ⇒ x.safetensors: tensor a lies at 0…4503599627370496 of 4 bytes, where 0 was expected; the file is damaged or no safetensors file
     offsets-overlap ⇒ x.safetensors: tensor b lies at 4…12 of 12 bytes, where 8 was expected; the file is damaged or no safetensors file

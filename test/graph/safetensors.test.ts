@@ -99,6 +99,9 @@ describe('a damaged file is refused in one line', () => {
     gap: file({ a: f32(0, 4), b: f32(8, 12) }, [...four, ...four, ...four]),
     'bytes left over': file({ a: f32(0, 4) }, [...four, 0]),
     'a reserved name': file('{"__proto__":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', four),
+    'a tensor twice': file(`{"a":${JSON.stringify(f32(0, 0))},"a":${JSON.stringify(f32(0, 0))}}`),
+    'metadata twice, once escaped': file('{"__metadata__":{"a":"1","\\u0061":"2"}}'),
+    'space before the header': file(' {}'),
     'metadata of numbers': file({ __metadata__: { epoch: 3 } }),
   }
 
@@ -130,6 +133,9 @@ describe('a damaged file is refused in one line', () => {
       gap ⇒ w.safetensors: tensor b lies at 8…12 of 12 bytes, where 4 was expected; the file is damaged or no safetensors file
       bytes left over ⇒ w.safetensors: its tensors take 4 bytes where the file has 5; the file is damaged or no safetensors file
       a reserved name ⇒ w.safetensors: a tensor is named __proto__; the file is damaged or no safetensors file
+      a tensor twice ⇒ w.safetensors: its header has the key a twice; the file is damaged or no safetensors file
+      metadata twice, once escaped ⇒ w.safetensors: its header has the key a twice; the file is damaged or no safetensors file
+      space before the header ⇒ w.safetensors: its header is not a JSON object; the file is damaged or no safetensors file
       metadata of numbers ⇒ w.safetensors: its metadata epoch is not text; the file is damaged or no safetensors file"
     `)
   })

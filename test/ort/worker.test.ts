@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import type { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { gpt } from '../../models/gpt.ts'
@@ -11,10 +10,8 @@ import { lower } from '../../src/export/lower.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { input } from '../../src/graph/leaf.ts'
 import { rng } from '../../src/graph/random.ts'
-import type { AnyTensor } from '../../src/graph/tensor.ts'
 import type { Model } from '../../src/nn/model.ts'
 import { add } from '../../src/ops/elementwise.ts'
-import { matmul } from '../../src/ops/matmul.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { workerRuntime } from '../../src/runtime/worker-node.ts'
@@ -172,42 +169,5 @@ describe('what goes wrong in the thread is told in one sentence:', () => {
     const runtime = await workerRuntime('cpu')
     await runtime.close()
     expect(await failure(runtime.load(plusOne))).toMatch('has ended (it was closed)')
-  })
-})
-
-describe('a program', () => {
-  const product = input('x', 'float32', [512, 512])
-  const power = Array.from({ length: 40 }).reduce<AnyTensor>(y => matmul(y, product), product)
-  const heavy = lower({ inputs: { x: product }, parameters: {}, outputs: { y: power } }, { name: 'power' })
-
-  /** Runs lines of a user's program, after it has loaded a model whose run takes a while. */
-  const program = (lines: string) =>
-    new Promise<{ code: number; stderr: string; stdout: string }>(resolve => {
-      const text = `import { readFileSync } from 'node:fs'
-        import { workerRuntime } from '${new URL('../../src/runtime/worker-node.ts', import.meta.url)}'
-        const runtime = await workerRuntime('cpu')
-        const session = await runtime.load(readFileSync(0))
-        const run = () => session.run({ x: runtime.tensor('float32', new Float32Array(2 ** 18), [512, 512]) })
-        ${lines}`
-      const node = ['--import', import.meta.resolve('tsx'), '--input-type=module', '--eval', text]
-      const child = execFile(process.execPath, node, (error, stdout, stderr) =>
-        resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-      )
-      child.stdin!.end(heavy)
-    })
-
-  it('ends when its work is done, without closing anything', async () => {
-    const ended = await program('await run(); console.log("done")')
-    expect(ended).toEqual({ code: 0, stderr: '', stdout: 'done\n' })
-  })
-
-  it('ends at once after a close', async () => {
-    const ended = await program('run(); await runtime.close(); console.log("closed")')
-    expect(ended).toEqual({ code: 0, stderr: '', stdout: 'closed\n' })
-  })
-
-  it('may exit in the middle of a run', async () => {
-    const ended = await program('run(); run(); setTimeout(() => process.exit(7), 50)')
-    expect(ended).toEqual({ code: 7, stderr: '', stdout: '' })
   })
 })

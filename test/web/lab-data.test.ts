@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
@@ -89,6 +89,17 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
     await field(page, 'Epochs').fill('1')
     await startButton(page).click()
     await shows(page, '#outcome-title').toBe('After epoch 1')
+
+    // It goes on with these data, but not with others of the same size.
+    await shows(page, '.go-on').not.toContain('the data')
+    const inverted = { ...images, bytes: images.bytes.map((v, i) => (i < 16 ? v : 255 - v)) }
+    await drop(page, [inverted, labels])
+    await shows(page, '.go-on').toContain(
+      'These are not the data that it learned from: the training set has as many examples, but with other content',
+    )
+    expect(await page.getByRole('button', { name: 'Continue' }).isDisabled()).toBe(true)
+    await drop(page, [images, labels])
+    await expect.poll(() => page.getByRole('button', { name: 'Continue' }).isEnabled()).toBe(true)
     expect(complaints).toEqual([])
   })
 
@@ -129,10 +140,26 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
 
     await writeFile(join(folder, 'leaves', 'notes.txt'), 'no picture')
     await dropFolder(page, folder)
-    await shows(page, '.found').toMatch(/^leaves\/notes\.txt: is not a picture/)
-    await rm(join(folder, 'leaves', 'notes.txt'))
+    await shows(page, '.found').toMatch(/^8 to train on, 2 held out.*Left out 1 entry .*: leaves\/notes\.txt/)
+    await writeFile(join(folder, 'leaves', 'broken.png'), 'no picture')
     await dropFolder(page, folder)
-    await shows(page, '.found').toMatch(/^8 to train on, 2 held out/)
+    await shows(page, '.found').toMatch(
+      /: 1 of 11 pictures cannot be read: leaves\/broken\.png is not a picture/,
+    )
+    await rm(join(folder, 'leaves', 'broken.png'))
+    // In splits, of which none is held out.
+    for (const split of ['Train', 'Validation', 'Test'])
+      for (const kind of ['bricks', 'leaves'])
+        await cp(join(folder, kind), join(folder, split, kind), { recursive: true })
+    await dropFolder(page, folder)
+    await shows(page, '.found').toMatch(
+      /: mixes splits \(Test, Train, Validation\) with .*\(bricks, leaves\)/,
+    )
+    for (const kind of ['bricks', 'leaves']) await rm(join(folder, kind), { recursive: true })
+    await dropFolder(page, folder)
+    await shows(page, '.found').toMatch(
+      /^10 to train on, 10 held out.*The 10 pictures of the validation set are not used here$/,
+    )
     expect(complaints).toEqual([])
   })
 })

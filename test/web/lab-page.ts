@@ -6,6 +6,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import type { LabClient, Tab } from '../../lab/src/client.ts'
+import { HEADERS } from '../../src/cli/serve/headers.ts'
 import { complaintsOf, launch } from './browser.ts'
 import { serve } from './server.ts'
 
@@ -19,6 +20,7 @@ declare global {
 const screenshots = process.env.ONNXGRAD_SCREENSHOTS
 
 export interface Opening extends BrowserContextOptions {
+  /** With the headers of `onnxgrad serve`. */
   readonly isolated?: boolean
   readonly path?: string
   /** What is done to the window before the page is loaded. */
@@ -56,7 +58,7 @@ export function labPage({ gpu = false } = {}) {
 
     /** A fresh browser window on the page, closed after the test. */
     async open({ isolated = false, path = '/', prepare, ...options }: Opening = {}) {
-      const server = await serve(folder, { isolated })
+      const server = await serve(folder, isolated ? HEADERS : {})
       const viewport = { width: 1280, height: 900 }
       const context = await browser.newContext({ viewport, reducedMotion: 'reduce', ...options })
       onTestFinished(async () => {

@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import { readRun, writeRun } from '../../lab/src/worker/record.ts'
 import { MODELS } from '../../models/index.ts'
+import { compare, fingerprints } from '../../src/data/fingerprint.ts'
 import { loadMnist } from '../../src/data/mnist-node.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
@@ -199,6 +200,7 @@ describe.skipIf(noBrowser)(`training in the lab${noBrowser ? ` (${noBrowser})` :
     // To the end in Node; and there once more, but only to the end of the second epoch.
     const data = await loadMnist({ data: 'digits' })
     const { model, state, record } = readRun(fromPage.name, fromPage.bytes)
+    expect(compare(record.fingerprints!, fingerprints(data))).toEqual({ differences: [] })
     const runtime = await nodeRuntime('cpu')
     const inNode = (stopAfter: number) => {
       const stop = new AbortController()

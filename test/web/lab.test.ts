@@ -290,7 +290,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     })
     await shows(page, '.found').toContain('8,000 to train on')
     const files = await Promise.all([...paths].map(async path => ({ path, body: await lab.read(path) })))
-    expect([...paths].join()).toMatch(/\.wasm.*digits\.gz/)
+    expect([...paths].join()).toMatch(/\.wasm.*digits\.bin/)
     expect(files.reduce((sum, f) => sum + f.body.length, 0)).toBeLessThan(30e6)
     const own = files.filter(f => /\.(js|css|html)$|\/$/.test(f.path) && !f.path.includes('/ort'))
     expect(own.length).toBeGreaterThan(3)

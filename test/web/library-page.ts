@@ -5,8 +5,9 @@ import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import type * as models from '../../models/index.ts'
+import { ISOLATION } from '../../src/cli/serve/headers.ts'
+import { packagedDigits } from '../../src/data/digits-node.ts'
 import { heldOut } from '../../src/data/held-out.ts'
-import { packagedDigits } from '../../src/data/mnist-package-node.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import { filePredictor } from '../../src/train/predictor.ts'
 import type * as web from '../../src/web.ts'
@@ -45,9 +46,9 @@ export async function nodeLogits(onnx: Uint8Array): Promise<number[]> {
   return [...logits]
 }
 
-export const apart = (a: readonly number[], b: readonly number[]): number => {
-  expect(a).toHaveLength(b.length)
-  return Math.max(...a.map((v, i) => Math.abs(v - b[i]!)))
+export const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  expect(a.length).toBe(b.length)
+  return Array.from(a).reduce((most, v, i) => Math.max(most, Math.abs(v - b[i]!)), 0)
 }
 
 /** The logits that the library gives in a page for the first held-out digits. */
@@ -107,7 +108,7 @@ export function libraryPages() {
     path: string,
     { folder = plain, isolated = false, from = browser, host }: Opening = {},
   ) {
-    const { origin, close } = await serve(folder, { isolated })
+    const { origin, close } = await serve(folder, isolated ? ISOLATION : {})
     const page = await from.newPage()
     const complaints = complaintsOf(page, origin)
     onTestFinished(async () => {

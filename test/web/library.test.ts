@@ -3,95 +3,121 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { readDigit } from '../../src/data/image-node.ts'
+import { readPixels } from '../../src/data/image-node.ts'
+import { type ImageShape, type Preprocessing, preprocess } from '../../src/data/preprocess.ts'
 import type * as web from '../../src/web.ts'
 import { fileOf } from '../ort/foreign.ts'
 import { loopingImages } from '../ort/looping.ts'
 import { launch, noBrowser } from './browser.ts'
 import { apart, digitPng, images, libraryPages, nodeLogits, PIXELS } from './library-page.ts'
+import { pictureCases } from './picture-cases.ts'
 import { noSwiftShader } from './swiftshader.ts'
+
+type Way = readonly [shape: ImageShape, how: Preprocessing]
 
 describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, () => {
   const { folder, open } = libraryPages()
 
   describe('pictures', () => {
-    const square = (background: string, width: number, height = width) =>
-      sharp({ create: { width, height, channels: 4, background } })
-    const onWhite = async (size: number) => {
-      const ink = await sharp(await digitPng(5))
-        .resize(size, size)
-        .negate()
+    /** The bytes that a page makes of a file in each of these ways, one behind the other. */
+    const inPage = async (page: Page, bytes: Uint8Array, ways: readonly Way[]): Promise<Buffer> =>
+      Buffer.from(
+        await page.evaluate(
+          async ([text, ways]) => {
+            const file = new Blob([Uint8Array.from(atob(text), c => c.charCodeAt(0))])
+            const parts: Uint8Array[] = []
+            for (const [shape, how] of ways) parts.push(await window.web.readPicture(file, 'it', shape, how))
+            const url = await new Promise<string>(resolve => {
+              const reader = Object.assign(new FileReader(), { onload: () => resolve(String(reader.result)) })
+              reader.readAsDataURL(new Blob(parts as BlobPart[]))
+            })
+            return url.slice(url.indexOf(',') + 1)
+          },
+          [Buffer.from(bytes).toString('base64'), ways] as const,
+        ),
+        'base64',
+      )
+
+    test('are read as Node reads them: every kind, size and orientation', { timeout: 120_000 }, async () => {
+      const { page } = await open('/empty.html')
+      const path = join(folder(), 'picture')
+      const differing: string[] = []
+      const cases = await pictureCases()
+      for (const { name, bytes, most = 0 } of cases) {
+        await writeFile(path, bytes)
+        const picture = await readPixels(path)
+        const { width, height } = picture
+        const ways: Way[] = [
+          [[3, 32, 32], { kind: 'resize' }],
+          [[1, 28, 28], { kind: 'resize' }],
+          [[3, 20, 30], { kind: 'stretch' }],
+        ]
+        // Every pixel, too, of those that are not too large to be sent here.
+        if (width * height < 400_000) ways.push([[3, height, width], { kind: 'stretch' }])
+        const want = ways.flatMap(([shape, how]) => [...preprocess(picture, how, shape).image])
+        const far = apart(await inPage(page, bytes, ways), want)
+        if (far > most) differing.push(`${name}: ${far}`)
+      }
+      expect(differing).toEqual([])
+      expect(cases.length).toBeGreaterThan(50)
+    })
+
+    test('become digits as in Node, light on dark whatever they are; a blank one is refused', async () => {
+      const { page } = await open('/empty.html')
+      const path = join(folder(), 'picture')
+      const way: Way = [[1, 28, 28], { kind: 'digit', ink: 'light' }]
+      const large = sharp(await digitPng(5)).resize(300, 260, { fit: 'fill' })
+      for (const [file, least] of [
+        [sharp(await digitPng(7)).png(), 0],
+        [large.clone().negate({ alpha: false }).jpeg(), 0],
+        [large.clone().extend({ left: 90, background: 'black' }).webp(), 0],
+      ] as const) {
+        const bytes = await file.toBuffer()
+        await writeFile(path, bytes)
+        const { image } = preprocess(await readPixels(path), way[1], way[0])
+        expect(apart(await inPage(page, bytes, [way]), image)).toBe(least)
+      }
+      const blank = await sharp({ create: { width: 9, height: 9, channels: 3, background: '#eef' } })
         .png()
         .toBuffer()
-      return sharp(ink).toColourspace('srgb').png().toBuffer()
-    }
-    const bar = { input: { create: { width: 30, height: 90, channels: 4 as const, background: '#f0e020' } } }
-
-    test.each<[string, readonly [number, number, number], number, () => Promise<Buffer>]>([
-      ['a digit of the right size', [1, 28, 28], 0, () => digitPng(7)],
-      ['a large digit on white', [1, 28, 28], 1, () => onWhite(300)],
-      [
-        'colours',
-        [1, 28, 28],
-        2,
-        () =>
-          square('#2060a0', 120)
-            .composite([{ ...bar, left: 50, top: 10 }])
-            .png()
-            .toBuffer(),
-      ],
-      [
-        'transparent parts',
-        [1, 28, 28],
-        2,
-        () =>
-          square('#0000', 120)
-            .composite([{ ...bar, left: 50, top: 10 }])
-            .png()
-            .toBuffer(),
-      ],
-      [
-        'a photograph taken with the camera on its side',
-        [1, 28, 28],
-        4,
-        () =>
-          square('#333', 200, 160)
-            .composite([{ ...bar, left: 20, top: 30 }])
-            .withMetadata({ orientation: 6 })
-            .jpeg({ quality: 95 })
-            .toBuffer(),
-      ],
-      [
-        'three channels of another size',
-        [3, 20, 20],
-        12,
-        async () => {
-          const hard = square('#2060a0', 200, 100).composite([{ ...bar, left: 60, top: 20 }])
-          return sharp(await hard.png().toBuffer())
-            .blur(6)
-            .png()
-            .toBuffer()
-        },
-      ],
-    ])('%s: read as Node reads it', async (_, shape, most, picture) => {
-      const bytes = await picture()
-      const path = join(folder(), 'picture')
-      await writeFile(path, bytes)
-      const [channels, height, width] = shape
-      const { image } = await readDigit(path, { channels, height, width })
-      const { page } = await open('/empty.html')
-      const got = await page.evaluate(
-        async ([bytes, shape]) => [
-          ...(await window.web.readPicture(new Blob([Uint8Array.from(bytes)]), 'it', shape)),
-        ],
-        [[...bytes], shape] as const,
+      await expect(inPage(page, blank, [way])).rejects.toThrow('it: is blank: it has no ink to centre')
+      expect(new Set(await inPage(page, blank, [[[3, 4, 4], { kind: 'resize' }]]))).toEqual(
+        new Set([0xee, 0xff]),
       )
-      expect(
-        apart(
-          got,
-          [...image].map(v => v * 255),
-        ),
-      ).toBeLessThanOrEqual(most + 0.51)
+    })
+
+    test('are prepared as a model’s file says, and as its digits were where it says nothing', async () => {
+      const { page } = await open('/empty.html')
+      const seven = await sharp(await digitPng(7))
+        .resize(200, 200)
+        .negate({ alpha: false })
+        .png()
+        .toBuffer()
+      const got = await page.evaluate(async text => {
+        const { exportOnnx, openPredictor } = window.web
+        const config = { image: 28, channels: 1, hidden: [4], classes: 10 }
+        const model = window.models.mlp(config)
+        const params = Float32Array.from({ length: 785 * 4 + 5 * 10 }, (_, i) => Math.sin(i))
+        const classes = [...'0123456789']
+        const file = new Blob([Uint8Array.from(atob(text), c => c.charCodeAt(0))])
+        const answers = []
+        for (const about of [
+          { classes },
+          { classes, preprocessing: { kind: 'digit', ink: 'light' } as const },
+          { classes, preprocessing: { kind: 'resize' } as const },
+          { classes: [...'abcdefghij'] },
+        ]) {
+          const predictor = await openPredictor(exportOnnx({ model, params, ...about }))
+          const { logits } = await predictor.predict(file)
+          answers.push({ how: predictor.preprocessing, logits: [...logits] })
+          await predictor.close()
+        }
+        return answers
+      }, seven.toString('base64'))
+      expect(got.map(a => a.how.kind)).toEqual(['digit', 'digit', 'resize', 'resize'])
+      expect(got[0]!.logits).toEqual(got[1]!.logits)
+      expect(got[2]!.logits).toEqual(got[3]!.logits)
+      expect(apart(got[0]!.logits, got[2]!.logits)).toBeGreaterThan(0.01)
     })
 
     test('in folders, one for each class, are data; what is no picture is named', async () => {
@@ -115,7 +141,14 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
             Array.from({ length: 5 }, (_, i) => labelled(label, `${i}.png`, bytes))
           const good = [...fives('seven', seven), ...fives('one', one), labelled('one', '.hidden', [])]
           const { train, test } = await imageFolder(good, shape)
+          const placed = (path: string, bytes: readonly number[]) => ({ path, file: file('x.png', bytes) })
+          const splits = ['Training/seven', 'Training/one', 'TEST/one', 'TEST/seven'].flatMap(folder =>
+            [0, 1].map(i => placed(`${folder}/${i}.png`, folder.endsWith('one') ? one : seven)),
+          )
+          const bad = [placed('Training/one/bad.png', []), placed('TEST/one/notes.txt', [1])]
+          const parts = await imageFolder([...splits, ...bad], shape, { skipBad: true })
           return {
+            parts: [parts.train.size, parts.test.size, parts.train.classes, parts.skipped, parts.notice],
             classes: train.classes,
             sizes: [train.size, test.size],
             first: [...train.images.subarray(0, 784)],
@@ -125,6 +158,8 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
               await problem(fives('one', one)),
               await problem([]),
               await problem([file('loose.png', one)]),
+              await problem([...splits, ...bad]),
+              await problem([...splits, placed('two/0.png', one)]),
             ],
           }
         },
@@ -138,10 +173,23 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
         .toBuffer()
       expect(got.first).toEqual([...drawn])
       expect(got.problems).toEqual([
-        expect.stringMatching(/^UserError: one\/notes\.txt: is not a picture/),
-        expect.stringMatching(/^UserError: the pictures are of 1 class, one; choose/),
-        expect.stringMatching(/^UserError: the pictures are of 0 classes; choose/),
-        expect.stringMatching(/^UserError: loose\.png: lies in no folder/),
+        expect.stringMatching(
+          /^UserError: the files: 1 of 11 pictures cannot be read: one\/notes\.txt is not a picture/,
+        ),
+        expect.stringMatching(/^UserError: the files: holds pictures of 1 class, one; give/),
+        expect.stringMatching(/^UserError: the files: holds pictures of no class; give/),
+        expect.stringMatching(/^UserError: loose\.png: is not in a folder that says its class/),
+        expect.stringMatching(
+          /^UserError: the files: 1 of 9 .*: Training\/one\/bad\.png is empty \(0 bytes\)/,
+        ),
+        expect.stringMatching(/^UserError: the files: mixes splits \(TEST, Training\) with .*\(two\)/),
+      ])
+      expect(got.parts).toEqual([
+        4,
+        4,
+        ['one', 'seven'],
+        ['Training/one/bad.png'],
+        expect.stringMatching(/^Skipped 1 of 9 .*\. Left out 1 entry .*: TEST\/one\/notes\.txt$/),
       ])
     })
   })
@@ -221,7 +269,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       const train = (device: web.WebDeviceName) =>
         page.evaluate(async device => {
           const { adam, digits, exportOnnx, train } = window.web
-          const all = await digits('onnxgrad/digits.gz')
+          const all = await digits('onnxgrad/digits.bin')
           const some = (set: web.ImageSource['train'], size: number) => ({
             ...set,
             size,

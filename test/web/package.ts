@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'vite'
+import { DIGITS_PATH } from '../../src/data/digits-node.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -21,11 +22,11 @@ export async function installed(configs: Readonly<Record<string, string>>) {
   const modules = join(folder, 'node_modules')
   const own = join(modules, 'onnxgrad')
   await mkdir(own, { recursive: true })
-  await cp(join(root, 'package.json'), join(own, 'package.json'))
-  const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
-    dependencies: Readonly<Record<string, string>>
-  }
-  for (const name of [...Object.keys(dependencies), ...TOOLS]) {
+  for (const part of ['package.json', 'bin']) await cp(join(root, part), join(own, part), { recursive: true })
+  const { dependencies, optionalDependencies } = JSON.parse(
+    await readFile(join(root, 'package.json'), 'utf8'),
+  ) as Readonly<Record<'dependencies' | 'optionalDependencies', Readonly<Record<string, string>>>>
+  for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies }), ...TOOLS]) {
     // A name may have a scope, which is a folder.
     await mkdir(dirname(join(modules, name)), { recursive: true })
     await symlink(join(root, 'node_modules', name), join(modules, name))
@@ -36,9 +37,13 @@ export async function installed(configs: Readonly<Record<string, string>>) {
     // `npm run types` checks them.
     '--noCheck',
   ])
+  const digits = join(own, 'dist', relative(join(root, 'dist'), DIGITS_PATH))
+  await mkdir(dirname(digits), { recursive: true })
+  await cp(DIGITS_PATH, digits)
   for (const [part, config] of Object.entries(configs))
     await build({
       configFile: join(root, config),
+      mode: 'package',
       logLevel: 'error',
       build: { outDir: join(own, 'dist', part) },
     })

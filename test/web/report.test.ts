@@ -28,6 +28,36 @@ async function hostilePage(): Promise<string> {
   return reportOf({ config, log: LOG, trained: lively('vit', CONFIG, CLASSES), data, runtime })
 }
 
+/** Names in scripts that are written from right to left, and with characters that are not seen. */
+const NAMES = [
+  'قطة',
+  'כלב (גדול)',
+  'cat\u202egpj.exe',
+  'red\u001b[31m\u0007',
+  'two\nlines',
+  'می\u200cخواهم',
+  'x'.repeat(500),
+  '\n',
+]
+const SHOWN = [
+  'قطة',
+  'כלב (גדול)',
+  'cat�gpj.exe',
+  'red�[31m�',
+  'two�lines',
+  'می\u200cخواهم',
+  `${'x'.repeat(60)}…`,
+  '"\\n"',
+]
+
+async function namesPage(names: readonly string[]): Promise<string> {
+  const config = { ...CONFIG, classes: names.length }
+  const about = { model: { name: 'vit', config }, epochs: 3, batch: 6, images: 40, classes: names }
+  const data = noise([1, 8, 8], names, 200)
+  const trained = lively('vit', config, names)
+  return reportOf({ config: about, log: LOG, trained, data, runtime: await nodeRuntime('cpu') })
+}
+
 describe.skipIf(noBrowser)(`a report in a browser${noBrowser ? ` (${noBrowser})` : ''}`, () => {
   let browser: Browser
   let content: string
@@ -37,9 +67,9 @@ describe.skipIf(noBrowser)(`a report in a browser${noBrowser ? ` (${noBrowser})`
   })
   afterAll(() => browser?.close())
 
-  async function open({ width = 1200, dark = false } = {}) {
+  async function open({ width = 1200, dark = false, html = content } = {}) {
     const file = join(await temporaryFolder(), 'report.html')
-    await writeFile(file, content)
+    await writeFile(file, html)
     const page = await browser.newPage({
       viewport: { width, height: 800 },
       colorScheme: dark ? 'dark' : 'light',
@@ -71,6 +101,33 @@ describe.skipIf(noBrowser)(`a report in a browser${noBrowser ? ` (${noBrowser})`
     expect(pictures.length).toBeGreaterThan(20)
     expect(pictures.filter(src => !src.startsWith('data:image/png;base64,'))).toEqual([])
     expect(await page.locator('[onerror], [onload]').count()).toBe(0)
+  })
+
+  test.each([1200, 375])(
+    'names of any script are shown as they are, and nothing that hides (%i pixels)',
+    async width => {
+      const html = await namesPage(NAMES)
+      expect(html).not.toMatch(/[^\P{C}\n\u200c]/u)
+      const { page, complaints } = await open({ html, width })
+      expect(await page.locator('.classes tbody th').allInnerTexts()).toEqual(SHOWN)
+      expect(await page.locator('.confusion thead th').allInnerTexts()).toEqual(SHOWN)
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width)
+      expect(complaints).toEqual([])
+    },
+  )
+
+  test('what it is stands in front of what the model answers, whichever way names are written', async () => {
+    const { page } = await open({ html: await namesPage(['قطة', 'כלב', 'می\u200cخواهم']) })
+    const inOrder = await page
+      .locator('.mistakes figcaption > span, .gazes figcaption > span')
+      .evaluateAll(all =>
+        all.flatMap(span => {
+          const [truth, guess] = [...span.querySelectorAll('bdi')].map(name => name.getBoundingClientRect())
+          return guess ? [truth!.right <= guess.left] : []
+        }),
+      )
+    expect(inOrder.length).toBeGreaterThan(5)
+    expect(inOrder).toEqual(inOrder.map(() => true))
   })
 
   test('a page that has been changed can still fetch and run nothing', async () => {

@@ -1,4 +1,4 @@
-import digitsUrl from 'onnxgrad/digits.gz?url'
+import digitsUrl from 'onnxgrad/digits.bin?url'
 import { lenet } from 'onnxgrad/models'
 import {
   adamW,

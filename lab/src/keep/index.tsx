@@ -30,13 +30,16 @@ export function KeepView({ lab }: { readonly lab: LabClient }) {
   )
 }
 
+/** A model's name in that of a file, and in a program: a file that was opened may name it as it likes. */
+const fileName = (model = 'model'): string => model.replace(/[^\w.-]+/g, '-')
+
 function ModelCard({ lab }: { readonly lab: LabClient }) {
   const about = lab.about.value
   const kept = useSignal('')
   const save = async () => {
     const bytes = await lab.attempt(lab.ask('onnx'))
     if (!about || !bytes) return
-    const name = about.name.endsWith('.onnx') ? about.name : `${about.model?.name ?? 'model'}.onnx`
+    const name = about.name.endsWith('.onnx') ? about.name : `${fileName(about.model?.name)}.onnx`
     download(name, bytes)
     kept.value = `${name}, ${byteSize(bytes.length)}`
   }
@@ -76,7 +79,7 @@ function ModelCard({ lab }: { readonly lab: LabClient }) {
       <pre>
         <code>{`import { InferenceSession, Tensor } from 'onnxruntime-node'
 
-const model = await InferenceSession.create('${about?.model?.name ?? 'model'}.onnx')
+const model = await InferenceSession.create('${fileName(about?.model?.name)}.onnx')
 const image = new Tensor('float32', pixels, [1, ${input ?? '1, 28, 28'}])
 const { logits } = await model.run({ image })`}</code>
       </pre>

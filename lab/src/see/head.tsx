@@ -87,7 +87,10 @@ function Answer({
   return (
     <span class="see-answer">
       <Matrix data={probabilities} rows={1} colour={glow} class="see-chances" />
-      <b>{names[best]}</b> <span>{percent(probabilities[best]!)}</span>
+      <b>
+        <bdi>{names[best]}</bdi>
+      </b>{' '}
+      <span>{percent(probabilities[best]!)}</span>
     </span>
   )
 }

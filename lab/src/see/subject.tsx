@@ -99,19 +99,26 @@ export function Subject({ lab, about, sight, count }: SubjectProps) {
 
 const nameOf = ({ about }: Sight, label: number): string => about.classes[label] ?? String(label)
 
+/** A name in a sentence, whichever way its script is written. */
+const Named = ({ name }: { readonly name: string }) => (
+  <b>
+    <bdi>{name}</bdi>
+  </b>
+)
+
 function Verdict({ sight }: { readonly sight: Sight }) {
   const { look, label } = sight
   const guess = argmax(look.probabilities)
   const read = (
     <>
-      read as <b>{nameOf(sight, guess)}</b> with {percent(look.probabilities[guess]!)}
+      read as <Named name={nameOf(sight, guess)} /> with {percent(look.probabilities[guess]!)}
     </>
   )
   if (label === undefined) return <>It is {read}.</>
   const right = guess === label
   return (
     <>
-      Labelled <b>{nameOf(sight, label)}</b>, {read}{' '}
+      Labelled <Named name={nameOf(sight, label)} />, {read}{' '}
       <span class={right ? 'see-right' : 'see-wrong'}>{right ? '— right' : '— wrong'}</span>
     </>
   )

@@ -1,4 +1,5 @@
 import { type Signal, useSignal } from '@preact/signals'
+import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import type { LabClient } from '../client.ts'
 import type { DataChoice } from '../protocol.ts'
 import { Choice, Pick, Select } from '../ui/field.tsx'
@@ -6,6 +7,11 @@ import { count } from '../ui/text.ts'
 import { chooseData, form, found, readData } from './form.ts'
 
 const SIDES = { 28: '28 × 28', 32: '32 × 32', 64: '64 × 64' } as const
+const PREPARED: Readonly<Record<PreprocessingKind, string>> = {
+  resize: 'Shorter side resized, centre crop',
+  stretch: 'Stretched',
+  digit: 'Digits, as in MNIST',
+}
 const COLOURS = { 1: 'Gray', 3: 'Colour' } as const
 
 const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
@@ -14,13 +20,11 @@ const KINDS: Readonly<Record<DataChoice['kind'], string>> = {
   folders: 'Your own pictures',
 }
 
-/** The folder that a picture lies in says what it shows. */
-const labelled = (files: readonly File[]): DataChoice => ({
+/** Paths are not sent along with files; the name of the chosen folder comes first in them. */
+const placed = (files: readonly File[]): DataChoice => ({
   kind: 'folders',
-  files: files.flatMap(file => {
-    const label = file.webkitRelativePath.split('/').at(-2)
-    return label && !file.name.startsWith('.') ? [{ label, file }] : []
-  }),
+  files: files.map(file => ({ path: file.webkitRelativePath.split('/').slice(1).join('/'), file })),
+  preprocess: form.preprocess.value,
 })
 
 /** Where the examples come from. */
@@ -56,9 +60,12 @@ export function DataPart({ lab }: { readonly lab: LabClient }) {
       >
         {kind === 'folders' && (
           <>
-            <p>A folder that has a folder of pictures for each class; a fifth of them is held out.</p>
+            <p>
+              A folder that has a folder of pictures for each class, of which a fifth is held out; or such
+              folders in train and test.
+            </p>
             <PictureSize lab={lab} />
-            <Pick label="Choose a folder …" quiet folder onPick={files => choose(labelled(files))} />
+            <Pick label="Choose a folder …" quiet folder onPick={files => choose(placed(files))} />
           </>
         )}
       </Choice>
@@ -93,6 +100,17 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
         options={COLOURS}
         onChange={channels => {
           form.channels.value = channels === '3' ? 3 : 1
+          again()
+        }}
+      />
+      <Select
+        label="Prepared as"
+        value={form.preprocess.value}
+        options={PREPARED}
+        onChange={preprocess => {
+          form.preprocess.value = preprocess
+          const { value: data } = form.data
+          if (data.kind === 'folders') form.data.value = { ...data, preprocess }
           again()
         }}
       />

@@ -1,5 +1,6 @@
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { buildModel, MODELS } from '../../../models/index.ts'
+import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
 import type { LabClient } from '../client.ts'
@@ -62,6 +63,7 @@ export const form = {
   data: signal<DataChoice>({ kind: 'bundled' }),
   side: signal(28),
   channels: signal<1 | 3>(1),
+  preprocess: signal<PreprocessingKind>('resize'),
 } as const
 
 /** What was found in the chosen data. */

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
+import { compare } from '../../../src/data/fingerprint.ts'
 import type { LabClient, Saved } from '../client.ts'
 import type { CheckpointAbout, DataAbout } from '../protocol.ts'
 import { Field } from '../ui/field.tsx'
@@ -45,13 +46,22 @@ export function GoOn({ lab, saved }: { readonly lab: LabClient; readonly saved: 
           It has to be a whole number above {epoch}, at most 1,000.
         </p>
       )}
+      {!misfit && !saved.about.fingerprints && (
+        <p class="quiet">It does not say what its data were: whether these are the same is not checked.</p>
+      )}
       {misfit && <p class="problem">{misfit}</p>}
     </div>
   )
 }
 
 /** Why a run cannot go on with data; nothing where it can. */
-function whyNot({ input, classes, images }: CheckpointAbout, data: DataAbout): string | undefined {
+function whyNot(
+  { input, classes, images, fingerprints }: CheckpointAbout,
+  data: DataAbout,
+): string | undefined {
+  const differences = fingerprints ? compare(fingerprints, data.fingerprints).differences : []
+  if (differences.length)
+    return `These are not the data that it learned from: ${differences.join('; ')}. Choose the same data below to go on.`
   const same =
     input.join() === data.shape.join() && classes.join() === data.classes.join() && images === data.train
   if (same) return undefined

@@ -46,7 +46,7 @@ function Confusion({ report, nameOf }: { readonly report: EpochReport; readonly 
             <tr>
               <td />
               {confusion.map((_, j) => (
-                <th key={nameOf(j)} scope="col">
+                <th key={j} scope="col">
                   {nameOf(j)}
                 </th>
               ))}
@@ -56,11 +56,11 @@ function Confusion({ report, nameOf }: { readonly report: EpochReport; readonly 
             {confusion.map((row, i) => {
               const most = Math.max(1, ...row)
               return (
-                <tr key={nameOf(i)}>
+                <tr key={i}>
                   <th scope="row">{nameOf(i)}</th>
                   {row.map((n, j) => (
                     <td
-                      key={nameOf(j)}
+                      key={j}
                       class={i === j ? 'right' : n ? 'wrong' : 'none'}
                       style={{ '--share': String(i === j ? n / most : n / wrong) }}
                       title={`${nameOf(i)} taken for ${nameOf(j)}: ${n}`}
@@ -112,7 +112,10 @@ function Mistakes({ lab, report, nameOf }: MistakesProps) {
               >
                 <Picture pixels={pixels} shape={input} />
                 <span>
-                  {nameOf(truth)} → <b>{nameOf(guess)}</b>
+                  <bdi>{nameOf(truth)}</bdi> →{' '}
+                  <b>
+                    <bdi>{nameOf(guess)}</bdi>
+                  </b>
                 </span>
               </button>
             </li>

@@ -81,7 +81,7 @@ export class Board {
     // The ground is transparent, so that the page may colour it: the ink is what covers it.
     const pixels = new Uint8Array(READ * READ)
     for (let i = 0; i < pixels.length; i++) pixels[i] = data[4 * i + 3]!
-    return { pixels, width: READ, height: READ }
+    return { data: pixels, width: READ, height: READ, channels: 1 }
   }
 
   /** Takes over the drawing of another board. */

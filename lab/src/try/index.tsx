@@ -1,5 +1,9 @@
 import { useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { pixelsOf } from '../../../src/data/image-web.ts'
+import { MNIST_DIGIT } from '../../../src/data/preprocess.ts'
+import { resample } from '../../../src/data/resample.ts'
+import { shownName } from '../../../src/graph/printable.ts'
 import type { LabClient } from '../client.ts'
 import type { ModelAbout } from '../protocol.ts'
 import { newest } from '../see/newest.ts'
@@ -11,7 +15,10 @@ import { Reading } from './reading.tsx'
 import './try.css'
 
 /** What the board is read as while there is no model. */
-const DIGIT: ModelAbout['input'] = [1, 28, 28]
+const DIGIT: Pick<ModelAbout, 'input' | 'preprocessing'> = {
+  input: [1, 28, 28],
+  preprocessing: MNIST_DIGIT,
+}
 
 /** A board to draw a digit on, and what the model reads in it. */
 export function TryView({ lab }: { readonly lab: LabClient }) {
@@ -32,7 +39,7 @@ export function TryView({ lab }: { readonly lab: LabClient }) {
     const file = lab.picture.value
     if (!file) return
     lab.picture.value = undefined
-    given.value = { name: file.name, file }
+    given.value = { name: shownName(file.name), file }
   })
   return (
     <div class="try">
@@ -51,7 +58,7 @@ export function TryView({ lab }: { readonly lab: LabClient }) {
             accept="image/*"
             quiet
             onPick={([file]) => {
-              if (file) given.value = { name: file.name, file }
+              if (file) given.value = { name: shownName(file.name), file }
             }}
           />
           <span class="quiet">or drop one on the page</span>
@@ -69,23 +76,19 @@ function clear(): void {
 
 /** What there is to read and what the model makes of it; undefined where there is nothing, or no model. */
 async function readNow(lab: LabClient, about: ModelAbout | undefined): Promise<Sight | undefined> {
-  const shape = about?.input ?? DIGIT
+  const wanted = about ?? DIGIT
   const file = given.value
   drawn.value = await (file
-    ? pictureOrNone(lab, file, shape)
-    : drawing.value && prepare(drawing.value.board.gray(), shape))
+    ? pictureOrNone(lab, file, wanted)
+    : drawing.value && prepare(drawing.value.board.gray(), wanted))
   const pixels = drawn.value
   if (!pixels || !about) return undefined
   return { pixels, about, look: await lab.ask('look', pixels, true) }
 }
 
 /** A file that is no picture gives its place back to the board. */
-async function pictureOrNone(
-  lab: LabClient,
-  file: NonNullable<typeof given.value>,
-  shape: ModelAbout['input'],
-) {
-  const pixels = await lab.attempt(prepareFile(file, shape))
+async function pictureOrNone(lab: LabClient, file: NonNullable<typeof given.value>, wanted: typeof DIGIT) {
+  const pixels = await lab.attempt(prepareFile(file, wanted))
   if (pixels) lab.say('')
   else if (given.value === file) given.value = undefined
   return pixels
@@ -131,16 +134,22 @@ function Shown({ file }: { readonly file: File }) {
   useEffect(() => {
     let gone = false
     // One that cannot be read is said to be so where it is prepared.
-    createImageBitmap(file).then(
-      bitmap => {
+    pixelsOf(file, file.name).then(
+      picture => {
         const target = canvas.current
-        if (!gone && target) {
-          const scale = Math.min(1, 560 / Math.max(bitmap.width, bitmap.height))
-          target.width = Math.max(1, bitmap.width * scale)
-          target.height = Math.max(1, bitmap.height * scale)
-          target.getContext('2d')?.drawImage(bitmap, 0, 0, target.width, target.height)
-        }
-        bitmap.close()
+        if (gone || !target) return
+        const scale = Math.min(1, 560 / Math.max(picture.width, picture.height))
+        const shrunk = (side: number) => Math.max(1, Math.round(side * scale))
+        const { data, width, height } = resample(picture, {
+          width: shrunk(picture.width),
+          height: shrunk(picture.height),
+        })
+        const image = new ImageData(width, height)
+        for (let i = 0; i < width * height; i++)
+          image.data.set([data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!, 255], 4 * i)
+        target.width = width
+        target.height = height
+        target.getContext('2d')?.putImageData(image, 0, 0)
       },
       () => {},
     )
@@ -150,7 +159,12 @@ function Shown({ file }: { readonly file: File }) {
   }, [file])
   return (
     <div id="shown">
-      <canvas ref={canvas} class="try-picture" role="img" aria-label={`The picture ${file.name}`} />
+      <canvas
+        ref={canvas}
+        class="try-picture"
+        role="img"
+        aria-label={`The picture ${shownName(file.name)}`}
+      />
     </div>
   )
 }

@@ -26,7 +26,7 @@ export function Reading({ lab, sight }: { readonly lab: LabClient; readonly sigh
       <div class="try-answer">
         <output id="answer" for="board">
           <b id="predicted" class={(names[best]?.length ?? 0) > 3 ? 'try-word' : ''}>
-            {names[best] ?? '–'}
+            <bdi>{names[best] ?? '–'}</bdi>
           </b>{' '}
           <span id="certainty">
             {probabilities ? percent(probabilities[best]!) : about ? 'draw a digit' : 'needs a model'}
@@ -37,7 +37,7 @@ export function Reading({ lab, sight }: { readonly lab: LabClient; readonly sigh
       <ol id="bars">
         {shown.map(i => (
           <li key={i} class={i === best ? 'try-class best' : 'try-class'}>
-            <span class="name">{names[i]}</span>
+            <bdi class="name">{names[i]}</bdi>
             <span class="try-bar" style={{ '--share': probabilities?.[i] ?? 0 }} />
             <span class="share">{percent(probabilities?.[i] ?? 0)}</span>
           </li>

@@ -1,7 +1,11 @@
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { DIGITS_FILE } from '../../../src/data/digits.ts'
 import { digits } from '../../../src/data/digits-web.ts'
+import { fingerprints } from '../../../src/data/fingerprint.ts'
 import { imageFolder } from '../../../src/data/folder-web.ts'
 import { idxData } from '../../../src/data/idx-web.ts'
+import { joined } from '../../../src/data/notice.ts'
+import type { Preprocessing } from '../../../src/data/preprocess.ts'
 import type { DataAbout, DataChoice } from '../protocol.ts'
 
 export interface ImageSize {
@@ -9,11 +13,25 @@ export interface ImageSize {
   readonly side: number
 }
 
-const read = (choice: DataChoice, { channels, side }: ImageSize): Promise<ImageSource> => {
+const read = (
+  choice: DataChoice,
+  { channels, side }: ImageSize,
+  known?: Preprocessing,
+): Promise<ImageSource> => {
   if (choice.kind === 'idx') return idxData(choice.files)
-  if (choice.kind === 'folders') return imageFolder(choice.files, [channels, side, side])
+  if (choice.kind === 'folders')
+    return imageFolder(choice.files, [channels, side, side], {
+      preprocessing: known ?? { kind: choice.preprocess },
+    }).then(withoutValidation)
   // The worker's script lies elsewhere than the page, whose address is the worker's name.
-  return digits(new URL('digits.gz', self.name))
+  return digits(new URL(DIGITS_FILE, self.name))
+}
+
+/** A run of the page is judged by the test set, after each epoch. */
+function withoutValidation({ val, ...source }: ImageSource): ImageSource {
+  if (!val) return source
+  const notice = `The ${val.size.toLocaleString('en-US')} pictures of the validation set are not used here`
+  return { ...source, ...joined(source.notice, notice) }
 }
 
 /** Equal for equal choices. */
@@ -21,7 +39,7 @@ const keyOf = (choice: DataChoice, size: ImageSize): string => {
   const file = ({ name, size, lastModified }: File) => [name, size, lastModified]
   if (choice.kind === 'idx') return JSON.stringify(['idx', choice.files.map(file)])
   if (choice.kind === 'folders')
-    return JSON.stringify(['folders', size, choice.files.map(f => [f.label, file(f.file)])])
+    return JSON.stringify(['folders', size, choice.preprocess, choice.files.map(f => [f.path, file(f.file)])])
   return 'bundled'
 }
 
@@ -30,11 +48,12 @@ export class Data {
   #key = ''
   #source: Promise<ImageSource> | undefined
 
-  get(choice: DataChoice, size: ImageSize): Promise<ImageSource> {
-    const key = keyOf(choice, size)
+  /** @param known how the pictures of a run are prepared that is resumed */
+  get(choice: DataChoice, size: ImageSize, known?: Preprocessing): Promise<ImageSource> {
+    const key = keyOf(choice, size) + JSON.stringify(known ?? null)
     if (key !== this.#key || !this.#source) {
       this.#key = key
-      const source = read(choice, size)
+      const source = read(choice, size, known)
       // What failed may work the next time, as where a connection broke.
       source.catch(() => {
         if (this.#source === source) this.#source = undefined
@@ -50,7 +69,12 @@ export class Data {
   }
 }
 
-export const aboutData = ({ train, test, origin, notice }: ImageSource): DataAbout => ({
+export const aboutData = (source: ImageSource): DataAbout => ({
+  ...about(source),
+  fingerprints: fingerprints(source),
+})
+
+const about = ({ train, test, origin, notice }: ImageSource) => ({
   origin,
   ...(notice ? { notice } : {}),
   train: train.size,

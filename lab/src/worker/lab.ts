@@ -1,5 +1,7 @@
 import { buildModel } from '../../../models/index.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { compare, fingerprints } from '../../../src/data/fingerprint.ts'
+import { type Preprocessing, presumedPreprocessing } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import { type WebDeviceName, webDevices } from '../../../src/runtime/web.ts'
@@ -36,9 +38,9 @@ export function makeLab(tell: (event: Event) => void): Handlers {
   /** Was asked for while a training was being prepared, or runs. */
   let stopping = false
 
-  const dataFor = (choice: DataChoice, { input }: Model): Promise<ImageSource> => {
+  const dataFor = (choice: DataChoice, { input }: Model, known?: Preprocessing): Promise<ImageSource> => {
     const [channels = 1, side = 28] = input.shape
-    return data.get(choice, { channels, side })
+    return data.get(choice, { channels, side }, known)
   }
 
   /** Trains to the end, or until it is stopped. @throws DeviceLost */
@@ -99,14 +101,25 @@ export function makeLab(tell: (event: Event) => void): Handlers {
           throw new UserError(
             'this run judges its epochs by a validation split; go on with it in Node: onnxgrad train --resume RUN',
           )
-        const { step, normalization, ...settings } = { ...record, epochs }
-        const source = await dataFor(choice, model)
-        // The model's own, whatever the data are now.
-        const own = normalization ? { ...source, normalization } : source
+        const { step, ...settings } = { ...record, epochs }
+        const { classes, preprocessing = presumedPreprocessing(model.input.shape, classes) } = record
+        const source = await dataFor(choice, model, preprocessing)
+        if (source.fromPictures && !record.preprocessing)
+          throw new UserError(
+            'the pictures of this run were prepared in another way by onnxgrad 0.1.0; train it again from the start',
+          )
+        const found = fingerprints(source)
+        const { differences } = record.fingerprints
+          ? compare(record.fingerprints, found)
+          : { differences: [] }
+        if (differences.length)
+          throw new UserError(`these are not the data of the run: ${differences.join('; ')}`)
+        const { normalization = source.normalization } = record
         return toTheEnd(device, {
-          settings: { ...settings, ...(normalization ? { normalization } : {}) },
+          settings: { ...settings, fingerprints: found },
           model,
-          data: own,
+          // The model's own, whatever the data are now.
+          data: { ...source, normalization, preprocessing },
           from: { step, state },
         })
       }),

@@ -1,8 +1,8 @@
 import { buildModel } from '../../../models/index.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
-import { readSafetensors } from '../../../src/export/safetensors.ts'
+import { fingerprints } from '../../../src/data/fingerprint.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
-import { readCheckpoint, writeCheckpoint } from '../../../src/train/checkpoint.ts'
+import { openCheckpoint, stateOf, writeCheckpoint } from '../../../src/train/checkpoint.ts'
 import type { State } from '../../../src/train/executor.ts'
 import { layoutOf } from '../../../src/train/layout.ts'
 import { OPTIMIZERS } from '../../../src/train/optimizer.ts'
@@ -37,8 +37,10 @@ export function recordOf(settings: TrainSettings, model: Model, data: ImageSourc
     optimizer: { name: optimizer.name, ...optimizer.settings },
     schedule: { name: schedule.name, ...schedule.settings },
     normalization: data.normalization,
+    ...(data.preprocessing ? { preprocessing: data.preprocessing } : {}),
     classes: data.train.classes,
     images: data.train.size,
+    fingerprints: fingerprints(data),
   }
 }
 
@@ -61,18 +63,18 @@ export interface Checkpoint {
 
 /** @throws UserError when the file is no checkpoint, is damaged, or is of a run that cannot go on here */
 export function readRun(name: string, bytes: Uint8Array): Checkpoint {
-  const { metadata } = readSafetensors(bytes, name)
+  const file = openCheckpoint(bytes, name)
   // The best epoch's parameters are in the folder that the file comes from, as is what its last epoch came to.
-  const { best: _best, tally: _tally, versions: _versions, ...record } = readRecord(metadata, name)
+  const { best: _best, tally: _tally, versions: _versions, ...record } = readRecord(file.metadata, name)
   recordedOptimizer(record.optimizer)
   recordedSchedule(record.schedule)
   const model = buildModel(record.model.name, record.model.config)
-  const { state } = readCheckpoint(layoutOf(model.parameters), bytes, name)
-  return { model, state, record, training: readTraining(metadata, name) }
+  const state = stateOf(file, layoutOf(model.parameters))
+  return { model, state, record, training: readTraining(file.metadata, name) }
 }
 
 export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'record'>): CheckpointAbout {
-  const { step, epochs, batch, accumulate = 1, classes, images } = record
+  const { step, epochs, batch, accumulate = 1, classes, images, fingerprints } = record
   const [channels = 0, height = 0, width = 0] = model.input.shape
   return {
     model: record.model,
@@ -80,6 +82,7 @@ export function aboutCheckpoint({ model, record }: Pick<Checkpoint, 'model' | 'r
     classes,
     parameters: parameterCount(model),
     images,
+    ...(fingerprints ? { fingerprints } : {}),
     epochs,
     step,
     epoch: Math.floor(step / stepsOf(images, { batch, accumulate })),

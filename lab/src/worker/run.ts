@@ -1,5 +1,6 @@
 import { augmentation } from '../../../src/data/augment.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { shownName } from '../../../src/graph/printable.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { answering, EMA } from '../../../src/train/ema.ts'
@@ -142,7 +143,7 @@ export class Run implements Source {
         testLoss,
         testAccuracy,
         seconds,
-        classes: this.data.test.classes,
+        classes: this.data.test.classes.map(name => shownName(name)),
         input: this.data.test.shape,
         confusion,
         mistakes,
@@ -177,10 +178,17 @@ export class Run implements Source {
 
   /** The model with the parameters that are known. */
   trained(): TrainedModel {
-    const { train, normalization } = this.data
+    const { train, normalization, preprocessing } = this.data
     const { state } = this.#reached
     const { classes } = train
-    return { model: this.model, params: answering(state), normalization, classes, training: this.#training() }
+    return {
+      model: this.model,
+      params: answering(state),
+      ...(preprocessing ? { preprocessing } : {}),
+      normalization,
+      classes,
+      training: this.#training(),
+    }
   }
 
   /** What the training came to so far. */

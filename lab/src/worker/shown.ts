@@ -1,7 +1,9 @@
+import { preprocessingOf, presumedPreprocessing } from '../../../src/data/preprocess.ts'
 import { isWeight } from '../../../src/export/import.ts'
 import { readOnnx } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
-import { type Model, parameterCount } from '../../../src/nn/model.ts'
+import { shownName } from '../../../src/graph/printable.ts'
+import { parameterCount } from '../../../src/nn/model.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { answering } from '../../../src/train/ema.ts'
 import { modelInput } from '../../../src/train/predictor.ts'
@@ -36,6 +38,7 @@ export async function shownFile(runtime: Runtime, name: string, bytes: Uint8Arra
     throw error instanceof UserError ? new UserError(`${name}: ${error.message}`) : error
   }
   const session = await runtime.load(bytes).catch(named)
+  const preprocessing = preprocessingOf(info, input.shape, name)
   const output = session.outputs.includes('logits') ? 'logits' : session.outputs[0]!
   const read = async (pixels: Float32Array): Promise<Reading> => {
     const image = runtime.tensor('float32', pixels, [1, ...input.shape])
@@ -50,11 +53,12 @@ export async function shownFile(runtime: Runtime, name: string, bytes: Uint8Arra
   const weights = info.proto.graph?.initializer?.filter(t => isWeight(info.proto, t)) ?? []
   return {
     about: {
-      name,
-      ...(info.model ? { model: info.model } : {}),
+      name: shownName(name),
+      ...(info.model ? { model: { ...info.model, name: shownName(info.model.name) } } : {}),
       parameters: weights.reduce((n, { dims = [] }) => n + dims.reduce((a, b) => a * b, 1), 0),
-      classes: info.classes ?? Array.from(logits, (_, i) => String(i)),
+      classes: (info.classes ?? Array.from(logits, (_, i) => String(i))).map(label => shownName(label)),
       input: [channels, height, width],
+      preprocessing,
       ...(typeof accuracy === 'number' ? { testAccuracy: accuracy } : {}),
       bytes: bytes.length,
     },
@@ -83,8 +87,7 @@ export function shownModel(runtime: Runtime, source: Source): Shown {
   const { model, normalization } = source.trained()
   return {
     get about() {
-      const { classes = [], training } = source.trained()
-      return aboutModel(name, model, classes, training?.testAccuracy)
+      return aboutModel(name, source.trained())
     },
     read: async pixels => reader.read(await source.params(), pixels),
     insides: Insides.of(runtime, { model, ...(normalization ? { normalization } : {}) }),
@@ -97,14 +100,17 @@ export function shownModel(runtime: Runtime, source: Source): Shown {
   }
 }
 
-function aboutModel(name: string, model: Model, classes: readonly string[], accuracy: unknown): ModelAbout {
+function aboutModel(name: string, trained: TrainedModel): ModelAbout {
+  const { model, classes = [], preprocessing, training } = trained
+  const accuracy = training?.testAccuracy
   const [channels = 0, height = 0, width = 0] = model.input.shape
   return {
-    name,
+    name: shownName(name),
     model: { name: model.name, config: model.config },
     parameters: parameterCount(model),
-    classes,
+    classes: classes.map(label => shownName(label)),
     input: [channels, height, width],
+    preprocessing: preprocessing ?? presumedPreprocessing(model.input.shape, classes),
     ...(typeof accuracy === 'number' ? { testAccuracy: accuracy } : {}),
   }
 }
@@ -112,12 +118,13 @@ function aboutModel(name: string, model: Model, classes: readonly string[], accu
 /** The model of a checkpoint. @throws UserError when the file is none */
 export function shownCheckpoint(runtime: Runtime, name: string, bytes: Uint8Array): Shown {
   const { model, state, record, training } = readRun(name, bytes)
-  const { normalization, classes } = record
+  const { normalization, preprocessing, classes } = record
   const trained: TrainedModel = {
     model,
     params: answering(state),
     classes,
     training,
+    ...(preprocessing ? { preprocessing } : {}),
     ...(normalization ? { normalization } : {}),
   }
   return shownModel(runtime, {

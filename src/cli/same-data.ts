@@ -1,0 +1,24 @@
+import { compare, type Fingerprints } from '../data/fingerprint.ts'
+import { UserError } from '../graph/errors.ts'
+import { note } from './output.ts'
+
+/**
+ * Says what could not be compared.
+ * @param path of the run, or of the runs that belong together
+ * @param run what it was trained on, where it says so
+ * @throws UserError that says how data differ from those of the run
+ */
+export function refuseOtherData(path: string, run: Fingerprints | undefined, data: Fingerprints): void {
+  if (!run) {
+    note(
+      `NOTE      ${path} is of an older release and does not say which data it had: whether they are the same is not checked`,
+    )
+    return
+  }
+  const { differences, notice } = compare(run, data)
+  if (differences.length)
+    throw new UserError(
+      `${path}: the data are not those of the run: ${differences.join('; ')}; give the run's own data`,
+    )
+  if (notice) note(`NOTE      ${notice}`)
+}

@@ -1,0 +1,174 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
+import { batches } from './batches.ts'
+import type { DataSource, Dataset } from './dataset.ts'
+
+/** What a data set is recognized by. Neither its name nor its place is part of it: data may be moved. */
+export interface Fingerprint {
+  readonly size: number
+  /** Of one example. */
+  readonly shape: readonly number[]
+  /** Of the names of the classes. */
+  readonly classes: string
+  /** Of labels and of a sample of the values, which has some of each example where that is possible. */
+  readonly content: string
+}
+
+/** Of each set of a data source. */
+export interface Fingerprints {
+  readonly train: Fingerprint
+  readonly val?: Fingerprint
+  readonly test: Fingerprint
+  /** What prepared the pictures. Content prepared by others cannot be compared. */
+  readonly preparedBy?: string
+}
+
+/** The most bytes that are hashed of a set's inputs, and of its labels. */
+const SAMPLE = 2 ** 20
+
+/** Of data that come in batches, so many are looked at, of so many examples. */
+const BATCHES = 16
+const BATCH = 64
+
+/** 128 bits are more than enough to tell data apart. */
+const HEX_DIGITS = 32
+
+const hashOf = (...parts: readonly Uint8Array[]): string => {
+  const hash = sha256.create()
+  for (const part of parts) hash.update(part)
+  return bytesToHex(hash.digest()).slice(0, HEX_DIGITS)
+}
+
+/** Takes milliseconds, whatever the size of the data. */
+export function fingerprint(data: Dataset): Fingerprint {
+  const { size, shape, classes } = data
+  return {
+    size,
+    shape: [...shape],
+    classes: hashOf(utf8ToBytes(JSON.stringify(classes))),
+    content: hashOf(...contentOf(data)),
+  }
+}
+
+export const fingerprints = ({ train, val, test, preparedBy }: DataSource): Fingerprints => ({
+  train: fingerprint(train),
+  ...(val ? { val: fingerprint(val) } : {}),
+  test: fingerprint(test),
+  ...(preparedBy === undefined ? {} : { preparedBy }),
+})
+
+function contentOf(data: Dataset): readonly Uint8Array[] {
+  if ('images' in data) return [sampled(data.images, data.size), sampled(data.labels, data.size)]
+  if (data.content) return [sampled(data.content, data.size)]
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  for (const { input, label, count } of batches(data, { batch: Math.min(BATCH, data.size) })) {
+    // Their arrays are the next batch's.
+    parts.push(sampled(input, count).slice(), sampled(label, count).slice())
+    bytes += input.byteLength
+    if (bytes >= SAMPLE || parts.length >= 2 * BATCHES) break
+  }
+  return parts
+}
+
+type Values = Uint8Array | Uint16Array | Int32Array | Float32Array
+
+/**
+ * The bytes of some values of each of `rows` rows, at other places in each row, so that a row cannot be replaced unnoticed; of some
+ * rows where there are too many.
+ */
+function sampled(values: Values, rows: number): Uint8Array {
+  const most = SAMPLE / values.BYTES_PER_ELEMENT
+  if (values.length <= most) return bytesOf(values)
+  const length = Math.floor(values.length / rows)
+  const each = Math.max(1, Math.min(length, Math.floor(most / rows)))
+  const step = Math.ceil((rows * each) / most)
+  const stride = Math.floor(length / each)
+  const taken = copyOf(values, Math.ceil(rows / step) * each)
+  let at = 0
+  for (let row = 0; row < rows; row += step) {
+    let place = (Math.imul(row, 0x9e3779b1) >>> 0) % length
+    for (let i = 0; i < each; i++) {
+      taken[at++] = values[row * length + place]!
+      place += stride
+      if (place >= length) place -= length
+    }
+  }
+  return bytesOf(taken)
+}
+
+/** As typed arrays' own `slice` does it: that of a Buffer, which files are read into, shares its memory. */
+const copyOf = (values: Values, length: number): Values =>
+  Uint8Array.prototype.slice.call(values as Uint8Array, 0, length)
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Values): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
+/** How data differ from those of a run. */
+export interface Comparison {
+  /** What differs, in words; empty where it is the same data. */
+  readonly differences: readonly string[]
+  /** What could not be compared. */
+  readonly notice?: string
+}
+
+const NAMES = { train: 'training set', val: 'validation set', test: 'test set' } as const
+type SetName = keyof typeof NAMES
+
+/** Compares the fingerprints of a run's data with those of the data at hand. @param sets those that matter */
+export function compare(
+  run: Fingerprints,
+  data: Fingerprints,
+  sets: readonly SetName[] = ['train', 'val', 'test'],
+): Comparison {
+  const comparable = run.preparedBy === data.preparedBy
+  const found = sets.map(key => differencesOf(NAMES[key], run[key], data[key]))
+  const differences = found.flatMap(({ about, content }) => (comparable && content ? [content] : about))
+  if (comparable || !found.some(({ content }) => content)) return { differences }
+  const [theirs, ours] = [run, data].map(({ preparedBy }) => preparedBy ?? 'another program')
+  return {
+    differences,
+    notice: `the pictures were prepared by ${theirs}, now by ${ours}: their pixels may differ a little, and whether they are the same pictures is not checked`,
+  }
+}
+
+interface Differences {
+  readonly about: readonly string[]
+  /** Where they differ in nothing but their content. */
+  readonly content?: string
+}
+
+function differencesOf(
+  name: string,
+  run: Fingerprint | undefined,
+  data: Fingerprint | undefined,
+): Differences {
+  if (!run && !data) return { about: [] }
+  if (!run) return { about: [`there is a ${name} of ${count(data!.size)}, the run has none`] }
+  if (!data) return { about: [`there is no ${name}, the run has one of ${count(run.size)}`] }
+  const about: string[] = []
+  if (data.size !== run.size) about.push(`the ${name} has ${count(data.size)}, the run's ${count(run.size)}`)
+  const [ours, theirs] = [data, run].map(({ shape }) => shape.join('×'))
+  if (ours !== theirs) about.push(`the ${name} has examples of ${ours}, the run's of ${theirs}`)
+  if (data.classes !== run.classes) about.push(`the ${name} has other classes, or in another order`)
+  if (about.length || data.content === run.content) return { about }
+  return { about, content: `the ${name} has as many examples, but with other content` }
+}
+
+const count = (n: number): string => `${n.toLocaleString('en-US')} examples`
+
+/** Whether a value that was read from a file is what {@link fingerprints} gives. */
+export function areFingerprints(value: unknown): value is Fingerprints {
+  const sets = (value ?? {}) as Readonly<Record<string, unknown>>
+  const sound = (set: unknown): boolean => {
+    const { size, shape, classes, content } = (set ?? {}) as Partial<Fingerprint>
+    const whole = [size, ...(Array.isArray(shape) ? shape : [undefined])].every(Number.isSafeInteger)
+    return whole && typeof classes === 'string' && typeof content === 'string'
+  }
+  return (
+    sound(sets.train) &&
+    sound(sets.test) &&
+    (sets.val === undefined || sound(sets.val)) &&
+    (sets.preparedBy === undefined || typeof sets.preparedBy === 'string')
+  )
+}

@@ -1,0 +1,16 @@
+import type { Env } from 'onnxruntime-web'
+
+/**
+ * The addresses of onnxruntime-web's own files, from which bundlers put them beside the app's scripts. Without a bundler that
+ * understands `new URL` they lead nowhere; the build for pages without a bundler has none (web.config.ts).
+ */
+export const runtimeUrls = (): Readonly<Record<'wasm' | 'webgpu', Env.WasmFilePaths>> | undefined => ({
+  wasm: {
+    mjs: new URL('onnxruntime-web/ort-wasm-simd-threaded.mjs', import.meta.url),
+    wasm: new URL('onnxruntime-web/ort-wasm-simd-threaded.wasm', import.meta.url),
+  },
+  webgpu: {
+    mjs: new URL('onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs', import.meta.url),
+    wasm: new URL('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm', import.meta.url),
+  },
+})

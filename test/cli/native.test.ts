@@ -1,0 +1,143 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import sharp from 'sharp'
+import { beforeAll, describe, expect, it, test } from 'vitest'
+import { type Machine, nativeProblem } from '../../src/runtime/native-node.ts'
+import { realDigits } from '../data/files.ts'
+import {
+  complaint,
+  type Finished,
+  hiding,
+  onnxgrad,
+  program,
+  start,
+  workFolder,
+  writeDigits,
+} from './program.ts'
+
+const HIDDEN = hiding('onnxruntime-node')
+const folder = await workFolder()
+const run = join(folder, 'run')
+
+/** Runs the program where onnxruntime-node is not installed. */
+const without = (...args: string[]): Promise<Finished> => start(args, undefined, [HIDDEN]).finished
+
+const NOTICE = 'running on WASM, which is slower: onnxruntime-node is not installed; to get it, run: '
+const notes = ({ stderr }: Finished) => stderr.split('\n').filter(line => line.includes('WASM'))
+
+beforeAll(() => writeDigits(folder, 300, 100))
+
+describe('without onnxruntime-node', () => {
+  it('trains on WASM and says in one line how to get it; the model is used on WASM, too', async () => {
+    const training = ['train', 'mlp', '--data', folder, '--epochs', '1', '--out', run, '--json']
+    const trained = await without(...training)
+    expect(trained.stderr).not.toContain('onnxgrad: ')
+    expect(trained.json).toMatchObject({ device: 'wasm', verified: true })
+    expect(notes(trained)).toEqual([expect.stringContaining(NOTICE)])
+
+    const picture = join(folder, 'digit.png')
+    const { test } = await realDigits()
+    const raw = { width: 28, height: 28, channels: 1 } as const
+    await sharp(test.images.subarray(0, 784), { raw }).toFile(picture)
+    for (const args of [
+      ['eval', run, '--data', folder],
+      ['predict', run, picture],
+      ['verify', run, '--data', folder],
+      ['report', run],
+    ]) {
+      const finished = await without(...args, '--json')
+      expect([args[0], finished.code]).toEqual([args[0], 0])
+      expect(notes(finished)).toEqual([expect.stringContaining(NOTICE)])
+    }
+    // What a run is trained on is one of its settings, so nothing needs to be said where it is resumed.
+    const resumed = await without('train', '--resume', run, '--epochs', '2', '--json')
+    expect(resumed.json).toMatchObject({ device: 'wasm', epochs: 2 })
+    expect(notes(resumed)).toEqual([])
+  })
+
+  it('refuses a device of its own when a flag names one', async () => {
+    for (const device of ['cpu', 'webgpu', 'cuda']) {
+      const finished = await without('eval', run, '--data', folder, '--device', device)
+      expect(finished.code).toBe(1)
+      expect(complaint(finished)).toEqual([
+        expect.stringContaining(
+          `device ${device} is not available: onnxruntime-node is not installed; to get it`,
+        ),
+      ])
+    }
+    expect((await onnxgrad('eval', run, '--data', folder, '--device', 'cpu', '--json')).json.device).toBe(
+      'cpu',
+    )
+  })
+
+  it('train() of the library does the same, with a warning on the console', async () => {
+    const source = fileURLToPath(new URL('library-train.ts', import.meta.url))
+    const [node, ...flags] = program([])
+    const args = [...flags.slice(0, -1), source, folder]
+    const trained = await promisify(execFile)(node, [HIDDEN, ...args])
+    expect(trained.stderr.trim()).toMatch(`onnxgrad: ${NOTICE}`)
+    expect(trained.stderr.trim()).not.toContain('\n')
+    expect(Number(trained.stdout)).toBeGreaterThan(0)
+    expect((await promisify(execFile)(node, args)).stderr).toBe('')
+  })
+
+  it('the doctor says what is missing, and that training works all the same', async () => {
+    const { code, json } = await without('doctor', '--json')
+    expect(code).toBe(0)
+    expect(json).toMatchObject({
+      devices: { cpu: { works: false }, wasm: { works: true } },
+      parts: { 'onnxruntime-node': { works: false }, sharp: { works: true }, digits: { works: true } },
+    })
+    const all = await onnxgrad('doctor', '--json')
+    expect(all.json).toMatchObject({
+      devices: { cpu: { works: true }, wasm: { works: true } },
+      parts: { 'onnxruntime-node': { works: true } },
+    })
+  })
+})
+
+it('the doctor fails where no device works', async () => {
+  const flags = [hiding('onnxruntime-node', 'onnxruntime-web', 'sharp')]
+  const finished = await start(['doctor'], undefined, flags).finished
+  expect(finished.code).toBe(1)
+  expect(complaint(finished)).toEqual([expect.stringContaining('no device works')])
+  expect(finished.stdout).toMatch(/✖ sharp .* npm install --include=optional/)
+})
+
+const linux: Machine = { platform: 'linux', arch: 'x64', musl: false }
+test.each<[string, string, Machine, RegExp]>([
+  [
+    'left out',
+    "Cannot find package 'onnxruntime-node'",
+    linux,
+    /not installed; .*ONNXRUNTIME_NODE_INSTALL=skip npm/,
+  ],
+  [
+    'left out on Windows',
+    "Cannot find package 'onnxruntime-node'",
+    { ...linux, platform: 'win32' },
+    /not installed; to get it, run: npm install --include=optional$/,
+  ],
+  [
+    'on musl',
+    'Error loading shared library ld-linux-x86-64.so.2: No such file',
+    { ...linux, musl: true },
+    /does not run on linux x64 with musl: its libraries need glibc/,
+  ],
+  [
+    'without a library for the platform',
+    "Cannot find module '../bin/napi-v6/darwin/x64/onnxruntime_binding.node'",
+    { platform: 'darwin', arch: 'x64', musl: false },
+    /does not run on darwin x64: it has no library for this platform$/,
+  ],
+  [
+    'that is damaged',
+    'libonnxruntime.so.1: file too short',
+    linux,
+    /cannot be loaded: libonnxruntime\.so\.1: file/,
+  ],
+])('onnxruntime-node %s is explained', (_, message, machine, expected) => {
+  expect(nativeProblem(new Error(message), machine)).toMatch(expected)
+})

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest'
+import { MODELS } from '../../models/index.ts'
+import { initialize, layoutOf } from '../../src/train/layout.ts'
+import { toOnnx } from '../../src/train/trained.ts'
+import { noBrowser } from './browser.ts'
+import { choose, goTo, labPage, shows, textOf } from './lab-page.ts'
+
+describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, () => {
+  const lab = labPage()
+
+  test('shows the names that files give as one readable line, each in the direction of its script', async () => {
+    const { page, complaints } = await lab.open()
+    const mlp = MODELS.mlp.build({ image: 28, channels: 1, hidden: [4], classes: 4 })
+    const params = initialize(layoutOf(mlp.parameters), 1)
+    const classes = ['قطة', 'cat\u202egpj.exe', 'two\nlines\u001b[31m', '\u200b']
+    const name = 'a\u202exnno.onnx'
+    await choose(page, name, toOnnx({ model: mlp, params, classes }))
+    await shows(page, '#model').toContain('a�xnno.onnx')
+    await goTo(page, 'try')
+    const board = (await page.locator('#board').boundingBox())!
+    await page.mouse.move(board.x + board.width / 2, board.y + 0.2 * board.height)
+    await page.mouse.down()
+    await page.mouse.move(board.x + board.width / 2, board.y + 0.8 * board.height, { steps: 5 })
+    await page.mouse.up()
+    await shows(page, '#certainty').toMatch(/%$/)
+    const shown = ['قطة', 'cat�gpj.exe', 'two�lines�[31m', '"\\u200b"']
+    expect(await page.locator('#bars bdi').allTextContents()).toEqual(shown)
+    expect(shown).toContain(await textOf(page, '#predicted bdi'))
+    await goTo(page, 'see')
+    await page.locator('.see-scores').waitFor()
+    expect(await page.locator('.see-scores th[scope=row]').allTextContents()).toEqual(shown)
+    for (const tab of ['see', 'try', 'keep', 'train'] as const) {
+      await goTo(page, tab)
+      // Texts, labels and titles alike.
+      expect(await page.evaluate(() => document.body.outerHTML)).not.toMatch(
+        /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069\u200b]/u,
+      )
+    }
+    await choose(page, `\u202e${'x'.repeat(500)}.onnx`, new Uint8Array(10))
+    await shows(page, '#message').toMatch(/^�x+/)
+    expect(complaints).toEqual([])
+  })
+})
