@@ -15,7 +15,9 @@ let trained: Finished
 beforeAll(async () => {
   await mkdir(data)
   await writeDigits(data, 1900, 500)
-  trained = await onnxgrad('train', 'vit', '--data', data, '--epochs', '3', '--out', run, '--json')
+  trained = await onnxgrad(
+    ...['train', 'vit', '--data', data, '--epochs', '3', '--batch', '32', '--out', run, '--json'],
+  )
 }, 120_000)
 
 describe('the main job, from the command line', () => {
@@ -24,12 +26,12 @@ describe('the main job, from the command line', () => {
     expect(trained.code).toBe(0)
     expect(trained.stdout.trim().split('\n')).toHaveLength(1)
     expect(trained.json).toMatchObject({ epochs: 3, parameters: 139018, device: 'cpu', out: run })
-    expect(trained.json.testAccuracy).toBeGreaterThan(0.5)
-    expect(trained.json.trainAccuracy).toBeGreaterThan(0.5)
+    expect(trained.json.testAccuracy).toBeGreaterThan(0.4)
+    expect(trained.json.trainAccuracy).toBeGreaterThan(0.4)
   })
 
   it('does not drop the last, smaller batch', () => {
-    expect(trained.json.steps).toBe(3 * Math.ceil(1900 / 64))
+    expect(trained.json.steps).toBe(3 * Math.ceil(1900 / 32))
   })
 
   it('leaves a run folder with settings, metrics, checkpoints, the model and a report', async () => {
@@ -45,7 +47,7 @@ describe('the main job, from the command line', () => {
     ])
     const config = JSON.parse(await readFile(join(run, 'config.json'), 'utf8'))
     expect(config).toMatchObject({
-      batch: 64,
+      batch: 32,
       seed: 0,
       optimizer: { name: 'adam', lr: 0.002 },
       device: 'cpu',

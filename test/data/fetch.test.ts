@@ -221,6 +221,8 @@ test('a folder that cannot be written is said to be the cause, not the mirror', 
   })
   const error = await attempt(join(folder, 'file'), [whole, whole]).catch((e: unknown) => e)
   expect(error).toBeInstanceOf(UnwritableError)
-  expect((error as Error).message).toMatch(/file\/labels\.gz\..*\.part cannot be written: is not a folder$/)
+  expect((error as Error).message).toMatch(
+    /file\/labels\.gz\..*\.part cannot be written: a file is in the place of its folder$/,
+  )
   expect(asked).toBe(1)
 })
