@@ -22,7 +22,10 @@ function lively(name: string, config: object): TrainedModel {
   return { model, params, normalization: { mean: [0.13], std: [0.31] } }
 }
 
-const lecture = lively('vit', MODELS.vit.presets.lecture)
+const lecture: TrainedModel = {
+  ...lively('vit', MODELS.vit.presets.lecture),
+  preprocessing: { kind: 'digit', ink: 'light' },
+}
 const small = lively('vit', { ...MODELS.vit.presets.small, dim: 48, mlp: 48 })
 const colour: TrainedModel = {
   ...lively('vit', {
