@@ -1,8 +1,5 @@
-import { createRequire } from 'node:module'
 import { UserError } from '../graph/errors.ts'
 import { type Ort, plainMessage } from './session.ts'
-
-const require = createRequire(import.meta.url)
 
 /** onnxruntime-node cannot be loaded. */
 export class NativeProblem extends UserError {}
@@ -23,8 +20,7 @@ export async function loadNative(): Promise<Native> {
   })
   // Its errors come back as exceptions; on stderr they would be said twice.
   ort.env.logLevel = 'fatal'
-  const { version } = require('onnxruntime-node/package.json') as { version: string }
-  return { ort: ort as unknown as Ort, version }
+  return { ort: ort as unknown as Ort, version: ort.env.versions.node ?? 'unknown' }
 }
 
 /** A machine, as far as the native runtime depends on it. */

@@ -87,7 +87,7 @@ describe('bad flags cost nothing', () => {
     [['--warmup', '5'], '--warmup must be at least 0 and below --epochs 5'],
     [['--device', 'tpu'], 'tpu'],
     [['--limit', '1000000'], 'cannot take the first 1000000 of 320 images'],
-    [['--preset', 'tiny16'], 'patch 16 does not divide image 28'],
+    [['--preset', 'tiny16', '--patch', '16'], 'patch 16 does not divide image 28'],
   ])('%j', async (flags, expected) => {
     expect(await train('--data', data, ...flags)).toContain(expected)
   })

@@ -13,6 +13,9 @@ const UNSEEN = /[^\P{C}\n\u200c\u200d]|[\p{Zl}\p{Zp}]/u
 const INJECTED = 'x\nonnxgrad: all is well\u001b[2J\u0007'
 const NAMES = [INJECTED, 'cat\u202egpj.exe', '漢字の猫', 'قطة', '👩🏽\u200d🔬', 'e\u0301', 'y'.repeat(200)]
 
+/** Composed, so that a class has the same name whichever file system its folder comes from. */
+const CLASSES = NAMES.map(name => name.normalize()).sort()
+
 const folder = await workFolder()
 const data = join(folder, `data ${INJECTED}`)
 const run = join(folder, `run ${INJECTED}`)
@@ -72,9 +75,9 @@ describe.skipIf(process.platform === 'win32')('names of files, folders and class
     ).toHaveLength(8)
     const report = await readFile(join(run, 'report.html'), 'utf8')
     expect(report).not.toMatch(UNSEEN)
-    for (const name of ['cat�gpj.exe', '漢字の猫', 'قطة', '👩🏽\u200d🔬', 'e\u0301'])
-      expect(report).toContain(`<bdi>${name}</bdi>`)
-    expect(JSON.parse(await readFile(join(run, 'config.json'), 'utf8')).classes).toEqual([...NAMES].sort())
+    for (const name of ['cat�gpj.exe', '漢字の猫', 'قطة', '👩🏽\u200d🔬', '\u00e9'])
+      expect(report.includes(`<bdi>${name}</bdi>`), name).toBe(true)
+    expect(JSON.parse(await readFile(join(run, 'config.json'), 'utf8')).classes).toEqual(CLASSES)
   })
 
   test('keep the columns of a table', async () => {
@@ -95,13 +98,14 @@ describe.skipIf(process.platform === 'win32')('names of files, folders and class
       onnxgrad('predict', run, picture, '--json'),
     ])
     expectPlain(told)
-    expect(lines(told)).toHaveLength(2 + NAMES.length)
+    // The answer, how the picture was prepared, and an empty line come first.
+    expect(lines(told)).toHaveLength(3 + NAMES.length)
     const shares = lines(told)
-      .slice(2)
+      .slice(3)
       .map(line => stringWidth(line.slice(0, line.indexOf(' %'))))
     expect(new Set(shares).size).toBe(1)
     expectPlain(json)
-    expect(NAMES).toContain(json.json.label)
+    expect(CLASSES).toContain(json.json.label)
   })
 
   test('break no line of other programs', async () => {

@@ -158,7 +158,7 @@ describe('a bundle without the package', () => {
         ...{ external: ['onnxruntime-node', 'onnxruntime-web'], logLevel: 'silent' },
       })
       const { code, stdout, stderr } = await node([outfile], heavy)
-      expect([code, stdout]).toEqual([0, 'false 512,512\n'])
+      expect([code, stdout], stderr).toEqual([0, 'false 512,512\n'])
       expect(stderr.match(/\[ONNXGRAD_BUNDLED\]/g)).toHaveLength(1)
     },
   )

@@ -148,7 +148,7 @@ describe('what goes wrong in the thread is told in one sentence:', () => {
 
   it('a device that is not there', async () => {
     expect(await failure(workerRuntime('cuda'))).toMatch(
-      /^device cuda is not available: .+; with CUDA 12 .+$/,
+      /^device cuda is not available: .+; on Linux x64 with CUDA 12 .+$/,
     )
     expect(await failure(workerRuntime('abacus'))).toMatch('device abacus is not known')
   })
