@@ -51,8 +51,9 @@ async function answer({ id, name, args }: Question<keyof Asked>): Promise<Answer
   }
 }
 
-const guard = new URL(`isolated-guard-node${extname(import.meta.url)}`, import.meta.url)
-new Worker(guard, { workerData: JSON.parse(process.argv[2]!) as Limits })
+// A variable, for bundlers take a file name in `new URL` for a file of theirs.
+const guard = `isolated-guard-node${extname(import.meta.url)}`
+new Worker(new URL(guard, import.meta.url), { workerData: JSON.parse(process.argv[2]!) as Limits })
 process.on('disconnect', () => process.exit())
 process.on('message', async question => {
   process.send!(await answer(question as Question<keyof Asked>))

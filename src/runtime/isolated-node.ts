@@ -80,7 +80,9 @@ export async function isolatedRuntime(name: string, options: IsolatedOptions): P
 
 const isTensor = <T extends object>(t: T | Held): t is T => 'data' in t
 
-const PROGRAM = new URL(`isolated-child-node${extname(import.meta.url)}`, import.meta.url)
+// A variable, for bundlers take a file name in `new URL` for a file of theirs.
+const CHILD = `isolated-child-node${extname(import.meta.url)}`
+const PROGRAM = new URL(CHILD, import.meta.url)
 
 /** In this repository the program is TypeScript, for which Node needs tsx. */
 const loader = (): string[] =>
