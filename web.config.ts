@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vite'
 import { digitsPlugin } from './scripts/digits.ts'
-import { copyRuntime } from './scripts/runtime-files.ts'
+import { copyRuntime, withoutUrls } from './scripts/runtime-files.ts'
 import { WEB_FILES } from './src/runtime/web-files.ts'
 
 // The library as plain ES modules for pages without a bundler: dist/web/. (With a bundler a page imports onnxgrad/web.)
@@ -15,16 +15,9 @@ const runtimes: Plugin = {
   writeBundle: ({ dir }) => copyRuntime(SCRIPTS, dir!),
 }
 
-// Beside plain modules the runtime finds its files by itself; a library's build would put them, as text, into the scripts.
-const noFiles: Plugin = {
-  name: 'no-files',
-  enforce: 'pre',
-  load: id =>
-    id === here('src/runtime/web-urls.ts') ? 'export const runtimeUrls = () => undefined' : undefined,
-}
-
 export default defineConfig({
-  plugins: [noFiles, digitsPlugin(), runtimes],
+  // Beside plain modules the runtime finds its files by itself.
+  plugins: [withoutUrls(), digitsPlugin(), runtimes],
   publicDir: false,
   build: {
     outDir: here('dist/web'),

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite'
 import { digitsPlugin } from '../scripts/digits.ts'
-import { runtimePlugin } from '../scripts/runtime-files.ts'
+import { runtimePlugin, withoutUrls } from '../scripts/runtime-files.ts'
 import { ISOLATION as headers, PAGE_POLICY } from '../src/cli/serve/headers.ts'
 import { WEB_FILES } from '../src/runtime/web-files.ts'
 
@@ -49,6 +49,7 @@ export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: {
     format: 'es',
+    plugins: () => [withoutUrls()],
     // onnxruntime-web's scripts come from where its WebAssembly comes from, so that both are of one version.
     rolldownOptions: {
       external: Object.keys(RUNTIME),

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Plugin } from 'vite'
 import { WEB_FILES } from '../src/runtime/web-files.ts'
 
@@ -41,3 +42,15 @@ export function runtimePlugin(): Plugin {
     },
   }
 }
+
+const URLS = fileURLToPath(new URL('../src/runtime/web-urls.ts', import.meta.url))
+
+/**
+ * For builds that say themselves where onnxruntime-web's files are: bundled addresses of them would put the files, 41 MB,
+ * beside the scripts once more.
+ */
+export const withoutUrls = (): Plugin => ({
+  name: 'without-urls',
+  enforce: 'pre',
+  load: id => (id === URLS ? 'export const runtimeUrls = () => undefined' : undefined),
+})
