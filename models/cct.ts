@@ -3,7 +3,7 @@ import type { AnyTensor } from '../src/graph/tensor.ts'
 import { conv2d, fanIn } from '../src/nn/conv.ts'
 import { layer } from '../src/nn/layer.ts'
 import { dropout, layerNorm, linear } from '../src/nn/layers.ts'
-import { imageInput, type Model, model } from '../src/nn/model.ts'
+import { imageInput, model } from '../src/nn/model.ts'
 import { attentionMaps, encoderBlocks } from '../src/nn/transformer.ts'
 import { add, relu } from '../src/ops/elementwise.ts'
 import { reshape, transpose } from '../src/ops/layout.ts'
@@ -36,7 +36,7 @@ export interface CCTConfig {
 }
 
 /** Image → tokens: convolutions, each with a ReLU and a max-pool that halves the image; a place is a token. */
-const tokenizer = ({ channels, kernel, planes, dim }: CCTConfig) => {
+const tokenizer = ({ image, channels, kernel, planes, dim }: CCTConfig) => {
   const sizes = [channels, ...planes, dim]
   const half = Math.floor(kernel / 2)
   const moves = { stride: Math.max(1, half - 1), padding: Math.max(1, half) }
@@ -46,9 +46,10 @@ const tokenizer = ({ channels, kernel, planes, dim }: CCTConfig) => {
   }
   return layer(
     { conv_layers: sizes.slice(1).map((to, i) => conv(sizes[i]!, to)) },
-    (self, image: AnyTensor) => {
-      const pooled = (x: AnyTensor): AnyTensor => maxPool2d(relu(x), 3, { stride: 2, padding: 1 })
-      const map = self.conv_layers.reduce((x, convolve) => pooled(convolve(x)), image) // [B, dim, h, w]
+    ['B', channels, image, image],
+    (self, x) => {
+      const halved = (map: typeof x) => maxPool2d(relu(map), 3, { stride: 2, padding: 1 })
+      const map = self.conv_layers.reduce((y, convolve) => halved(convolve(y)), x) // [B, dim, h, w]
       const [batch, , height, width] = map.shape
       return transpose(reshape(map, [batch, dim, height * width]), [0, 2, 1]) // [B, h · w, dim]
     },
@@ -62,7 +63,7 @@ const tokenizer = ({ channels, kernel, planes, dim }: CCTConfig) => {
  * leaves out the bias of the queries, keys and values.
  * @throws UserError for a configuration that cannot be built, with its numbers
  */
-export const cct = (config: CCTConfig): Model<CCTConfig> => {
+export const cct = (config: CCTConfig) => {
   const { image, channels, kernel, planes, dim, depth, heads, mlp, classes, dropout: rate = 0 } = config
   checkSizes('cct', { image, channels, kernel, dim, heads, mlp, classes })
   checkDepth('cct', depth)
@@ -81,12 +82,17 @@ export const cct = (config: CCTConfig): Model<CCTConfig> => {
     fc: linear(dim, classes),
   }
   const embed = (x: AnyTensor): AnyTensor => parts.pos_drop(add(parts.tokenizer(x), parts.positional_emb))
-  const net = layer(parts, (self, x: AnyTensor) => {
-    const encoded = self.norm(self.blocks.reduce((h, encode) => encode(h), embed(x))) // [B, T, dim]
-    const importance = softmax(self.attention_pool(encoded), 1) // of each token: [B, T, 1]
-    const pooled = matmul(transpose(importance, [0, 2, 1]), encoded) // the tokens' weighted mean: [B, 1, dim]
-    return self.fc(reshape(pooled, [x.shape[0], dim])) // [B, classes]
+  return model({
+    name: 'cct',
+    config,
+    inputs: { image: imageInput(channels, image) },
+    layers: parts,
+    forward: (self, { image: x }) => {
+      const encoded = self.norm(self.blocks.reduce((h, encode) => encode(h), embed(x))) // [B, T, dim]
+      const importance = softmax(self.attention_pool(encoded), 1) // of each token: [B, T, 1]
+      const pooled = matmul(transpose(importance, [0, 2, 1]), encoded) // the tokens' weighted mean: [B, 1, dim]
+      return { logits: self.fc(reshape(pooled, [x.shape[0], dim])) as AnyTensor } // [B, classes]
+    },
+    intermediates: (self, { image: x }) => attentionMaps(self.blocks, embed(x)),
   })
-  const attention = (x: AnyTensor) => attentionMaps(parts.blocks, embed(x))
-  return model({ name: 'cct', config, input: imageInput(channels, image), classes, net, attention })
 }

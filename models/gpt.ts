@@ -1,8 +1,7 @@
 import { parameter } from '../src/graph/leaf.ts'
 import type { AnyTensor } from '../src/graph/tensor.ts'
-import { layer } from '../src/nn/layer.ts'
 import { dropout, embedding, layerNorm } from '../src/nn/layers.ts'
-import { type Model, model } from '../src/nn/model.ts'
+import { model } from '../src/nn/model.ts'
 import { encoderBlocks } from '../src/nn/transformer.ts'
 import { add } from '../src/ops/elementwise.ts'
 import { linear } from '../src/ops/matmul.ts'
@@ -35,26 +34,27 @@ const NORMAL = { kind: 'normal', std: 0.02 } as const
  * shares the token embedding's weights. Tokens `[B, context]` → logits of each next token `[B, context, vocabulary]`.
  * @throws UserError for a configuration that cannot be built, with its numbers
  */
-export const gpt = (config: GPTConfig): Model<GPTConfig> => {
+export const gpt = (config: GPTConfig) => {
   const { vocabulary, context, dim, depth, heads, mlp, dropout: rate = 0 } = config
   checkSizes('gpt', { vocabulary, context, dim, heads, mlp })
   checkDepth('gpt', depth)
   checkHeads('gpt', config)
   checkDropout('gpt', config)
-  const net = layer(
-    {
+  return model({
+    name: 'gpt',
+    config,
+    inputs: { tokens: { shape: [context], dtype: 'int32', about: 'an id per token' } },
+    layers: {
       wte: embedding(vocabulary, dim, NORMAL),
       wpe: parameter([context, dim], NORMAL, { decay: false }),
       drop: dropout(rate),
       blocks: encoderBlocks(depth, { ...config, causal: true }),
       norm: layerNorm(dim),
     },
-    (self, tokens: AnyTensor) => {
-      const embedded = self.drop(add(self.wte(tokens), self.wpe)) // [B, T, dim]
+    forward: (self, { tokens }) => {
+      const embedded: AnyTensor = self.drop(add(self.wte(tokens), self.wpe)) // [B, T, dim]
       const seen = self.blocks.reduce((x, attend) => attend(x), embedded)
-      return linear(self.norm(seen), self.wte.weight) // [B, T, vocabulary]
+      return { logits: linear(self.norm(seen), self.wte.weight) as AnyTensor } // [B, T, vocabulary]
     },
-  )
-  const input = { name: 'tokens', dtype: 'int32', shape: [context] } as const
-  return model({ name: 'gpt', config, input, classes: vocabulary, net })
+  })
 }

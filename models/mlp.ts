@@ -1,7 +1,6 @@
 import type { AnyTensor } from '../src/graph/tensor.ts'
-import { layer } from '../src/nn/layer.ts'
 import { dropout, linear } from '../src/nn/layers.ts'
-import { imageInput, type Model, model } from '../src/nn/model.ts'
+import { imageInput, model } from '../src/nn/model.ts'
 import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
 import { checkDropout, checkLayers, checkSizes } from './config.ts'
@@ -18,17 +17,21 @@ export interface MLPConfig {
 }
 
 /** Multi-layer perceptron on the flattened image: linear layers with ReLUs between them. */
-export const mlp = (config: MLPConfig): Model<MLPConfig> => {
+export const mlp = (config: MLPConfig) => {
   const { image, channels, hidden, classes, dropout: rate = 0 } = config
   checkSizes('mlp', { image, channels, classes })
   checkLayers('mlp', { hidden })
   checkDropout('mlp', config)
   const features = channels * image * image
   const sizes = [features, ...hidden, classes]
-  const net = layer(
-    { layers: sizes.slice(1).map((size, i) => linear(sizes[i]!, size)), drop: dropout(rate) },
-    ({ layers, drop }, x: AnyTensor) =>
-      layers.reduce((h, fc, i) => fc(i ? drop(relu(h)) : h), reshape(x, [x.shape[0], features])),
-  )
-  return model({ name: 'mlp', config, input: imageInput(channels, image), classes, net })
+  return model({
+    name: 'mlp',
+    config,
+    inputs: { image: imageInput(channels, image) },
+    layers: { layers: sizes.slice(1).map((size, i) => linear(sizes[i]!, size)), drop: dropout(rate) },
+    forward: ({ layers, drop }, { image: x }) => {
+      const flat: AnyTensor = reshape(x, [x.shape[0], features])
+      return { logits: layers.reduce((h, fc, i) => fc(i ? drop(relu(h)) : h), flat) }
+    },
+  })
 }

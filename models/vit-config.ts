@@ -1,10 +1,7 @@
 import { UserError } from '../src/graph/errors.ts'
-import type { Shape } from '../src/graph/shape.ts'
 import type { Tensor } from '../src/graph/tensor.ts'
 import type { Divides, Flag } from '../src/graph/typed/config.ts'
-import type { Arg } from '../src/graph/typed/shapes.ts'
-import type { Model } from '../src/nn/model.ts'
-import type { Patches } from '../src/nn/signatures.ts'
+import type { ModelOf } from '../src/nn/model.ts'
 import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes, shown } from './config.ts'
 
 export interface ViTConfig {
@@ -44,20 +41,19 @@ export type CheckViT<C extends ViTConfig> =
     : Flag<C, Exclude<keyof C, keyof ViTConfig>, 'vit has no such option'>
 
 /** A ViT that knows which images it takes and how many logits it gives. */
-export interface ViT<
+export type ViT<
   Image extends number = number,
   Channels extends number = number,
-  Patch extends number = number,
   Classes extends number = number,
-> extends Model<ViTConfig> {
-  readonly forward: <X extends Shape>(
-    image: Arg<Patches<X, Image, Channels, Patch>, Tensor<'float32', X>>,
-  ) => Tensor<'float32', [X[0], Classes]>
-}
+> = ModelOf<
+  { readonly image: { readonly shape: readonly [Channels, Image, Image] } },
+  { readonly logits: Tensor<'float32', ['batch', Classes]> },
+  object
+>
 
 export type MakeViT = <const C extends ViTConfig>(
   config: CheckViT<C>,
-) => ViT<C['image'], C['channels'], C['patch'], C['classes']>
+) => ViT<C['image'], C['channels'], C['classes']>
 
 /** @throws UserError for a configuration that cannot be built, with its numbers */
 export function checkViT(config: ViTConfig): void {

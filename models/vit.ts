@@ -58,11 +58,15 @@ export const vit: MakeViT = typed((config: ViTConfig) => {
     const patches = parts.patch_embed(image) // [B, N, dim]
     return parts.pos_drop(add(prepend(parts.cls_token, patches), parts.pos_embed)) // [B, N + 1, dim]
   }
-  const net = layer(parts, (self, image: AnyTensor) => {
-    const encoded = self.blocks.reduce((x, encode) => encode(x), embed(image)) // [B, N + 1, dim]
-    return self.head(read(encoded)) // [B, dim] → [B, classes]
+  return model({
+    name: 'vit',
+    config,
+    inputs: { image: imageInput(config.channels, config.image) },
+    layers: parts,
+    forward: (self, { image }) => {
+      const encoded = self.blocks.reduce((x, encode) => encode(x), embed(image)) // [B, N + 1, dim]
+      return { logits: self.head(read(encoded)) } // [B, dim] → [B, classes]
+    },
+    intermediates: (self, { image }) => attentionMaps(self.blocks, embed(image)),
   })
-  const attention = (image: AnyTensor) => attentionMaps(parts.blocks, embed(image))
-  const { image, channels, classes } = config
-  return model({ name: 'vit', config, input: imageInput(channels, image), classes, net, attention })
 })

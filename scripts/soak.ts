@@ -7,9 +7,10 @@ import { MODELS } from '../models/index.ts'
 import { augmentation } from '../src/data/augment.ts'
 import type { ImageDataset } from '../src/data/dataset.ts'
 import { rng } from '../src/graph/random.ts'
+import { adam } from '../src/optim/optimizer.ts'
 import { workerRuntime } from '../src/runtime/worker-node.ts'
+import { classification } from '../src/tasks/classification.ts'
 import { fit as learn } from '../src/train/fit.ts'
-import { adam } from '../src/train/optimizer.ts'
 
 const BATCH = 64
 const PER_EPOCH = 100
@@ -34,16 +35,18 @@ let first = { ms: 0, mb: 0 }
 let ms = 0
 const runtime = await workerRuntime('cpu')
 console.log('    step  ms/step  RSS MB')
-await learn(model, runtime, source, {
+await learn(runtime, model, {
+  task: classification({ targets: 'mixed' }),
+  data: source,
   epochs,
   batch: BATCH,
   optimizer: adam({ lr: 1e-4 }),
   ema: 0.999,
   augment: augmentation({ rotate: 10, mixup: 0.2 }),
-  async onEpoch(epoch, reached) {
+  async onEpoch(epoch, running) {
     // As a checkpoint does.
-    const { step } = await reached()
-    ms += (1000 * BATCH) / epoch.imagesPerSecond / every
+    const { step } = await running.state()
+    ms += (1000 * BATCH) / epoch.examplesPerSecond / every
     if (epoch.epoch % every) return
     const now = { ms, mb: megabytes() }
     if (epoch.epoch === every) first = now

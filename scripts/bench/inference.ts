@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { exportOnnx } from '../../src/export/export.ts'
 import type { Model } from '../../src/nn/model.ts'
+import { initialized } from '../../src/nn/trained.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { toOnnx } from '../../src/train/trained.ts'
 import { interleaved, median, quantile, ratio, timed } from './timing.ts'
 import { noise } from './workloads.ts'
 
@@ -13,16 +13,20 @@ const BATCH = 64
 /** An exported file, loaded; `run` gives the logits of the examples that it was opened with. */
 async function open(model: Model, runtime: Runtime, bytes: Uint8Array, threads: number | undefined) {
   const session = await runtime.load(bytes, threads ? { threads } : {})
-  const { name, dtype, shape } = model.input
   const runner = (count: number) => {
-    const feeds = { [name]: runtime.tensor(dtype, noise(model, count, 9).input, [count, ...shape]) }
+    const examples = noise(model, count, 9)
+    const feeds = Object.fromEntries(
+      Object.entries(model.graph.inputs).map(([name, { dtype }]) => {
+        const { data, dims } = examples[name]!
+        return [name, runtime.tensor(dtype, data, dims)]
+      }),
+    )
     return async () => (await session.run(feeds)).logits!.data as Float32Array
   }
   return { one: runner(1), many: runner(BATCH), close: () => session.close() }
 }
 
-const ours = (model: Model): Uint8Array =>
-  toOnnx({ model, params: initialize(layoutOf(model.parameters), SEED) })
+const ours = (model: Model): Uint8Array => exportOnnx(initialized(model, SEED))
 
 /** Latency of the exported file for one example, in its fastest half and in the worst of a hundred, and throughput. */
 export interface Inference {

@@ -1,10 +1,11 @@
 import type { Model } from '../../src/nn/model.ts'
+import { normalized } from '../../src/nn/normalize.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { Executor } from '../../src/train/executor.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { adam } from '../../src/train/optimizer.ts'
+import { classification } from '../../src/tasks/classification.ts'
+import { ONLY } from '../../src/train/step/state.ts'
 import { stepsPerRun } from '../../src/train/steps-per-run.ts'
+import { Trainer } from '../../src/train/trainer.ts'
 import { comparePeers, type PeerOptions, type PeerResults } from './compare-peers.ts'
 import { loadProducts } from './floor.ts'
 import { type Inference, inference } from './inference.ts'
@@ -40,16 +41,9 @@ async function trainer(
   threads: number | undefined,
   all: boolean,
 ) {
-  const layout = layoutOf(model.parameters)
-  const perChannel = (value: number): number[] => Array(model.input.shape[0]).fill(value)
-  const images = model.input.name === 'image'
-  const normalization = { mean: perChannel(0.5), std: perChannel(0.25) }
-  const options = {
-    seed: 1,
-    optimizer: adam(),
-    ...(images ? { normalization } : {}),
-    ...(threads ? { threads } : {}),
-  }
+  const channels = Number(model.inputs.image?.shape[0])
+  const perChannel = (value: number): number[] => Array(channels).fill(value)
+  const net = channels ? normalized(model, 'image', { mean: perChannel(0.5), std: perChannel(0.25) }) : model
   let sessionMs = 0
   const watched: Runtime = {
     ...runtime,
@@ -60,22 +54,25 @@ async function trainer(
       return session
     },
   }
-  const executor = new Executor(model, watched, layout, { params: initialize(layout, 1) }, options)
+  const training = new Trainer(watched, net, { task: classification(), seed: 1, threads })
   const set = process.env.ONNXGRAD_PASSES ?? ''
   if (!all) process.env.ONNXGRAD_PASSES = '-all'
   const start = performance.now()
   const steps = stepsPerRun(model, batch)
-  const { graph } = (await executor.prepare(batch, steps)).program
+  const { graph } = (await training.executor.prepare(ONLY, { batch }, steps)).program
   const buildMs = performance.now() - start - sessionMs
   process.env.ONNXGRAD_PASSES = set
 
-  const data = { ...noise(model, steps * batch, 1), count: batch, steps }
+  const arrays = Object.entries(noise(model, steps * batch, 1)).map(([key, { data, dims }]) => {
+    const each = [batch, ...dims.slice(1)]
+    return [key, { data, dims: steps > 1 ? [steps, ...each] : each }] as const
+  })
+  const data = { arrays: Object.fromEntries(arrays), sizes: { batch }, steps }
   const rates = new Array<number>(steps).fill(1e-3)
-  let done = 0
-  const several = timed(() => executor.run(data, 1 + steps * done++, rates))
+  const several = timed(() => training.run(ONLY, data, rates))
   /** Milliseconds of one step of a run as training does it. */
   const run = async () => (await several()) / steps
-  return { run, graph, buildMs, sessionMs, close: () => executor.close() }
+  return { run, graph, buildMs, sessionMs, close: () => training.close() }
 }
 
 export interface MeasureOptions extends PeerOptions {

@@ -1,7 +1,7 @@
 import { MODELS } from '../../models/index.ts'
+import type { Batch } from '../../src/data/batches.ts'
 import { rng } from '../../src/graph/random.ts'
 import type { Model } from '../../src/nn/model.ts'
-import type { StepInput } from '../../src/train/executor.ts'
 
 /** A model and the batch that it is trained with. */
 export interface Workload {
@@ -40,19 +40,19 @@ export type WorkloadName = keyof typeof WORKLOADS
 export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[]
 
 /** Noise with random labels, one for each image or for each token: as costly as real examples. */
-export function noise({ input, classes }: Model, count: number, seed: number): StepInput {
+export function noise({ inputs, outputs }: Model, count: number, seed: number): Batch {
   const random = rng(seed)
-  const length = input.shape.reduce((a, b) => a * b, count)
-  const classOf = () => random.int(classes)
-  if (input.name === 'tokens')
-    return {
-      input: Int32Array.from({ length }, classOf),
-      label: Int32Array.from({ length }, classOf),
-      count,
-    }
-  return {
-    input: Float32Array.from({ length }, () => random.uniform()),
-    label: Int32Array.from({ length: count }, classOf),
-    count,
+  const classes = outputs.logits!.shape.at(-1) as number
+  const ids = (...dims: number[]) => ({
+    data: Int32Array.from({ length: dims.reduce((a, b) => a * b) }, () => random.int(classes)),
+    dims,
+  })
+  if (inputs.tokens) {
+    const [context] = inputs.tokens.shape as [number]
+    return { tokens: ids(count, context), label: ids(count, context) }
   }
+  const dims = [count, ...(inputs.image!.shape as readonly number[])]
+  const length = dims.reduce((a, b) => a * b)
+  const image = { data: Float32Array.from({ length }, () => random.uniform()), dims }
+  return { image, label: ids(count) }
 }

@@ -2,7 +2,8 @@ import type { DType } from '../../src/graph/dtype.ts'
 import { constant } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
-import * as losses from '../../src/train/loss.ts'
+import * as averages from '../../src/tasks/average.ts'
+import * as losses from '../../src/tasks/losses.ts'
 
 /** Makes an input of the dtype that is looked at. */
 export type Inputs = (...shape: number[]) => AnyTensor
@@ -33,6 +34,7 @@ export const OPS: Readonly<Record<string, Example>> = {
   hardswish: unary(ops.hardswish),
   attention: t => ops.attention(t(4, 2), t(3, 2), t(3, 5), { causal: true }),
   batchNormRunning: t => ops.batchNormRunning(t(4, 3, 2, 2), t(3), t(3), t(3), t(3)),
+  runningStatistics: t => Object.values(ops.runningStatistics(t(4, 3, 2, 2), t(3), t(3))),
   conv2d: t => ops.conv2d(t(1, 2, 5, 5), t(3, 2, 3, 3), t(3)),
   dropout: unary(x => ops.dropout(x, 0.5)),
   dropPath: unary(x => ops.dropPath(x, 0.5)),
@@ -106,6 +108,8 @@ export const OPS: Readonly<Record<string, Example>> = {
   cumsum: t => ops.cumsum(t(2, 3), 1),
   tril: unary(x => ops.tril(x)),
   triu: unary(x => ops.triu(x)),
+  whenTraining: t => ops.whenTraining(ops.mul(t(2, 3), 2), t(2, 3)),
+  upsample2d: t => ops.upsample2d(t(1, 2, 3, 3), 2),
 }
 
 /** Functions among the ops that are parts of others, or no ops. */
@@ -118,7 +122,15 @@ export const PARTS: ReadonlySet<string> = new Set([
   'rows',
   'sumTo',
   'vjp',
+  'averageOf',
+  'perExample',
+  'quotient',
 ])
+
+export const AVERAGES: Readonly<Record<string, Example>> = {
+  average: t => averages.average(t(4, 3)),
+  ratio: t => averages.ratio(t(4, 3), t(4, 3)),
+}
 
 export const LOSSES: Readonly<Record<string, Example>> = {
   crossEntropy: t => losses.crossEntropy(t(4, 3), i64(4)),
@@ -126,4 +138,5 @@ export const LOSSES: Readonly<Record<string, Example>> = {
   l1: t => losses.l1(t(4, 3), t(4, 3)),
   huber: t => losses.huber(t(4, 3), t(4, 3)),
   bceWithLogits: t => losses.bceWithLogits(t(4, 3), t(4, 3)),
+  l2: unary(x => losses.l2(x)),
 }

@@ -7,13 +7,15 @@ import { filledWith, Input, input } from '../../src/graph/leaf.ts'
 import { allOps, type Node } from '../../src/graph/node.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
+import { resolved } from '../../src/ops/mode.ts'
 import { decompose } from '../../src/passes/decompose.ts'
 import { DEVICES } from '../../src/runtime/device.ts'
 import { graphOf } from '../../src/runtime/evaluate.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import * as losses from '../../src/train/loss.ts'
+import * as averages from '../../src/tasks/average.ts'
+import * as losses from '../../src/tasks/losses.ts'
 import { LIMIT } from '../oracles/ops.ts'
-import { type Example, LOSSES, OPS, PARTS } from './examples.ts'
+import { AVERAGES, type Example, LOSSES, OPS, PARTS } from './examples.ts'
 
 const DTYPES = Object.keys(BYTES) as DType[]
 
@@ -28,7 +30,7 @@ const named = (tensors: readonly AnyTensor[]): Tensors =>
   Object.fromEntries(tensors.map((t, i) => [`y${i}`, t]))
 
 const nodesFor = (tensors: readonly AnyTensor[]): Node[] =>
-  nodesOf({ inputs: {}, parameters: {}, outputs: named(tensors) }).filter(n => !isLeaf(n))
+  nodesOf(resolved({ inputs: {}, parameters: {}, outputs: named(tensors) })).filter(n => !isLeaf(n))
 
 /** Whether onnxgrad takes the dtype and onnxruntime's CPU has the kernels. */
 async function takes(example: Example, dtype: DType, cpu: Runtime): Promise<boolean> {
@@ -136,8 +138,11 @@ export async function opsPage(cpu: Runtime): Promise<string> {
     sections.push([`## ${title}`, '', ...head, ...rows].join('\n'))
   }
   for (const name of modules) await section(name, `src/ops/${name}.ts`, OPS)
-  await section('losses', 'src/train/loss.ts', LOSSES)
-  const functions = Object.entries({ ...ops, ...losses }).filter(([, value]) => typeof value === 'function')
+  await section('averages', 'src/tasks/average.ts', AVERAGES)
+  await section('losses', 'src/tasks/losses.ts', LOSSES)
+  const functions = Object.entries({ ...ops, ...averages, ...losses }).filter(
+    ([, value]) => typeof value === 'function',
+  )
   const missing = functions.map(([name]) => name).filter(name => !listed.has(name) && !PARTS.has(name))
   if (missing.length) throw new Error(`no example in scripts/ops-table/examples.ts of ${missing.join(', ')}`)
   return `${introduction(cpu)}\n\n${sections.join('\n\n')}\n`

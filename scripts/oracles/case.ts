@@ -1,5 +1,5 @@
 import type { SafeTensor } from '../../src/export/safetensors.ts'
-import type { TypedArray } from '../../src/export/tensor-data.ts'
+import type { TypedArray } from '../../src/graph/array.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 
 /** One file of reference values. */

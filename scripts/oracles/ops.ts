@@ -2,7 +2,7 @@ import { input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
 import { evaluate } from '../../src/runtime/evaluate.ts'
-import { bceWithLogits, crossEntropy, mse } from '../../src/train/loss.ts'
+import { bceWithLogits, crossEntropy, mse } from '../../src/tasks/losses.ts'
 import { type Attrs, type Check, type Comparison, given, relativeError, withPrefix } from './case.ts'
 
 /** Largest relative error of a float64 tensor, outputs and input gradients alike. */

@@ -1,15 +1,9 @@
 import { constant, input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { concat, fill, reshape, select } from '../../src/ops/index.ts'
+import { adagrad, adam, adamW, type Optimizer, rmsprop, sgd } from '../../src/optim/optimizer.ts'
+import { constantRate, cosine, oneCycle, type Schedule, stepDecay } from '../../src/optim/schedule.ts'
 import { evaluate } from '../../src/runtime/evaluate.ts'
-import { adagrad, adam, adamW, type Optimizer, rmsprop, sgd } from '../../src/train/optimizer.ts'
-import {
-  constant as constantRate,
-  cosine,
-  oneCycle,
-  type Schedule,
-  stepDecay,
-} from '../../src/train/schedule.ts'
 import { type Attrs, type Check, type Comparison, given, relativeError } from './case.ts'
 
 /** Largest relative error of the learning rates and of the parameters after every step. */

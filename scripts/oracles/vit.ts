@@ -1,10 +1,13 @@
 import { vit } from '../../models/vit.ts'
-import { emptyArray, type TypedArray } from '../../src/export/tensor-data.ts'
+import { emptyArray, type TypedArray } from '../../src/graph/array.ts'
+import { type Layout, layoutOf, type Slot } from '../../src/nn/layout.ts'
+import { adam } from '../../src/optim/optimizer.ts'
 import type { OrtTensor, SessionSettings } from '../../src/runtime/session.ts'
-import { compileForward } from '../../src/train/forward.ts'
-import { type Layout, layoutOf, type Slot } from '../../src/train/layout.ts'
-import { adam } from '../../src/train/optimizer.ts'
-import { compileStep } from '../../src/train/step.ts'
+import { classification } from '../../src/tasks/classification.ts'
+import { plansOf } from '../../src/train/plans.ts'
+import { compilePrediction } from '../../src/train/step/forward.ts'
+import { nextName, stateName } from '../../src/train/step/state.ts'
+import { compileStep } from '../../src/train/step/step.ts'
 import { absoluteError, type Check, type Comparison, type OracleCase, relativeError } from './case.ts'
 
 /** Largest relative errors of logits, losses and gradients. */
@@ -128,9 +131,13 @@ export const checkViT: Check = async (c, runtime) => {
   const weights = flatten(c, 'w.', layout, dtype)
 
   const { target } = runtime.device
-  const forward = await runtime.load(compileForward(model, { target, dtype }).bytes, SETTINGS)
+  const optimizer = adam({ lr })
+  const plan = plansOf(model, { task: classification(), optimizer }).plans[0]!
+  const prediction = compilePrediction(model, plan.layout, { target, dtype })
+  const forward = await runtime.load(prediction.bytes, SETTINGS)
   const image = runtime.tensor(dtype, x!.data, x!.shape)
-  const predicted = await forward.run({ image, params: runtime.tensor(dtype, weights, [layout.size]) })
+  const params = runtime.tensor(dtype, weights, [layout.size])
+  const predicted = await forward.run({ image, 'state.params': params })
   await forward.close()
 
   const trained = await train()
@@ -147,31 +154,30 @@ export const checkViT: Check = async (c, runtime) => {
   return { comparisons }
 
   async function train() {
-    const optimizer = adam({ lr })
     const batch = x!.shape[0]!
-    const program = compileStep(model, { batch, optimizer, target, dtype, keepGradient: true })
+    const program = compileStep(plan, { sizes: { batch }, target, dtype, keepGradient: true })
     const session = await runtime.load(program.bytes, SETTINGS)
     const label = runtime.tensor('int32', Int32Array.from(y!.data, Number), [batch])
     const zeros = () => runtime.tensor(dtype, emptyArray(dtype, layout.size), [layout.size])
     const state: Record<string, OrtTensor> = Object.fromEntries(
-      program.state.map(({ name }) => [name, zeros()]),
+      program.writes.map(v => [stateName(v), zeros()]),
     )
-    state.params = runtime.tensor(dtype, weights, [layout.size])
+    state['state.params'] = params
     const seen: number[] = []
     let gradient: TypedArray | undefined
     for (let step = 1; step <= steps; step++) {
       const got = await session.run({ image, label, ...state, ...scalars(optimizer.scalars(step, lr)) })
       seen.push(Number(got.loss!.data[0]))
       gradient ??= (got.gradient!.data as Float64Array).slice()
-      for (const { name } of program.state) state[name] = got[`next.${name}`]!
+      for (const v of program.writes) state[stateName(v)] = got[nextName(v)]!
     }
-    const params = (state.params.data as Float64Array).slice()
+    const after = (state['state.params']!.data as Float64Array).slice()
     await session.close()
-    return { losses: seen, gradient: gradient!, params }
+    return { losses: seen, gradient: gradient!, params: after }
   }
 
   function scalars(values: Readonly<Record<string, number>>): Record<string, OrtTensor> {
     const one = (v: number) => runtime.tensor(dtype, (emptyArray(dtype, 1) as Float64Array).fill(v), [])
-    return Object.fromEntries(Object.entries(values).map(([n, v]) => [n, one(v)]))
+    return Object.fromEntries(Object.entries(values).map(([n, v]) => [`scalar.${n}`, one(v)]))
   }
 }

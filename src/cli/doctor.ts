@@ -81,7 +81,7 @@ async function examine(
 
 export const doctorVerb: CommandModule = {
   command: 'doctor',
-  describe: 'What works on this machine, and how to get the rest; fails where no device can train',
+  describe: 'Show what works on this machine and how to get the rest; fails if no device can train',
   async handler() {
     const cpu = cpus()[0]?.model.trim() ?? 'unknown CPU'
     const memory = Math.round(totalmem() / 2 ** 30)

@@ -2,8 +2,9 @@ import type { Argv, CommandModule } from 'yargs'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { shownName } from '../graph/printable.ts'
-import { evaluate } from '../train/evaluate.ts'
-import { batchOf, filePredictor, fits, modelInput } from '../train/predictor.ts'
+import { answersOf } from '../report/answers.ts'
+import { batchOf, fileInput, fits } from '../train/classifier.ts'
+import { openPredictor } from '../train/predictor.ts'
 import { deviceFor } from './device.ts'
 import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
@@ -29,15 +30,15 @@ const builder = (yargs: Argv) =>
     .option('split', {
       choices: ['test', 'val', 'train'] as const,
       default: 'test' as const,
-      describe: 'Which images',
+      describe: 'Which split',
       group: 'Data:',
     })
     .option('val-split', {
       ...valSplitOption,
-      describe: 'The --val-split of the training, which says what val and train are',
+      describe: 'The --val-split that the model was trained with; it defines val and train',
     })
     .option('preprocess', knownPreprocessOption)
-    .option('batch', { type: 'number', default: 250, describe: 'Images of one run' })
+    .option('batch', { type: 'number', default: 250, describe: 'Images per run' })
     .option('device', deviceOption)
     .option('threads', threadsOption)
     .option('timeout', timeoutOption)
@@ -56,8 +57,8 @@ export const evalVerb: CommandModule<object, Flags> = {
   async handler(flags) {
     const { model, data, text, skipBad, split, valSplit, threads, timeout, externalData } = flags
     const file = await loadModelOrCheckpoint(model, { externalData })
-    const input = modelInput(file.info, file.path)
-    const batch = batchOf(input.shape, flags.batch)
+    const input = fileInput(file.info, file.path)
+    const batch = batchOf(input, flags.batch)
     const device = await deviceFor(flags.device)
     const runtime = await runtimeFor(file, device, { batch, timeout })
     const preprocessing = flags.preprocess
@@ -73,9 +74,9 @@ export const evalVerb: CommandModule<object, Flags> = {
     if (!images)
       throw new UserError(`${source.origin}: no validation set; give the --val-split of the training`)
     fits(file.path, input, images)
-    const predictor = await filePredictor(runtime, file.info.bytes, input.shape, threads)
+    const classifier = await openPredictor(runtime, file.info.bytes, { name: file.path, threads })
     const begin = performance.now()
-    const { accuracy, loss, count, confusion } = await evaluate(predictor, images, batch)
+    const { accuracy, loss, count, confusion } = await answersOf(classifier, images, undefined, batch)
     const seconds = (performance.now() - begin) / 1000
     await runtime.close()
     const classes = file.info.classes ?? images.classes

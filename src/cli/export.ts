@@ -2,8 +2,9 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Argv, CommandModule } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
+import { exportOnnx } from '../export/export.ts'
+import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
-import { toOnnx } from '../train/trained.ts'
 import { loadRun } from './load-node.ts'
 import { result, say } from './output.ts'
 
@@ -11,7 +12,11 @@ const builder = (yargs: Argv) =>
   yargs
     .positional('run', { type: 'string', demandOption: true, describe: 'Run folder of a training' })
     .option('out', { type: 'string', describe: 'File to write [default: <run>/export.onnx]' })
-    .option('opset', { type: 'number', default: 17, describe: 'Opset of the file, 17 to 21' })
+    .option('opset', {
+      type: 'number',
+      default: 17,
+      describe: 'Opset of the file, 17 to 24; higher opsets need a newer onnxruntime',
+    })
     .option('probabilities', {
       type: 'boolean',
       default: false,
@@ -20,16 +25,16 @@ const builder = (yargs: Argv) =>
     .option('attention', {
       type: 'boolean',
       default: false,
-      describe: 'Add an output attention.<i> for each block: what each token attends to',
+      describe: 'Add the attention weights of each block as outputs attention.<i>',
     })
     .option('checkpoint', {
       choices: ['last', 'best'] as const,
-      describe: 'Which weights [default: those of model.onnx]',
+      describe: 'Which weights to export [default: those of model.onnx]',
     })
     .option('overwrite', {
       type: 'boolean',
       default: false,
-      describe: 'Replace the file when it is there already',
+      describe: 'Replace the file if it exists',
     })
     .example('$0 export runs/vit-lecture --opset 21 --probabilities --out vit.onnx', '')
 
@@ -47,9 +52,15 @@ export const exportVerb: CommandModule<object, Flags> = {
     )
     if (taken && !overwrite)
       throw new UserError(`${path} exists already; choose another --out, or give --overwrite`)
-    const bytes = toOnnx(await loadRun(run, checkpoint), { opset, probabilities, attention })
+    const bytes = exportOnnx(await loadRun(run, checkpoint), {
+      opset,
+      probabilities,
+      ...(attention ? { intermediates: 'attention.*' } : {}),
+    })
     await writeAtomic(path, bytes)
-    say(`${path}  ${bytes.length.toLocaleString('en-US')} bytes, opset ${opset}`)
+    say(
+      `${path}  ${bytes.length.toLocaleString('en-US')} bytes, opset ${opset} (onnxruntime ${leastRuntime(opset)} and later)`,
+    )
     result({ out: path, bytes: bytes.length, opset, probabilities, attention, checkpoint })
   },
 }

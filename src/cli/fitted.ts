@@ -1,7 +1,8 @@
 import { buildModel } from '../../models/index.ts'
-import type { DataSource } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
+import { modelInput } from '../train/classifier.ts'
+import type { LabelledDataset, LabelledSource } from './load-data.ts'
 
 /** Larger pictures are made as large as the preset's, unless those are as large: a flag asks for more. */
 const MOST_SIDE = 64
@@ -26,10 +27,10 @@ export interface Fitted {
 }
 
 /** Fits a configuration to its data: image size and channels, with a patch that divides the size, classes, vocabulary. */
-export function fitted({ input }: Model, config: object, { train }: DataSource, flags: Settings): Fitted {
-  const { shape, classes } = train
-  if (input.name === 'tokens') return { config: { ...config, vocabulary: classes.length }, notes: [] }
-  const [channels, height, width] = shape
+export function fitted(config: object, { train }: LabelledSource, flags: Settings): Fitted {
+  const { classes } = train
+  if (!('images' in train)) return { config: { ...config, vocabulary: classes.length }, notes: [] }
+  const [channels, height, width] = train.shape
   const own: Settings = { ...(height === width ? { image: height, channels } : {}), classes: classes.length }
   const free = Object.fromEntries(Object.entries(own).filter(([key]) => flags[key] === undefined))
   const sized: Settings = { ...config, ...free }
@@ -42,12 +43,12 @@ export function fitted({ input }: Model, config: object, { train }: DataSource, 
 }
 
 /** Whether the model can be trained on square pictures of this side as they are, where flags leave the size open. */
-export function takesSide({ name, input }: Model, config: object, flags: Settings, side: number): boolean {
+export function takesSide(model: Model, config: object, flags: Settings, side: number): boolean {
   if (flags.image !== undefined) return false
-  const [, preset = 0] = input.shape
+  const [, preset = 0] = modelInput(model).shape
   if (side > Math.max(preset, MOST_SIDE)) return false
   try {
-    buildModel(name, { ...config, image: side, ...patchFor(config, side, flags) })
+    buildModel(model.name, { ...config, image: side, ...patchFor(config, side, flags) })
     return true
   } catch (error) {
     if (error instanceof UserError) return false
@@ -65,11 +66,14 @@ function patchFor(config: object, side: number, flags: Settings): { patch?: numb
 }
 
 /** @throws UserError where the data's size does not fit the model's other settings, with that size */
-export function built(name: string, config: object, { train }: DataSource): Model {
+export function built(name: string, config: object, { train }: LabelledSource): Model {
   try {
     return buildModel(name, config)
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    throw new UserError(`${error.message} (of ${train.shape.join('×')} in ${train.name})`)
+    throw new UserError(`${error.message} (${sizeOf(train)} in ${train.name})`)
   }
 }
+
+const sizeOf = (data: LabelledDataset): string =>
+  'images' in data ? `of ${data.shape.join('×')}` : `of ${data.classes.length} characters`

@@ -5,7 +5,7 @@ import type { Graph } from '../graph/graph.ts'
 import { printable } from '../graph/printable.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import { type Row, summarize } from '../graph/summary.ts'
-import { OPTIMIZERS } from '../train/optimizer.ts'
+import { OPTIMIZERS } from '../optim/optimizer.ts'
 import { loadModelFile } from './load-node.ts'
 import { externalDataOption, resolveConfig } from './options.ts'
 import { result, say, sayLines, table } from './output.ts'
@@ -22,14 +22,14 @@ const builder = (yargs: Argv) =>
       demandOption: true,
       describe: `.onnx file, run folder, or name of a model (${names})`,
     })
-    .option('preset', { type: 'string', describe: 'Which one of a named model [default: its first]' })
+    .option('preset', { type: 'string', describe: 'Preset of a named model [default: the first]' })
     .option('depth', {
       type: 'number',
       default: 2,
-      describe: 'Levels of layers in the table; deeper ones are counted in the layer that holds them',
+      describe: 'Levels of layers in the table; deeper layers are counted in their parent',
     })
     .option('ops', { type: 'boolean', default: false, describe: 'Count the operators' })
-    .option('graph', { type: 'boolean', default: false, describe: 'Print every node, one a line' })
+    .option('graph', { type: 'boolean', default: false, describe: 'Print every node, one per line' })
     .option('external-data', externalDataOption)
     .option('train', {
       type: 'boolean',
@@ -46,7 +46,7 @@ const builder = (yargs: Argv) =>
     })
     .option('recompute', {
       type: 'boolean',
-      describe: 'Plan it with cheap activations computed again, as train --recompute does',
+      describe: 'Plan it with cheap activations recomputed, as train --recompute does',
       group: 'Training step:',
     })
     .example('$0 inspect runs/vit-lecture', 'layers, shapes, parameters, MACs of the trained model')

@@ -2,9 +2,10 @@ import { type DataSource, type ImageDataset, type ImageSource, subset } from '..
 import { withValidation } from '../data/held-out.ts'
 import { type ImagesOptions, loadImages } from '../data/images-node.ts'
 import { joined, listed } from '../data/notice.ts'
+import type { TextDataset } from '../data/text.ts'
 import { loadText } from '../data/text-node.ts'
 import { UserError } from '../graph/errors.ts'
-import type { ModelInput } from '../nn/model.ts'
+import type { ExampleInput } from '../train/classifier.ts'
 import { note } from './output.ts'
 
 export interface DataFlags {
@@ -16,6 +17,16 @@ export interface DataFlags {
   readonly valSplit?: number | undefined
   /** Whether pictures that cannot be read are left out. */
   readonly skipBad?: boolean | undefined
+}
+
+/** Examples with labels: images, or rows of a text, whose labels are the characters that follow. */
+export type LabelledDataset = ImageDataset | TextDataset
+
+/** What the command line trains and tests on. */
+export interface LabelledSource extends DataSource {
+  readonly train: LabelledDataset
+  readonly val?: LabelledDataset | undefined
+  readonly test: LabelledDataset
 }
 
 /** What is known beside the flags. */
@@ -30,19 +41,19 @@ export interface Known extends Pick<ImagesOptions, 'preprocessing' | 'follow'> {
  * @throws UserError when flag and model do not fit, or the data cannot be read
  */
 export async function loadData(
-  input: ModelInput,
+  input: ExampleInput,
   { data, text, limit, valSplit, skipBad = false }: DataFlags,
   { classes, ...known }: Known = {},
-): Promise<DataSource> {
-  if (input.name === 'tokens') {
+): Promise<LabelledSource> {
+  if (input.kind === 'tokens') {
     if (data !== undefined)
       throw new UserError('--data names images; this model reads text: give --text FILE')
     if (text === undefined) throw new UserError('this model reads text: give --text FILE')
-    if (limit !== undefined) throw new UserError('--limit goes with images')
-    if (skipBad) throw new UserError('--skip-bad goes with images')
+    if (limit !== undefined) throw new UserError('--limit is for images only')
+    if (skipBad) throw new UserError('--skip-bad is for images only')
     return loadText(text, input.shape[0]!, classes, valSplit)
   }
-  if (text !== undefined) throw new UserError('--text goes with models that read text (gpt)')
+  if (text !== undefined) throw new UserError('--text is for models that read text (gpt)')
   const asked = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }
   const source = await loadImages({ ...asked, ...known, shape: input.shape, skipBad, log: note })
   const limited = limit === undefined ? source : first(source, limit)

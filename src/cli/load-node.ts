@@ -4,13 +4,14 @@ import { buildModel } from '../../models/index.ts'
 import { filesBeside } from '../data/beside-node.ts'
 import { readBytes, reason } from '../data/files-node.ts'
 import { isBounded } from '../export/bounded.ts'
+import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
+import type { TrainedModel } from '../nn/trained.ts'
 import { isolatedRuntime } from '../runtime/isolated-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { RUN_FILES, readRun } from '../train/run-node.ts'
-import { type TrainedModel, toOnnx } from '../train/trained.ts'
 import { note } from './output.ts'
 
 export interface ModelFile {
@@ -64,7 +65,7 @@ export const loadModelOrCheckpoint = (path: string, options?: LoadOptions): Prom
     const trained = await loadRun(path).catch(() => undefined)
     if (!trained || !(error instanceof UserError)) throw error
     note(`${error.message}; a checkpoint is taken instead`)
-    return { path, info: readOnnx(toOnnx(trained), path) }
+    return { path, info: readOnnx(exportOnnx(trained), path) }
   })
 
 /** The trained model of a run folder: of its last or its best checkpoint, or as in its `model.onnx`. */

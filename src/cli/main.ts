@@ -36,7 +36,7 @@ const program = yargs(hideBin(process.argv))
     type: 'string',
     global: true,
     describe:
-      'Folder that downloads are kept in [default: $ONNXGRAD_CACHE, $XDG_CACHE_HOME or as usual here]',
+      'Folder for downloads [default: $ONNXGRAD_CACHE, $XDG_CACHE_HOME, or the cache folder of the platform]',
   })
   .middleware(({ _: [verb], json, cache }) => {
     printFor(String(verb ?? ''), Boolean(json))

@@ -10,14 +10,13 @@ import { TIMEOUT } from '../runtime/isolated-node.ts'
 export const dataOption = {
   type: 'string',
   describe:
-    'mnist, fashion-mnist, digits (10,000 of MNIST, which come with onnxgrad), or a folder: IDX files as of MNIST, CIFAR-10 or -100 binary, or pictures in a folder for each class. Left out: $ONNXGRAD_DATA, else mnist (cache, download, or digits)',
+    'mnist, fashion-mnist, digits (10,000 of MNIST, which come with onnxgrad), or a folder: IDX files like those of MNIST, CIFAR-10 or -100 binary, or pictures in one folder per class [default: $ONNXGRAD_DATA, else mnist (cache, download, or digits)]',
   group: 'Data:',
 } as const satisfies Options
 
 export const skipBadOption = {
   type: 'boolean',
-  describe:
-    'Leave out pictures that cannot be read and class folders without any, and name them in config.json',
+  describe: 'Skip pictures that cannot be read and class folders without any, and list them in config.json',
   group: 'Data:',
 } as const satisfies Options
 
@@ -30,26 +29,26 @@ export const textOption = {
 export const valSplitOption = {
   type: 'number',
   describe:
-    'Training examples held out to judge epochs by, always the same: a share in (0, 1), or how many; of each class alike, of a text its end',
+    'Training examples to hold out for validation, always the same ones: a fraction in (0, 1), or a number; the same share of each class, or the end of a text',
   group: 'Data:',
 } as const satisfies Options
 
 export const preprocessOption = {
   choices: PREPROCESSING_KINDS,
   describe:
-    "How pictures are prepared, in training and ever after. resize: shorter side resized, centre crop; stretch: resized to height and width; digit: cropped to the ink, centred, light on dark, as in MNIST [default: digit for MNIST's digits, else resize]",
+    "How pictures are prepared, in training and later. resize: shorter side resized, centre crop; stretch: resized to height and width; digit: cropped to the ink, centred, light on dark, as in MNIST [default: digit for MNIST's digits, else resize]",
   group: 'Data:',
 } as const satisfies Options
 
 /** For a model that is trained already. */
 export const knownPreprocessOption = {
   ...preprocessOption,
-  describe: 'How pictures are prepared, where it is not to be as the file says',
+  describe: 'How pictures are prepared [default: as the file says]',
 } as const satisfies Options
 
 export const deviceOption = {
   choices: Object.keys(DEVICES),
-  defaultDescription: 'cpu; wasm where onnxruntime-node is not installed',
+  defaultDescription: 'cpu; wasm if onnxruntime-node is not installed',
   describe: 'Where to run (see: onnxgrad doctor)',
   group: 'Device:',
 } as const satisfies Options
@@ -58,14 +57,14 @@ export const timeoutOption = {
   type: 'number',
   default: TIMEOUT,
   describe:
-    'Seconds that a file may take to load, or for a batch, if its work is not known beforehand: it has loops, functions or operators that onnxgrad does not have',
+    'Time limit in seconds for loading a file, and for a batch, if its cost is not known in advance: it has loops, functions or operators that onnxgrad does not have',
   group: 'Device:',
 } as const satisfies Options
 
 export const externalDataOption = {
   type: 'boolean',
   default: false,
-  describe: 'Let the model read files beside it that it keeps its weights in, such as model.onnx.data',
+  describe: 'Allow the model to read its weights from files beside it, such as model.onnx.data',
 } as const satisfies Options
 
 export const threadsOption = {
@@ -141,6 +140,6 @@ export function resolveConfig(
   const changes = Object.keys(MODEL_FLAGS).filter(key => flags[key] !== undefined)
   for (const key of changes)
     if (!allowed.includes(key))
-      throw new UserError(`--${key} is no setting of ${name}; it has ${allowed.join(', ')}`)
+      throw new UserError(`--${key} is not a setting of ${name}; it has ${allowed.join(', ')}`)
   return { preset: chosen, config: { ...base, ...Object.fromEntries(changes.map(key => [key, flags[key]])) } }
 }

@@ -9,8 +9,8 @@ import {
 } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { shownName } from '../graph/printable.ts'
-import { argmaxAt, logSumExpAt } from '../train/evaluate.ts'
-import { filePredictor, modelInput } from '../train/predictor.ts'
+import { fileInput, openClassifier } from '../train/classifier.ts'
+import { argmaxAt, logSumExpAt } from '../train/scores.ts'
 import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { deviceOption, externalDataOption, knownPreprocessOption, timeoutOption } from './options.ts'
@@ -40,9 +40,9 @@ export const predictVerb: CommandModule<object, Flags> = {
   builder,
   async handler({ model, image: path, preprocess: kind, top, device: asked, timeout, externalData }) {
     const file = await loadModelOrCheckpoint(model, { externalData })
-    const input = modelInput(file.info, file.path)
-    if (input.name !== 'image')
-      throw new UserError(`${file.path} reads ${input.name}, not images; see: onnxgrad sample --help`)
+    const input = fileInput(file.info, file.path)
+    if (input.kind !== 'image')
+      throw new UserError(`${file.path} reads ${input.kind}, not images; see: onnxgrad sample --help`)
     const shape = imageShape(input.shape, path)
     const preprocessing = kind
       ? preprocessingOfKind(kind)
@@ -51,8 +51,11 @@ export const predictVerb: CommandModule<object, Flags> = {
     if (blank) throw new UserError(`${path}: is blank: it has no ink to centre`)
     const device = await deviceFor(asked)
     const runtime = await runtimeFor(file, device, { batch: 1, timeout })
-    const predictor = await filePredictor(runtime, file.info.bytes, shape)
-    const logits = await predictor.predict({ input: Float32Array.from(image, v => v / 255), count: 1 })
+    const classifier = await openClassifier(runtime, file.info.bytes, input)
+    const logits = await classifier.scores({
+      data: Float32Array.from(image, v => v / 255),
+      dims: [1, ...shape],
+    })
     await runtime.close()
     const all = logSumExpAt(logits, 0, logits.length)
     const probabilities = Array.from(logits, z => Math.exp(z - all))

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress'
-import { type EpochResult, judged, type Progress } from '../train/progress.ts'
+import { type EpochResult, judged, type Measured, type Progress } from '../train/progress.ts'
 import { duration, note, percent } from './output.ts'
 
 /** Seconds between two lines about a running epoch, where there is no terminal to draw a bar on. */
@@ -11,8 +11,15 @@ export interface Reporter {
   end(): void
 }
 
-const figures = (p: Progress): string =>
-  `loss ${p.loss.toFixed(4)}  acc ${percent(p.accuracy)}  lr ${p.lr.toExponential(1)}  ${Math.round(p.imagesPerSecond).toLocaleString('en-US')} img/s`
+/** Loss and accuracy, of tasks that have one. */
+const measures = ({ loss, accuracy }: Measured): string =>
+  `loss ${loss.toFixed(4)}${accuracy === undefined ? '' : ` acc ${percent(accuracy)}`}`
+
+const speed = (examplesPerSecond: number): string =>
+  `${Math.round(examplesPerSecond).toLocaleString('en-US')} img/s`
+
+const figures = ({ mean, lr, examplesPerSecond }: Progress): string =>
+  `${measures(mean)}  lr ${lr.toExponential(1)}  ${speed(examplesPerSecond)}`
 
 /** Progress of a run on stderr: a bar on a terminal, plain lines elsewhere. */
 export function reporter(epochs: number): Reporter {
@@ -32,8 +39,10 @@ export function reporter(epochs: number): Reporter {
   const begin = performance.now()
   let running = false
   let spoke = begin
+  // The command line's data say how many examples they have.
+  const stepsOf = ({ steps, step }: Progress): number => steps ?? step
   const left = (p: Progress): string =>
-    duration((((performance.now() - begin) / 1000) * (p.steps - p.step)) / p.step)
+    duration((((performance.now() - begin) / 1000) * (stepsOf(p) - p.step)) / p.step)
 
   const stop = () => {
     if (running) bar?.stop()
@@ -44,7 +53,7 @@ export function reporter(epochs: number): Reporter {
   return {
     step(p) {
       if (bar) {
-        const perEpoch = p.steps / p.epochs
+        const perEpoch = stepsOf(p) / p.epochs
         if (!running) bar.start(perEpoch, 0, { epoch: '', figures: '', left: '' })
         running = true
         bar.update(p.step - (p.epoch - 1) * perEpoch, {
@@ -54,16 +63,17 @@ export function reporter(epochs: number): Reporter {
         })
       } else if (performance.now() - spoke > QUIET_SECONDS * 1000) {
         spoke = performance.now()
-        note(`epoch ${p.epoch}/${p.epochs}  step ${p.step}/${p.steps}  ${figures(p)}  ${left(p)} left`)
+        note(`epoch ${p.epoch}/${p.epochs}  step ${p.step}/${stepsOf(p)}  ${figures(p)}  ${left(p)} left`)
       }
     },
     epoch(e) {
       stop()
       spoke = performance.now()
       const width = String(epochs).length
-      const { set, loss, accuracy } = judged(e)
+      const own = judged(e)
+      const held = own ? `  ${own.set} ${measures(own.measured)}` : ''
       note(
-        `epoch ${String(e.epoch).padStart(width)}/${epochs}  train loss ${e.trainLoss.toFixed(4)} acc ${percent(e.trainAccuracy)}  ${set} loss ${loss.toFixed(4)} acc ${percent(accuracy)}  lr ${e.lr.toExponential(1)}  ${Math.round(e.imagesPerSecond).toLocaleString('en-US')} img/s  ${duration(e.seconds)}`,
+        `epoch ${String(e.epoch).padStart(width)}/${epochs}  train ${measures(e.train)}${held}  lr ${e.lr.toExponential(1)}  ${speed(e.examplesPerSecond)}  ${duration(e.seconds)}`,
       )
     },
     end() {

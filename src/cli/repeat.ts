@@ -43,7 +43,7 @@ export const asksForRepeats = async ({ repeats, resume }: TrainFlags): Promise<b
 function checkRepeats(repeats: number): number {
   if (!(Number.isSafeInteger(repeats) && repeats >= 2))
     throw new UserError(
-      `--repeats must be a whole number of at least 2, not ${repeats}: of one run there is no deviation`,
+      `--repeats must be a whole number of at least 2, not ${repeats}: one run has no standard deviation`,
     )
   return repeats
 }
@@ -54,7 +54,8 @@ const OWN: readonly (keyof TrainFlags)[] = ['repeats', 'resume', 'out', 'seed', 
 async function opened(flags: TrainFlags): Promise<{ readonly folder: string; readonly settings: Settings }> {
   const { model, resume, out, seed = TRAIN_DEFAULTS.seed, repeats } = flags
   const given = await givenFlags(flags, OWN)
-  if (flags.overwrite) throw new UserError('--overwrite does not go with --repeats; choose another --out')
+  if (flags.overwrite)
+    throw new UserError('--overwrite cannot be combined with --repeats; choose another --out')
   if (resume !== undefined) {
     const had = await readSettings(resume)
     if (!had) throw new UserError(`${resume} holds no runs that differ in their seed; leave --repeats out`)
@@ -65,7 +66,7 @@ async function opened(flags: TrainFlags): Promise<{ readonly folder: string; rea
   if (!Number.isSafeInteger(seed)) throw new UserError(`--seed must be a whole number, not ${seed}`)
   const settings = { model, repeats: checkRepeats(repeats!), seed, flags: given }
   if (out !== undefined && (await readSettings(out)))
-    throw new UserError(`${out} holds repeated runs; go on with them: onnxgrad train --resume ${out}`)
+    throw new UserError(`${out} holds repeated runs; resume them: onnxgrad train --resume ${out}`)
   const { preset } = resolveConfig(model, flags.preset, flags)
   const folder = await (out === undefined
     ? RunFolder.next(`runs/${model}-${preset}-repeats`)
@@ -259,12 +260,12 @@ async function conclude(
     const figure = figures[name as keyof typeof LABELS]
     if (figure) say(`${label.padEnd(12)}${inPercent(figure)}`)
   }
-  if (stopped) note(`to go on: npx onnxgrad train --resume ${folder}`)
+  if (stopped) note(`to resume: npx onnxgrad train --resume ${folder}`)
   result({ ...about, stopped, out: folder })
   const failed = list.filter(run => run.failure !== undefined)
   if (failed.length)
     throw new UserError(
-      `${failed.length} of ${list.length} runs failed, and the figures are without them; seed ${failed[0]!.seed}: ${failed[0]!.failure}`,
+      `${failed.length} of ${list.length} runs failed and are left out of the figures; seed ${failed[0]!.seed}: ${failed[0]!.failure}`,
     )
   const wrong = list.filter(run => run.verified === false)
   if (wrong.length)

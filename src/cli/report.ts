@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import type { Argv, CommandModule } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
+import { preprocessingOf } from '../data/preprocess.ts'
 import { reportOfRun } from '../report/run-report-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
+import { modelInput } from '../train/classifier.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
 import { deviceFor } from './device.ts'
@@ -15,7 +17,7 @@ import { byteSize } from './text.ts'
 const builder = (yargs: Argv) =>
   yargs
     .positional('run', { type: 'string', demandOption: true, describe: 'Run folder' })
-    .option('data', { ...dataOption, describe: 'Its data, where that is not where it was' })
+    .option('data', { ...dataOption, describe: 'Data of the run, if they have been moved' })
     .option('text', textOption)
     .option('device', deviceOption)
     .option('threads', threadsOption)
@@ -25,14 +27,15 @@ type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
 export const reportVerb: CommandModule<object, Flags> = {
   command: 'report <run>',
-  describe: 'A page about a run: curves, confusion matrix, worst mistakes, attention',
+  describe: 'Write the report of a run: curves, confusion matrix, worst mistakes, attention',
   builder,
   async handler({ run, data, text, device, threads }) {
     const trained = await loadRun(run)
-    const { classes, preprocessing } = trained
-    const { source: known } = await readConfig(run)
+    const input = modelInput(trained.model)
+    const known = { classes: trained.classes, preprocessing: preprocessingOf(trained, input.shape, run) }
+    const { source: flags } = await readConfig(run)
     const asked = { ...(data === undefined ? {} : { data }), ...(text === undefined ? {} : { text }) }
-    const source = await loadData(trained.model.input, { ...known, ...asked }, { classes, preprocessing })
+    const source = await loadData(input, { ...flags, ...asked }, known)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const runtime = await nodeRuntime(await deviceFor(device))
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })

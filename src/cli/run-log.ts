@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { EventWriter } from '../report/tensorboard-node.ts'
-import type { EpochResult, Progress } from '../train/progress.ts'
+import { type EpochResult, flatMetrics, type Progress } from '../train/progress.ts'
 import type { RunFolder } from '../train/run-node.ts'
 
 /** About how many lines of steps a run has. */
@@ -10,14 +10,14 @@ const LINES = 1000
 const TENSORBOARD = 'tensorboard'
 
 /** Names of an epoch's figures in TensorBoard, which shows those with the same first word beside each other. */
-const TAGS: Readonly<Partial<Record<keyof EpochResult, string>>> = {
+const TAGS: Readonly<Record<string, string>> = {
   trainLoss: 'loss/train',
   valLoss: 'loss/val',
   testLoss: 'loss/test',
   trainAccuracy: 'accuracy/train',
   valAccuracy: 'accuracy/val',
   testAccuracy: 'accuracy/test',
-  imagesPerSecond: 'speed/images per second',
+  examplesPerSecond: 'speed/examples per second',
 }
 
 /**
@@ -34,20 +34,21 @@ export function runLog(folder: RunFolder, { tensorboard = false, from = 0 }) {
   let [loss, gradNorm, steps] = [0, 0, 0]
   return {
     async step(p: Progress): Promise<void> {
-      loss += p.stepLoss
+      loss += p.last.loss
       gradNorm += p.gradNorm
       steps++
-      if (p.step % Math.ceil(p.steps / LINES) && p.step < p.steps) return
-      const { step, epoch, lr } = p
+      const { step, epoch, lr, steps: all = step } = p
+      if (step % Math.ceil(all / LINES) && step < all) return
       const means = { loss: loss / steps, gradNorm: gradNorm / steps }
       await folder.record({ step, epoch, lr, ...means }, 'steps')
       await show(step, { 'loss/step': means.loss, 'gradient/norm': means.gradNorm, 'learning rate': lr })
       ;[loss, gradNorm, steps] = [0, 0, 0]
     },
     async epoch(result: EpochResult): Promise<void> {
-      await folder.record(result)
-      const known = Object.entries(TAGS).map(([key, tag]) => [tag, result[key as keyof EpochResult]])
-      await show(result.step, Object.fromEntries(known.filter(([, value]) => value !== undefined)))
+      const line = flatMetrics(result)
+      await folder.record(line)
+      const known = Object.entries(TAGS).filter(([key]) => line[key] !== undefined)
+      await show(result.step, Object.fromEntries(known.map(([key, tag]) => [tag, line[key]!])))
     },
   }
 }

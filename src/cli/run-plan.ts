@@ -1,16 +1,26 @@
-import type { Dataset } from '../data/dataset.ts'
+import { mixes } from '../data/augment.ts'
+import { exportOnnx } from '../export/export.ts'
+import { layoutOf } from '../nn/layout.ts'
 import { parameterCount } from '../nn/model.ts'
+import type { TrainedModel } from '../nn/trained.ts'
 import { reportOfRun } from '../report/run-report-node.ts'
 import { defaultDevice, nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
+import { classification } from '../tasks/classification.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { fit } from '../train/fit.ts'
 import type { FitResult } from '../train/fit-options.ts'
-import { layoutOf } from '../train/layout.ts'
-import { type EpochResult, judged, type Progress, type Reached } from '../train/progress.ts'
-import { type TrainedModel, toOnnx, trainedModel } from '../train/trained.ts'
+import {
+  type EpochResult,
+  flatMeasured,
+  type Measured,
+  type Progress,
+  type RunState,
+} from '../train/progress.ts'
+import { wholeLayout } from '../train/step/state.ts'
 import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'
+import type { LabelledDataset, LabelledSource } from './load-data.ts'
 import { runLog } from './run-log.ts'
 import type { Plan } from './train-plan.ts'
 
@@ -38,14 +48,18 @@ export interface Watch {
   readonly signal?: AbortSignal
 }
 
-/** What a run came to: the last line of its metrics. */
-export interface Summary {
+/** Loss and accuracy of a trained classifier on each set. */
+export interface Figures {
   readonly testAccuracy: number
   readonly trainAccuracy: number
   readonly testLoss: number
   readonly trainLoss: number
   readonly valAccuracy?: number
   readonly valLoss?: number
+}
+
+/** What a run came to: the last line of its metrics. */
+export interface Summary extends Figures {
   /** Of the validation set, where there is one: the epoch whose parameters are the result. */
   readonly bestEpoch?: number
   readonly epochs: number
@@ -54,7 +68,7 @@ export interface Summary {
   readonly stopped: boolean
   readonly seconds: number
   readonly setupSeconds: number
-  readonly imagesPerSecond: number
+  readonly examplesPerSecond: number
   readonly dataWaitShare: number
   readonly parameters: number
   readonly device: string
@@ -68,11 +82,15 @@ export interface Outcome {
 }
 
 /** The file held against the graph that was trained, on the runtimes that its users have. */
-async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, examples: Dataset): Promise<Verdict[]> {
+async function verdictsOn(
+  trained: TrainedModel,
+  bytes: Uint8Array,
+  examples: LabelledDataset,
+): Promise<Verdict[]> {
   const { device } = await defaultDevice()
   const runtimes = []
   for (const name of new Set([device, 'wasm'])) runtimes.push(await nodeRuntime(name))
-  const reference = await trainingPredictor(runtimes[0]!, trained)
+  const reference = trainingPredictor(runtimes[0]!, trained)
   const verdicts = await verify(bytes, reference, examples, runtimes)
   await reference.close()
   return verdicts
@@ -96,6 +114,38 @@ const configOf = ({ model, label, record, data, source }: Plan, runtime: Runtime
   versions: { onnxgrad: VERSION, onnxruntime: runtime.version, node: process.versions.node },
 })
 
+const figuresOf = ({ train, val, test }: FitResult): Figures => {
+  const figure = (set: Measured | undefined, name: string) => set?.[name] ?? Number.NaN
+  return {
+    testAccuracy: figure(test, 'accuracy'),
+    trainAccuracy: figure(train, 'accuracy'),
+    testLoss: figure(test, 'loss'),
+    trainLoss: figure(train, 'loss'),
+    ...(val ? { valAccuracy: figure(val, 'accuracy'), valLoss: figure(val, 'loss') } : {}),
+  }
+}
+
+/** What files say of a training. Nothing in it depends on the clock. */
+const aboutRun = (run: FitResult, { train }: LabelledSource): Readonly<Record<string, unknown>> => ({
+  data: train.name,
+  examples: train.size,
+  epochs: run.epoch,
+  steps: run.steps,
+  ...(run.val && run.best ? { bestEpoch: run.best.epoch } : {}),
+  ...accuracies(run),
+})
+
+/** What the checkpoint of an epoch says of the training so far. */
+const aboutEpoch = (epoch: EpochResult): Readonly<Record<string, unknown>> => ({
+  epochs: epoch.epoch,
+  steps: epoch.step,
+  trainLoss: epoch.train.loss,
+  ...accuracies({ val: epoch.val, test: epoch.test }),
+})
+
+const accuracies = (sets: Parameters<typeof flatMeasured>[0]) =>
+  Object.fromEntries(Object.entries(flatMeasured(sets)).filter(([name]) => name.endsWith('Accuracy')))
+
 /** Trains a plan into its run folder: checkpoints, metrics, `model.onnx`, `report.html`. @throws UserError */
 export async function runPlan(
   plan: Plan,
@@ -105,34 +155,21 @@ export async function runPlan(
 ): Promise<Outcome> {
   const { model, data, record, folder, optimizer, schedule, augment, from } = plan
   const { epochs, batch, seed, accumulate, labelSmoothing, clipNorm, ema, metric, patience, threads } = record
-  const layout = layoutOf(model.parameters)
-  const fitting = {
-    epochs,
-    batch,
-    seed,
-    accumulate,
-    labelSmoothing,
-    clipNorm,
-    ema,
-    metric,
-    patience,
-    threads,
-  }
   const { recompute, stepsPerRun, saveEvery, until } = settings
-  const carrying = { recompute, stepsPerRun, saveEvery, until, augment, resume: from, signal: watch.signal }
-  const given = Object.entries({ ...fitting, ...carrying }).filter(([, value]) => value !== undefined)
+  const layout = wholeLayout(layoutOf(model.parameters))
+  const targets = augment && mixes(augment) ? 'mixed' : 'labels'
   const config = configOf(plan, runtime, settings)
   const { model: _, ...changes } = config
 
-  const save = async (reached: Reached, about: Readonly<Record<string, unknown>>, best = false) => {
-    const { step, state, best: bestEpoch, tally } = reached
+  const save = async (state: RunState, about: Readonly<Record<string, unknown>>, best = false) => {
+    const { step, best: bestEpoch, sums } = state
     const { versions } = config
     const now = {
       ...record,
       versions,
       step,
       ...(bestEpoch ? { best: bestEpoch } : {}),
-      ...(tally ? { tally } : {}),
+      ...(sums ? { sums } : {}),
     }
     // The best one first: were the program to end between the two, the epoch is done again, and so is its best.
     if (best) await folder.checkpoint('best', layout, state, now, about)
@@ -140,8 +177,11 @@ export async function runPlan(
   }
   const log = runLog(folder, { tensorboard: settings.tensorboard === true, from: from?.step ?? 0 })
   try {
-    const run = await fit(model, runtime, data, {
-      ...Object.fromEntries(given),
+    const run = await fit(runtime, model, {
+      task: classification({ targets, ...(labelSmoothing === undefined ? {} : { labelSmoothing }) }),
+      data,
+      ...{ epochs, batch, seed, accumulate, clipNorm, ema, patience, threads, monitor: metric },
+      ...{ recompute, stepsPerRun, saveEvery, until, augment, resume: from, signal: watch.signal },
       optimizer,
       schedule,
       findNode: Boolean(process.env.ONNXGRAD_DEBUG),
@@ -151,20 +191,19 @@ export async function runPlan(
         watch.step?.(progress)
         await log.step(progress)
       },
-      async onEpoch(epoch, reached, best) {
+      async onEpoch(epoch, run, best) {
         watch.epoch?.(epoch)
         await log.epoch(epoch)
-        const { accuracy } = judged(epoch)
-        const about = { epochs: epoch.epoch, steps: epoch.step, trainLoss: epoch.trainLoss }
-        await save(await reached(), { ...about, [`${judged(epoch).set}Accuracy`]: accuracy }, best)
+        await save(await run.state(), aboutEpoch(epoch), best)
       },
-      onSave: reached => save(reached, { steps: reached.step }),
+      onSave: state => save(state, { steps: state.step }),
     }).catch(async (error: unknown) => {
-      if (!(error instanceof DivergenceError && error.reached)) throw error
-      await save(error.reached, { steps: error.reached.step })
+      if (!(error instanceof DivergenceError && error.state)) throw error
+      const { step } = error.state
+      await save(error.state, { steps: step })
       throw new DivergenceError(
-        `${error.message}; the state before it, of step ${error.reached.step}, is in ${folder.file('last')}`,
-        error.reached,
+        `${error.message}; the state before it, of step ${step}, is in ${folder.file('last')}`,
+        error.state,
       )
     })
     return await finish(run)
@@ -173,21 +212,15 @@ export async function runPlan(
   }
 
   async function finish(run: FitResult): Promise<Outcome> {
-    const trained = trainedModel(model, data, run)
-    const { steps, state, best, tally } = run
-    await save(
-      { step: steps, state, ...(best ? { best } : {}), ...(tally ? { tally } : {}) },
-      trained.training ?? {},
-    )
-    const bytes = toOnnx(trained)
+    const { steps, state, best, sums } = run
+    const training = aboutRun(run, data)
+    const trained = { ...run.model, training }
+    await save({ ...state, best, sums }, training)
+    const bytes = exportOnnx(trained)
     await folder.model(bytes)
     const verdicts = settings.verify && !run.stopped ? await verdictsOn(trained, bytes, data.test) : []
     const summary: Summary = {
-      testAccuracy: run.test.accuracy,
-      trainAccuracy: run.train.accuracy,
-      testLoss: run.test.loss,
-      trainLoss: run.train.loss,
-      ...(run.val ? { valAccuracy: run.val.accuracy, valLoss: run.val.loss } : {}),
+      ...figuresOf(run),
       ...(run.val && best ? { bestEpoch: best.epoch } : {}),
       epochs: run.epoch,
       steps,
@@ -195,7 +228,7 @@ export async function runPlan(
       stopped: run.stopped,
       seconds: run.seconds,
       setupSeconds: run.setupSeconds,
-      imagesPerSecond: run.imagesPerSecond,
+      examplesPerSecond: run.examplesPerSecond,
       dataWaitShare: run.dataWaitShare,
       parameters: parameterCount(model),
       device: runtime.device.name,

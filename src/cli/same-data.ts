@@ -11,14 +11,14 @@ import { note } from './output.ts'
 export function refuseOtherData(path: string, run: Fingerprints | undefined, data: Fingerprints): void {
   if (!run) {
     note(
-      `NOTE      ${path} is of an older release and does not say which data it had: whether they are the same is not checked`,
+      `NOTE      ${path} was written by an older release, which did not record the data: onnxgrad cannot check whether they are the same`,
     )
     return
   }
   const { differences, notice } = compare(run, data)
   if (differences.length)
     throw new UserError(
-      `${path}: the data are not those of the run: ${differences.join('; ')}; give the run's own data`,
+      `${path}: the data differ from those of the run: ${differences.join('; ')}; give the run's own data`,
     )
   if (notice) note(`NOTE      ${notice}`)
 }

@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import type { RunRecord } from '../train/record.ts'
+import { type RunRecord, stepsPerEpoch } from '../train/record.ts'
 import { AUGMENT_FLAGS } from './augment-flags.ts'
 import { MODEL_FLAGS } from './options.ts'
 import type { TrainFlags } from './train-flags.ts'
@@ -12,7 +12,6 @@ export function refuseOthers(flags: TrainFlags, record: Omit<RunRecord, 'step'>,
   const { optimizer, schedule, model } = record
   const config = model.config as Readonly<Record<string, unknown>>
   const augment = (record.augment ?? {}) as Readonly<Record<string, unknown>>
-  const perEpoch = Math.ceil(record.images / (record.batch * (record.accumulate ?? 1)))
   const run: Readonly<Record<string, unknown>> = {
     model: model.name,
     batch: record.batch,
@@ -23,7 +22,7 @@ export function refuseOthers(flags: TrainFlags, record: Omit<RunRecord, 'step'>,
     momentum: optimizer.momentum,
     'weight-decay': optimizer.weightDecay,
     schedule: schedule.name,
-    warmup: Number(schedule.warmupSteps ?? 0) / perEpoch,
+    warmup: Number(schedule.warmupSteps ?? 0) / stepsPerEpoch(record),
     'label-smoothing': record.labelSmoothing ?? 0,
     'clip-norm': record.clipNorm,
     ema: record.ema,
@@ -44,7 +43,7 @@ export function refuseOthers(flags: TrainFlags, record: Omit<RunRecord, 'step'>,
     throw new UserError(
       `${file}: ${wrong.map(key => `--${key} is ${run[key] ?? 'not set'} in this run, not ${given[key]}`).join('; ')}`,
     )
-  if (flags.preset !== undefined) throw new UserError('--preset does not go with --resume')
+  if (flags.preset !== undefined) throw new UserError('--preset cannot be combined with --resume')
   for (const key of ['epochs', 'patience'] as const) {
     const had = record[key]
     if (flags[key] !== undefined && had !== undefined && flags[key] < had)

@@ -2,7 +2,7 @@ import type { Argv, CommandModule } from 'yargs'
 import { encodeText } from '../data/text.ts'
 import { UserError } from '../graph/errors.ts'
 import { rng } from '../graph/random.ts'
-import { filePredictor, modelInput } from '../train/predictor.ts'
+import { fileInput, openClassifier } from '../train/classifier.ts'
 import { continueText } from '../train/sample.ts'
 import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
@@ -12,12 +12,12 @@ import { result, sayLines } from './output.ts'
 const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
-    .option('prompt', { type: 'string', default: '\n', describe: 'Text to go on from' })
-    .option('length', { type: 'number', default: 300, describe: 'Characters to write' })
+    .option('prompt', { type: 'string', default: '\n', describe: 'Text to continue' })
+    .option('length', { type: 'number', default: 300, describe: 'Characters to generate' })
     .option('temperature', {
       type: 'number',
       default: 0.8,
-      describe: 'Below 1 more likely characters, above 1 more surprising ones',
+      describe: 'Below 1 favours likely characters, above 1 unlikely ones',
     })
     .option('seed', { type: 'number', default: 0, describe: 'Same seed, same text' })
     .option('device', deviceOption)
@@ -29,25 +29,25 @@ type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
 export const sampleVerb: CommandModule<object, Flags> = {
   command: 'sample <model>',
-  describe: 'Write text with a character model',
+  describe: 'Generate text with a character model',
   builder,
   async handler({ model, prompt, length, temperature, seed, device: asked, timeout, externalData }) {
     if (!Number.isInteger(length) || length < 1)
       throw new UserError(`--length must be a whole number of at least 1, not ${length}`)
     if (!(temperature > 0)) throw new UserError(`--temperature must be above 0, not ${temperature}`)
     const file = await loadModelOrCheckpoint(model, { externalData })
-    const { name, shape } = modelInput(file.info, file.path)
+    const input = fileInput(file.info, file.path)
     const vocabulary = file.info.classes
-    if (name !== 'tokens' || !vocabulary)
-      throw new UserError(`${file.path} does not write text: it reads ${name}`)
+    if (input.kind !== 'tokens' || !vocabulary)
+      throw new UserError(`${file.path} does not write text: it reads ${input.kind}`)
     const start = encodeText(prompt, vocabulary)
     if (!start.length) throw new UserError('--prompt must hold at least one character')
     const device = await deviceFor(asked)
     const runtime = await runtimeFor(file, device, { batch: 1, timeout })
-    const predictor = await filePredictor(runtime, file.info.bytes, shape)
-    const ids = await continueText(predictor, start, {
+    const classifier = await openClassifier(runtime, file.info.bytes, input)
+    const ids = await continueText(classifier.scores, start, {
       length,
-      context: shape[0]!,
+      context: input.shape[0]!,
       temperature,
       random: rng(seed),
     })

@@ -27,25 +27,25 @@ const builder = (yargs: Argv) =>
   yargs
     .positional('run', {
       type: 'string',
-      describe: 'Run folder or .onnx file that the page begins with; the page can open others',
+      describe: 'Run folder or .onnx file to open first; the page can open others',
     })
     .option('host', {
       type: 'string',
       default: '127.0.0.1',
-      describe: 'Address to listen at; any other than this makes the page visible to the network',
+      describe: 'Address to listen on; any other address makes the page visible to the network',
     })
     .option('port', {
       type: 'number',
-      describe: `Port to listen at, 0 for any [default: ${PORT}, or any where it is taken]`,
+      describe: `Port to listen on, 0 for any [default: ${PORT}, or any if that is taken]`,
     })
     .option('open', { type: 'boolean', default: false, describe: 'Open the page in the browser' })
-    .example('$0 serve runs/vit-lecture', 'see what the model does, draw digits, train on')
+    .example('$0 serve runs/vit-lecture', 'see what the model does, draw digits, continue training')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
 export const serveVerb: CommandModule<object, Flags> = {
   command: 'serve [run]',
-  describe: 'The lab: train, see and try models in the browser',
+  describe: 'Open the lab: train, inspect and try models in the browser',
   builder,
   async handler({ run, host, port, open }) {
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
@@ -100,7 +100,7 @@ async function runFiles(run: string): Promise<Files> {
   const { path, info } = await loadModelFile(run, { externalData: 'leave' })
   if (info.outside.length)
     throw new UserError(
-      `${path}: keeps weights in ${info.outside.join(', ')}; the lab takes models that are one file`,
+      `${path}: keeps weights in ${info.outside.join(', ')}; the lab reads models that are a single file`,
     )
   // A link that the user names is followed, once: later ones are none of the user's.
   if (!(await isFolder(run))) return new Map([['/model.onnx', await realpath(run)]])
@@ -155,6 +155,6 @@ const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
 function openInBrowser(url: string): void {
   const [program, ...args] = OPENERS[process.platform] ?? ['xdg-open']
   spawn(program!, [...args, url], { stdio: 'ignore', detached: true })
-    .on('error', () => note(`NOTE  ${program} is not here to open the browser; open ${url} yourself`))
+    .on('error', () => note(`NOTE  ${program} is not available to open the browser; open ${url} yourself`))
     .unref()
 }

@@ -4,9 +4,13 @@ import { Constant } from '../graph/leaf.ts'
 import { bytesOf, memoryOf } from '../graph/memory.ts'
 import type { Row } from '../graph/summary.ts'
 import type { Model } from '../nn/model.ts'
+import { normalized } from '../nn/normalize.ts'
+import { OPTIMIZERS } from '../optim/optimizer.ts'
 import { deviceOf } from '../runtime/device.ts'
-import { OPTIMIZERS } from '../train/optimizer.ts'
-import { compileStep } from '../train/step.ts'
+import { classification } from '../tasks/classification.ts'
+import { modelInput } from '../train/classifier.ts'
+import { plansOf } from '../train/plans.ts'
+import { compileStep } from '../train/step/step.ts'
 import { byteSize, columns, facts } from './text.ts'
 import { OPTIMIZER_DEFAULTS } from './train-flags.ts'
 
@@ -36,7 +40,7 @@ export interface StepMemory extends StepFlags {
 export function stepFlags(flags: Partial<StepFlags> & { readonly train: boolean }): StepFlags | undefined {
   const { train, batch = 64, optimizer = 'adam', recompute = false } = flags
   const stray = (['batch', 'optimizer', 'recompute'] as const).find(key => flags[key] !== undefined)
-  if (!train && stray) throw new UserError(`--${stray} goes with --train`)
+  if (!train && stray) throw new UserError(`--${stray} needs --train`)
   if (!Number.isInteger(batch) || batch < 1)
     throw new UserError(`--batch must be a whole number of at least 1, not ${batch}`)
   return train ? { batch, optimizer, recompute } : undefined
@@ -46,26 +50,26 @@ const sum = (all: readonly number[]): number => all.reduce((a, b) => a + b, 0)
 
 /** Compiles a step and plans its memory; nothing runs. */
 export function stepMemory(model: Model, flags: StepFlags): StepMemory {
-  const { name, shape } = model.input
+  const { kind, shape } = modelInput(model)
   const perChannel = (value: number): number[] => Array(shape[0]).fill(value)
+  // Of which values makes no difference here.
+  const normalization = { mean: perChannel(0.5), std: perChannel(0.25) }
+  const net = kind === 'image' ? normalized(model, kind, normalization) : model
   const optimizer = OPTIMIZERS[flags.optimizer as keyof typeof OPTIMIZERS](
     OPTIMIZER_DEFAULTS[flags.optimizer],
   )
-  const { graph, layout } = compileStep(model, {
-    ...flags,
-    optimizer,
-    target: deviceOf('cpu').target,
-    // Of which values makes no difference here.
-    ...(name === 'image' ? { normalization: { mean: perChannel(0.5), std: perChannel(0.25) } } : {}),
-  })
+  const { batch, recompute } = flags
+  const { plans } = plansOf(net, { task: classification(), optimizer })
+  const { target } = deviceOf('cpu')
+  const { graph, reads, writes } = compileStep(plans[0]!, { sizes: { batch }, target, recompute })
   const { peak, live } = memoryOf(graph)
   const saved = new Map<string, number>()
   for (const [{ node }, bytes] of live)
     if (node.scope) saved.set(node.scope, (saved.get(node.scope) ?? 0) + bytes)
   const moments = optimizer.state.length
-  const state = 2 * (1 + moments) * layout.size * Float32Array.BYTES_PER_ELEMENT
+  const state = Float32Array.BYTES_PER_ELEMENT * sum([...reads, ...writes].map(v => v.part.size))
   const constants = sum(nodesOf(graph).flatMap(n => (n.op === Constant ? n.outputs.map(bytesOf) : [])))
-  const input = sum([graph.inputs[name]!, graph.inputs.label!].map(bytesOf))
+  const input = sum([graph.inputs[kind]!, graph.inputs.label!].map(bytesOf))
   const total = peak + state + constants + input
   return { ...flags, saved, peak, moments, state, constants, input, total }
 }

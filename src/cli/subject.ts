@@ -10,7 +10,7 @@ import { type Graph, isLeaf, nodesOf, type Tensors } from '../graph/graph.ts'
 import { print } from '../graph/print.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
-import { type Model, parameterCount, trace } from '../nn/model.ts'
+import { type Model, parameterCount } from '../nn/model.ts'
 import type { ModelFile } from './load-node.ts'
 import { byteSize, inWords } from './text.ts'
 
@@ -50,7 +50,7 @@ export interface Subject {
 /** A model that programs know by name, before any training. */
 export function modelSubject(name: string, preset: string, config: object): Subject {
   const model: Model = buildModel(name, config)
-  const graph = trace(model)
+  const { graph } = model
   const ports = (tensors: Tensors): Port[] =>
     Object.entries(tensors).map(([port, { dtype, shape }]) => ({ name: port, dtype, shape }))
   const parameters = parameterCount(model)
@@ -94,7 +94,7 @@ export function fileSubject({ path, info }: ModelFile): Subject {
     ],
     about: [
       ['model', model?.config ? `${inWords(model.name)}: ${inWords(model.config)}` : model],
-      ...Object.entries({ image: known.input, preprocessing, normalization, classes, training }),
+      ...Object.entries({ input: known.input, preprocessing, normalization, classes, training }),
       ['other files', outside.length ? outside : undefined],
       ...foreign,
       ['description', proto.docString || file.docString],

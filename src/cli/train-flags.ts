@@ -1,8 +1,7 @@
 import type { Argv } from 'yargs'
 import { MODELS } from '../../models/index.ts'
-import { OPTIMIZERS } from '../train/optimizer.ts'
-import type { Metric } from '../train/progress.ts'
-import { SCHEDULES } from '../train/schedule.ts'
+import { OPTIMIZERS } from '../optim/optimizer.ts'
+import { SCHEDULES } from '../optim/schedule.ts'
 import { AUGMENT_FLAGS } from './augment-flags.ts'
 import {
   dataOption,
@@ -16,7 +15,7 @@ import {
   valSplitOption,
 } from './options.ts'
 
-const METRICS: readonly Metric[] = ['accuracy', 'loss']
+const METRICS = ['accuracy', 'loss'] as const
 
 /**
  * Flags that say what is trained, how and where. None that decides what is learned has a default of its own, so that a resumed
@@ -27,13 +26,13 @@ export const trainingFlags = (yargs: Argv) =>
     .positional('model', {
       type: 'string',
       choices: Object.keys(MODELS),
-      describe: 'What to train; a resumed run knows it',
+      describe: 'What to train; not needed with --resume',
     })
     .option('preset', {
       type: 'string',
       describe: `Configuration to start from: ${Object.entries(MODELS)
         .map(([name, { presets }]) => `${name} ${Object.keys(presets).join(', ')}`)
-        .join('; ')} [default: the first]; vit best brings the flags of a recipe along`,
+        .join('; ')} [default: the first]; vit best comes with a recipe of flags`,
       group: 'Model:',
     })
     .options(MODEL_FLAGS)
@@ -42,7 +41,7 @@ export const trainingFlags = (yargs: Argv) =>
     .option('text', textOption)
     .option('limit', {
       type: 'number',
-      describe: 'Train on the first N images only, for a quick try',
+      describe: 'Train on the first N images only',
       group: 'Data:',
     })
     .option('val-split', valSplitOption)
@@ -57,24 +56,24 @@ export const trainingFlags = (yargs: Argv) =>
     .option('batch', {
       type: 'number',
       defaultDescription: '64',
-      describe: 'Images of one step',
+      describe: 'Images per step',
       group: 'Training:',
     })
     .option('accumulate', {
       type: 'number',
       defaultDescription: '1',
-      describe: 'Batches whose gradients make one step, as if they were one batch',
+      describe: 'Micro-batches per step; their gradients are accumulated',
       group: 'Training:',
     })
     .option('optimizer', {
       choices: Object.keys(OPTIMIZERS),
       defaultDescription: 'adam',
-      describe: 'Update rule',
+      describe: 'Optimizer',
       group: 'Training:',
     })
     .option('lr', {
       type: 'number',
-      describe: 'Learning rate [default: 0.002 for adam and adamw, else as in PyTorch; sgd 0.1]',
+      describe: 'Learning rate [default: 0.002 for adam and adamw, 0.1 for sgd, else as in PyTorch]',
       group: 'Training:',
     })
     .option('weight-decay', {
@@ -86,7 +85,7 @@ export const trainingFlags = (yargs: Argv) =>
     .option('schedule', {
       choices: Object.keys(SCHEDULES),
       defaultDescription: 'cosine',
-      describe: 'Learning rate over the run',
+      describe: 'Learning-rate schedule',
       group: 'Training:',
     })
     .option('warmup', {
@@ -98,56 +97,55 @@ export const trainingFlags = (yargs: Argv) =>
     .option('label-smoothing', {
       type: 'number',
       defaultDescription: '0',
-      describe: 'Share of the target spread over all classes',
+      describe: 'Fraction of the target that is spread over all classes',
       group: 'Training:',
     })
     .option('clip-norm', {
       type: 'number',
-      describe: 'Largest global norm of the gradient',
+      describe: 'Clip the gradient to this global norm',
       group: 'Training:',
     })
     .option('ema', {
       type: 'number',
       describe:
-        'Decay of an average of the parameters, such as 0.999, which is evaluated and exported in their place',
+        'Decay of a moving average of the parameters, such as 0.999; the average is evaluated and exported',
       group: 'Training:',
     })
     .option('metric', {
       choices: METRICS,
       defaultDescription: 'accuracy',
-      describe:
-        'What decides which epoch was the best: on the validation set, where there is one, and that epoch is the result',
+      describe: 'What decides which epoch is the best; with a validation set, that epoch is the result',
       group: 'Training:',
     })
     .option('patience', {
       type: 'number',
-      describe: 'Stop after so many epochs that were no better (needs --val-split)',
+      describe: 'Stop after this many epochs without improvement (needs --val-split)',
       group: 'Training:',
     })
     .option('recompute', {
       type: 'boolean',
       default: false,
-      describe: 'Compute cheap activations again in the backward pass: less memory, the same results',
+      describe: 'Recompute cheap activations in the backward pass: less memory, same results',
       group: 'Training:',
     })
     .option('seed', {
       type: 'number',
       defaultDescription: '0',
-      describe: 'Decides weights, order and dropout: same seed, same model',
+      describe: 'Seed of weights, order and dropout: same seed, same model',
       group: 'Training:',
     })
     .option('device', deviceOption)
     .option('threads', threadsOption)
     .option('steps-per-run', {
       type: 'number',
-      defaultDescription: "a second's or two's work, at most 8",
-      describe: 'Steps of one run of the graph; the state is copied back after the last',
+      defaultDescription: 'one or two seconds of work, at most 8',
+      describe: 'Steps per run of the graph; the state is copied back after the last one',
       group: 'Device:',
     })
     .option('save-every', {
       type: 'number',
       default: 120,
-      describe: 'Seconds between two checkpoints within a long epoch',
+      describe: 'Seconds between checkpoints within a long epoch',
       group: 'Output:',
     })
 
@@ -156,18 +154,19 @@ export const trainFlags = (yargs: Argv) =>
   trainingFlags(yargs)
     .option('resume', {
       type: 'string',
-      describe: 'Go on with the run of a folder, or of a checkpoint file, to the end that it would have had',
+      describe:
+        'Resume the run of a folder or a checkpoint file; the result is the same as without the interruption',
       group: 'Training:',
     })
     .option('repeats', {
       type: 'number',
       describe:
-        'Train so many times, with seeds counted from --seed, in folders of their own in --out; ends with mean and deviation',
+        'Train this many times, with seeds counted from --seed, each in its own folder in --out; prints mean and standard deviation',
       group: 'Training:',
     })
     .option('out', {
       type: 'string',
-      describe: 'Run folder [default: runs/<model>-<preset>, numbered when taken]',
+      describe: 'Run folder [default: runs/<model>-<preset>, numbered if taken]',
       group: 'Output:',
     })
     .option('verify', {
@@ -185,24 +184,24 @@ export const trainFlags = (yargs: Argv) =>
     .option('tensorboard', {
       type: 'boolean',
       default: false,
-      describe: 'Write event files for TensorBoard into the run folder, too',
+      describe: 'Also write TensorBoard event files into the run folder',
       group: 'Output:',
     })
     .option('overwrite', {
       type: 'boolean',
       default: false,
-      describe: 'Allow --out to hold files already',
+      describe: 'Allow --out to contain files',
       group: 'Output:',
     })
     .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
     .example('$0 train vit', "the lecture's ViT on MNIST, 5 epochs")
     .example(
       '$0 train vit --preset best',
-      'above 99.5 %: augmentation, an average of the weights, chosen by a validation set',
+      'above 99.5 %: augmentation, averaged weights, best epoch by a validation split',
     )
     .example('$0 train vit --epochs 20 --warmup 1 --optimizer adamw', 'longer, with warm-up and weight decay')
     .example('$0 train vit --patch 4 --dim 96 --depth 6 --heads 6 --mlp 192', 'another size')
-    .example('$0 train --resume runs/vit-lecture', 'go on with a run that was stopped')
+    .example('$0 train --resume runs/vit-lecture', 'resume a run that was stopped')
 
 export type TrainFlags = ReturnType<typeof trainFlags> extends Argv<infer T> ? T : never
 

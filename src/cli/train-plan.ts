@@ -1,26 +1,24 @@
 import { basename, extname, resolve } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { type Augmentation, augmentation } from '../data/augment.ts'
-import type { DataSource } from '../data/dataset.ts'
 import { fingerprints } from '../data/fingerprint.ts'
 import { withValidation } from '../data/held-out.ts'
 import { COLLECTIONS } from '../data/images-node.ts'
 import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
-import { answering } from '../train/ema.ts'
-import { checkData } from '../train/fit.ts'
-import { OPTIMIZERS, type Optimizer } from '../train/optimizer.ts'
-import type { Reached } from '../train/progress.ts'
-import { type RunRecord, recordedOptimizer, recordedSchedule } from '../train/record.ts'
+import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
+import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
+import { modelInput } from '../train/classifier.ts'
+import type { RunState } from '../train/progress.ts'
+import { type RunRecord, recordedOptimizer, recordedSchedule, stepsPerEpoch } from '../train/record.ts'
 import { type RunConfig, RunFolder } from '../train/run-node.ts'
 import { readSaved } from '../train/saved-node.ts'
-import { SCHEDULES, type Schedule, withWarmup } from '../train/schedule.ts'
-import { stepsOf } from '../train/work.ts'
+import { answeringParams } from '../train/state.ts'
 import { augmentOptions } from './augment-flags.ts'
 import { deviceFor } from './device.ts'
 import { built, drafted, fitted, takesSide } from './fitted.ts'
-import { loadData } from './load-data.ts'
+import { type LabelledSource, loadData } from './load-data.ts'
 import { isFolder } from './load-node.ts'
 import { resolveConfig } from './options.ts'
 import { note } from './output.ts'
@@ -34,7 +32,7 @@ export interface Plan {
   readonly model: Model
   /** What the model is called: its preset, or the run that it is resumed from. */
   readonly label: string
-  readonly data: DataSource
+  readonly data: LabelledSource
   /** The flags that say which data. */
   readonly source: Source
   /** All settings; of a resumed run also what it had come to. */
@@ -44,7 +42,7 @@ export interface Plan {
   readonly augment?: Augmentation
   readonly folder: RunFolder
   /** Where a resumed run stands. */
-  readonly from?: Reached
+  readonly from?: RunState
   /** Whether the folder holds the beginning of this run. */
   readonly goesOn: boolean
 }
@@ -52,7 +50,7 @@ export interface Plan {
 function optimizerOf(name: string, flags: TrainFlags): Optimizer {
   const { lr, momentum, 'weight-decay': weightDecay } = flags
   if (momentum !== undefined && name !== 'sgd' && name !== 'rmsprop')
-    throw new UserError('--momentum goes with --optimizer sgd or rmsprop')
+    throw new UserError('--momentum is for --optimizer sgd or rmsprop only')
   const given = Object.entries({ lr, weightDecay, momentum }).filter(([, v]) => v !== undefined)
   const make = OPTIMIZERS[name as keyof typeof OPTIMIZERS]
   return make({ ...OPTIMIZER_DEFAULTS[name], ...Object.fromEntries(given) })
@@ -93,7 +91,7 @@ async function newData(draft: Model, config: object, source: Source, asked: Trai
     size: (side: number) => takesSide(draft, config, asked, side),
   }
   const known = asked.preprocess === undefined ? {} : { preprocessing: { kind: asked.preprocess } }
-  const data = await loadData(draft.input, { ...source, valSplit: own }, { ...known, follow })
+  const data = await loadData(modelInput(draft), { ...source, valSplit: own }, { ...known, follow })
   const split = flags['val-split']
   if (data.val || split === undefined) return { data, valSplit: own }
   return { data: withValidation(data, split), valSplit: split }
@@ -115,11 +113,10 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const source = sourceOf(flags)
   const { data, valSplit } = await newData(draft, config, source, asked, flags)
   if (patience !== undefined && !data.val)
-    throw new UserError('--patience needs a validation set to judge epochs by: give --val-split, such as 0.1')
-  const fit = fitted(draft, config, data, flags)
+    throw new UserError('--patience needs a validation set: give --val-split, such as 0.1')
+  const fit = fitted(config, data, flags)
   for (const line of fit.notes) note(line)
   const model = built(name, fit.config, data)
-  checkData(model, data)
   const { epochs, batch, accumulate, seed, metric } = settings
   const device = await deviceFor(flags.device)
   const warmupSteps = Math.round(settings.warmup * Math.ceil(data.train.size / (batch * accumulate)))
@@ -137,21 +134,21 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
     optimizer: { name: optimizer.name, ...optimizer.settings },
     schedule: { name: schedule.name, ...schedule.settings },
     labelSmoothing: settings['label-smoothing'],
-    metric: metric as 'accuracy' | 'loss',
+    metric,
     device,
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     ...(data.normalization ? { normalization: data.normalization } : {}),
     ...(data.preprocessing ? { preprocessing: data.preprocessing } : {}),
     classes: data.train.classes,
-    images: data.train.size,
-    fingerprints: fingerprints(data),
+    examples: data.train.size,
+    fingerprints: await fingerprints(data),
   }
   const about = { model, label: preset, data, source, record, optimizer, schedule, folder, goesOn: false }
   return { ...about, ...(augment ? { augment } : {}) }
 }
 
 /**
- * A run that goes on from its last checkpoint, in its folder; from a checkpoint file in a folder of its own.
+ * A run that is resumed from its last checkpoint, in its folder; from a checkpoint file, in a folder of its own.
  * @throws UserError when the file is damaged, or a flag or the data is not the run's
  */
 export async function resumedPlan(path: string, flags: TrainFlags): Promise<Plan> {
@@ -161,8 +158,11 @@ export async function resumedPlan(path: string, flags: TrainFlags): Promise<Plan
       const { best, ...recorded } = from.record
       const { finished } = from
       if (finished.model && (finished.report || !flags.report)) refuseFinished(flags, from.record)
-      const bestParams = best && from.best ? { best, bestParams: answering(from.best.state) } : {}
-      const reached = from.state && { state: from.state, ...bestParams }
+      const bestParams =
+        best && from.best
+          ? { best, bestParams: answeringParams(from.best.layout, from.best.state.vectors) }
+          : {}
+      const reached = from.state && { ...from.state, ...bestParams }
       const its = await goOn(path, flags, recorded, from.model, reached, from.config.source)
       return { ...its, folder, goesOn: true }
     } catch (error) {
@@ -176,27 +176,27 @@ export async function resumedPlan(path: string, flags: TrainFlags): Promise<Plan
   const folder = flags.out
     ? await RunFolder.at(flags.out, { overwrite: flags.overwrite })
     : await RunFolder.next(`runs/${basename(path, extname(path))}`)
-  return { ...(await goOn(path, flags, recorded, model, { state })), folder, goesOn: false }
+  return { ...(await goOn(path, flags, recorded, model, state)), folder, goesOn: false }
 }
 
 /** @throws UserError when nothing is left to do */
 function refuseFinished(flags: TrainFlags, { step, epochs, patience, best, ...record }: RunRecord): void {
-  const perEpoch = stepsOf(record.images, { batch: record.batch, accumulate: record.accumulate ?? 1 })
+  const perEpoch = stepsPerEpoch(record)
   if (step === perEpoch * (flags.epochs ?? epochs))
-    throw new UserError(`all ${step} steps of ${epochs} epochs are done; to go on, give more epochs`)
+    throw new UserError(`all ${step} steps of ${epochs} epochs are done; to continue, give more epochs`)
   const waited = Math.floor(step / perEpoch) - (best?.epoch ?? 0)
   if (patience !== undefined && best && waited >= (flags.patience ?? patience))
     throw new UserError(
-      `no epoch was better than epoch ${best.epoch} for ${waited}: the run has ended; to go on, give more patience`,
+      `no epoch was better than epoch ${best.epoch} for ${waited}: the run has ended; to continue, give more patience`,
     )
 }
 
 async function goOn(
   path: string,
   flags: TrainFlags,
-  { step, tally, ...recorded }: RunRecord,
+  { step, sums, ...recorded }: RunRecord,
   model: Model,
-  reached: Omit<Reached, 'step'> | undefined,
+  reached: RunState | undefined,
   known: Source = {},
 ) {
   refuseOthers(flags, recorded, path)
@@ -208,22 +208,18 @@ async function goOn(
     ...(threads === undefined ? {} : { threads }),
   }
   const source = { ...known, ...sourceOf(flags) }
-  const { classes, preprocessing = presumedPreprocessing(model.input.shape, classes) } = record
-  const data = await loadData(
-    model.input,
-    { ...source, valSplit: record.valSplit },
-    { classes, preprocessing },
-  )
-  checkData(model, data)
+  const input = modelInput(model)
+  const { classes, preprocessing = presumedPreprocessing(input.shape, classes) } = record
+  const data = await loadData(input, { ...source, valSplit: record.valSplit }, { classes, preprocessing })
   if (data.fromPictures && !record.preprocessing)
     throw new UserError(
       `${path}: its pictures were prepared in another way by onnxgrad ${record.versions?.onnxgrad ?? '0.1.0'}; resume it with that release, or train it again from the start`,
     )
-  if (!recorded.fingerprints && data.train.size !== record.images)
+  if (!recorded.fingerprints && data.train.size !== record.examples)
     throw new UserError(
-      `${path}: the run has ${record.images} examples an epoch, ${data.origin} has ${data.train.size}; give its own data (--data digits for the lab's 10,000 digits)`,
+      `${path}: the run has ${record.examples} examples per epoch, ${data.origin} has ${data.train.size}; give its own data (--data digits for the lab's 10,000 digits)`,
     )
-  const found = fingerprints(data)
+  const found = await fingerprints(data)
   refuseOtherData(path, recorded.fingerprints, found)
   return {
     model,
@@ -234,6 +230,6 @@ async function goOn(
     optimizer: recordedOptimizer(record.optimizer),
     schedule: recordedSchedule(record.schedule),
     ...(record.augment ? { augment: augmentation(record.augment) } : {}),
-    ...(reached ? { from: { step, ...reached, ...(tally ? { tally } : {}) } } : {}),
+    ...(reached ? { from: { ...reached, sums } } : {}),
   }
 }

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { imageShape, preprocessingInWords } from '../data/preprocess.ts'
+import { preprocessingInWords } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
@@ -32,8 +32,8 @@ function aboutPlan({ model, label, data, record, folder }: Plan, runtime: Runtim
       'data',
       `${data.origin}: ${count(data.train.size)} to train on, ${held}${count(data.test.size)} to test on`,
     ],
-    ...(record.preprocessing
-      ? [['images', preprocessingInWords(record.preprocessing, imageShape(data.train.shape, label))] as const]
+    ...(record.preprocessing && 'images' in data.train
+      ? [['images', preprocessingInWords(record.preprocessing, data.train.shape)] as const]
       : []),
     ...(record.augment ? [['augment', inWords(record.augment)] as const] : []),
     [
@@ -51,7 +51,7 @@ function tell({ summary, verdicts }: Outcome, plan: Plan, reported: boolean): vo
   say(
     `${(stopped ? 'stopped' : 'done').padEnd(10)}test ${percent(testAccuracy)} of ${count(plan.data.test.size)}${val}, train ${percent(trainAccuracy)}, ${steps} steps in ${duration(seconds)}`,
   )
-  if (end === 'patience') note(`no epoch after ${bestEpoch} was better`)
+  if (end === 'patience') note(`stopped early: no epoch after ${bestEpoch} was better`)
   say(`model     ${plan.folder.file('model')}`)
   if (reported) say(`report    ${plan.folder.file('report')}`)
   for (const v of verdicts)
@@ -69,7 +69,7 @@ async function handler(flags: TrainFlags): Promise<void> {
     const began = plan.record.versions?.onnxruntime
     if (began !== undefined && began !== runtime.version)
       note(
-        `NOTE      onnxruntime ${began} began this run and ${runtime.version} goes on with it: its numbers may differ in the last digits`,
+        `NOTE      onnxruntime ${began} started this run and ${runtime.version} continues it: numbers may differ in the last digits`,
       )
     if (plan.data.notice) note(`NOTE      ${plan.data.notice}`)
     const outcome = await runPlan(

@@ -20,52 +20,52 @@ export const tuneFlags = (yargs: Argv) =>
       choices: ['halving', 'random'] as const,
       defaultDescription: 'halving',
       describe:
-        'halving: trains all trials a little, the best of them further (successive halving); random: all of them to the end',
+        'halving: train all trials a little and the best of them further (successive halving); random: train all of them fully',
       group,
     })
     .option('trials', {
       type: 'number',
       defaultDescription: '16',
-      describe: 'Points of the space that are tried',
+      describe: 'Points of the space to try',
       group,
     })
     .option('epochs', {
       type: 'number',
       defaultDescription: '8',
-      describe: 'Passes over the training set of a trial that comes to the end; schedules are made for it',
+      describe: 'Epochs of a full trial, for which schedules are made',
     })
     .option('min-epochs', {
       type: 'number',
       defaultDescription: '1',
-      describe: 'Epochs of every trial, before the best go on',
+      describe: 'Epochs of every trial before the best continue',
       group,
     })
     .option('eta', {
       type: 'number',
       defaultDescription: '3',
-      describe: 'One of so many trials goes on, to about so many times the epochs',
+      describe: 'One in ETA trials continues, to about ETA times the epochs',
       group,
     })
     .option('seed', {
       type: 'number',
       defaultDescription: '0',
-      describe: 'Decides which points are tried, and is the seed of every trial',
+      describe: 'Chooses the points, and is the seed of every trial',
     })
     .option('resume', {
       type: 'string',
-      describe: 'Go on with the tune of a folder; with more --trials if you like',
+      describe: 'Resume the tune of a folder, optionally with more --trials',
       group,
     })
     .option('out', {
       type: 'string',
       describe:
-        'Folder of the tune, which goes on where the same one is there [default: runs/tune-<model>, numbered when taken by another]',
+        'Folder of the tune, which is resumed if it is there already [default: runs/tune-<model>, numbered if taken by another tune]',
       group: 'Output:',
     })
     .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
-    .example('$0 tune vit --space space.json', '16 trials, of which 5 go on to epoch 3 and one to epoch 8')
+    .example('$0 tune vit --space space.json', '16 trials: 5 of them continue to epoch 3, one to epoch 8')
     .example('$0 tune vit --space space.json --preset small --limit 10000', 'on fewer images')
-    .example('$0 tune --resume runs/tune-vit', 'go on with a tune that was stopped')
+    .example('$0 tune --resume runs/tune-vit', 'resume a tune that was stopped')
 
 export type TuneFlags = ReturnType<typeof tuneFlags> extends Argv<infer T> ? T : never
 

@@ -1,7 +1,6 @@
-import type { DataSource } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
-import type { Metric } from '../train/progress.ts'
+import { modelInput } from '../train/classifier.ts'
 import { TuneFolder } from '../tune/journal-node.ts'
 import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import type { Dimension, Values } from '../tune/space.ts'
@@ -11,7 +10,7 @@ import { deviceFor } from './device.ts'
 
 import { drafted } from './fitted.ts'
 
-import { loadData } from './load-data.ts'
+import { type LabelledSource, loadData } from './load-data.ts'
 import { resolveConfig } from './options.ts'
 import { withRecipe } from './recipes.ts'
 import { askedSettings, differences, refuseOtherTune, type TuneFlags, wholeSettings } from './tune-flags.ts'
@@ -39,10 +38,11 @@ export async function opened(flags: TuneFlags): Promise<Opened> {
     if (had) refuseOtherTune(had, settings, true, folder.path)
     return { folder, had, settings: { ...had, ...settings }, space }
   }
-  if (flags.out !== undefined) throw new UserError('--out does not go with --resume, which names the folder')
+  if (flags.out !== undefined)
+    throw new UserError('--out cannot be combined with --resume, which names the folder')
   const folder = new TuneFolder(flags.resume)
   const had = await folder.read()
-  if (!had) throw new UserError(`${folder.path} holds no tune to go on with`)
+  if (!had) throw new UserError(`${folder.path} holds no tune to resume`)
   refuseOtherTune(had, asked, false, folder.path)
   const settings = { ...had, trials: asked.trials ?? had.trials }
   return { folder, had, settings, space: await trainSpace(settings, folder.file('settings')) }
@@ -59,10 +59,10 @@ async function nextFolder(settings: TuneSettings): Promise<TuneFolder> {
 
 /** What all trials have in common. */
 export interface Shared {
-  readonly data: DataSource
+  readonly data: LabelledSource
   /** Whether there is something to judge trials by, in the data or by a flag. */
   readonly validated: boolean
-  readonly metric: Metric
+  readonly metric: 'accuracy' | 'loss'
   readonly device: string
 }
 
@@ -86,7 +86,7 @@ export async function sharedBy(record: TuneRecord, points: readonly Values[]): P
     }
     const { data: named, text, limit, 'skip-bad': skipBad, metric = 'accuracy' } = flags
     const device = await deviceFor(flags.device)
-    const data = await loadData(model.input, {
+    const data = await loadData(modelInput(model), {
       data: named,
       text,
       limit,

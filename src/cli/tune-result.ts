@@ -70,7 +70,7 @@ export async function conclude(folder: TuneFolder, state: TuneState, origin: str
     say(`train it  ${command}`)
   }
   say(`page      ${page}`)
-  if (stopped) note(`to go on: npx onnxgrad tune --resume ${folder.path}`)
+  if (stopped) note(`to resume: npx onnxgrad tune --resume ${folder.path}`)
   const seconds = results.reduce((sum, r) => sum + r.seconds, 0)
   const about = { trials: results, rungs: state.search.rungs, seconds, stopped, out: folder.path, page }
   result({ ...(winner ? { winner } : {}), ...about })

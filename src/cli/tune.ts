@@ -4,7 +4,6 @@ import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
 import { DivergenceError } from '../train/divergence.ts'
-import type { Metric } from '../train/progress.ts'
 import type { TuneFolder } from '../tune/journal-node.ts'
 import type { TuneRecord, TuneSettings } from '../tune/record.ts'
 import type { Run } from '../tune/run.ts'
@@ -65,7 +64,7 @@ async function searchOn(
   }
 }
 
-const searchOf = ({ strategy, minEpochs, epochs, eta }: TuneSettings, metric: Metric): Search => ({
+const searchOf = ({ strategy, minEpochs, epochs, eta }: TuneSettings, metric: Search['metric']): Search => ({
   rungs: strategy === 'halving' ? halvingRungs(minEpochs, epochs, eta) : [epochs],
   eta,
   metric,
@@ -77,7 +76,7 @@ const count = (n: number): string => n.toLocaleString('en-US')
 function aboutTune(record: TuneRecord, { rungs }: Search, points: number, shared: Shared, folder: string) {
   const { model, strategy, space, flags, seed, eta } = record
   const { origin, train, val } = shared.data
-  const halving = `to epochs ${rungs.join(', ')}, one in ${eta} goes on`
+  const halving = `to epochs ${rungs.join(', ')}, one in ${eta} continues`
   return [
     [
       'tune',
@@ -102,11 +101,11 @@ async function handler(flags: TuneFlags): Promise<void> {
   const { folder, had, settings, space } = await opened(flags)
   const points = draws(space, settings.seed, settings.trials)
   if (points.length < settings.trials)
-    note(`NOTE      the space has no more than ${points.length} different points: ${points.length} trials`)
+    note(`NOTE      the space has only ${points.length} different points: ${points.length} trials`)
   const shared = await sharedBy(settings, points)
   const { data } = shared
   if (data.notice) note(`NOTE      ${data.notice}`)
-  const found = fingerprints(data)
+  const found = await fingerprints(data)
   if (had) refuseOtherData(folder.path, had.fingerprints, found)
   const own = { ...settings, fingerprints: found }
   const record = had || shared.validated ? own : { ...own, valSplit: VAL_SPLIT }
@@ -117,13 +116,13 @@ async function handler(flags: TuneFlags): Promise<void> {
     sayLines(facts(aboutTune(record, search, points.length, shared, folder.path), columns()))
     if (record.valSplit !== undefined)
       note(
-        `NOTE      trials are judged by ${percent(record.valSplit)} of the training examples, held out of all of them; --val-split takes another share`,
+        `NOTE      trials are judged by ${percent(record.valSplit)} of the training examples, which none of them trains on; --val-split sets another fraction`,
       )
     const interrupt = interruptible()
     const runtime = await workerRuntime(shared.device)
     try {
       const trials = await searchOn(folder, record, search, points, runtime, interrupt).catch(error => {
-        note(`the tune stays as far as it has come; go on with: npx onnxgrad tune --resume ${folder.path}`)
+        note(`the tune is kept as it is; resume it with: npx onnxgrad tune --resume ${folder.path}`)
         throw error
       })
       await conclude(folder, { record, search, draws: points, trials }, data.origin)

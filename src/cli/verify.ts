@@ -1,18 +1,20 @@
 import type { Argv, CommandModule } from 'yargs'
 import { buildModel } from '../../models/index.ts'
+import { batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { textDataset } from '../data/text.ts'
 import { type FileInfo, readWeights } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
 import { rng } from '../graph/random.ts'
-import type { ModelInput } from '../nn/model.ts'
+import { layoutOf } from '../nn/layout.ts'
+import { normalized } from '../nn/normalize.ts'
+import type { TrainedModel } from '../nn/trained.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
-import { layoutOf } from '../train/layout.ts'
-import { filePredictor, fits, modelInput } from '../train/predictor.ts'
-import type { TrainedModel } from '../train/trained.ts'
+import { batchOf, type FileInput, fileInput, fits } from '../train/classifier.ts'
+import { openPredictor } from '../train/predictor.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { deviceFor } from './device.ts'
 import { type DataFlags, loadData } from './load-data.ts'
@@ -27,7 +29,7 @@ const builder = (yargs: Argv) =>
       choices: Object.keys(DEVICES),
       array: true,
       defaultDescription: 'cpu wasm',
-      describe: 'Where to try the file: onnxruntime-node on cpu, webgpu, cuda; onnxruntime-web on wasm',
+      describe: 'Where to run the file: onnxruntime-node on cpu, webgpu, cuda; onnxruntime-web on wasm',
       group: 'Device:',
     })
     .option('data', dataOption)
@@ -35,7 +37,7 @@ const builder = (yargs: Argv) =>
     .option('images', {
       type: 'number',
       default: VERIFY.count,
-      describe: 'Test images (or rows of tokens) to compare on',
+      describe: 'Test images (or rows of tokens) to compare',
       group: 'Data:',
     })
     .option('timeout', timeoutOption)
@@ -43,9 +45,9 @@ const builder = (yargs: Argv) =>
     .option('tolerance', {
       type: 'number',
       default: VERIFY.tolerance,
-      describe: 'Largest difference of a logit',
+      describe: 'Largest allowed difference of a logit',
     })
-    .example('$0 verify runs/vit-lecture', 'holds model.onnx against the checkpoint it was made from')
+    .example('$0 verify runs/vit-lecture', 'compares model.onnx with the checkpoint it was exported from')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
@@ -59,7 +61,7 @@ function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
   // A file may name a model of any size; what is made for it is no larger than the file.
   if (held < layout.size)
     throw new UserError(
-      `${path}: has ${held} weights, and the model that it names has ${layout.size}: it was changed after it was made`,
+      `${path}: has ${held} weights, and the model that it names has ${layout.size}: it was changed after it was exported`,
     )
   const params = new Float32Array(layout.size)
   for (const slot of layout.slots) {
@@ -70,7 +72,7 @@ function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
       )
     params.set(w.data, slot.offset)
   }
-  return { model, params, ...(info.normalization ? { normalization: info.normalization } : {}) }
+  return { model: info.normalization ? normalized(model, 'image', info.normalization) : model, params }
 }
 
 /** What is made up for a text model: rows, and tokens in all of them. */
@@ -78,8 +80,8 @@ const MOST_ROWS = 300
 const MOST_TOKENS = 2 ** 22
 
 /** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
-async function examplesFor(input: ModelInput, file: ModelFile, flags: DataFlags): Promise<Dataset> {
-  if (input.name === 'tokens') {
+async function examplesFor(input: FileInput, file: ModelFile, flags: DataFlags): Promise<Dataset> {
+  if (input.kind === 'tokens') {
     const vocabulary = file.info.classes ?? []
     const random = rng(0)
     const [context = 1] = input.shape
@@ -94,6 +96,19 @@ async function examplesFor(input: ModelInput, file: ModelFile, flags: DataFlags)
   return test
 }
 
+/** The same examples with an array under another name. */
+const renamed = (data: Dataset, from: string, to: string): Dataset =>
+  from === to
+    ? data
+    : {
+        name: data.name,
+        size: data.size,
+        async *batches(options) {
+          for await (const { [from]: array, ...others } of batches(data, options))
+            yield { ...others, ...(array === undefined ? {} : { [to]: array }) }
+        },
+      }
+
 export const verifyVerb: CommandModule<object, Flags> = {
   command: 'verify <model>',
   describe: 'Check that an exported file gives the same numbers on every runtime',
@@ -101,19 +116,20 @@ export const verifyVerb: CommandModule<object, Flags> = {
   async handler({ model, device, data, 'skip-bad': skipBad, images, tolerance, timeout, externalData }) {
     if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)
     const file = await loadModelFile(model, { externalData })
-    const input = modelInput(file.info, file.path)
+    const input = fileInput(file.info, file.path)
+    const batch = batchOf(input, VERIFY.batch)
     const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
     const examples = await examplesFor(input, file, { data, skipBad })
     const opened: Runtime[] = []
     const open = async (name: string): Promise<Runtime> => {
-      const runtime = await runtimeFor(file, name, { batch: VERIFY.batch, timeout })
+      const runtime = await runtimeFor(file, name, { batch, timeout })
       opened.push(runtime)
       return runtime
     }
     const usual = await deviceFor(undefined)
     const reference = trained
-      ? await trainingPredictor(await nodeRuntime(usual), trained)
-      : await filePredictor(await open(usual), file.info.bytes, input.shape)
+      ? trainingPredictor(await nodeRuntime(usual), trained)
+      : await openPredictor(await open(usual), file.info.bytes, { name: file.path })
     const against = trained
       ? (await isFolder(model))
         ? "the training graph with the run's checkpoint"
@@ -121,10 +137,9 @@ export const verifyVerb: CommandModule<object, Flags> = {
       : `its own numbers on ${usual} (the file does not say which model it holds)`
     const runtimes = []
     for (const name of [...new Set(device ?? [usual, 'wasm'])]) runtimes.push(await open(name))
-    const verdicts = await verify(file.info.bytes, reference, examples, runtimes, {
-      count: images,
-      tolerance,
-    })
+    const named = renamed(examples, input.kind, input.name)
+    const settings = { count: images, batch, tolerance }
+    const verdicts = await verify(file.info.bytes, reference, named, runtimes, settings)
     await reference.close()
     for (const runtime of opened) await runtime.close()
 

@@ -1,6 +1,6 @@
 import type { Rng } from '../graph/random.ts'
-import type { AugmentOptions } from './augment.ts'
 import { elasticField, type Field } from './augment-elastic.ts'
+import type { AugmentOptions } from './augment-options.ts'
 
 export type ImageShape = readonly [channels: number, height: number, width: number]
 

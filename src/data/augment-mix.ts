@@ -1,7 +1,14 @@
 import type { Rng } from '../graph/random.ts'
-import type { AugmentOptions } from './augment.ts'
 import type { ImageShape } from './augment-image.ts'
-import type { Mixed } from './batches.ts'
+import type { AugmentOptions } from './augment-options.ts'
+
+/** What each image of a batch was mixed with. */
+export interface Mixed {
+  /** Class of the other image, `[count]`. */
+  readonly label: Int32Array
+  /** Share of the image itself, in [0, 1], `[count]`. */
+  readonly share: Float32Array
+}
 
 /**
  * Mixes each image of a batch with the one that stands as far from the end as it does from the start, as timm does, but

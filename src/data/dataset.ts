@@ -1,31 +1,84 @@
+import type { NdArray } from '../graph/array.ts'
+import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
-import type { Batch, BatchOptions } from './batches.ts'
+import type { Shape } from '../graph/shape.ts'
+import type { ArrayValue } from './arrays.ts'
+import type { Augmentation } from './augment.ts'
 import type { Preprocessing } from './preprocess.ts'
+
+/** Mean and standard deviation of each channel. */
+export interface Normalization {
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/** Arrays of a batch by name, as users have them. */
+export type UserBatch = Readonly<Record<string, ArrayValue>>
+
+export interface BatchOptions {
+  /** Examples per batch; the last batch of an epoch may hold fewer. */
+  readonly batch: number
+  /** With `epoch` decides the order, wholly: an epoch can be repeated or resumed. @default 0 */
+  readonly seed?: number | undefined
+  /** @default 0 */
+  readonly epoch?: number | undefined
+  /** False keeps the data's own order. @default true */
+  readonly shuffle?: boolean | undefined
+  /** Batches to leave out at the start, to resume an epoch in its middle. @default 0 */
+  readonly skip?: number | undefined
+  /**
+   * Changes the images. What becomes of one depends on seed, epoch and its index in the data set, what it is mixed with
+   * on seed, epoch and the number of the batch: not on what was made before. For images only.
+   */
+  readonly augment?: Augmentation | undefined
+}
+
+/** An array that every example has. */
+export interface Feature {
+  readonly dtype: DType
+  /** Of one example; a symbol where it differs from batch to batch. */
+  readonly shape: Shape
+}
 
 interface Described {
   readonly name: string
   /** How many examples there are. */
   readonly size: number
-  /** The shape of one example's input: `[channels, height, width]` of an image, `[T]` of a row of tokens. */
-  readonly shape: readonly number[]
-  /** The name of class i, for i = the label. */
-  readonly classes: readonly string[]
+  /** The name of class i, for i = the label, where examples are labelled. */
+  readonly classes?: readonly string[] | undefined
 }
 
-/** Anything that comes in batches: implement it for data of your own. */
-export interface BatchedDataset extends Described {
-  /** One epoch; its order is wholly decided by `seed` and `epoch`, so that a run can be repeated. */
-  batches(options: BatchOptions): Iterable<Batch>
+/** Examples that come in batches: implement it for data of your own, or for what does not fit into memory. */
+export interface BatchedDataset extends Omit<Described, 'size'> {
+  /** How many examples there are, where that is known: an epoch must have as many. */
+  readonly size?: number | undefined
+  /** The arrays of an example, by name, where they are known ahead. */
+  readonly features?: Readonly<Record<string, Feature>> | undefined
   /** The values that batches are made of, by which the data are recognized; left out, they are by the first batches. */
-  readonly content?: Uint8Array | Uint16Array | Int32Array | Float32Array
+  readonly content?: Uint8Array | Uint16Array | Int32Array | Float32Array | undefined
+  /** Batches of an epoch, where they are not as many as the examples divided by `batch`, rounded up. */
+  readonly batchesOf?: ((batch: number) => number) | undefined
+  /**
+   * One epoch: records of arrays by name, each with its examples along the first axis. The order is wholly decided by
+   * `seed` and `epoch`, so that a run can be repeated.
+   */
+  batches(options: BatchOptions): Iterable<UserBatch> | AsyncIterable<UserBatch>
+}
+
+/** Examples in memory, as arrays by name, `[size, ...]` each. */
+export interface ArrayDataset extends Described {
+  readonly arrays: Readonly<Record<string, NdArray>>
+  /** Names of arrays that do not belong to examples: every batch has them whole. @default none */
+  readonly shared?: readonly string[]
 }
 
 /** What a model learns from, or is tested on. */
-export type Dataset = ImageDataset | BatchedDataset
+export type Dataset = ImageDataset | ArrayDataset | BatchedDataset
 
-/** Labelled images, as bytes. */
+/** Labelled images, as bytes. Batches of it have `image`, float32 `[B, channels, height, width]` in [0, 1], and `label`, int32 `[B]`. */
 export interface ImageDataset extends Described {
   readonly shape: readonly [channels: number, height: number, width: number]
+  readonly classes: readonly string[]
   /** Pixels 0 … 255, `size × channels × height × width`, row-major. */
   readonly images: Uint8Array
   /** One label per image, an index into `classes`. */
@@ -45,15 +98,10 @@ export function labelsFor(classes: readonly string[], size: number): Labels {
   return classes.length > bytes ? new Uint16Array(size) : new Uint8Array(size)
 }
 
-/** Mean and standard deviation of each channel. */
-export interface Normalization {
-  readonly mean: readonly number[]
-  readonly std: readonly number[]
-}
-
 /** Images to learn from and images to be tested on. */
 export interface ImageSource extends DataSource {
   readonly train: ImageDataset
+  readonly val?: ImageDataset | undefined
   readonly test: ImageDataset
   readonly normalization: Normalization
 }
@@ -62,22 +110,22 @@ export interface ImageSource extends DataSource {
 export interface DataSource {
   readonly train: Dataset
   /** Held out of training to judge epochs and settings by, so that the test set is used once, at the end. */
-  readonly val?: Dataset
-  readonly test: Dataset
-  /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is no image. */
-  readonly normalization?: Normalization
+  readonly val?: Dataset | undefined
+  readonly test?: Dataset | undefined
+  /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is not an image. */
+  readonly normalization?: Normalization | undefined
   /** How pictures become such images; a model that is trained on them is given pictures prepared in this way. */
-  readonly preprocessing?: Preprocessing
+  readonly preprocessing?: Preprocessing | undefined
   /** Whether the images were made from files of pictures, by the preprocessing. */
-  readonly fromPictures?: boolean
+  readonly fromPictures?: boolean | undefined
   /** One sentence that says where the data came from. */
   readonly origin: string
   /** What the user must not overlook, for example that this is not the whole of MNIST. */
-  readonly notice?: string
+  readonly notice?: string | undefined
   /** Files and class folders that were left out because they cannot be read or are empty, by their paths in the data folder. */
-  readonly skipped?: readonly string[]
+  readonly skipped?: readonly string[] | undefined
   /** The programs that made pixels of pictures, where they did: with others the pixels may differ a little. */
-  readonly preparedBy?: string
+  readonly preparedBy?: string | undefined
 }
 
 /**

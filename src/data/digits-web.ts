@@ -1,6 +1,6 @@
-import { UserError } from '../graph/errors.ts'
 import { type ImageSource, imageSource } from './dataset.ts'
 import { DIGITS_FILE, unpackDigits } from './digits.ts'
+import { fetchBytes } from './fetch-web.ts'
 import { heldOut } from './held-out.ts'
 import { MNIST_DIGIT } from './preprocess.ts'
 
@@ -10,15 +10,7 @@ import { MNIST_DIGIT } from './preprocess.ts'
  * @throws UserError when the file cannot be fetched or is damaged
  */
 export async function digits(url: string | URL): Promise<ImageSource> {
-  const answer = await fetch(url).catch(() => undefined)
-  const name = String(url)
-  if (!answer?.ok)
-    throw new UserError(
-      `${name}: ${answer ? `the server answers ${answer.status}` : 'the server does not answer'}; the digits are in the file ${DIGITS_FILE} of the package onnxgrad`,
-    )
-  const packed = await answer.arrayBuffer().catch(() => {
-    throw new UserError(`${name}: the connection broke off; load it again`)
-  })
-  const { train, test } = heldOut(unpackDigits({ name, bytes: new Uint8Array(packed) }))
+  const bytes = await fetchBytes(url, `the digits are in the file ${DIGITS_FILE} of the package onnxgrad`)
+  const { train, test } = heldOut(unpackDigits({ name: String(url), bytes }))
   return imageSource(train, test, 'the 10,000 digits of onnxgrad', MNIST_DIGIT)
 }

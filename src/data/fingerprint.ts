@@ -1,13 +1,17 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
+import type { NdArray } from '../graph/array.ts'
+import type { Shape } from '../graph/shape.ts'
+import { asNdArray } from './arrays.ts'
 import { batches } from './batches.ts'
 import type { DataSource, Dataset } from './dataset.ts'
 
 /** What a data set is recognized by. Neither its name nor its place is part of it: data may be moved. */
 export interface Fingerprint {
-  readonly size: number
-  /** Of one example. */
-  readonly shape: readonly number[]
+  /** How many examples there are, where that is known. */
+  readonly size?: number | undefined
+  /** Of one example's input. */
+  readonly shape: Shape
   /** Of the names of the classes. */
   readonly classes: string
   /** Of labels and of a sample of the values, which has some of each example where that is possible. */
@@ -18,7 +22,7 @@ export interface Fingerprint {
 export interface Fingerprints {
   readonly train: Fingerprint
   readonly val?: Fingerprint
-  readonly test: Fingerprint
+  readonly test?: Fingerprint
   /** What prepared the pictures. Content prepared by others cannot be compared. */
   readonly preparedBy?: string
 }
@@ -40,38 +44,57 @@ const hashOf = (...parts: readonly Uint8Array[]): string => {
 }
 
 /** Takes milliseconds, whatever the size of the data. */
-export function fingerprint(data: Dataset): Fingerprint {
-  const { size, shape, classes } = data
+export async function fingerprint(data: Dataset): Promise<Fingerprint> {
+  const { size, classes } = data
   return {
-    size,
-    shape: [...shape],
-    classes: hashOf(utf8ToBytes(JSON.stringify(classes))),
-    content: hashOf(...contentOf(data)),
+    ...(size === undefined ? {} : { size }),
+    shape: shapeOf(data),
+    classes: hashOf(utf8ToBytes(JSON.stringify(classes ?? []))),
+    content: hashOf(...(await contentOf(data))),
   }
 }
 
-export const fingerprints = ({ train, val, test, preparedBy }: DataSource): Fingerprints => ({
-  train: fingerprint(train),
-  ...(val ? { val: fingerprint(val) } : {}),
-  test: fingerprint(test),
-  ...(preparedBy === undefined ? {} : { preparedBy }),
-})
+export async function fingerprints({ train, val, test, preparedBy }: DataSource): Promise<Fingerprints> {
+  return {
+    train: await fingerprint(train),
+    ...(val ? { val: await fingerprint(val) } : {}),
+    ...(test ? { test: await fingerprint(test) } : {}),
+    ...(preparedBy === undefined ? {} : { preparedBy }),
+  }
+}
 
-function contentOf(data: Dataset): readonly Uint8Array[] {
+function shapeOf(data: Dataset): Shape {
+  if ('images' in data) return [...data.shape]
+  if ('arrays' in data) return Object.values(data.arrays)[0]?.dims.slice(1) ?? []
+  return [...(Object.values(data.features ?? {})[0]?.shape ?? [])]
+}
+
+async function contentOf(data: Dataset): Promise<readonly Uint8Array[]> {
   if ('images' in data) return [sampled(data.images, data.size), sampled(data.labels, data.size)]
-  if (data.content) return [sampled(data.content, data.size)]
+  if ('arrays' in data) return Object.entries(data.arrays).flatMap(sampledArray)
+  if (data.content) return [sampled(data.content, data.size ?? 1)]
   const parts: Uint8Array[] = []
   let bytes = 0
-  for (const { input, label, count } of batches(data, { batch: Math.min(BATCH, data.size) })) {
+  let seen = 0
+  for await (const batch of batches(data, { batch: Math.min(BATCH, data.size ?? BATCH) })) {
     // Their arrays are the next batch's.
-    parts.push(sampled(input, count).slice(), sampled(label, count).slice())
-    bytes += input.byteLength
-    if (bytes >= SAMPLE || parts.length >= 2 * BATCHES) break
+    const own = Object.entries(batch).flatMap(([name, value]) =>
+      sampledArray([name, asNdArray(name, value)]).map(part => part.slice()),
+    )
+    parts.push(...own)
+    bytes += own.reduce((n, part) => n + part.length, 0)
+    if (bytes >= SAMPLE || ++seen >= BATCHES) break
   }
   return parts
 }
 
-type Values = Uint8Array | Uint16Array | Int32Array | Float32Array
+/** An array with its name and shape. */
+const sampledArray = ([name, { data, dims }]: [string, NdArray]): readonly Uint8Array[] => [
+  utf8ToBytes(JSON.stringify([name, dims])),
+  sampled(data, dims[0] ?? 1),
+]
+
+type Values = NdArray['data'] | Uint16Array
 
 /**
  * The bytes of some values of each of `rows` rows, at other places in each row, so that a row cannot be replaced unnoticed; of some
@@ -155,19 +178,21 @@ function differencesOf(
   return { about, content: `the ${name} has as many examples, but with other content` }
 }
 
-const count = (n: number): string => `${n.toLocaleString('en-US')} examples`
+const count = (n: number | undefined): string =>
+  n === undefined ? 'an unknown number of examples' : `${n.toLocaleString('en-US')} examples`
 
 /** Whether a value that was read from a file is what {@link fingerprints} gives. */
 export function areFingerprints(value: unknown): value is Fingerprints {
   const sets = (value ?? {}) as Readonly<Record<string, unknown>>
   const sound = (set: unknown): boolean => {
     const { size, shape, classes, content } = (set ?? {}) as Partial<Fingerprint>
-    const whole = [size, ...(Array.isArray(shape) ? shape : [undefined])].every(Number.isSafeInteger)
+    const sizes = Array.isArray(shape) ? shape.filter(d => typeof d !== 'string') : [undefined]
+    const whole = [size ?? 0, ...sizes].every(Number.isSafeInteger)
     return whole && typeof classes === 'string' && typeof content === 'string'
   }
   return (
     sound(sets.train) &&
-    sound(sets.test) &&
+    (sets.test === undefined || sound(sets.test)) &&
     (sets.val === undefined || sound(sets.val)) &&
     (sets.preparedBy === undefined || typeof sets.preparedBy === 'string')
   )

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { permutation } from './batches.ts'
-import { type DataSource, type ImageDataset, labelsFor, statistics } from './dataset.ts'
+import { type DataSource, type ImageDataset, labelsFor, type Normalization, statistics } from './dataset.ts'
 import { joined, listed } from './notice.ts'
 
 const SEED = 0
@@ -37,6 +37,13 @@ export function heldOut(all: ImageDataset): HeldOut {
   }
 }
 
+/** A source of images with a validation set. */
+export type Validated<S extends DataSource> = Omit<S, 'train' | 'val' | 'normalization'> & {
+  readonly train: ImageDataset
+  readonly val: ImageDataset
+  readonly normalization: Normalization
+}
+
 /**
  * Takes examples to validate on from those to train on: the same share of each class, always the same ones, whatever the
  * run's seed is. Every class keeps at least one example to train on; the source's notice names the classes of which there
@@ -46,17 +53,17 @@ export function heldOut(all: ImageDataset): HeldOut {
  * @throws UserError when it leaves no example on a side, or a class without an example to train on; when the data come in
  *   batches of their own, or with a validation set
  */
-export function withValidation(source: DataSource, valSplit: number): DataSource {
+export function withValidation<S extends DataSource>(source: S, valSplit: number): Validated<S> {
   const { train, val } = source
   if (val)
     throw new UserError(
       `${source.origin} come with ${val.size} examples to validate on; leave the validation split of ${valSplit} out`,
     )
-  const count = validationCount(train.name, train.size, valSplit)
   if (!('images' in train))
     throw new UserError(
       `${train.name} comes in batches of its own, which cannot be split: give its validation examples as val`,
     )
+  const count = validationCount(train.name, train.size, valSplit)
   const { kept, held, notice } = split(train, count, train.size, 'validate')
   // A share may be a little less; a number is meant.
   if (held.size < (valSplit < 1 ? 1 : count))

@@ -39,7 +39,7 @@ async function readIdxFile(file: File): Promise<NamedBytes> {
   if (size > MAX_BYTES)
     throw new UserError(`${name}: has ${size} bytes; no IDX file of this kind is so large`)
   const bytes = await file.arrayBuffer().catch(() => {
-    throw new UserError(`${name}: the browser cannot read it; choose it once more`)
+    throw new UserError(`${name}: the browser cannot read it; choose it again`)
   })
   return unpacked({ name, bytes: new Uint8Array(bytes) }, idxBytes)
 }

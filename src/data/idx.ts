@@ -119,7 +119,7 @@ function header({ name, bytes }: NamedBytes): Header {
   if (!kind) {
     const found = magic === undefined ? `has ${bytes.length} bytes` : `starts with ${hex(magic)}`
     throw new UserError(
-      `${name}: is no IDX file: it ${found}, images start with ${hex(IMAGES.magic)} and labels with ${hex(LABELS.magic)}`,
+      `${name}: is not an IDX file: it ${found}, images start with ${hex(IMAGES.magic)} and labels with ${hex(LABELS.magic)}`,
     )
   }
   if (bytes.length < kind.fields * 4) {

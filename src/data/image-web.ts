@@ -64,7 +64,7 @@ export async function pixelsOf(picture: Picture, name: string): Promise<Pixels> 
 /** A file as all browsers decode it alike: each turns other kinds of pictures upright, so that it is left to us. */
 async function fileOf(file: Blob, name: string) {
   const bytes = await file.arrayBuffer().catch(() => {
-    throw new UserError(`${name}: the browser cannot read it; choose it once more`)
+    throw new UserError(`${name}: the browser cannot read it; choose it again`)
   })
   const { orientation, hasProfile, upright } = readHeader(new Uint8Array(bytes))
   return { source: orientation === 1 ? file : new Blob([upright() as BlobPart]), orientation, hasProfile }

@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
+import type { Shape } from '../graph/shape.ts'
 import { centreDigit, type Gray, type Ink, inkOf, isBlank } from './digit.ts'
 import { type Pixels, resample, type Size } from './resample.ts'
 
@@ -89,10 +90,7 @@ export function preprocessingInWords({ kind }: Preprocessing, [channels, height,
 }
 
 /** How a model's pictures are prepared where its file does not record it: digits where it can only be MNIST's, else `resize`. */
-export const presumedPreprocessing = (
-  shape: readonly number[],
-  classes: readonly string[] | undefined,
-): Preprocessing =>
+export const presumedPreprocessing = (shape: Shape, classes: readonly string[] | undefined): Preprocessing =>
   shape.join() === '1,28,28' && classes?.join() === '0,1,2,3,4,5,6,7,8,9' ? MNIST_DIGIT : RESIZE
 
 /**

@@ -1,25 +1,23 @@
 import { UserError } from '../graph/errors.ts'
-import { type Graph, rewrite } from '../graph/graph.ts'
+import { type Graph, rewrite, type Tensors } from '../graph/graph.ts'
+import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { layoutOf } from '../nn/layout.ts'
+import type { Model } from '../nn/model.ts'
+import { initialized, type TrainedModel, weightsOf } from '../nn/trained.ts'
+import { inferenceForm } from '../ops/mode.ts'
 import { softmax } from '../ops/norm.ts'
+import { pushSlices } from '../passes/slices.ts'
+import { VERSION } from '../version.ts'
 import { lower } from './lower.ts'
-import type { TypedArray } from './tensor-data.ts'
 
 export interface ExportOptions {
-  /** @default 17 */
+  /** 17 to 24. @default 17, which onnxruntime reads from 1.12 on */
   readonly opset?: number
-  /** Also output `probabilities`, the softmax of the logits. @default false */
+  /** Add an output `probabilities`, the softmax of the output `logits`. @default false */
   readonly probabilities?: boolean
-  /** Class names, by index. */
-  readonly classes?: readonly string[]
-  /** Architecture and configuration, so that the model can be built again from the file. */
-  readonly model?: { readonly name: string; readonly config: object }
-  /** How pictures become the input, such as `{ kind: 'resize' }`. */
-  readonly preprocessing?: { readonly kind: string }
-  readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] }
-  /** What the training came to, such as `{ testAccuracy: 0.97, epochs: 5 }`. */
-  readonly training?: Readonly<Record<string, unknown>>
-  readonly version: string
+  /** Intermediates to add as outputs: a name, with `*` for any characters. @default none */
+  readonly intermediates?: string
 }
 
 /** Keys of the metadata that a file carries; values are JSON but for the first two. */
@@ -33,54 +31,96 @@ export const METADATA = {
   training: 'onnxgrad.training',
 } as const
 
+/** What is computed on the way and asked for. @throws UserError when a model has none of that name */
+function chosen({ name, intermediates }: Model, pattern: string | undefined): Tensors {
+  if (pattern === undefined) return {}
+  const parts = pattern.split('*').map(part => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  const own = Object.entries(intermediates).filter(([key]) => new RegExp(`^${parts.join('.*')}$`).test(key))
+  if (!own.length)
+    throw new UserError(
+      `${name} has no ${pattern}${Object.keys(intermediates).length ? `; it has ${Object.keys(intermediates).join(', ')}` : '; it has no intermediates'}`,
+    )
+  return Object.fromEntries(own)
+}
+
 /**
- * A forward graph with its weights as an `.onnx` file: one input, output `logits` and what else the graph puts out,
- * standard operators only, no weight that is not used. Equal inputs give equal bytes.
- * @param graph from `image` (or `tokens`) to `logits`, dropout removed @param weights value of each parameter, by name
+ * The graph that is shipped: any batch size, preparation inside, nothing of the training in it, no more computed than is
+ * put out.
  */
-export function exportOnnx(
-  graph: Graph,
-  weights: ReadonlyMap<string, TypedArray>,
-  options: ExportOptions,
-): Uint8Array {
-  const logits = graph.outputs.logits as AnyTensor | undefined
-  const [example, ...more] = Object.entries(graph.inputs)
-  if (!logits || !example || more.length)
-    throw new UserError('export: the graph needs one input and an output `logits`')
-  const [inputName, input] = example
-  const classes = logits.shape.at(-1)
-  if (options.classes && options.classes.length !== classes)
-    throw new UserError(`export: ${options.classes.length} class names for ${classes} classes`)
-  const outputs: Record<string, AnyTensor> = options.probabilities
-    ? { ...graph.outputs, probabilities: softmax(logits) }
-    : { ...graph.outputs }
-  const show = (t: Tensor) => `${t.dtype} [${t.shape.join(', ')}]`
-  const about = `${show(input)}${inputName === 'image' ? ', pixels in [0, 1]; normalization is inside the graph' : ', an id for each token'}`
-  const json = (value: unknown) => (value === undefined ? [] : [JSON.stringify(value)])
-  const entries = [
-    [METADATA.version, options.version],
-    [METADATA.input, about],
-    ...json(options.model).map(v => [METADATA.model, v]),
-    ...json(options.preprocessing).map(v => [METADATA.preprocessing, v]),
-    ...json(options.normalization).map(v => [METADATA.normalization, v]),
-    ...json(options.classes).map(v => [METADATA.classes, v]),
-    ...json(options.training).map(v => [METADATA.training, v]),
+export function servingGraph(
+  model: Model,
+  { probabilities = false, intermediates }: ExportOptions = {},
+): Graph {
+  const logits = model.outputs.logits as AnyTensor | undefined
+  if (probabilities && !logits)
+    throw new UserError(
+      `${model.name} has no output logits to make probabilities of; its outputs are ${Object.keys(model.outputs).join(', ')}`,
+    )
+  const outputs = {
+    ...model.outputs,
+    ...chosen(model, intermediates),
+    ...(probabilities && logits ? { probabilities: softmax(logits) as AnyTensor } : {}),
+  }
+  return pushSlices(inferenceForm({ ...model.graph, outputs }))
+}
+
+const typeText = (t: Tensor): string => `${t.dtype} ${show(t.shape)}`
+
+/**
+ * A model with its weights as the bytes of an `.onnx` file: inputs and outputs have their names, dims their symbols' names;
+ * standard operators only, no unused weights. Equal models give equal bytes. An untrained model has its initial weights.
+ * @throws UserError when options, opset and model do not match
+ */
+export function exportOnnx(source: TrainedModel | Model, options: ExportOptions = {}): Uint8Array {
+  const trained = 'model' in source && 'params' in source ? source : initialized(source as Model)
+  const { model, classes, preprocessing, training } = trained
+  const { inputs, normalization } = model
+  const { opset = 17 } = options
+  const graph = servingGraph(model, options)
+  const count = (model.outputs.logits?.shape ?? []).at(-1)
+  if (classes && typeof count === 'number' && classes.length !== count)
+    throw new UserError(`export: ${classes.length} class names for ${count} classes`)
+  const aboutOf = (name: string): string =>
+    [
+      typeText(graph.inputs[name]!),
+      inputs[name]?.about,
+      normalization[name] && 'normalization is inside the graph',
+    ]
+      .filter(Boolean)
+      .join('; ')
+  const json = (key: keyof typeof METADATA, value: unknown): [string, string][] =>
+    value === undefined ? [] : [[METADATA[key], JSON.stringify(value)]]
+  const names = Object.keys(inputs)
+  // Files of one image input have had its normalization under the key alone.
+  const norms = Object.values(normalization)
+  const metadata = [
+    [METADATA.version, VERSION],
+    [METADATA.input, names.map(name => `${name}: ${aboutOf(name)}`).join('\n')],
+    ...json('model', { name: model.name, config: model.config }),
+    ...json('preprocessing', preprocessing),
+    ...json('normalization', norms.length ? norms[0] : undefined),
+    ...json('classes', classes),
+    ...json('training', training),
   ]
-  const opset = options.opset ?? 17
   // What came after the opset is written in older operators, in a form that runtimes know.
-  const written = rewrite({ ...graph, outputs }, ({ op, attrs }, inputs) =>
-    (op.since ?? 0) > opset ? op.decompose?.(inputs, attrs) : undefined,
+  const written = rewrite(graph, ({ op, attrs }, args) =>
+    (op.since ?? 0) > opset ? op.decompose?.(args, attrs) : undefined,
   )
+  const weights = weightsOf(trained)
+  const sizes = layoutOf(model.parameters).size
+  if (trained.params.length !== sizes)
+    throw new UserError(
+      `export: the model has ${sizes} parameters, there are ${trained.params.length} values`,
+    )
   return lower(written, {
-    name: options.model?.name ?? 'model',
+    name: model.name,
     opset,
-    producerVersion: options.version,
-    metadata: Object.fromEntries(entries),
-    docs: { [inputName]: about, logits: `${show(logits)}, one score for each class` },
-    weights(name) {
-      const data = weights.get(name)
-      if (!data) throw new UserError(`export: no value for parameter ${name}`)
-      return data
-    },
+    producerVersion: VERSION,
+    metadata: Object.fromEntries(metadata),
+    docs: Object.fromEntries([
+      ...names.map(name => [name, aboutOf(name)]),
+      ...Object.entries(graph.outputs).map(([name, t]) => [name, typeText(t)]),
+    ]),
+    weights: name => weights.get(name)!,
   })
 }

@@ -5,28 +5,11 @@ import { constant, sizeOf } from '../graph/leaf.ts'
 import { type Dim, product, type Shape, sliceRange, sum, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { concat, reshape } from '../ops/layout.ts'
-import type { NodeReader, Value } from './import-node.ts'
+import type { NodeReader } from './import-node.ts'
+import { type Element, type Known, LONGEST_DIM, MOST, type Value } from './import-value.ts'
 import { DATA_TYPE, dtypeOf, readTensor } from './tensor-data.ts'
 
-/** An integer, a size such as `'batch'`, or (undefined) a value that only the run time will know. */
-type Element = Int64 | string | undefined
-
 const isInteger = (v: Element): v is Int64 => typeof v === 'number' || typeof v === 'bigint'
-
-/**
- * A scalar or list of integers that is followed through a file, so that a shape which the file computes when it runs
- * (`Shape → Gather → Concat → Reshape`) becomes dims. Unlike in a shape, -1 is the number.
- */
-export interface Known {
-  readonly dtype: DType
-  readonly scalar: boolean
-  readonly values: readonly Element[]
-}
-
-/** Longer lists are data and no shapes. */
-export const MOST = 1024
-/** A derived size that is longer than this, as text, comes from no real model. */
-export const LONGEST_DIM = 256
 
 const list = (values: readonly Element[], dtype: DType = 'int64'): Known => ({ dtype, scalar: false, values })
 

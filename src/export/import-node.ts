@@ -2,16 +2,8 @@ import { UserError } from '../graph/errors.ts'
 import { type Int64, saturated } from '../graph/int64.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { type Known, MOST } from './import-known.ts'
+import { MOST, type Value } from './import-value.ts'
 import type { AttributeProto, NodeProto, TensorProto } from './onnx-proto.ts'
-
-/** What a name in a file stands for. */
-export interface Value {
-  /** Its elements, where they are integers that follow from constants and the sizes of the inputs. */
-  readonly known?: Known
-  /** The tensor in the graph, made when a node first reads it as data. */
-  readonly tensor: () => AnyTensor
-}
 
 interface Kinds {
   readonly float: number

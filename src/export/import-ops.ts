@@ -6,8 +6,9 @@ import { gelu } from '../ops/activation.ts'
 import { add, maximum, minimum, mul } from '../ops/elementwise.ts'
 import { expand, reshape, squeeze, transposeLast, unsqueeze } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
-import type { NodeReader, Value } from './import-node.ts'
+import type { NodeReader } from './import-node.ts'
 import { constantValue, tensorValue } from './import-tensor.ts'
+import type { Value } from './import-value.ts'
 
 export const computed = (t: AnyTensor): Value => ({ tensor: () => t })
 
@@ -28,7 +29,7 @@ export const COMPOSITES: ReadonlyMap<string, (node: NodeReader) => Value> = new 
       if (ints) return constantValue(ints, 'int64', [ints.length])
       if (float !== undefined) return constantValue([float], 'float32', [])
       const value = node.attribute('value', 'tensor')
-      if (!value) throw new UserError('its value is none of value, value_int, value_ints, value_float')
+      if (!value) throw new UserError('its value must be value, value_int, value_ints or value_float')
       return tensorValue(value)
     },
     ConstantOfShape: node => {

@@ -1,8 +1,7 @@
 import type { DType } from '../graph/dtype.ts'
 import { exact, type Int64 } from '../graph/int64.ts'
 import { constant } from '../graph/leaf.ts'
-import { MOST } from './import-known.ts'
-import type { Value } from './import-node.ts'
+import { MOST, type Value } from './import-value.ts'
 import type { TensorProto } from './onnx-proto.ts'
 import { readTensor } from './tensor-data.ts'
 

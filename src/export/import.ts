@@ -1,3 +1,4 @@
+import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -9,13 +10,14 @@ import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import * as ops from '../ops/index.ts'
 import { attrsOf, refuseUnread } from './import-attrs.ts'
-import { knownResult, LONGEST_DIM, toTensor } from './import-known.ts'
-import { NodeReader, type Value } from './import-node.ts'
+import { knownResult, toTensor } from './import-known.ts'
+import { NodeReader } from './import-node.ts'
 import { COMPOSITES, computed } from './import-ops.ts'
 import { tensorValue } from './import-tensor.ts'
+import { LONGEST_DIM, type Value } from './import-value.ts'
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx-proto.ts'
 import type { FileInfo } from './read.ts'
-import { dtypeOf, readTensor, type TypedArray } from './tensor-data.ts'
+import { dtypeOf, readTensor } from './tensor-data.ts'
 import { MOST_AXES } from './tensor-size.ts'
 
 /** A model that was read back from a file. */
@@ -174,7 +176,7 @@ class Importer {
     const { elemType, shape } = type?.tensorType ?? {}
     const dtype: DType | undefined = dtypeOf(elemType)
     if (!dtype)
-      throw new UserError(`is no tensor of a supported type (element type ${elemType ?? 'unknown'})`)
+      throw new UserError(`is not a tensor of a supported type (element type ${elemType ?? 'unknown'})`)
     if (!shape) throw new UserError('has no shape; set one when the file is written')
     const dims = (shape.dim ?? []).map((d, i) => this.#dim(d.dimParam, d.dimValue, `${name}/${i}`))
     const t: AnyTensor = input(name, dtype, dims)

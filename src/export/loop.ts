@@ -9,20 +9,25 @@ export interface LoopOptions extends LowerOptions {
   readonly times: number
   /** Inputs that each time but the first read what the time before wrote: input → output. */
   readonly carried: Readonly<Record<string, string>>
+  /** Inputs that are the same each time. @default none */
+  readonly fixed?: readonly string[]
 }
 
 /**
  * ONNX bytes of a model that runs a graph several times over, as one operator `Loop`, under the graph's own names. A
- * carried input is the first time's value, and its output the last time's; every other input has the values of all
- * times, stacked along a new first axis, and so has every other output.
+ * carried input is the first time's value, and its output the last time's; a fixed one is read as it is; every other
+ * input has the values of all times, stacked along a new first axis, and so has every other output.
  */
-export function lowerLoop(graph: Graph, { times, carried, ...options }: LoopOptions): Uint8Array {
+export function lowerLoop(graph: Graph, { times, carried, fixed = [], ...options }: LoopOptions): Uint8Array {
   const { proto, domains } = lowerGraph(graph, options)
   const { node = [], initializer = [], input = [], output = [] } = proto
   const find = (values: readonly ValueInfoProto[], names: readonly string[]) =>
     names.map(name => values.find(v => v.name === name)!)
   const [before, after] = [find(input, Object.keys(carried)), find(output, Object.values(carried))]
-  const [read, written] = [input.filter(v => !before.includes(v)), output.filter(v => !after.includes(v))]
+  const same = find(input, fixed)
+  const read = input.filter(v => !before.includes(v) && !same.includes(v))
+  const written = output.filter(v => !after.includes(v))
+  const inner = renamer(new Set(fixed))
 
   const body: GraphProto = {
     name: `${options.name}/body`,
@@ -43,7 +48,7 @@ export function lowerLoop(graph: Graph, { times, carried, ...options }: LoopOpti
     name: options.name,
     node: [loop],
     initializer: [tensorProto(TIMES, 'int64', [], BigInt64Array.of(BigInt(times)))],
-    input: [...before, ...read.map(v => stacked(v, times))],
+    input: [...before, ...same, ...read.map(v => stacked(v, times))],
     output: outputs,
   }
   return modelBytes({ proto: whole, domains }, options)
@@ -60,14 +65,17 @@ const nameOf = ({ name }: { name?: string }): string => name!
 /** Names inside of the loop differ from those outside: ONNX lets none mean two things. */
 const within = (name: string): string => name && `each.${name}`
 
-/** A node, value or initializer as it is inside of the loop. */
-function inner<T extends { name?: string; input?: string[]; output?: string[] }>(part: T): T {
-  const { name = '', input, output } = part
-  return {
-    ...part,
-    name: within(name),
-    ...(input && { input: input.map(within) }),
-    ...(output && { output: output.map(within) }),
+/** Renames a node, value or initializer for the inside of the loop; what is the same each time is read from outside. */
+const renamer = (outside: ReadonlySet<string>) => {
+  const renamed = (name: string): string => (outside.has(name) ? name : within(name))
+  return <T extends { name?: string; input?: string[]; output?: string[] }>(part: T): T => {
+    const { name = '', input, output } = part
+    return {
+      ...part,
+      name: renamed(name),
+      ...(input && { input: input.map(renamed) }),
+      ...(output && { output: output.map(renamed) }),
+    }
   }
 }
 

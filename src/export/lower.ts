@@ -1,3 +1,4 @@
+import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
@@ -16,7 +17,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './onnx-proto.ts'
-import { DATA_TYPE, type TypedArray, tensorProto, toTyped } from './tensor-data.ts'
+import { DATA_TYPE, tensorProto, toTyped } from './tensor-data.ts'
 
 export interface LowerOptions {
   /** Name of the graph. */
@@ -30,10 +31,27 @@ export interface LowerOptions {
   readonly producerVersion?: string
 }
 
-/** IR version that came with each opset (onnx/docs/Versioning.md). */
-const irVersion = (opset: number): number => (opset >= 21 ? 10 : opset >= 19 ? 9 : 8)
+/**
+ * Of each opset: the IR version that came with it (onnx/docs/Versioning.md), and the first onnxruntime that runs
+ * files of it: tried with each minor release from 1.15 on.
+ */
+const VERSIONS: Readonly<Record<number, { readonly ir: number; readonly onnxruntime: string }>> = {
+  17: { ir: 8, onnxruntime: '1.12' },
+  18: { ir: 8, onnxruntime: '1.14' },
+  19: { ir: 9, onnxruntime: '1.16' },
+  20: { ir: 9, onnxruntime: '1.17' },
+  21: { ir: 10, onnxruntime: '1.18' },
+  22: { ir: 10, onnxruntime: '1.21' },
+  23: { ir: 11, onnxruntime: '1.23' },
+  24: { ir: 12, onnxruntime: '1.24' },
+}
 
-export const OPSETS = { min: 17, max: 21 } as const
+export const OPSETS = { min: 17, max: 24 } as const
+
+const irVersion = (opset: number): number => VERSIONS[opset]?.ir ?? 8
+
+/** The first onnxruntime that reads files of an opset, such as `1.18`. */
+export const leastRuntime = (opset: number): string => VERSIONS[opset]?.onnxruntime ?? '?'
 
 /**
  * ONNX bytes of a graph: nodes in dependency order, attributes in the form that the opset wants, symbols resolved from
@@ -47,7 +65,7 @@ export const lower = (graph: Graph, options: LowerOptions): Uint8Array =>
 export type Lowered = { readonly proto: GraphProto; readonly domains: ReadonlySet<string> }
 
 export function lowerGraph(graph: Graph, { opset = 17, weights, name, docs }: LowerOptions): Lowered {
-  if (!(opset >= OPSETS.min && opset <= OPSETS.max))
+  if (!VERSIONS[opset])
     throw new UserError(`opset ${opset} is not supported; choose ${OPSETS.min} to ${OPSETS.max}`)
   const writer = new Writer(graph, opset)
   for (const node of nodesOf(graph)) if (!isLeaf(node)) writer.addNode(node)

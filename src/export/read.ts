@@ -1,3 +1,4 @@
+import type { TypedArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
 import type { Admitted } from './admit.ts'
@@ -5,7 +6,7 @@ import { encode } from './codec.ts'
 import { METADATA } from './export.ts'
 import { Model, type ModelProto } from './onnx-proto.ts'
 import { type ReadOptions, readModel } from './read-model.ts'
-import { readTensor, type TypedArray } from './tensor-data.ts'
+import { readTensor } from './tensor-data.ts'
 
 export type { ReadOptions } from './read-model.ts'
 

@@ -1,8 +1,8 @@
+import { emptyArray, type TypedArray } from '../graph/array.ts'
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
 import { repeatedKey } from './repeated-key.ts'
-import { emptyArray, type TypedArray } from './tensor-data.ts'
 
 /** A tensor with its values. */
 export interface SafeTensor {

@@ -1,3 +1,4 @@
+import { emptyArray, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, toInt64 } from '../graph/int64.ts'
@@ -20,15 +21,6 @@ export const DATA_TYPE: Readonly<Record<DType, number>> = {
 export const dtypeOf = (dataType: number | undefined): DType | undefined =>
   (Object.keys(DATA_TYPE) as DType[]).find(d => DATA_TYPE[d] === dataType)
 
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Int32Array
-  | BigInt64Array
-  | Uint8Array
-  | Int8Array
-  | Uint16Array
-
 /** IEEE half precision bits of a number, rounded to nearest even. */
 export function toHalf(value: number): number {
   if (Number.isNaN(value)) return 0x7e00
@@ -42,26 +34,6 @@ export function toHalf(value: number): number {
   const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? 1 : 0
   // A subnormal has exponent bits 0; a carry of the mantissa runs into the exponent by itself.
   return sign | (((e + 14) << 10) + floor + up)
-}
-
-/** A typed array for `size` elements of a dtype; bool is one byte, float16 its bits. */
-export function emptyArray(dtype: DType, size: number): TypedArray {
-  switch (dtype) {
-    case 'float32':
-      return new Float32Array(size)
-    case 'float64':
-      return new Float64Array(size)
-    case 'int32':
-      return new Int32Array(size)
-    case 'int64':
-      return new BigInt64Array(size)
-    case 'int8':
-      return new Int8Array(size)
-    case 'float16':
-      return new Uint16Array(size)
-    default:
-      return new Uint8Array(size)
-  }
 }
 
 /** Numbers as elements of a dtype; one value fills the array. @throws UserError for one that int64 cannot hold */

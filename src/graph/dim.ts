@@ -10,6 +10,8 @@ export const UNKNOWN = -1
 
 export const show = (shape: Shape): string => `[${shape.map(d => (d === UNKNOWN ? '?' : d)).join(',')}]`
 
+const isLiteral = (text: string): boolean => /^\d+$/.test(text)
+
 /** Symbols and literal factor of a dim: `'batch*17'` is `{ symbols: ['batch'], literal: 17 }`; a sum is one symbol. */
 export interface Factors {
   readonly symbols: readonly string[]
@@ -20,7 +22,6 @@ function factors(dim: Dim): Factors {
   if (typeof dim === 'number') return { symbols: [], literal: dim }
   if (dim.includes('+')) return { symbols: [dim], literal: 1 }
   const parts = dim.split('*')
-  const isLiteral = (part: string) => /^\d+$/.test(part)
   return {
     symbols: parts.filter(part => !isLiteral(part)),
     literal: parts.filter(isLiteral).reduce((n, part) => n * Number(part), 1),
@@ -44,11 +45,14 @@ export function fromFactors({ symbols, literal }: Factors): Dim {
 export const product = (dims: Shape): Dim =>
   dims.includes(UNKNOWN) ? UNKNOWN : fromFactors(allFactors(dims))
 
-/** Sum of dims; symbols are joined with `+`, the literal last. */
+/** Sum of dims; symbols are joined with `+`, the literal last: `['past+1', 'seq', 2]` gives `'past+seq+3'`. */
 export function sum(dims: Shape): Dim {
   if (dims.includes(UNKNOWN)) return UNKNOWN
-  const symbols = dims.filter(d => typeof d === 'string')
-  const literal = dims.reduce<number>((n, d) => n + (typeof d === 'number' ? d : 0), 0)
+  const terms = dims.flatMap(d =>
+    typeof d === 'string' ? d.split('+').map(term => (isLiteral(term) ? Number(term) : term)) : d,
+  )
+  const symbols = terms.filter(term => typeof term === 'string')
+  const literal = terms.reduce<number>((n, term) => n + (typeof term === 'number' ? term : 0), 0)
   if (!symbols.length) return literal
   return literal ? `${symbols.join('+')}+${literal}` : symbols.join('+')
 }

@@ -1,22 +1,70 @@
 import { printable } from './printable.ts'
+import { currentScope } from './scope.ts'
 
 /** A sentence that is longer quotes something that should not be shown whole. */
 const LONGEST_MESSAGE = 4000
 
+/** Frames that are looked through for the caller's line: layers in layers take several each. */
+const FRAMES = 100
+
+// In a bundle of CommonJS modules it is not defined.
+const HERE = import.meta.url as string | undefined
+
+/** Where this library's own files lie; in a bundle that is one file with the caller's, so that no frame is left out. */
+const LIBRARY = HERE ? ['../', '../../models/'].map(path => plainPath(new URL(path, HERE).href)) : []
+
+function plainPath(text: string): string {
+  return text.replace('file://', '')
+}
+
+/** Whether a frame is of this library, or of what calls it back: `Array.map`, the event loop. */
+const isOwn = (frame: string): boolean =>
+  !PLACE.test(frame) ||
+  frame.includes('node:internal') ||
+  LIBRARY.some(folder => plainPath(frame).includes(folder))
+
+/** A frame that says where it is. */
+const PLACE = /:\d+:\d+\)?$/
+
+/** A stack that starts at the caller's line; as it was where no line is the caller's, or while debugging. */
+function fromCaller(stack: string): string {
+  const host = globalThis as { process?: { env?: Record<string, string | undefined> } }
+  const lines = stack.split('\n')
+  const first = lines.findIndex(line => PLACE.test(line))
+  const frames = first < 0 ? [] : lines.slice(first)
+  const caller = frames.findIndex(frame => !isOwn(frame))
+  if (caller < 0 || host.process?.env?.ONNXGRAD_DEBUG) return stack
+  return [...lines.slice(0, first), ...frames.slice(caller)].join('\n')
+}
+
 /**
- * A mistake in what the user gave: a file, a flag, a shape. Its message is one sentence that says what is wrong,
- * where, with the numbers, and what to do. Programs show the message alone, without a stack. It may quote files and
- * their names: what is no text in them does not reach a terminal.
+ * A mistake in what the user gave: a file, a flag, a shape. Its message is one sentence that says what is wrong, where,
+ * with the numbers, and what to do; its stack starts at the line of the program that called this library. Programs show
+ * the message alone. It may quote files and their names: what is not text in them does not reach a terminal.
  */
 export class UserError extends Error {
   override readonly name: string = 'UserError'
 
   constructor(message: string, options?: ErrorOptions) {
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = FRAMES
     super(printable(message.replace(/\s*\n\s*/g, ' '), LONGEST_MESSAGE), options)
+    Error.stackTraceLimit = limit
+    const { stack } = this
+    if (stack)
+      Object.defineProperty(this, 'stack', { value: fromCaller(stack), configurable: true, writable: true })
   }
 }
 
-/** A shape or dtype that does not fit an op. Thrown while the graph is built, so that the stack points at the line. */
+/**
+ * A shape or dtype that does not fit an op. Thrown while the graph is built, so that the stack starts at the line; inside
+ * a model's layers the message ends with the layer's path.
+ */
 export class ShapeError extends UserError {
   override readonly name = 'ShapeError'
+
+  constructor(message: string, options?: ErrorOptions) {
+    const layer = currentScope()
+    super(layer && !message.endsWith(')') ? `${message} (in ${layer})` : message, options)
+  }
 }

@@ -57,19 +57,20 @@ export type Rule = (node: Node, inputs: readonly Tensor[]) => readonly Tensor[] 
 /**
  * Rebuilds what `roots` compute from the leaves up. Types are inferred anew for each node, so a rule that breaks one
  * fails here. Nodes whose inputs did not change stay the same object.
- * @param start tensors that are replaced from the outset (leaves, usually)
+ * @param start tensors that are replaced from the outset (leaves, usually) @param path of the layer of new nodes
  */
 export function rewriteTensors(
   roots: readonly Tensor[],
   rule: Rule,
   start: ReadonlyMap<Tensor, Tensor> = new Map(),
+  path: (scope: string) => string = scope => scope,
 ): Tensor[] {
   const made = new Map(start)
   for (const node of postorder(roots)) {
     const inputs = node.inputs.map(t => made.get(t)!)
     const same = node.inputs.every((t, i) => t === inputs[i])
     const outputs = withScope(
-      node.scope,
+      path(node.scope),
       () => rule(node, inputs) ?? (same ? node.outputs : makeNode(node.op, inputs, node.attrs).outputs),
     )
     node.outputs.forEach((t, i) => {

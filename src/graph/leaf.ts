@@ -1,16 +1,11 @@
 import type { DType } from './dtype.ts'
+import { UserError } from './errors.ts'
+import type { Init } from './init.ts'
 import { type Int64, toInt64 } from './int64.ts'
 import { type Attrs, makeNode, none, type Op } from './node.ts'
 import type { Dim, Shape } from './shape.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
-
-/** Initial value of a parameter, as in torch.nn.init. */
-export type Init =
-  | { readonly kind: 'constant'; readonly value: number }
-  | { readonly kind: 'normal'; readonly std: number }
-  /** Normal, redrawn outside two standard deviations (`trunc_normal_`). */
-  | { readonly kind: 'truncNormal'; readonly std: number }
-  | { readonly kind: 'uniform'; readonly bound: number }
+import { currentTrace } from './tracing.ts'
 
 /** A trainable leaf. Its name comes from where it stands in the model. */
 export type Parameter<D extends DType = DType, S = Shape> = Tensor<D, S>
@@ -60,12 +55,19 @@ export function input<D extends DType, const S extends Shape>(
   return makeNode(Input, [], { name, dtype, shape }, null).outputs[0] as AnyTensor
 }
 
-/** A tensor that belongs to a model: trainable, or a buffer. Two calls with equal arguments make two parameters. */
+/**
+ * A tensor that belongs to a model: trainable, or a buffer. Two calls with equal arguments make two parameters.
+ * @throws UserError inside a model's forward function, where it would be a new one at each call
+ */
 export function parameter<const S extends readonly number[], D extends DType = 'float32'>(
   shape: S,
   init: Init,
   options: { readonly decay?: boolean; readonly buffer?: boolean; readonly dtype?: D } = {},
 ): Parameter<D, { -readonly [K in keyof S]: S[K] }> {
+  if (currentTrace())
+    throw new UserError(
+      `a layer or parameter of [${shape.join()}] is made inside of forward; make it once and list it in the model's layers`,
+    )
   const { buffer = false, decay = !buffer, dtype = 'float32' } = options
   const attrs = { dtype, shape, init, decay, buffer }
   return makeNode(ParameterOp, [], attrs, null).outputs[0] as AnyTensor

@@ -1,10 +1,25 @@
 import type { DType } from './dtype.ts'
 import { ShapeError } from './errors.ts'
-import type { Init } from './leaf.ts'
+import type { Init } from './init.ts'
 import type { Sample } from './sample.ts'
 import { currentScope } from './scope.ts'
 import type { Dim, Shape } from './shape.ts'
-import type { AnyTensor, Tensor } from './tensor.ts'
+
+/**
+ * An immutable value in a graph: what it holds is known when the graph runs, its dtype and shape when it is built.
+ * `D` and `S` carry both in the type; `S` may hold sizes, symbols and `number` for "unknown".
+ */
+export interface Tensor<out D extends DType = DType, out S = Shape> {
+  readonly dtype: D
+  readonly shape: S
+  /** The node that computes this tensor, and which of its outputs it is. */
+  readonly node: Node
+  readonly index: number
+}
+
+/** The escape type: fits every tensor type and is fitted by every tensor. Results of unchecked code have it. */
+// biome-ignore lint/suspicious/noExplicitAny: the one place where shape checking is switched off
+export type AnyTensor = Tensor<any, any>
 
 /** Dtype and shape of a tensor, without the node that makes it. */
 export interface TensorType {
@@ -76,15 +91,12 @@ export interface OpSpec<A extends Attrs> {
   readonly decompose?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
   /** The op draws random numbers while training and is the identity elsewhere. */
   readonly random?: true
-  /** What the op computes in a training step, where that differs, and the new values of its buffers (by input). */
-  readonly training?: (inputs: readonly AnyTensor[], attrs: A) => TrainingForm
+  /** The same outputs in the form that a training step computes and differentiates, where another one pays there. */
+  readonly training?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
   /** Opset that introduced the operator, where it is newer than 13. */
   readonly since?: number
-}
-
-export interface TrainingForm {
-  readonly outputs: readonly AnyTensor[]
-  readonly buffers: readonly (readonly [input: number, value: AnyTensor])[]
+  /** What takes the op's place outside of training steps, where it is not an operator of ONNX. */
+  readonly resolve?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
 }
 
 export type Along<A extends Attrs = Attrs> = (
@@ -119,8 +131,6 @@ export interface Node {
   readonly outputs: readonly Tensor[]
   /** Path of the layer that made the node, such as `blocks.0.attn`. */
   readonly scope: string
-  /** Stack of the line that built the node, kept while ONNXGRAD_DEBUG is set. */
-  readonly site: string | undefined
 }
 
 let nextId = 0
@@ -128,12 +138,6 @@ const interned = new Map<string, WeakRef<Node>>()
 const forget = new FinalizationRegistry<string>(key => {
   if (!interned.get(key)?.deref()) interned.delete(key)
 })
-
-// Read without importing node:process, so that pages can load this file.
-const debugging = (): boolean => {
-  const host = globalThis as { process?: { env?: Record<string, string | undefined> } }
-  return Boolean(host.process?.env?.ONNXGRAD_DEBUG)
-}
 
 const attrKey = (value: Attr): string =>
   value instanceof Float64Array || value instanceof BigInt64Array
@@ -163,7 +167,6 @@ export function makeNode(op: Op, inputs: readonly Tensor[], attrs: Attrs, key?: 
     attrs,
     outputs,
     scope: currentScope(),
-    site: debugging() ? new Error(op.type).stack : undefined,
   }
   types.forEach((type, index) => {
     outputs.push(Object.freeze({ dtype: type.dtype, shape: type.shape, node, index }))
@@ -175,17 +178,31 @@ export function makeNode(op: Op, inputs: readonly Tensor[], attrs: Attrs, key?: 
   return node
 }
 
-/** Defines a primitive. Its public function is written beside it and calls `apply`. */
-export function op<A extends Attrs = Record<never, never>>(type: string, spec: OpSpec<A>): Op<A> {
+function makeOp<A extends Attrs>(type: string, spec: OpSpec<A>): Op<A> {
   const self: Op<A> = {
     ...spec,
     type,
     apply: (inputs, attrs) => self.applyAll(inputs, attrs)[0]!,
     applyAll: (inputs, attrs) => makeNode(self as unknown as Op, inputs, attrs ?? {}).outputs,
   }
+  return self
+}
+
+/** Defines a primitive. Its public function is written beside it and calls `apply`. */
+export function op<A extends Attrs = Record<never, never>>(type: string, spec: OpSpec<A>): Op<A> {
+  const self = makeOp(type, spec)
   registry.push(self as unknown as Op)
   return self
 }
+
+/**
+ * Defines an op that ONNX does not have: it marks a place in a graph, and is resolved before the graph is written. It is
+ * not among {@link allOps}.
+ */
+export const marker = <A extends Attrs = Record<never, never>>(
+  type: string,
+  spec: Omit<OpSpec<A>, 'samples' | 'attrs'> & Required<Pick<OpSpec<A>, 'resolve'>>,
+): Op<A> => makeOp(type, { ...spec, samples: [] })
 
 const registry: Op[] = []
 

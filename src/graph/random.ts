@@ -1,3 +1,5 @@
+import { UserError } from './errors.ts'
+
 /**
  * Seeded random numbers. A stream is named, not positioned: `rng(hash(seed, 'blocks.0.mlp.fc1.weight'))` gives a
  * parameter the same numbers wherever it stands in a model and in whatever order models are built.
@@ -7,7 +9,7 @@ export interface Rng {
   uniform(): number
   /** A double from the standard normal distribution N(0, 1). */
   normal(): number
-  /** An integer in 0 … n − 1, each equally likely; n is an integer in 1 … 2³². */
+  /** An integer in 0 … n − 1, each equally likely. @throws UserError unless n is an integer in 1 … 2³² */
   int(n: number): number
 }
 
@@ -70,7 +72,8 @@ export function rng(seed: number | string): Rng {
     },
 
     int(n) {
-      if (!Number.isInteger(n) || n < 1 || n > 2 ** 32) throw new Error(`internal: int(${n}) needs 1 … 2³²`)
+      if (!Number.isInteger(n) || n < 1 || n > 2 ** 32)
+        throw new UserError(`rng: int(${n}) takes a whole number from 1 to 2³²`)
       // The draws past the last whole multiple of n would favour the small values.
       const limit = 2 ** 32 - (2 ** 32 % n)
       let draw: number

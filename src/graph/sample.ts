@@ -1,5 +1,4 @@
 import type { DType } from './dtype.ts'
-import type { Attrs } from './node.ts'
 
 /** Where a sample input's values are drawn from. */
 export type Domain = 'normal' | 'positive' | 'distinct' | 'unit' | { readonly below: number }
@@ -14,7 +13,10 @@ export interface SampleInput {
   readonly unit: () => SampleInput
 }
 
-export interface Sample<A extends Attrs = Attrs> {
+/** Attributes of an op, by name. */
+type Attributes = Readonly<Record<string, unknown>>
+
+export interface Sample<A extends Attributes = Attributes> {
   readonly inputs: readonly SampleInput[]
   readonly attrs: A
 }
@@ -35,9 +37,9 @@ export const i64 = (below: number, ...shape: number[]): SampleInput => input('in
 export const bool = (...shape: number[]): SampleInput => input('bool', shape, { below: 2 })
 
 export function sample(...inputs: SampleInput[]): Sample<Record<never, never>>
-export function sample<const A extends Attrs>(...args: [...SampleInput[], A]): Sample<A>
-export function sample(...args: (SampleInput | Attrs)[]): Sample {
+export function sample<const A extends Attributes>(...args: [...SampleInput[], A]): Sample<A>
+export function sample(...args: (SampleInput | Attributes)[]): Sample {
   const inputs = args.filter((a): a is SampleInput => 'domain' in a && 'dtype' in a)
   const last = args.at(-1)
-  return { inputs, attrs: last && !inputs.includes(last as SampleInput) ? (last as Attrs) : {} }
+  return { inputs, attrs: last && !inputs.includes(last as SampleInput) ? (last as Attributes) : {} }
 }

@@ -175,6 +175,21 @@ export function slice(
   return out
 }
 
+/** Shape with `before[i]` and `after[i]` elements around axis i; fewer than 0 take elements away. */
+export function pad(op: string, from: Shape, before: readonly number[], after: readonly number[]): Shape {
+  const written = `before [${before.join(',')}] and after [${after.join(',')}]`
+  if (before.length !== from.length || after.length !== from.length)
+    fail(`${op}: ${written} must be one number for each axis of ${show(from)}`)
+  return from.map((d, i) => {
+    const [low, high] = [before[i]!, after[i]!]
+    if (typeof d === 'string') return low || high ? (low < 0 || high < 0 ? UNKNOWN : sum([d, low, high])) : d
+    if (d === UNKNOWN) return d
+    return d + low + high >= 0
+      ? d + low + high
+      : fail(`${op}: ${written} take more from ${show(from)} than it has`)
+  })
+}
+
 /** Shape of a reduction over `axes`. */
 export function reduce(
   op: string,
@@ -229,7 +244,8 @@ export function expand(op: string, from: Shape, target: Shape): Shape {
   return fits ? dims : fail(`${op}: ${show(from)} does not expand to ${show(target)}`)
 }
 
-const same = (a: Shape, b: Shape): boolean =>
+/** Whether two shapes may be one: dims that are not known count as equal. */
+export const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => unify(d, b[i]!) !== undefined)
 
 /** Shape of `linear(x, weight, bias)`: `[..., in]`, `[out, in]` and `[out]`. */
@@ -240,15 +256,22 @@ export function linear(op: string, x: Shape, weight: Shape, bias?: Shape): Shape
   const last = x.at(-1)!
   if (unify(last, inputs) === undefined)
     fail(`${op}: inner dims ${last} and ${inputs} of ${show(x)} and weight ${show(weight)} differ`)
-  if (bias && !same(bias, [outputs])) fail(`${op}: bias ${show(bias)} does not fit weight ${show(weight)}`)
+  if (bias && !sameShape(bias, [outputs]))
+    fail(`${op}: bias ${show(bias)} does not fit weight ${show(weight)}`)
   return [...x.slice(0, -1), outputs]
 }
 
 /** Throws unless `weight`, and `bias` like it, has the last dims of `x`. */
 export function layerNorm(op: string, x: Shape, weight: Shape, bias?: Shape): void {
-  if (weight.length === 0 || !same(weight, x.slice(-weight.length)))
+  if (weight.length === 0 || !sameShape(weight, x.slice(-weight.length)))
     fail(`${op}: weight ${show(weight)} does not fit the last dims of ${show(x)}`)
-  if (bias && !same(bias, weight)) fail(`${op}: bias ${show(bias)} does not fit weight ${show(weight)}`)
+  if (bias && !sameShape(bias, weight)) fail(`${op}: bias ${show(bias)} does not fit weight ${show(weight)}`)
+}
+
+/** Throws unless `weight` is `[d]` for the last dim `d` of `x`. */
+export function rmsNorm(op: string, x: Shape, weight: Shape): void {
+  if (weight.length !== 1 || !sameShape(weight, x.slice(-1)))
+    fail(`${op}: weight ${show(weight)} does not fit the last dim of ${show(x)}`)
 }
 
 /** Shape of attention of `q` `[..., T, d]` to `k` `[..., S, d]` and `v` `[..., S, e]`. */

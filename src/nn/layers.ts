@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
-import { type Init, parameter } from '../graph/leaf.ts'
+import type { Init } from '../graph/init.ts'
+import { parameter } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { typed } from '../graph/typed/signatures.ts'
 import { gelu } from '../ops/activation.ts'
@@ -14,6 +15,7 @@ import { layer } from './layer.ts'
 import type {
   MakeAttention,
   MakeDropout,
+  MakeEmbedding,
   MakeLayerNorm,
   MakeLinear,
   MakeMlp,
@@ -50,7 +52,7 @@ export const layerNorm: MakeLayerNorm = typed((dim: number, eps = 1e-6) =>
   ),
 )
 
-/** Sets a share `rate` of the elements to zero while training, and scales the others by 1 / (1 − rate). */
+/** In training, sets a fraction `rate` of the elements to zero and scales the others by 1 / (1 − rate). */
 export const dropout: MakeDropout = typed((rate: number) =>
   layer({}, (_, x: AnyTensor) => dropoutOp(x, rate)),
 )
@@ -83,8 +85,8 @@ export const patchEmbed: MakePatchEmbed = typed(
 
 /**
  * Multi-head self-attention (Vaswani et al. 2017): `heads` attentions, each on its slice of `dim / heads` of the
- * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`. `weights` gives what each token attends to,
- * `[B, heads, T, T]`: the same nodes again, so that looking costs nothing.
+ * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`. `weights` returns the attention weights,
+ * `[B, heads, T, T]`: the same nodes, so that they cost nothing extra.
  * @param causal whether a token sees only itself and those before it
  * @throws UserError when `heads` does not divide `dim`
  */
@@ -111,11 +113,13 @@ export const attention: MakeAttention = typed((dim: number, heads: number, rate 
   )
 })
 
-/** A learned vector for each of `count` ids: int32 or int64 `[...]` → `[..., dim]`, as torch.nn.Embedding. */
-export const embedding = (count: number, dim: number, init: Init = { kind: 'normal', std: 1 }) =>
-  layer({ weight: parameter([count, dim], init, { decay: false }) }, (self, ids: AnyTensor) =>
-    gather(self.weight, ids),
-  )
+/** A learned vector for each of `count` ids: int32 or int64 `[...]` → `[..., dim]`, like torch.nn.Embedding. */
+export const embedding: MakeEmbedding = typed(
+  (count: number, dim: number, init: Init = { kind: 'normal', std: 1 }) =>
+    layer({ weight: parameter([count, dim], init, { decay: false }) }, (self, ids: AnyTensor) =>
+      gather(self.weight, ids),
+    ),
+)
 
 /** Two linear layers with a GELU between them: `[..., dim]` → `[..., dim]`. */
 export const mlp: MakeMlp = typed((dim: number, hidden: number, rate = 0) =>
@@ -125,7 +129,7 @@ export const mlp: MakeMlp = typed((dim: number, hidden: number, rate = 0) =>
   ),
 )
 
-/** The same learned vectors before every element of a batch: `[1, n, dim]`, `[B, T, dim]` → `[B, n + T, dim]`. */
+/** Puts the same learned tokens in front of each sequence: `[1, n, dim]`, `[B, T, dim]` → `[B, n + T, dim]`. */
 export const prepend: PrependFn = typed((tokens: AnyTensor, x: AnyTensor): AnyTensor => {
   const [, n, dim] = tokens.shape
   return concat([expand(tokens, [x.shape[0], n, dim]), x], 1)

@@ -1,94 +1,270 @@
+import { inline, solve } from '../graph/bind.ts'
+import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
-import type { Graph } from '../graph/graph.ts'
-import { input, type Parameter, parameterAttrs } from '../graph/leaf.ts'
-import type { Dim } from '../graph/shape.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
-import { namedParameters, type UnaryLayer } from './layer.ts'
+import type { Graph, Tensors } from '../graph/graph.ts'
+import { postorder } from '../graph/graph.ts'
+import { layerEnds } from '../graph/layers.ts'
+import { input, isParameter, type Parameter, parameterAttrs } from '../graph/leaf.ts'
+import { type Dim, type Shape, show } from '../graph/shape.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { currentTrace, trace } from '../graph/tracing.ts'
+import { assign } from './buffer.ts'
+import { withProperties } from './layer.ts'
+import { declareParts, inLayer, namedParameters } from './parts.ts'
 
-/** One example of what a model reads. */
-export interface ModelInput {
-  /** `image`: pixels `[channels, height, width]`; `tokens`: a row of ids `[T]`. */
-  readonly name: 'image' | 'tokens'
-  readonly dtype: 'float32' | 'int32'
-  readonly shape: readonly number[]
+/** An input or target as a user declares it. */
+export interface PortSpec {
+  /** Shape of one example: sizes, and symbols for sizes that differ from batch to batch. */
+  readonly shape: Shape
+  /** @default 'float32' */
+  readonly dtype?: DType
+  /** Whether a dim `batch` is added in front of the shape. @default true */
+  readonly batch?: boolean
+  /** A short description, which is written into exported files. */
+  readonly about?: string
+}
+export type PortSpecs = Readonly<Record<string, PortSpec>>
+
+type Mutable<S> = { -readonly [K in keyof S]: S[K] }
+type DTypeOf<P extends PortSpec> = P['dtype'] extends DType ? P['dtype'] : 'float32'
+type ShapeOf<P extends PortSpec> = P['batch'] extends false
+  ? Mutable<P['shape']>
+  : ['batch', ...Mutable<P['shape']>]
+
+/** The tensors of declared inputs or targets, by name. */
+export type PortTensors<P extends PortSpecs> = {
+  readonly [K in keyof P]: Tensor<DTypeOf<P[K]>, ShapeOf<P[K]>>
+}
+
+/** Mean and standard deviation of each channel of an image. */
+export interface Normalization {
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
 }
 
 /**
- * A classifier: an image `[batch, channels, height, width]` → logits `[batch, classes]`, or tokens `[batch, T]` → logits of
- * each one's class `[batch, T, classes]`.
+ * A computation with parameters, from named inputs to named outputs. Its forward function was traced once, with symbols
+ * for sizes that differ (`batch`); training steps, predictors and files are made from the graph.
  */
-export interface Model<Config extends object = object> {
-  /** Name of the architecture, such as `vit`; with `config` it is enough to build the model again. */
+export interface Model {
+  /** Name of the architecture, such as `vit`; with `config` it is enough to build one of `onnxgrad/models` again. */
   readonly name: string
-  readonly config: Config
-  readonly input: ModelInput
-  readonly classes: number
+  readonly config: object
+  /** Inputs, parameters and outputs. */
+  readonly graph: Graph
+  readonly inputs: PortSpecs
+  readonly outputs: Tensors
   readonly parameters: ReadonlyMap<string, Parameter>
-  readonly forward: UnaryLayer
-  /** Attention maps of an image's blocks, `[batch, heads, T, T]` each; for models that attend. */
-  readonly attention?: (image: AnyTensor) => readonly AnyTensor[]
+  /** Parameters, layers, arrays and records of them. */
+  readonly layers: object
+  /** New values that a training step gives to buffers, by the buffer's name. */
+  readonly assigned: Tensors
+  /** Intermediate tensors that an exported file can have as outputs, such as attention maps. */
+  readonly intermediates: Tensors
+  /** Image inputs that the graph normalizes, by name. */
+  readonly normalization: Readonly<Record<string, Normalization>>
+  /**
+   * The part of the model that computes one tensor, as a layer `(inputs) => tensor` of another model. It shares the model's
+   * parameters.
+   * @param options.output an output, an intermediate, or the path of a layer, such as `blocks.3`
+   * @throws UserError for an unknown name
+   */
+  readonly layer: (options: { readonly output: string }) => (inputs: Tensors) => AnyTensor
 }
 
-export interface ModelSpec<Config extends object> {
-  readonly name: string
-  readonly config: Config
-  readonly input: ModelInput
-  readonly classes: number
-  readonly net: UnaryLayer
-  readonly attention?: (image: AnyTensor) => readonly AnyTensor[]
+/** A model whose types are known; it can be called as a layer of another model. */
+export type ModelOf<I extends PortSpecs, O extends Tensors, L extends object> = Model & {
+  readonly inputs: I
+  readonly outputs: O
+  readonly layers: L
+} & ((inputs: PortTensors<I>) => O)
+
+export interface ModelSpec<I extends PortSpecs, O extends Tensors, L extends object> {
+  /** @default 'model' */
+  readonly name?: string
+  /** What the architecture was built with. */
+  readonly config?: object
+  /** Inputs of one example, by name. */
+  readonly inputs: I
+  /** Parameters, layers, arrays and records of them. Their paths name the parameters, such as `blocks.0.fc.weight`. */
+  readonly layers: L
+  /** Returns the outputs by name. Called once. */
+  readonly forward: (self: L, inputs: PortTensors<I>) => O
+  /** Further tensors that an exported file can have as outputs, such as attention maps. */
+  readonly intermediates?: (self: L, inputs: PortTensors<I>) => Tensors
+}
+
+/**
+ * Defines a model.
+ * @example
+ * const net = model({
+ *   inputs: { x: { shape: [2] } },
+ *   layers: { a: linear(2, 32), b: linear(32, 1) },
+ *   forward: (self, { x }) => ({ y: self.b(ops.tanh(self.a(x))) }),
+ * })
+ * @throws ShapeError at the line of `forward` whose shapes do not match
+ * @throws UserError when a layer is made inside of `forward`, or there are more than 2³¹ parameters
+ */
+export function model<const I extends PortSpecs, O extends Tensors, L extends object>({
+  name = 'model',
+  config = {},
+  inputs,
+  layers,
+  forward,
+  intermediates,
+}: ModelSpec<I, O, L>): ModelOf<I, O, L> {
+  if (currentTrace())
+    throw new UserError(`${name}: a model is created inside another model's forward; create it once, before`)
+  const parameters = namedParameters(layers)
+  const leaves = portTensors(name, inputs)
+  const given = leaves as PortTensors<I>
+  const traced = trace(() => ({
+    outputs: checkOutputs(name, forward(layers, given)),
+    intermediates: intermediates?.(layers, given) ?? {},
+  }))
+  const names = new Map<Tensor, string>([...parameters].map(([key, p]) => [p, key]))
+  const assigned = Object.fromEntries(
+    [...traced.assigned].map(([b, value]) => [nameOf(b, names, name), value]),
+  )
+  return modelOf({ name, config, inputs, leaves, layers, parameters, assigned, ...traced.result }) as ModelOf<
+    I,
+    O,
+    L
+  >
+}
+
+const nameOf = (t: Tensor, names: ReadonlyMap<Tensor, string>, model: string): string =>
+  names.get(t) ?? refuseStray(model, t)
+
+function refuseStray(name: string, t: Tensor): never {
+  throw new UserError(
+    `${name}: forward uses a parameter of ${show(t.shape)} that is not among the model's layers; list it there`,
+  )
+}
+
+/** Ports of a training step begin like this; a user's may not. */
+const RESERVED = /^(state|next|scalar|each|loop)\./
+
+/** The leaves for declared inputs or targets. @throws UserError for a name that is taken */
+export function portTensors(owner: string, ports: PortSpecs): Record<string, AnyTensor> {
+  return Object.fromEntries(
+    Object.entries(ports).map(([name, { shape, dtype = 'float32', batch = true }]) => {
+      if (!name || RESERVED.test(name))
+        throw new UserError(
+          `${owner}: ${name || 'an empty name'} cannot be the name of an input: those that begin with state., next., scalar., each. and loop. belong to the training step`,
+        )
+      return [name, input(name, dtype, batch ? ['batch', ...shape] : [...shape])]
+    }),
+  )
+}
+
+function checkOutputs<O extends Tensors>(name: string, outputs: O): O {
+  const entries = Object.entries(outputs ?? {})
+  const wrong = entries.find(([, t]) => typeof t !== 'object' || t === null || !('node' in t))
+  if (!entries.length || wrong)
+    throw new UserError(
+      `${name}: forward must return its outputs by name, such as { y: … }${wrong ? `; ${wrong[0]} is not a tensor` : ''}`,
+    )
+  return outputs
 }
 
 /** All parameters are one vector, and no array holds more. */
 const MOST_PARAMETERS = 2 ** 31
 
+export interface ModelParts extends Pick<Model, 'name' | 'config' | 'inputs' | 'layers' | 'parameters'> {
+  readonly leaves: Tensors
+  readonly outputs: Tensors
+  readonly assigned?: Tensors
+  readonly intermediates?: Tensors
+  readonly normalization?: Model['normalization']
+}
+
 /**
- * Makes a trainable model of a network: its parameters get their names.
- * @throws UserError when they are more than 2³¹ numbers
+ * A model of a graph that was made already.
+ * @throws UserError when it reads what is neither an input nor a parameter of it, or has more than 2³¹ parameters
  */
-export function model<Config extends object>({ net, ...spec }: ModelSpec<Config>): Model<Config> {
-  const parameters = namedParameters(net)
-  const size = [...parameters.values()].reduce((n, p) => n + sizeOf(p), 0)
+export function modelOf(parts: ModelParts): Model {
+  const { name, config, inputs, layers, parameters, leaves, outputs } = parts
+  const { assigned = {}, intermediates = {}, normalization = {} } = parts
+  const size = sizeOfAll(parameters)
   if (size > MOST_PARAMETERS)
-    throw new UserError(
-      `${spec.name}: has ${size} parameters, ${MOST_PARAMETERS} are the most; make it smaller`,
-    )
-  return Object.freeze({ ...spec, forward: net, parameters })
+    throw new UserError(`${name}: has ${size} parameters, ${MOST_PARAMETERS} are the most; make it smaller`)
+  const known = new Set<Tensor>(parameters.values())
+  const roots = [outputs, assigned, intermediates].flatMap(t => Object.values(t))
+  for (const {
+    outputs: [t],
+  } of postorder(roots))
+    if (t && isParameter(t) && !known.has(t)) refuseStray(name, t)
+  const graph: Graph = { inputs: leaves, parameters: Object.fromEntries(parameters), outputs }
+
+  /** Some of the model's tensors for other inputs; buffers get their new values there. */
+  const part = (owner: object, given: Tensors, roots: readonly Tensor[]): Tensor[] =>
+    inLayer(owner, () => {
+      const updates = Object.entries(assigned)
+      const all = insert(name, leaves, given, [...roots, ...updates.map(([, t]) => t)])
+      for (const [i, [key]] of updates.entries()) assign(parameters.get(key)!, all[roots.length + i]!)
+      return all.slice(0, roots.length)
+    })
+  const call = (given: Tensors): Tensors => {
+    const made = part(call, given, Object.values(outputs))
+    return Object.fromEntries(Object.keys(outputs).map((key, i) => [key, made[i]!]))
+  }
+  declareParts(call, layers)
+  const layer: Model['layer'] = ({ output }) => {
+    const found = outputs[output] ?? intermediates[output] ?? layerEnds(graph).get(output)?.output
+    if (!found)
+      throw new UserError(
+        `${name}: has no output or layer ${output}; its outputs are ${Object.keys(outputs).join(', ')}`,
+      )
+    const own = (given: Tensors): AnyTensor => part(own, given, [found])[0] as AnyTensor
+    declareParts(own, layers)
+    return own
+  }
+  const about = { name, config, graph, inputs, outputs, parameters, layers, assigned, intermediates }
+  return Object.freeze(withProperties(call, { ...about, normalization, layer }))
+}
+
+/**
+ * A model's tensors for other inputs. @param others further leaves that are replaced, such as parameters
+ * @throws UserError for an input that is missing or unknown, ShapeError for one of another shape
+ */
+export function insert(
+  name: string,
+  leaves: Tensors,
+  given: Tensors,
+  roots: readonly Tensor[],
+  others: ReadonlyMap<Tensor, Tensor> = new Map(),
+): Tensor[] {
+  const bindings: Record<string, Dim> = {}
+  const unknown = Object.keys(given).find(key => !Object.hasOwn(leaves, key))
+  if (unknown !== undefined)
+    throw new UserError(`${name}: has no input ${unknown}; its inputs are ${Object.keys(leaves).join(', ')}`)
+  for (const [key, leaf] of Object.entries(leaves)) {
+    const t = given[key]
+    if (!t) throw new UserError(`${name}: input ${key} is missing`)
+    if (t.dtype !== leaf.dtype)
+      throw new UserError(`${name}: input ${key} is ${leaf.dtype}, not ${t.dtype}; cast it`)
+    solve(`${name}: input ${key}`, leaf.shape, t.shape, bindings)
+  }
+  const inputs = Object.entries(leaves).map(([key, leaf]) => [leaf, given[key]!] as const)
+  return inline(roots, new Map([...others, ...inputs]), bindings)
 }
 
 const sizeOf = (p: Parameter): number => p.shape.reduce<number>((n, d) => n * Number(d), 1)
+const sizeOfAll = (parameters: ReadonlyMap<string, Parameter>): number =>
+  [...parameters.values()].reduce((n, p) => n + sizeOf(p), 0)
 
-/** An image with pixels in [0, 1] as a model's input. */
-export const imageInput = (channels: number, height: number, width = height): ModelInput => ({
-  name: 'image',
-  dtype: 'float32',
-  shape: [channels, height, width],
-})
-
-export interface TraceOptions {
-  /** Also output the attention maps, as `attention.0`, `attention.1` … @default false */
-  readonly attention?: boolean
-}
-
-/**
- * The model as a graph from its input to `logits`, for a batch of the given size or symbol.
- * @throws UserError when attention is asked of a model that has none
- */
-export function trace(
-  { name, input: example, forward, attention, parameters }: Model,
-  batch: Dim = 'batch',
-  options: TraceOptions = {},
-): Graph {
-  if (options.attention && !attention) throw new UserError(`${name} has no attention maps`)
-  const x: AnyTensor = input(example.name, example.dtype, [batch, ...example.shape])
-  const logits = forward(x)
-  const maps = options.attention ? attention!(x).map((map, i) => [`attention.${i}`, map] as const) : []
-  return {
-    inputs: { [example.name]: x },
-    parameters: Object.fromEntries(parameters),
-    outputs: { logits, ...Object.fromEntries(maps) },
-  }
-}
-
-/** How many numbers a model learns; buffers are not counted. */
+/** Number of values that a model learns, without buffers. */
 export const parameterCount = ({ parameters }: Pick<Model, 'parameters'>): number =>
   [...parameters.values()].filter(p => !parameterAttrs(p).buffer).reduce((n, p) => n + sizeOf(p), 0)
+
+/** An image with pixels in [0, 1] as a model's input. */
+export const imageInput = <C extends number, H extends number, W extends number = H>(
+  channels: C,
+  height: H,
+  width: W | H = height,
+) =>
+  ({
+    shape: [channels, height, width],
+    about: 'pixels in [0, 1]',
+  }) as const satisfies PortSpec

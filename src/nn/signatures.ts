@@ -1,7 +1,12 @@
+import type { IntType } from '../graph/dtype.ts'
+import type { Init } from '../graph/init.ts'
 import type { Parameter } from '../graph/leaf.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import type { Divide, Multiply } from '../graph/typed/config.ts'
+import type { Gather } from '../graph/typed/axes.ts'
+import type { Divide, Divides, Multiply } from '../graph/typed/config.ts'
+import type { ConvOptions, RunningOptions } from '../graph/typed/image-signatures.ts'
+import type { CheckOptions, Conv2d, GroupNorm, Option, Options, PerChannel } from '../graph/typed/images.ts'
 import type { LayerNorm, Linear } from '../graph/typed/layers.ts'
 import type { Concat } from '../graph/typed/pieces.ts'
 import type { Arg, Out, Reshape } from '../graph/typed/shapes.ts'
@@ -10,12 +15,11 @@ import type { Layer, UnaryLayer } from './layer.ts'
 
 /** Types of the layers: the shapes of their parameters, and which inputs their forward functions take. */
 
-type F32<S> = Tensor<'float32', S>
-type Weight<S> = Parameter<'float32', S>
-
 export type LinearLayer<In extends number, O extends number> = Layer<
-  { weight: Weight<[O, In]>; bias: Weight<[O]> },
-  <X extends Shape>(x: Arg<Linear<'linear', X, [O, In]>, F32<X>>) => F32<Out<Linear<'linear', X, [O, In]>>>
+  { weight: Parameter<'float32', [O, In]>; bias: Parameter<'float32', [O]> },
+  <X extends Shape>(
+    x: Arg<Linear<'linear', X, [O, In]>, Tensor<'float32', X>>,
+  ) => Tensor<'float32', Out<Linear<'linear', X, [O, In]>>>
 >
 
 export type MakeLinear = <const I extends number, const O extends number>(
@@ -24,8 +28,8 @@ export type MakeLinear = <const I extends number, const O extends number>(
 ) => LinearLayer<I, O>
 
 export type LayerNormLayer<N extends number> = Layer<
-  { weight: Weight<[N]>; bias: Weight<[N]> },
-  <X extends Shape>(x: Arg<LayerNorm<'layerNorm', X, [N]>, F32<X>>) => F32<X>
+  { weight: Parameter<'float32', [N]>; bias: Parameter<'float32', [N]> },
+  <X extends Shape>(x: Arg<LayerNorm<'layerNorm', X, [N]>, Tensor<'float32', X>>) => Tensor<'float32', X>
 >
 
 export type MakeLayerNorm = <const N extends number>(dim: N, eps?: number) => LayerNormLayer<N>
@@ -34,10 +38,21 @@ export type DropoutLayer = Layer<object, FloatUnaryFn>
 
 export type MakeDropout = (rate: number) => DropoutLayer
 
+export type EmbeddingLayer<Count extends number, N extends number> = Layer<
+  { weight: Parameter<'float32', [Count, N]> },
+  <I extends Shape>(ids: Tensor<IntType, I>) => Tensor<'float32', Out<Gather<'gather', [Count, N], I, 0>>>
+>
+
+export type MakeEmbedding = <const Count extends number, const N extends number>(
+  count: Count,
+  dim: N,
+  init?: Init,
+) => EmbeddingLayer<Count, N>
+
 /** From and to `[..., In]`, through a first linear layer of `O` outputs. */
 type Through<In extends number, O extends number> = <X extends Shape>(
-  x: Arg<Linear<'linear', X, [O, In]>, F32<X>>,
-) => F32<X>
+  x: Arg<Linear<'linear', X, [O, In]>, Tensor<'float32', X>>,
+) => Tensor<'float32', X>
 
 export type AttentionLayer<N extends number> = Layer<
   {
@@ -81,10 +96,10 @@ export type PatchEmbedLayer<
   Patch extends number,
   N extends number,
 > = Layer<
-  { proj: { weight: Weight<[N, Channels, Patch, Patch]>; bias: Weight<[N]> } },
+  { proj: { weight: Parameter<'float32', [N, Channels, Patch, Patch]>; bias: Parameter<'float32', [N]> } },
   <X extends Shape>(
-    image: Arg<Patches<X, Image, Channels, Patch>, F32<X>>,
-  ) => F32<[X[0], Multiply<Divide<Image, Patch>, Divide<Image, Patch>>, N]>
+    image: Arg<Patches<X, Image, Channels, Patch>, Tensor<'float32', X>>,
+  ) => Tensor<'float32', [X[0], Multiply<Divide<Image, Patch>, Divide<Image, Patch>>, N]>
 >
 
 export type MakePatchEmbed = <
@@ -102,6 +117,91 @@ export type MakePatchEmbed = <
 type Prepended<T extends Shape, X extends Shape> = Concat<'concat', [[X[0], T[1], T[2]], X], 1>
 
 export type PrependFn = <T extends Shape, X extends Shape>(
-  tokens: F32<T>,
-  x: Arg<Prepended<T, X>, F32<X>>,
-) => F32<Out<Prepended<T, X>>>
+  tokens: Tensor<'float32', T>,
+  x: Arg<Prepended<T, X>, Tensor<'float32', X>>,
+) => Tensor<'float32', Out<Prepended<T, X>>>
+
+export interface Conv2dOptions extends ConvOptions {
+  /** Adds a learned number to each output channel. @default true */
+  readonly bias?: boolean
+  /** How the weight starts. @default uniform in ±1 / √fan-in, as in PyTorch */
+  readonly init?: Init
+}
+
+type ConvWeight<In extends number, N extends number, K extends number, O> = [
+  N,
+  Option<O, 'groups', 1> extends infer G extends number ? ([G] extends [1] ? In : Divide<In, G>) : number,
+  K,
+  K,
+]
+
+/** The bias of a layer whose options may say that it has none. */
+type OptionalBias<N extends number, B> = [B] extends [true]
+  ? { bias: Parameter<'float32', [N]> }
+  : [B] extends [false]
+    ? { bias?: undefined }
+    : { bias?: Parameter<'float32', [N]> }
+
+export type Conv2dLayer<In extends number, N extends number, K extends number, O = object> = Layer<
+  { weight: Parameter<'float32', ConvWeight<In, N, K, O>> } & OptionalBias<N, Option<O, 'bias', true>>,
+  <X extends Shape>(
+    x: Arg<Conv2d<'conv2d', X, ConvWeight<In, N, K, O>, O>, Tensor<'float32', X>>,
+  ) => Tensor<'float32', Out<Conv2d<'conv2d', X, ConvWeight<In, N, K, O>, O>>>
+>
+
+type CheckConv2d<In extends number, N extends number, O> = {
+  readonly [K in keyof O]: K extends 'groups'
+    ? CheckGroups<In, N, O[K]>
+    : CheckOptions<'conv2d', O, Conv2dOptions>[K]
+}
+
+type CheckGroups<In extends number, N extends number, G> = G extends number
+  ? Divides<G, In> extends false
+    ? `conv2d: ${In} input channels are not divisible by groups ${G}`
+    : Divides<G, N> extends false
+      ? `conv2d: ${N} output channels are not divisible by groups ${G}`
+      : number
+  : number | undefined
+
+export type MakeConv2d = <
+  const In extends number,
+  const N extends number,
+  const K extends number,
+  const O extends CheckConv2d<In, N, O> = Record<never, never>,
+>(
+  inputs: In,
+  outputs: N,
+  kernel: K,
+  options?: Options<O, CheckConv2d<In, N, O>, Conv2dOptions>,
+) => Conv2dLayer<In, N, K, O>
+
+export type BatchNorm2dLayer<N extends number> = Layer<
+  {
+    weight: Parameter<'float32', [N]>
+    bias: Parameter<'float32', [N]>
+    running_mean: Parameter<'float32', [N]>
+    running_var: Parameter<'float32', [N]>
+  },
+  <X extends Shape>(
+    x: Arg<PerChannel<'batchNorm', 'weight', X, [N]>, Tensor<'float32', X>>,
+  ) => Tensor<'float32', X>
+>
+
+export type MakeBatchNorm2d = <const N extends number>(
+  channels: N,
+  options?: RunningOptions,
+) => BatchNorm2dLayer<N>
+
+export type GroupNormLayer<G extends number, N extends number> = Layer<
+  { weight: Parameter<'float32', [N]>; bias: Parameter<'float32', [N]> },
+  <X extends Shape>(x: Arg<GroupNorm<'groupNorm', X, G, [N]>, Tensor<'float32', X>>) => Tensor<'float32', X>
+>
+
+export type MakeGroupNorm = <const G extends number, const N extends number>(
+  groups: Arg<
+    Divides<G, N> extends false ? `groupNorm: ${N} channels are not divisible by groups ${G}` : G,
+    G
+  >,
+  channels: N,
+  eps?: number,
+) => GroupNormLayer<G, N>

@@ -4,18 +4,18 @@ import { add } from '../ops/elementwise.ts'
 import { layer } from './layer.ts'
 import { attention, layerNorm, mlp } from './layers.ts'
 
-export interface EncoderBlockConfig {
+export interface EncoderBlockConfig<N extends number = number> {
   /** Size of the embedding of a token. */
-  readonly dim: number
+  readonly dim: N
   /** Attention heads; divides `dim`. */
   readonly heads: number
   /** Hidden size of the MLP. */
   readonly mlp: number
-  /** Share of activations dropped while training. @default 0 */
+  /** Fraction of activations dropped in training. @default 0 */
   readonly dropout?: number
-  /** Tokens see only themselves and those before them. @default false */
+  /** Tokens attend only to themselves and those before them. @default false */
   readonly causal?: boolean
-  /** Share of images for which a branch is left out while training (stochastic depth). @default 0 */
+  /** Fraction of examples for which a branch is skipped in training (stochastic depth). @default 0 */
   readonly dropPath?: number
 }
 
@@ -23,14 +23,14 @@ export interface EncoderBlockConfig {
  * One block of a transformer's encoder: attention among the tokens, then an MLP on each; both pre-normed, both
  * residual. `[B, T, dim]` → `[B, T, dim]`, with timm's names.
  */
-export const encoderBlock = ({
+export const encoderBlock = <const N extends number>({
   dim,
   heads,
   mlp: hidden,
   dropout: rate,
   causal,
   dropPath = 0,
-}: EncoderBlockConfig) =>
+}: EncoderBlockConfig<N>) =>
   layer(
     {
       norm1: layerNorm(dim),
@@ -38,7 +38,8 @@ export const encoderBlock = ({
       norm2: layerNorm(dim),
       mlp: mlp(dim, hidden, rate),
     },
-    (self, x: AnyTensor) => {
+    ['B', 'T', dim],
+    (self, x) => {
       const y = add(x, skip(self.attn(self.norm1(x)), dropPath))
       return add(y, skip(self.mlp(self.norm2(y)), dropPath))
     },
@@ -48,22 +49,29 @@ export const encoderBlock = ({
  * `depth` blocks in series. `dropPath` grows linearly from 0 in the first to its value in the last (Huang et al. 2016, as
  * timm does it).
  */
-export const encoderBlocks = (
+export const encoderBlocks = <const N extends number>(
   depth: number,
-  { dropPath = 0, ...config }: EncoderBlockConfig,
-): EncoderBlock[] =>
+  { dropPath = 0, ...config }: EncoderBlockConfig<N>,
+): EncoderBlock<N>[] =>
   Array.from({ length: depth }, (_, i) =>
     encoderBlock({ ...config, dropPath: depth > 1 ? (dropPath * i) / (depth - 1) : dropPath }),
   )
 
-export type EncoderBlock = ReturnType<typeof encoderBlock>
+export type EncoderBlock<N extends number = number> = ReturnType<typeof encoderBlock<N>>
 
-/** What each block attends to while tokens `[B, T, dim]` run through all of them: `[B, heads, T, T]` from each. */
-export const attentionMaps = (blocks: readonly EncoderBlock[], tokens: AnyTensor): AnyTensor[] => {
+/**
+ * Attention weights of each block for tokens `[B, T, dim]` that pass through all of them: `attention.0`, `attention.1` …,
+ * `[B, heads, T, T]` each.
+ */
+export const attentionMaps = (
+  blocks: readonly EncoderBlock[],
+  tokens: AnyTensor,
+): Readonly<Record<string, AnyTensor>> => {
   let x = tokens
-  return blocks.map(block => {
+  const maps = blocks.map((block, i) => {
     const map = block.attn.weights(block.norm1(x))
     x = block(x)
-    return map
+    return [`attention.${i}`, map] as const
   })
+  return Object.fromEntries(maps)
 }

@@ -40,7 +40,7 @@ const Gelu = op('Gelu', {
   // gradient reads what the forward pass made.
   training: ([x]) => {
     const z = mul(x!, Math.SQRT1_2)
-    return { outputs: [mul(mul(z, add(erf(z), 1)), Math.SQRT1_2)], buffers: [] }
+    return [mul(mul(z, add(erf(z), 1)), Math.SQRT1_2)]
   },
   samples: [sample(f32(3, 4), { approximate: 'none' })],
 })

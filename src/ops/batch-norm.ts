@@ -1,12 +1,14 @@
-import { ShapeError } from '../graph/errors.ts'
+import { FLOATS } from '../graph/dtype.ts'
+import { channels } from '../graph/images.ts'
 import { sizeOf } from '../graph/leaf.ts'
-import { op, type TensorType } from '../graph/node.ts'
+import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
-import { product, show } from '../graph/shape.ts'
+import { product, type Shape } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { add, div, mul, neg, reciprocal, sqrt, sub } from './elementwise.ts'
+import type { BatchNormRunningFn } from '../graph/typed/image-signatures.ts'
+import { typed } from '../graph/typed/signatures.ts'
+import { add, div, maximum, mul, neg, reciprocal, sqrt, sub } from './elementwise.ts'
 import { reshape } from './layout.ts'
-import { batchNorm as normalizeBatch } from './norm.ts'
 import { mean, sum, variance } from './reduce.ts'
 
 /** Axes that a batch norm reduces: all but the channels. */
@@ -19,12 +21,9 @@ const perChannel = (v: AnyTensor, x: AnyTensor): AnyTensor =>
 export const BatchNormalization = op('BatchNormalization', {
   attrs: { epsilon: { kind: 'float' }, momentum: { kind: 'float' } },
   infer: ([x, ...rest]: readonly TensorType[], _: { epsilon: number; momentum: number }) => {
-    const channels = x!.shape[1]
-    for (const [i, what] of ['weight', 'bias', 'running mean', 'running variance'].entries())
-      if (rest[i]!.shape.length !== 1 || rest[i]!.shape[0] !== channels)
-        throw new ShapeError(
-          `batchNorm: ${what} ${show(rest[i]!.shape)} does not fit the ${channels} channels of ${show(x!.shape)}`,
-        )
+    for (const t of [x!, ...rest]) sameDType('batchNorm', [t], FLOATS)
+    const [weight, bias, mu, v] = rest.map(t => t.shape) as [Shape, Shape, Shape, Shape]
+    channels('batchNorm', x!.shape, { weight, bias, 'running mean': mu, 'running variance': v })
     return [x!]
   },
   // With fixed statistics, x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = γ r dy, dγ = Σ x̂ dy, dβ = Σ dy, dμ = −γ r Σ dy,
@@ -42,41 +41,41 @@ export const BatchNormalization = op('BatchNormalization', {
       mul(mul(gain, r), mul(slopes, -0.5)),
     ]
   },
-  // While training: the batch's own statistics, which are also mixed into the running ones (the variance unbiased).
-  training: ([x, weight, bias, mu, v], { epsilon, momentum }) => {
-    const axes = others(x!)
-    const n = sizeOf(product(axes.map(a => x!.shape[a]!)), x!.dtype)
-    const unbiased = div(mul(variance(x!, axes), n), sub(n, 1))
-    const mixed = (old: AnyTensor, now: AnyTensor) => add(mul(old, momentum), mul(now, 1 - momentum))
-    return {
-      outputs: [normalizeBatch(x!, weight!, bias!, epsilon)],
-      buffers: [
-        [3, mixed(mu!, mean(x!, axes))],
-        [4, mixed(v!, unbiased)],
-      ],
-    }
-  },
   samples: [
     sample(f32(4, 3, 5, 5), f32(3), f32(3), f32(3), f32(3).positive(), { epsilon: 1e-5, momentum: 0.9 }),
   ],
 })
 
 /**
- * Batch norm with running statistics (Ioffe & Szegedy 2015), as torch.nn.BatchNorm2d: a training step uses the
- * statistics of its batch and mixes them into the running ones, anything else uses the running ones.
- * @param x `[n, c, ...]` @param weight, bias, runningMean, runningVar `[c]`
- * @param momentum share of the batch's statistics in the new running ones
+ * Batch norm with given statistics (Ioffe & Szegedy 2015), as a trained torch.nn.BatchNorm2d evaluates.
+ * @param x `[n, c, ...]` @param weight, bias, mean, variance `[c]`
  */
-export const batchNormRunning = (
+export const batchNormRunning: BatchNormRunningFn = typed(
+  (
+    x: AnyTensor,
+    weight: AnyTensor,
+    bias: AnyTensor,
+    runningMean: AnyTensor,
+    runningVar: AnyTensor,
+    { eps = 1e-5 }: { readonly eps?: number } = {},
+  ): AnyTensor =>
+    BatchNormalization.apply([x, weight, bias, runningMean, runningVar], { epsilon: eps, momentum: 0.9 }),
+)
+
+/**
+ * New running statistics after a batch, as torch.nn.BatchNorm2d keeps them: a share `momentum` of the batch's mean and (unbiased) variance, the rest of what
+ * they were. @param x `[n, c, ...]` @param runningMean, runningVar `[c]`
+ */
+export const runningStatistics = (
   x: AnyTensor,
-  weight: AnyTensor,
-  bias: AnyTensor,
   runningMean: AnyTensor,
   runningVar: AnyTensor,
-  { eps = 1e-5, momentum = 0.1 } = {},
-): AnyTensor =>
-  // ONNX counts the share that stays, PyTorch the share that is new.
-  BatchNormalization.apply([x, weight, bias, runningMean, runningVar], {
-    epsilon: eps,
-    momentum: 1 - momentum,
-  })
+  momentum = 0.1,
+): { readonly mean: AnyTensor; readonly variance: AnyTensor } => {
+  const axes = others(x)
+  const n = sizeOf(product(axes.map(a => x.shape[a]!)), x.dtype)
+  // A single value has no variance; 0 / 0 must not become a part of the running one.
+  const unbiased = div(mul(variance(x, axes), n), maximum(sub(n, 1), 1))
+  const mixed = (old: AnyTensor, now: AnyTensor) => add(mul(old, 1 - momentum), mul(now, momentum))
+  return { mean: mixed(runningMean, mean(x, axes)), variance: mixed(runningVar, unbiased) }
+}

@@ -1,24 +1,20 @@
+import { isConcrete } from '../graph/bind.ts'
 import { ShapeError } from '../graph/errors.ts'
+import * as rules from '../graph/images.ts'
 import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { product, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import type { Conv2dFn, ConvOptions } from '../graph/typed/image-signatures.ts'
+import { typed } from '../graph/typed/signatures.ts'
 import { add } from './elementwise.ts'
-import { fill } from './fill.ts'
 import { vjp } from './grad.ts'
-import { reshape, slice, transpose } from './layout.ts'
+import { fill, reshape, slice, transpose } from './layout.ts'
 import { matmul } from './matmul.ts'
 import { sum } from './reduce.ts'
-import {
-  WINDOW_FORMS,
-  type WindowAttrs,
-  type WindowOptions,
-  windowAttrs,
-  windowDims,
-  windows,
-} from './window.ts'
+import { WINDOW_FORMS, windows } from './window.ts'
 
-type ConvAttrs = WindowAttrs & { readonly group: number }
+type ConvAttrs = rules.WindowAttrs & { readonly group: number }
 const forms = { ...WINDOW_FORMS, group: { kind: 'int' } } as const
 
 const plain = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 }
@@ -27,23 +23,15 @@ const Conv = op('Conv', {
   attrs: forms,
   infer: ([x, w, b], attrs: ConvAttrs) => {
     const dtype = sameDType('conv2d', [x!, w!, ...(b ? [b] : [])])
-    const [n, c] = x!.shape
-    const [out, perGroup] = w!.shape as number[]
-    const { group } = attrs
-    if (c !== perGroup! * group || out! % group)
-      throw new ShapeError(
-        `conv2d: ${c} channels of ${show(x!.shape)} do not fit the weight ${show(w!.shape)} in ${group} groups`,
-      )
-    if (b && show(b.shape) !== show([out!]))
-      throw new ShapeError(`conv2d: bias ${show(b.shape)} is not of the weight's ${out} outputs`)
-    return [{ dtype, shape: [n!, out!, ...windowDims('conv2d', x!.shape, attrs)] }]
+    return [{ dtype, shape: rules.conv2d('conv2d', x!.shape, w!.shape, b?.shape, attrs.group, attrs) }]
   },
   // y = w ∗ x: dx = the transposed convolution of dy, dw = x correlated with dy, db = Σ dy over batch and places
-  vjp: ({ x: [x, w, b], dy, attrs }) => [
-    convTranspose(dy, w!, x!, attrs),
-    weightGradient(x!, dy, w!, attrs),
-    ...(b ? [sum(dy, [0, 2, 3])] : []),
-  ],
+  vjp: ({ x: [x, w, b], dy, attrs }) => {
+    if (!isConcrete(x!.shape.slice(2)))
+      throw new ShapeError(`conv2d: no gradient for ${show(x!.shape)}, whose height and width are not known`)
+    const slopes = [convTranspose(dy, w!, x!, attrs), weightGradient(x!, dy, w!, attrs)]
+    return b ? [...slopes, sum(dy, [0, 2, 3])] : slopes
+  },
   samples: [
     sample(f32(2, 3, 8, 7), f32(4, 3, 3, 3), f32(4), {
       ...plain,
@@ -73,26 +61,20 @@ const macs = (w: TensorType, y: TensorType): number =>
  * @param x `[n, c, h, w]` @param weight `[out, c / groups, kh, kw]` @param bias `[out]`
  * @param options a number or [vertical, horizontal] each; padding is zeros on both sides
  */
-export const conv2d = (
-  x: AnyTensor,
-  weight: AnyTensor,
-  bias?: AnyTensor,
-  { groups = 1, ...options }: WindowOptions & { readonly groups?: number } = {},
-): AnyTensor => {
-  if (weight.shape.length !== 4)
-    throw new ShapeError(`conv2d: takes a weight [out, channels, height, width], not ${show(weight.shape)}`)
-  const kernel = weight.shape.slice(2) as [number, number]
-  return Conv.apply([x, weight, ...(bias ? [bias] : [])], {
-    ...windowAttrs('conv2d', x, kernel, options),
-    group: groups,
-  })
-}
+export const conv2d: Conv2dFn = typed(
+  (x: AnyTensor, weight: AnyTensor, bias?: AnyTensor, { groups = 1, ...options }: ConvOptions = {}) => {
+    rules.images('conv2d', x.shape)
+    rules.filters('conv2d', weight.shape)
+    const attrs = rules.windowAttrs('conv2d', weight.shape.slice(2), options)
+    return Conv.apply([x, weight, ...(bias ? [bias] : [])], { ...attrs, group: groups })
+  },
+)
 
 /** Convolution as one matrix product with all windows: what {@link conv2d} is held against, and its float64 form. */
 function conv2dPlain(x: AnyTensor, w: AnyTensor, bias: AnyTensor | undefined, attrs: ConvAttrs): AnyTensor {
   const [n] = x.shape
   const [out, ...filter] = w.shape as number[]
-  const [height, width] = windowDims('conv2d', x.shape, attrs)
+  const [height, width] = rules.windowDims('conv2d', x.shape, attrs)
   const inner = product(filter)
   const columns = reshape(windows('conv2d', x, attrs), [n!, attrs.group, inner, product([height!, width!])])
   const y = matmul(reshape(w, [attrs.group, out! / attrs.group, inner]), columns)

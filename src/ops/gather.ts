@@ -14,8 +14,8 @@ import {
   typed,
 } from '../graph/typed/signatures.ts'
 import { cast, equal } from './elementwise.ts'
-import { arange, fill } from './fill.ts'
-import { expand, reshape } from './layout.ts'
+import { arange } from './fill.ts'
+import { expand, fill, reshape } from './layout.ts'
 
 const wantIndices = (name: string, t: TensorType): void => {
   if (t.dtype !== 'int32' && t.dtype !== 'int64')

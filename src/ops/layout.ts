@@ -1,12 +1,15 @@
+import type { DType } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
+import { constant } from '../graph/leaf.ts'
 import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
-import type { Dim, Shape } from '../graph/shape.ts'
+import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import {
   type ConcatFn,
   type ExpandFn,
+  type PadFn,
   type ReshapeFn,
   type SelectFn,
   type SliceFn,
@@ -16,7 +19,6 @@ import {
   typed,
   type UnsqueezeFn,
 } from '../graph/typed/signatures.ts'
-import { fill } from './fill.ts'
 
 export const Reshape = op('Reshape', {
   attrs: { shape: { kind: 'dims', input: 1 } },
@@ -240,21 +242,17 @@ export const expand: ExpandFn = typed(
   (x: AnyTensor, shape: Shape): AnyTensor => (equalShape(x.shape, shape) ? x : Expand.apply([x], { shape })),
 )
 
+/** A tensor filled with `value`, of a shape that may hold symbols. */
+export const fill = (value: number, dtype: DType, shape: Shape): AnyTensor => {
+  const known = shape.every((d): d is number => typeof d === 'number' && d >= 0)
+  return known ? constant(value, dtype, shape) : expand(constant(value, dtype, []), shape)
+}
+
 export const Pad = op('Pad', {
   attrs: { pads: { kind: 'ints', input: 1 }, value: { kind: 'scalar', input: 2 } },
   infer: ([x], { pads }: { pads: readonly number[]; value: number }) => {
     const rank = x!.shape.length
-    const shape = x!.shape.map((d, i): Dim => {
-      const extra = pads[i]! + pads[i + rank]!
-      return typeof d === 'string'
-        ? extra
-          ? shapes.sum([d, extra])
-          : d
-        : d === shapes.UNKNOWN
-          ? d
-          : d + extra
-    })
-    return [{ dtype: x!.dtype, shape }]
+    return [{ dtype: x!.dtype, shape: shapes.pad('pad', x!.shape, pads.slice(0, rank), pads.slice(rank)) }]
   },
   // d pad(x) = the middle of dy
   vjp: ({ x: [x], dy, attrs: { pads } }) => {
@@ -266,12 +264,11 @@ export const Pad = op('Pad', {
   samples: [sample(f32(2, 4, 5), { pads: [0, 0, 1, 0, 3, 2], value: 0 })],
 })
 /** Adds `before[i]` and `after[i]` elements of `value` around axis i. */
-export const pad = (
-  x: AnyTensor,
-  before: readonly number[],
-  after: readonly number[],
-  value = 0,
-): AnyTensor =>
-  [...before, ...after].some(Boolean) ? Pad.apply([x], { pads: [...before, ...after], value }) : x
+export const pad: PadFn = typed(
+  (x: AnyTensor, before: readonly number[], after: readonly number[], value = 0): AnyTensor => {
+    shapes.pad('pad', x.shape, before, after)
+    return [...before, ...after].some(Boolean) ? Pad.apply([x], { pads: [...before, ...after], value }) : x
+  },
+)
 
 const zeros = (like: AnyTensor): AnyTensor => fill(0, like.dtype, like.shape)

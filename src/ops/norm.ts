@@ -1,13 +1,13 @@
-import type { DType } from '../graph/dtype.ts'
 import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
+import { channels, channelsPerGroup } from '../graph/images.ts'
 import { filledWith } from '../graph/leaf.ts'
 import { op, sameDType, type TensorType } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
-import type { Dim } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
-import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import { type FloatUnaryFn, type LayerNormFn, type SoftmaxFn, typed } from '../graph/typed/signatures.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import type { BatchNormFn, GroupNormFn } from '../graph/typed/image-signatures.ts'
+import { type LayerNormFn, type RmsNormFn, type SoftmaxFn, typed } from '../graph/typed/signatures.ts'
 import { add, div, exp, log, mul, reciprocal, sqrt, sub } from './elementwise.ts'
 import { reshape } from './layout.ts'
 import { max, mean, sum, variance } from './reduce.ts'
@@ -130,12 +130,10 @@ export const layerNormPlain = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor,
  * x / √(mean(x²) + eps) · weight over the last dim (Zhang & Sennrich 2019).
  * @param weight `[d]` @throws ShapeError when it does not fit the last dim
  */
-export const rmsNorm: FloatUnaryFn<[weight: Tensor<DType, [Dim]>, eps?: number]> = typed(
-  (x: AnyTensor, weight: AnyTensor, eps = 1e-6) => {
-    shapes.layerNorm('rmsNorm', x.shape, weight.shape)
-    return mul(mul(x, reciprocal(sqrt(add(mean(mul(x, x), -1, true), eps)))), weight)
-  },
-)
+export const rmsNorm: RmsNormFn = typed((x: AnyTensor, weight: AnyTensor, eps = 1e-6) => {
+  shapes.rmsNorm('rmsNorm', x.shape, weight.shape)
+  return mul(mul(x, reciprocal(sqrt(add(mean(mul(x, x), -1, true), eps)))), weight)
+})
 
 /** A weight and a bias `[c]` for the channels of `[n, c, ...]`. */
 const perChannel = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor): AnyTensor => {
@@ -147,27 +145,21 @@ const standardize = (x: AnyTensor, axes: readonly number[], eps: number): AnyTen
   div(sub(x, mean(x, axes, true)), sqrt(add(variance(x, axes, true), eps)))
 
 /** Batch norm with the statistics of the batch itself, as in training (Ioffe & Szegedy 2015). @param x `[n, c, ...]` */
-export const batchNorm = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
-  perChannel(
-    standardize(
-      x,
-      [...x.shape.keys()].filter(i => i !== 1),
-      eps,
-    ),
-    weight,
-    bias,
-  )
+export const batchNorm: BatchNormFn = typed(
+  (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor => {
+    channels('batchNorm', x.shape, { weight: weight.shape, bias: bias.shape })
+    const axes = [...x.shape.keys()].filter(i => i !== 1)
+    return perChannel(standardize(x, axes, eps), weight, bias)
+  },
+)
 
 /** Layer norm over each of `groups` equal groups of channels (Wu & He 2018). @param x `[n, c, ...]` */
-export const groupNorm = (
-  x: AnyTensor,
-  groups: number,
-  weight: AnyTensor,
-  bias: AnyTensor,
-  eps = 1e-5,
-): AnyTensor => {
-  const [n, , ...rest] = x.shape
-  const [perGroup] = shapes.equalParts('groupNorm', x.shape, 1, groups)
-  const grouped = reshape(x, [n!, groups, shapes.product([...rest, perGroup!])])
-  return perChannel(reshape(standardize(grouped, [2], eps), x.shape), weight, bias)
-}
+export const groupNorm: GroupNormFn = typed(
+  (x: AnyTensor, groups: number, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor => {
+    const size = channelsPerGroup('groupNorm', x.shape, groups)
+    channels('groupNorm', x.shape, { weight: weight.shape, bias: bias.shape })
+    const [n, , ...rest] = x.shape
+    const grouped = reshape(x, [n, groups, shapes.product([...rest, size])])
+    return perChannel(reshape(standardize(grouped, [2], eps), x.shape), weight, bias)
+  },
+)

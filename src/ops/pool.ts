@@ -1,23 +1,26 @@
+import { isConcrete } from '../graph/bind.ts'
 import { ShapeError } from '../graph/errors.ts'
+import {
+  images,
+  type Pair,
+  pool,
+  type WindowAttrs,
+  type WindowOptions,
+  windowAttrs,
+} from '../graph/images.ts'
 import { constant } from '../graph/leaf.ts'
 import { type Op, op } from '../graph/node.ts'
 import { f32, sample } from '../graph/sample.ts'
-import { product, type Shape, show, UNKNOWN } from '../graph/shape.ts'
+import { product, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import type { GlobalPoolFn, PoolFn } from '../graph/typed/image-signatures.ts'
+import { typed } from '../graph/typed/signatures.ts'
 import { add, cast } from './elementwise.ts'
 import { argmax, gather, scatterAdd } from './gather.ts'
 import { vjp } from './grad.ts'
 import { reshape } from './layout.ts'
 import { max, mean } from './reduce.ts'
-import {
-  type Pair,
-  WINDOW_FORMS,
-  type WindowAttrs,
-  type WindowOptions,
-  windowAttrs,
-  windowDims,
-  windows,
-} from './window.ts'
+import { WINDOW_FORMS, windows } from './window.ts'
 
 const samples = [
   { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0], dilations: [1, 1] },
@@ -34,7 +37,7 @@ const maxPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor =>
 /** Where the first maximum of each window stands in the elements of `x`, as MaxPool's second output. */
 function maxPlaces(x: AnyTensor, attrs: WindowAttrs): AnyTensor {
   const shape: Shape = x.shape
-  if (!shape.every((d): d is number => typeof d === 'number' && d !== UNKNOWN))
+  if (!isConcrete(shape))
     throw new ShapeError(`maxPool2d: the dims of ${show(shape)} must be known for a gradient on this target`)
   const [batch, channels, height, width] = shape as [number, number, number, number]
   const [down, right] = attrs.strides as [number, number]
@@ -68,7 +71,7 @@ type MaxPoolAttrs = WindowAttrs & {
 const MaxPool: Op<MaxPoolAttrs> = op<MaxPoolAttrs>('MaxPool', {
   attrs: WINDOW_FORMS,
   infer: ([x], attrs) => {
-    const shape = [...x!.shape.slice(0, 2), ...windowDims('maxPool2d', x!.shape, attrs)]
+    const shape = pool('maxPool2d', x!.shape, attrs)
     return [{ dtype: x!.dtype, shape }, ...(attrs.indices ? [{ dtype: 'int64' as const, shape }] : [])]
   },
   // dx = dy added into zeros where the first maximum of each window stands
@@ -87,18 +90,20 @@ const MaxPool: Op<MaxPoolAttrs> = op<MaxPoolAttrs>('MaxPool', {
  * Largest element of each window; the stride is the kernel where none is given. `[n, c, h, w]` → `[n, c, h', w']`.
  * At a tie the first element gets the gradient, as in PyTorch.
  */
-export const maxPool2d = (x: AnyTensor, kernel: Pair, options: WindowOptions = {}): AnyTensor =>
-  MaxPool.apply([x], {
-    ...windowAttrs('maxPool2d', x, kernel, { stride: kernel, ...options }),
-    indices: false,
-  })
+export const maxPool2d: PoolFn<'maxPool2d'> = typed(
+  (x: AnyTensor, kernel: Pair, options: WindowOptions = {}): AnyTensor => {
+    images('maxPool2d', x.shape)
+    const attrs = windowAttrs('maxPool2d', kernel, { ...options, stride: options.stride ?? kernel })
+    return MaxPool.apply([x], { ...attrs, indices: false })
+  },
+)
 
 const { dilations: _, ...averageForms } = WINDOW_FORMS // which came to AveragePool with opset 19
 
 const AveragePool = op('AveragePool', {
   attrs: { ...averageForms, count_include_pad: { kind: 'int' } },
   infer: ([x], attrs: WindowAttrs & { readonly count_include_pad: 1 }) => [
-    { dtype: x!.dtype, shape: [...x!.shape.slice(0, 2), ...windowDims('avgPool2d', x!.shape, attrs)] },
+    { dtype: x!.dtype, shape: pool('avgPool2d', x!.shape, attrs) },
   ],
   // that of the mean over windows
   vjp: ({ x: [x], dy, attrs }) => vjp(meanPlain(x!, attrs), dy, [x!]),
@@ -106,29 +111,22 @@ const AveragePool = op('AveragePool', {
   decompose: ([x], attrs) => [meanPlain(x!, attrs)],
 })
 /** Mean of each window, where padding counts as zeros; the stride is the kernel where none is given. */
-export const avgPool2d = (
-  x: AnyTensor,
-  kernel: Pair,
-  options: Pick<WindowOptions, 'stride' | 'padding'> = {},
-): AnyTensor =>
-  AveragePool.apply([x], {
-    ...windowAttrs('avgPool2d', x, kernel, { stride: kernel, ...options }),
-    count_include_pad: 1,
-  })
-
-const wantImages = (name: string, x: AnyTensor): void => {
-  if (x.shape.length !== 4)
-    throw new ShapeError(`${name}: takes [n, channels, height, width], not ${show(x.shape)}`)
-}
+export const avgPool2d: PoolFn<'avgPool2d', 'stride' | 'padding'> = typed(
+  (x: AnyTensor, kernel: Pair, options: Omit<WindowOptions, 'dilation'> = {}): AnyTensor => {
+    images('avgPool2d', x.shape)
+    const attrs = windowAttrs('avgPool2d', kernel, { ...options, stride: options.stride ?? kernel })
+    return AveragePool.apply([x], { ...attrs, count_include_pad: 1 })
+  },
+)
 
 /** Largest element of each channel, `[n, c, h, w]` → `[n, c]`; a tie shares the gradient evenly, as torch.amax does. */
-export const globalMaxPool2d = (x: AnyTensor): AnyTensor => {
-  wantImages('globalMaxPool2d', x)
+export const globalMaxPool2d: GlobalPoolFn<'globalMaxPool2d'> = typed((x: AnyTensor): AnyTensor => {
+  images('globalMaxPool2d', x.shape)
   return max(x, [2, 3])
-}
+})
 
 /** Mean of each channel, `[n, c, h, w]` → `[n, c]`. */
-export const globalAvgPool2d = (x: AnyTensor): AnyTensor => {
-  wantImages('globalAvgPool2d', x)
+export const globalAvgPool2d: GlobalPoolFn<'globalAvgPool2d'> = typed((x: AnyTensor): AnyTensor => {
+  images('globalAvgPool2d', x.shape)
   return mean(x, [2, 3])
-}
+})

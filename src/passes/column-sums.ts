@@ -2,8 +2,7 @@ import { type Graph, rewrite } from '../graph/graph.ts'
 import { product } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { Mul, mul } from '../ops/elementwise.ts'
-import { fill } from '../ops/fill.ts'
-import { equalShape, reshape } from '../ops/layout.ts'
+import { equalShape, fill, reshape } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
 import { ReduceSum } from '../ops/reduce.ts'
 import { match, numberOff, pairs } from './match.ts'
@@ -32,7 +31,6 @@ export const columnSums = (graph: Graph): Graph =>
 function weighted(x: AnyTensor): [weight: AnyTensor, matrix: AnyTensor] {
   const rows = x.shape[0] as number
   for (const [y, w] of pairs(x.node, Mul))
-    if (w.shape.length === 2 && w.shape[1] === 1 && equalShape(y.shape, x.shape))
-      return [reshape(w, [rows]), y]
+    if (equalShape(w.shape, [rows, 1]) && equalShape(y.shape, x.shape)) return [reshape(w, [rows]), y]
   return [fill(1, x.dtype, [rows]), x]
 }

@@ -76,13 +76,17 @@ function pushOnce(graph: Graph): Graph {
     if (!part) return undefined
     if (part.length === x!.shape[part.axis]) return [x!]
     if (!cuttable(node.inputs[0]!.node)) return undefined
-    const y = withScope(x!.node.scope, () => sliced(x!.node, x!.index, part))
+    const y = sliced(x!.node, x!.index, part)
     return y && [y]
   })
 }
 
-/** A part of an output of `node`, by the same op on parts of its inputs. */
-function sliced(node: Node, index: number, part: Part): AnyTensor | undefined {
+/** A part of an output of `node`, by the same op on parts of its inputs, in the layer of the node. */
+const sliced = (node: Node, index: number, part: Part): AnyTensor | undefined =>
+  // Also where it is only tried: equal nodes are one node, in the layer that made it first.
+  withScope(node.scope, () => slicedNode(node, index, part))
+
+function slicedNode(node: Node, index: number, part: Part): AnyTensor | undefined {
   const { axis, length } = part
   const reshaping = match(node, Reshape)
   if (reshaping) return slicedReshape(reshaping.inputs[0]!, reshaping.attrs.shape, part)

@@ -1,7 +1,12 @@
-import { alternating, batches } from '../data/batches.ts'
-import type { Dataset } from '../data/dataset.ts'
-import { ahead } from '../train/ahead.ts'
-import { argmaxAt, type Evaluation, logSumExpAt, type Predictor } from '../train/evaluate.ts'
+import { toNdArray } from '../data/arrays.ts'
+import { batches } from '../data/batches.ts'
+import type { Dataset, ImageDataset, UserBatch } from '../data/dataset.ts'
+import type { NdArray } from '../graph/array.ts'
+import { UserError } from '../graph/errors.ts'
+import { printable } from '../graph/printable.ts'
+import { show } from '../graph/shape.ts'
+import type { Predictor } from '../train/predictor.ts'
+import { argmaxAt, logSumExpAt } from '../train/scores.ts'
 import type { Bin } from './scores.ts'
 
 /** An image of a set, and what a model answered. */
@@ -18,45 +23,109 @@ export interface Answered {
   readonly pixels: Float32Array
 }
 
-/** What a model answers on a whole set. */
-export interface Answers extends Evaluation {
-  /** Wrongly answered images, the largest loss first; none of tokens. */
+/** What a classifier answers on a whole set. */
+export interface Answers {
+  /** Share of labels that got the highest logit. */
+  readonly accuracy: number
+  /** Mean cross-entropy. */
+  readonly loss: number
+  /** Labels that were compared: one for each image, or for each token. */
+  readonly count: number
+  /** `confusion[truth][answer]`: how many. */
+  readonly confusion: readonly (readonly number[])[]
+  /** Wrongly answered images, the largest loss first; none of other data. */
   readonly worst: readonly Answered[]
-  /** The first image of each class that is answered right, in the set's order; none of tokens. */
+  /** The first image of each class that is answered right, in the set's order; none of other data. */
   readonly right: readonly Answered[]
   /** Answers by their certainty, in bins of equal width from 0 to 1. */
   readonly bins: readonly Bin[]
 }
 
+/** What answers inputs by name with outputs by name. */
+export type Classifier = Pick<Predictor, 'inputs' | 'outputs' | 'run'>
+
 const BINS = 10
 
+/** With more classes the table of confusions takes gigabytes. */
+const MOST_CLASSES = 4096
+
+const LABEL = 'label'
+
+/** What a model reads of a batch, by name. The only input may have another name than the only array beside the labels. */
+function inputsOf({ inputs }: Classifier, batch: UserBatch): UserBatch {
+  const [name, ...more] = Object.keys(inputs)
+  const [given, ...others] = Object.entries(batch).filter(([key]) => key !== LABEL)
+  return name !== undefined && given && !more.length && !others.length ? { [name]: given[1] } : batch
+}
+
+/** @throws UserError for a batch without labels */
+function labelsOf(set: string, { label }: UserBatch): ArrayLike<number> {
+  if (label === undefined)
+    throw new UserError(`${set}: has no ${LABEL}, so that there is nothing to hold answers against`)
+  return toNdArray(`${set}: ${LABEL}`, label, { dtype: 'int32', shape: ['batch'] }).data as Int32Array
+}
+
+/** Logits of a batch, `labels × classes`. @throws UserError for what is not the scores of so many labels */
+function logitsOf(
+  { outputs }: Classifier,
+  got: Readonly<Record<string, NdArray>>,
+  labels: number,
+): { readonly logits: Float32Array; readonly classes: number } {
+  const name = outputs.includes('logits') ? 'logits' : outputs[0]!
+  const { data: logits, dims } = got[name]!
+  if (!(logits instanceof Float32Array))
+    throw new UserError(
+      `the model answers ${printable(name)}, ${logits.constructor.name} ${show(dims)}; float32 [batch, classes] belongs there`,
+    )
+  const classes = logits.length / labels
+  if (!(Number.isInteger(classes) && classes >= 1 && classes <= MOST_CLASSES))
+    throw new UserError(
+      `the model answers ${logits.length} scores for ${labels} labels; 1 to ${MOST_CLASSES} for each are compared`,
+    )
+  return { logits, classes }
+}
+
+/** An image, `[channels, height, width]` in [0, 1]. */
+function pixelsOf({ images, size }: ImageDataset, index: number): Float32Array {
+  const each = images.length / size
+  return Float32Array.from(images.subarray(index * each, (index + 1) * each), byte => byte / 255)
+}
+
 /**
- * One pass over a set, every example once.
+ * One pass over a set, every example once, in the set's order.
  * @param most images kept, of the wrong answers and of the right ones each
  * @param batch examples of one run
+ * @throws UserError when the set has no labels, or they are not among the classes that the model scores
  */
 export async function answersOf(
-  predictor: Predictor,
+  classifier: Classifier,
   set: Dataset,
-  most: { readonly worst: number; readonly right: number },
+  most: { readonly worst: number; readonly right: number } = { worst: 0, right: 0 },
   batch = 250,
 ): Promise<Answers> {
-  const areImages = set.shape.length === 3
+  const images = 'images' in set ? set : undefined
   const worst: Answered[] = []
   const right = new Map<number, Answered>()
   const bins = Array.from({ length: BINS }, () => ({ count: 0, certainty: 0, right: 0 }))
   let confusion: number[][] = []
   let [count, correct, total] = [0, 0, 0]
-  const inTurn = alternating(batches(set, { batch, shuffle: false }), predictor.allocate)
-  for await (const [b, logits] of ahead(inTurn, b => predictor.predict(b))) {
-    const classes = logits.length / b.label.length
-    const size = b.input.length / b.count
+  for await (const b of batches(set, { batch, shuffle: false })) {
+    const labels = labelsOf(set.name, b)
+    const { logits, classes } = logitsOf(
+      classifier,
+      await classifier.run(inputsOf(classifier, b)),
+      labels.length,
+    )
     confusion = confusion.length
       ? confusion
       : Array.from({ length: classes }, () => new Array(classes).fill(0))
-    for (let i = 0; i < b.label.length; i++) {
+    for (let i = 0; i < labels.length; i++) {
       const at = i * classes
-      const truth = b.label[i]!
+      const truth = labels[i]!
+      if (!(truth >= 0 && truth < classes))
+        throw new UserError(
+          `the model answers ${classes} scores, and the data have a label ${truth}: they do not belong together`,
+        )
       const guess = argmaxAt(logits, at, classes)
       const all = logSumExpAt(logits, at, classes)
       const loss = all - logits[at + truth]!
@@ -67,21 +136,21 @@ export async function answersOf(
       const bin = bins[Math.min(BINS - 1, Math.floor(certainty * BINS) || 0)]!
       bin.count++
       bin.certainty += certainty
-      const answered = (): Answered => {
-        const pixels = (b.input as Float32Array).slice(i * size, (i + 1) * size)
-        return { index, truth, guess, certainty, loss, pixels }
-      }
+      const answered = (of: ImageDataset): Answered => ({
+        ...{ index, truth, guess, certainty, loss },
+        pixels: pixelsOf(of, index),
+      })
       if (guess === truth) {
         correct++
         bin.right++
-        if (areImages && right.size < most.right && !right.has(truth)) right.set(truth, answered())
-      } else if (areImages && (worst.length < most.worst || loss > (worst.at(-1)?.loss ?? loss))) {
-        worst.push(answered())
+        if (images && right.size < most.right && !right.has(truth)) right.set(truth, answered(images))
+      } else if (images && (worst.length < most.worst || loss > (worst.at(-1)?.loss ?? loss))) {
+        worst.push(answered(images))
         worst.sort((a, b) => b.loss - a.loss)
         worst.length = Math.min(worst.length, most.worst)
       }
     }
-    count += b.label.length
+    count += labels.length
   }
   return {
     accuracy: correct / count,

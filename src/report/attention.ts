@@ -1,5 +1,7 @@
+import { exportOnnx } from '../export/export.ts'
+import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
-import { type TrainedModel, toOnnx } from '../train/trained.ts'
+import { openPredictor } from '../train/predictor.ts'
 import { mixing, rollout, weighted } from './maths.ts'
 
 /** What a model looks at in one image. */
@@ -31,6 +33,9 @@ function readingOf(tokens: number, config: object) {
   return { side: Math.sqrt(places), first, read, reader }
 }
 
+/** Intermediates that hold attention, one of each block. */
+const PREFIX = 'attention.'
+
 /**
  * What a model that attends looks at in some images; undefined for others.
  * @param images pixels `[channels, height, width]` in [0, 1] of each
@@ -41,15 +46,14 @@ export async function attentionOf(
   images: readonly Float32Array[],
 ): Promise<Attention | undefined> {
   const { model } = trained
-  if (!model.attention || !images.length) return undefined
-  const { name, dtype, shape } = model.input
-  const session = await runtime.load(toOnnx(trained, { attention: true }))
+  const names = Object.keys(model.intermediates).filter(name => name.startsWith(PREFIX))
+  if (!names.length || !images.length) return undefined
+  const predictor = await openPredictor(runtime, exportOnnx(trained, { intermediates: `${PREFIX}*` }))
   const pixels = Float32Array.from(images.flatMap(image => [...image]))
-  const got = await session.run({ [name]: runtime.tensor(dtype, pixels, [images.length, ...shape]) })
-  const blocks = session.outputs
-    .filter(output => output.startsWith('attention.'))
-    .map(output => ({ dims: got[output]!.dims, data: (got[output]!.data as Float32Array).slice() }))
-  await session.close()
+  const got = await predictor.run({ image: pixels }).finally(() => predictor.close())
+  const blocks = names
+    .map(name => got[name]!)
+    .map(({ data, dims }) => ({ data: Float32Array.from(data, Number), dims }))
   const [, heads = 0, tokens = 0] = blocks[0]!.dims
   const { side, first, read, reader } = readingOf(tokens, model.config)
   const square = tokens * tokens

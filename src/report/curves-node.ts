@@ -169,7 +169,7 @@ export function curves({ epochs, steps, final }: RunLog, examples: string): Html
       title: `${examples} per second`,
       size: 'small',
       scale: fromZero,
-      series: [{ name: 'training', role: 'train', points: atEnds('imagesPerSecond') }],
+      series: [{ name: 'training', role: 'train', points: atEnds('examplesPerSecond') }],
     },
   ]
   return html`<div class="curves">${figures.map(f => drawn(f, axis))}</div>`

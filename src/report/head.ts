@@ -16,10 +16,10 @@ export interface About {
   readonly accuracy: number
   readonly loss: number
   readonly count: number
-  /** Where the data came from, and how many examples of it are in the two sets. */
+  /** Where the data came from, and how many examples of it are in the two sets, where that is known. */
   readonly origin: string
-  readonly trainedOn: number
-  readonly testedOn: number
+  readonly trainedOn: number | undefined
+  readonly testedOn: number | undefined
   /** When the run wrote its last line. */
   readonly finished?: Date | undefined
 }
@@ -48,7 +48,7 @@ export function selection({ epochs, final, end = '' }: RunLog, config: Config): 
   const early = EARLY[end] && `The training ${EARLY[end]} after ${done} of ${all}.`
   const standing = final ? early : `The training is not at its end: ${done} of ${all} are done.`
   const best = final?.bestEpoch === undefined ? 'the best epoch so far' : `epoch ${final.bestEpoch}`
-  const measure = config.metric === 'loss' ? 'loss' : 'accuracy'
+  const measure = textOf(config.metric) ?? 'accuracy'
   const chosen = epochs.some(e => e.valAccuracy !== undefined)
     ? `The weights are those of ${best}${average}, the best by ${measure} on examples held out of the training; the test set was used once, ${final ? 'at the end' : 'for this report'}.`
     : `The weights are those after the last ${standing ? 'of these' : `of ${all}`}${average}; nothing was chosen by the test set, which was only watched after each epoch.`
@@ -74,9 +74,19 @@ function score({ tokens, accuracy, loss, count: n }: About): Html {
   return html`<p class="score"><b>${percent(accuracy, 2)}</b><span>test accuracy<br><small>${count(wrong)} of ${count(n)} wrong, ${between}</small></span></p>`
 }
 
+/** How much data there is of each set. */
+function sizes({ trainedOn, testedOn, tokens }: About): string {
+  const parts = [
+    trainedOn === undefined ? undefined : `trained on ${counted(trainedOn, tokens ? 'row' : 'example')}`,
+    testedOn === undefined ? undefined : `tested on ${count(testedOn)}`,
+  ].filter(part => part !== undefined)
+  const text = parts.join(', ')
+  return text && `${text[0]!.toUpperCase()}${text.slice(1)}: `
+}
+
 /** The run at a glance. */
 export function head(about: About): Html {
-  const { config, log, parameters, origin, trainedOn, finished, loss, tokens, testedOn } = about
+  const { config, log, parameters, origin, finished, loss, tokens } = about
   const { final, epochs } = log
   const last = epochs.at(-1)
   const steps = final?.steps ?? last?.step
@@ -88,7 +98,7 @@ export function head(about: About): Html {
   return html`
 <p class="kicker">Training report</p>
 <h1>${titleOf(config)}</h1>
-<p class="origin">Trained on ${counted(trainedOn, tokens ? 'row' : 'example')}, tested on ${count(testedOn)}: ${origin}</p>
+<p class="origin">${sizes(about)}${origin}</p>
 ${score(about)}
 <dl class="facts">
 ${fact('Train accuracy', share(final, 'trainAccuracy'))}

@@ -3,9 +3,9 @@ import { UserError } from '../graph/errors.ts'
 /** What a line says in numbers, by name. */
 export type Numbers = Readonly<Record<string, number>>
 
-/** What a run has written down of itself. */
+/** What a run has recorded of itself. */
 export interface RunLog {
-  /** Of each epoch that came to its end, as `EpochResult` names them. */
+  /** Of each epoch that came to its end, with the keys of `flatMetrics`. */
   readonly epochs: readonly Numbers[]
   /** `{step, epoch, lr, loss, gradNorm}` about a thousand times in the run: means since the line before. */
   readonly steps: readonly Numbers[]
@@ -25,12 +25,19 @@ function linesOf(text: string, name: string): Readonly<Record<string, unknown>>[
         const value: unknown = JSON.parse(line)
         if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
       } catch {}
-      throw new UserError(`${name}: line ${i + 1} is no JSON object: the file is damaged`)
+      throw new UserError(`${name}: line ${i + 1} is not a JSON object: the file is damaged`)
     })
 }
 
+/** Keys that had another name in releases up to 0.1.0. */
+const RENAMED: Readonly<Record<string, string>> = { imagesPerSecond: 'examplesPerSecond' }
+
 const numbersOf = (line: object): Numbers =>
-  Object.fromEntries(Object.entries(line).filter(([, v]) => typeof v === 'number'))
+  Object.fromEntries(
+    Object.entries(line)
+      .filter(([, v]) => typeof v === 'number')
+      .map(([key, v]) => [Object.hasOwn(RENAMED, key) ? RENAMED[key] : key, v]),
+  )
 
 /** A step that was taken again counts as it was taken last. */
 const inOrder = (lines: readonly Numbers[]): Numbers[] =>

@@ -1,10 +1,10 @@
-import type { DataSource } from '../data/dataset.ts'
+import type { DataSource, Dataset, ImageDataset } from '../data/dataset.ts'
+import { UserError } from '../graph/errors.ts'
 import { shownName } from '../graph/printable.ts'
 import { parameterCount } from '../nn/model.ts'
+import { type TrainedModel, weightsOf } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
-import { layoutOf, views } from '../train/layout.ts'
-import { filePredictor } from '../train/predictor.ts'
-import { type TrainedModel, toOnnx } from '../train/trained.ts'
+import { openPredictor } from '../train/predictor.ts'
 import { type Answers, answersOf } from './answers.ts'
 import { attentionOf } from './attention.ts'
 import { reliability } from './calibration-node.ts'
@@ -46,20 +46,29 @@ const MOST_CLASSES = 100
 /** Names of the parameter that holds a model's positions, `[1, T, dim]` or `[T, dim]`. */
 const POSITIONS = ['pos_embed', 'positional_emb', 'wpe']
 
-/** The whole report of a run as a page. @throws UserError when the model cannot be run on the data */
+/** The set that a report is made on. @throws UserError where the data has none */
+export function testSetOf({ test, origin }: DataSource): Dataset {
+  if (test) return test
+  throw new UserError(`${origin}: has no test set, on which a report shows what the model answers; give one`)
+}
+
+/**
+ * The whole report of a classifier's run as a page. Of data that are not images it shows none.
+ * @throws UserError when there is no test set, or the model does not classify it
+ */
 export async function reportOf(about: Reported): Promise<string> {
   const { config, log, trained, data, runtime, threads } = about
   const { model } = trained
-  const { shape } = model.input
-  const tokens = model.input.name === 'tokens'
-  const predictor = await filePredictor(runtime, toOnnx(trained), shape, threads)
-  const answers = await answersOf(predictor, data.test, SHOWN).finally(() => predictor.close())
-  const names = trained.classes ?? data.test.classes
+  const test = testSetOf(data)
+  const tokens = Object.hasOwn(model.inputs, 'tokens')
+  const predictor = await openPredictor(runtime, trained, { name: model.name, threads })
+  const answers = await answersOf(predictor, test, SHOWN).finally(() => predictor.close())
+  const names = trained.classes ?? test.classes ?? []
   const name = (label: number) => shownName(names[label] ?? String(label))
   const sections = [
     ...curveSections(log, tokens),
     ...(await classSections(answers, name, tokens)),
-    ...(tokens ? [] : await imageSections(about, answers, name)),
+    ...('images' in test ? await imageSections(about, test.shape, answers, name) : []),
     ...beside([...(await positionSections(trained)), calibrationSection(answers)]),
     ...settingSections(about),
   ]
@@ -69,7 +78,7 @@ export async function reportOf(about: Reported): Promise<string> {
     ...{ config, log, tokens, accuracy, loss, count: examples, finished: about.finished },
     parameters: parameterCount(model),
     trainedOn: examplesOf(about),
-    testedOn: data.test.size,
+    testedOn: test.size,
     origin: typeof origin === 'string' ? origin : data.origin,
   })
   return page(`${titleOf(config)} – training report`, top, sections)
@@ -141,10 +150,10 @@ function matrix(confusion: readonly (readonly number[])[]): Promise<string> {
 
 async function imageSections(
   { trained, runtime }: Reported,
+  shape: ImageDataset['shape'],
   { worst, right }: Answers,
   name: (label: number) => string,
 ): Promise<Section[]> {
-  const { shape } = trained.model.input
   const looked = [...right, ...worst.slice(0, SHOWN.wrong)]
   const attention = await attentionOf(
     runtime,
@@ -169,12 +178,13 @@ async function imageSections(
   return sections
 }
 
-async function positionSections({ model, params }: TrainedModel): Promise<Section[]> {
-  const parameters = views(layoutOf(model.parameters), params)
+async function positionSections(trained: TrainedModel): Promise<Section[]> {
+  const { model } = trained
+  const parameters = weightsOf(trained)
   const name = POSITIONS.find(n => parameters.has(n))
   if (!name) return []
   const [rows = 0] = model.parameters.get(name)!.shape.slice(-2) as number[]
-  const inRow = model.input.name === 'tokens'
+  const inRow = Object.hasOwn(model.inputs, 'tokens')
   return [
     {
       id: 'positions',
@@ -196,9 +206,11 @@ function calibrationSection({ bins }: Answers): Section {
   }
 }
 
-/** Examples of an epoch. */
-const examplesOf = ({ config, data }: Reported): number =>
-  typeof config.images === 'number' ? config.images : data.train.size
+/** Examples of an epoch, where that is known. Runs of releases up to 0.1.0 say `images`. */
+function examplesOf({ config, data }: Reported): number | undefined {
+  const recorded = config.examples ?? config.images
+  return typeof recorded === 'number' ? recorded : data.train.size
+}
 
 function settingSections(about: Reported): Section[] {
   const { log, config } = about

@@ -27,12 +27,12 @@ export async function reportOfRun(
   const config = await readConfig(folder)
   const tested = (config.data as { test?: unknown } | undefined)?.test
   const { test, origin } = about.data
-  if (typeof tested === 'number' && tested !== test.size)
+  if (typeof tested === 'number' && test?.size !== undefined && tested !== test.size)
     throw new UserError(
       `${folder} was tested on ${tested} examples, and ${origin} has ${test.size}; name the run's own data with --data`,
     )
   if (areFingerprints(config.fingerprints)) {
-    const { differences } = compare(config.fingerprints, fingerprints(about.data), ['test'])
+    const { differences } = compare(config.fingerprints, await fingerprints(about.data), ['test'])
     if (differences.length)
       throw new UserError(
         `${folder} was not tested on these data: ${differences.join('; ')}; name the run's own data with --data`,

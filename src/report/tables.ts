@@ -132,12 +132,12 @@ export const settingsTable = (config: Config): Html =>
     ([path, value]) => html`<div><dt>${path}</dt><dd>${value}</dd></div>\n`,
   )}</dl>`
 
-/** Where the time went; undefined for a run that has not come to its end. */
-export function timings({ epochs, final }: RunLog, examples: number): Html | undefined {
-  const { seconds, setupSeconds = 0, imagesPerSecond, dataWaitShare } = final ?? {}
-  if (seconds === undefined) return undefined
+/** Where the time went; undefined for a run that has not ended. @param examples of an epoch */
+export function timings({ epochs, final }: RunLog, examples: number | undefined): Html | undefined {
+  const { seconds, setupSeconds = 0, examplesPerSecond, dataWaitShare } = final ?? {}
+  if (seconds === undefined || examples === undefined) return undefined
   const training = epochs.reduce(
-    (sum, e) => sum + examples / (e.imagesPerSecond ?? Number.POSITIVE_INFINITY),
+    (sum, e) => sum + examples / (e.examplesPerSecond ?? Number.POSITIVE_INFINITY),
     0,
   )
   const parts = [
@@ -152,6 +152,6 @@ export function timings({ epochs, final }: RunLog, examples: number): Html | und
     ([name, s, kind]) =>
       html`<div><dt><i class="swatch ${kind}"></i>${name}</dt><dd>${precise(s)} <small>${percent(s / seconds)}</small></dd></div>`,
   )}<div><dt>in all</dt><dd>${precise(seconds)}</dd></div>
-${imagesPerSecond !== undefined && html`<div><dt>speed</dt><dd>${count(Math.round(imagesPerSecond))} <small>examples per second</small></dd></div>`}
+${examplesPerSecond !== undefined && html`<div><dt>speed</dt><dd>${count(Math.round(examplesPerSecond))} <small>examples per second</small></dd></div>`}
 ${dataWaitShare !== undefined && html`<div><dt>waiting for data</dt><dd>${percent(dataWaitShare, 2)} <small>of the steps' time</small></dd></div>`}</dl>`
 }

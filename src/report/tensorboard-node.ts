@@ -1,6 +1,6 @@
-import { appendFile, mkdir } from 'node:fs/promises'
+import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { unwritable } from '../data/files-node.ts'
+import { makeFolders, unwritable } from '../data/files-node.ts'
 import { encode, manyOf, message, one, oneOf, type Value } from '../export/codec.ts'
 
 // Of tensorflow/core/util/event.proto and framework/summary.proto, what scalars need.
@@ -64,7 +64,7 @@ export class EventWriter {
   static async open(folder: string, step = 0, wallTime = now()): Promise<EventWriter> {
     const path = join(folder, `events.out.tfevents.${Math.floor(wallTime)}.onnxgrad`)
     const writer = new EventWriter(path)
-    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    await makeFolders(folder).catch((error: unknown) => {
       throw unwritable(folder, error)
     })
     // The version comes first in a file.

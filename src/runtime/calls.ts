@@ -1,4 +1,4 @@
-import type { TypedArray } from '../export/tensor-data.ts'
+import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import type { OrtTensor, OrtTensors, SessionSettings } from './session.ts'
 

@@ -1,9 +1,11 @@
 import { lower } from '../export/lower.ts'
-import { emptyArray, type TypedArray, toTyped } from '../export/tensor-data.ts'
+import { toTyped } from '../export/tensor-data.ts'
+import { emptyArray, type TypedArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, nodesOf, type Tensors } from '../graph/graph.ts'
 import { Input, ParameterOp } from '../graph/leaf.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { resolved } from '../ops/mode.ts'
 import { decompose } from '../passes/decompose.ts'
 import type { OrtTensor, Runtime } from './session.ts'
 
@@ -13,7 +15,7 @@ export interface Evaluated {
   readonly data: TypedArray
 }
 
-/** A graph of named outputs; its inputs are found by walking back, named as they were declared. */
+/** A graph of named outputs, without markers; its inputs are found by walking back, named as they were declared. */
 export function graphOf(outputs: Tensors): Graph {
   const leaves = nodesOf({ inputs: {}, parameters: {}, outputs })
   const inputs = leaves.filter(n => n.op === Input).map(n => [n.attrs.name as string, n.outputs[0]!] as const)
@@ -22,7 +24,7 @@ export function graphOf(outputs: Tensors): Graph {
   if (twice !== undefined) throw new UserError(`two inputs are named ${twice}; declare one and use it twice`)
   const parameter = leaves.find(n => n.op === ParameterOp)
   if (parameter) throw new UserError('the graph reads a parameter; give its values through a model')
-  return { inputs: Object.fromEntries(inputs), parameters: {}, outputs }
+  return resolved({ inputs: Object.fromEntries(inputs), parameters: {}, outputs })
 }
 
 /**

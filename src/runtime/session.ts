@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-web'
 import { lower } from '../export/lower.ts'
 import { readModel } from '../export/read-model.ts'
-import { emptyArray, type TypedArray } from '../export/tensor-data.ts'
+import { emptyArray, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'

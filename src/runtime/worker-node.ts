@@ -1,4 +1,4 @@
-import type { TypedArray } from '../export/tensor-data.ts'
+import type { TypedArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Answer, Calls, Question } from './calls.ts'
 import { deviceOf } from './device.ts'

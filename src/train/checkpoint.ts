@@ -1,7 +1,10 @@
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
-import type { State } from './executor.ts'
-import { type Layout, views } from './layout.ts'
+import { printable } from '../graph/printable.ts'
+import { type Layout, views } from '../nn/layout.ts'
+import type { TrainState } from './state.ts'
+import type { State } from './step/held.ts'
+import type { StateLayout } from './step/state.ts'
 
 /** Key of the metadata under which the CRC-32 of all else in the file stands. */
 const CHECKSUM = 'crc32'
@@ -19,21 +22,57 @@ function crc32(bytes: Uint8Array): string {
   return (~c >>> 0).toString(16).padStart(8, '0')
 }
 
+/** Key of a checkpoint's metadata, and of a run's settings, with the version of the format. */
+export const FORMAT_KEY = 'format'
+export const FORMAT = 2
+
+/** Key of the metadata with the steps of each task, as JSON. */
+const STEPS = 'steps'
+
 /** Prefix of a moment vector's name in the file; parameters stand under their own (timm) names. */
 const MOMENT = 'optimizer.'
 
 /**
- * A run's state as a safetensors file: each parameter under its own name and shape, so that other programs can read it, and
- * the optimizer's flat moments beside them. The metadata gets a checksum of everything else.
+ * A training's state as a safetensors file: each parameter under its own name and shape, so that other programs can read
+ * it, and the optimizer's flat moments beside them. The metadata gets a checksum of everything else.
  */
-export function writeCheckpoint(layout: Layout, state: State, metadata: Record<string, string>): Uint8Array {
+export function writeCheckpoint(
+  layout: StateLayout,
+  { steps, vectors }: Pick<TrainState, 'steps' | 'vectors'>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const tensors: Record<string, SafeTensor> = {}
-  const parameters = views(layout, state.params!)
-  for (const slot of layout.slots)
-    tensors[slot.name] = { dtype: 'float32', shape: slot.shape, data: parameters.get(slot.name)! }
-  for (const [name, data] of Object.entries(state))
-    if (name !== 'params') tensors[MOMENT + name] = { dtype: 'float32', shape: [layout.size], data }
-  return writeSafetensors(tensors, { ...metadata, [CHECKSUM]: crc32(writeSafetensors(tensors, metadata)) })
+  const values = new Map(layout.blocks.flatMap(block => [...views(block.layout, vectors[block.name]!)]))
+  for (const slot of layout.all.slots)
+    tensors[slot.name] = { dtype: 'float32', shape: slot.shape, data: values.get(slot.name)! }
+  const blocks = new Set(layout.blocks.map(b => b.name))
+  for (const [name, data] of Object.entries(vectors))
+    if (!blocks.has(name)) tensors[MOMENT + name] = { dtype: 'float32', shape: [data.length], data }
+  const all = { ...metadata, [FORMAT_KEY]: String(FORMAT), [STEPS]: JSON.stringify(steps) }
+  return writeSafetensors(tensors, { ...all, [CHECKSUM]: crc32(writeSafetensors(tensors, all)) })
+}
+
+/** @param format what a file of a run says of its format; files before 2 say nothing @throws UserError for one that is not known here */
+export function checkFormat(name: string, format: unknown): void {
+  if (format === undefined || String(format) === String(FORMAT)) return
+  throw new UserError(
+    Number(format) > FORMAT
+      ? `${name}: has format ${format}, this onnxgrad reads formats up to ${FORMAT}; read it with the version that wrote it`
+      : `${name}: its format ${printable(String(format))} is not known: the file is damaged`,
+  )
+}
+
+function readSteps(name: string, text: string | undefined): Readonly<Record<string, number>> | undefined {
+  if (text === undefined) return undefined
+  try {
+    const steps = JSON.parse(text) as unknown
+    const sound =
+      typeof steps === 'object' &&
+      steps !== null &&
+      Object.values(steps).every(n => Number.isSafeInteger(n) && n >= 0)
+    if (sound) return steps as Record<string, number>
+  } catch {}
+  throw new UserError(`${name}: its metadata ${STEPS} are damaged`)
 }
 
 /** A checkpoint whose content is, bit for bit, what was written. */
@@ -42,41 +81,66 @@ export interface CheckpointFile {
   readonly name: string
   readonly bytes: Uint8Array
   readonly tensors: Readonly<Record<string, SafeTensor>>
-  /** Without the checksum. */
+  /** Steps of each task; undefined in files of before format 2. */
+  readonly steps: Readonly<Record<string, number>> | undefined
+  /** Without what the format itself takes. */
   readonly metadata: Readonly<Record<string, string>>
 }
 
 /** @throws UserError when the file is damaged, or not a checkpoint of onnxgrad */
 export function openCheckpoint(bytes: Uint8Array, name: string): CheckpointFile {
   const { tensors, metadata: all } = readSafetensors(bytes, name)
-  const { [CHECKSUM]: checksum, ...metadata } = all
+  const { [CHECKSUM]: checksum, ...rest } = all
   if (checksum === undefined)
     throw new UserError(
       `${name}: has no checksum (${CHECKSUM} in its metadata), with which onnxgrad writes every checkpoint since 0.1.0: the file is damaged, or another program wrote it; use a checkpoint that \`onnxgrad train\` or the lab wrote`,
     )
   // Equal content has equal bytes.
-  if (checksum !== crc32(writeSafetensors(tensors, metadata)))
+  if (checksum !== crc32(writeSafetensors(tensors, rest)))
     throw new UserError(
       `${name}: its content does not have the checksum that it was written with: the file is damaged`,
     )
-  return { name, bytes, tensors, metadata }
+  const { [FORMAT_KEY]: format, [STEPS]: steps, ...metadata } = rest
+  checkFormat(name, format)
+  return { name, bytes, tensors, steps: readSteps(name, steps), metadata }
 }
 
 /**
- * Parameters and moments of a checkpoint, for a model of the given layout.
+ * Parameters and moments of a checkpoint, for a training of the given layout.
  * @throws UserError when a parameter is missing, has another shape, or does not belong to the model
  */
-export function stateOf({ name, bytes, tensors }: CheckpointFile, layout: Layout): State {
+export function vectorsOf({ name, bytes, tensors }: CheckpointFile, layout: StateLayout): State {
   // A record may name a model of any size; what is made for it is no larger than the file.
-  if (4 * layout.size > bytes.length)
+  if (4 * layout.all.size > bytes.length)
     throw new UserError(
-      `${name}: has ${bytes.length} bytes, and its model's ${layout.size} parameters need more: the file belongs to another model`,
+      `${name}: has ${bytes.length} bytes, and its model's ${layout.all.size} parameters need more: the file belongs to another model`,
     )
   // Names come from the file: none of them may be a prototype's.
-  const state: Record<string, Float32Array> = Object.assign(Object.create(null), {
-    params: new Float32Array(layout.size),
-  })
-  for (const slot of layout.slots) {
+  const vectors: Record<string, Float32Array> = Object.create(null)
+  for (const block of layout.blocks) {
+    vectors[block.name] = new Float32Array(block.layout.size)
+    fill(name, tensors, block.layout, vectors[block.name]!)
+  }
+  const own = new Set(layout.all.slots.map(s => s.name))
+  for (const [key, t] of Object.entries(tensors)) {
+    if (own.has(key)) continue
+    const vector = key.slice(MOMENT.length)
+    const fits = t.dtype === 'float32' && t.shape.length === 1 && t.data.length <= layout.all.size
+    if (!key.startsWith(MOMENT) || !fits || vector in vectors)
+      throw new UserError(`${name}: ${key} does not belong to the model`)
+    vectors[vector] = t.data as Float32Array
+  }
+  return vectors
+}
+
+/** Puts the file's parameters into a flat vector. */
+function fill(
+  name: string,
+  tensors: Readonly<Record<string, SafeTensor>>,
+  { slots }: Layout,
+  flat: Float32Array,
+): void {
+  for (const slot of slots) {
     const t = tensors[slot.name]
     if (!t)
       throw new UserError(`${name}: parameter ${slot.name} is missing: the file belongs to another model`)
@@ -84,16 +148,6 @@ export function stateOf({ name, bytes, tensors }: CheckpointFile, layout: Layout
       throw new UserError(
         `${name}: parameter ${slot.name} is ${t.dtype} [${t.shape.join()}], the model has float32 [${slot.shape.join()}]`,
       )
-    state.params!.set(t.data as Float32Array, slot.offset)
+    flat.set(t.data as Float32Array, slot.offset)
   }
-  const own = new Set(layout.slots.map(s => s.name))
-  for (const [key, t] of Object.entries(tensors)) {
-    if (own.has(key)) continue
-    const vector = key.slice(MOMENT.length)
-    const fits = t.dtype === 'float32' && t.data.length === layout.size
-    if (!key.startsWith(MOMENT) || !fits || vector in state)
-      throw new UserError(`${name}: ${key} does not belong to the model`)
-    state[vector] = t.data as Float32Array
-  }
-  return state
 }

@@ -1,102 +1,106 @@
 import type { Augmentation } from '../data/augment.ts'
-import type { Evaluation } from './evaluate.ts'
-import type { State } from './executor.ts'
-import type { Layout } from './layout.ts'
-import type { Optimizer } from './optimizer.ts'
-import type { Best, EpochResult, Metric, Progress, Reached } from './progress.ts'
-import type { Schedule } from './schedule.ts'
-import type { TallySums } from './tally.ts'
+import type { SourceInput } from '../data/source.ts'
+import type { Layout } from '../nn/layout.ts'
+import type { TrainedModel } from '../nn/trained.ts'
+import type { Schedule } from '../optim/schedule.ts'
+import type { EpochSums } from './epoch.ts'
+import type { Best, EpochResult, Measured, Progress, RunState } from './progress.ts'
+import type { TrainState } from './state.ts'
+import type { StepSpec, TrainerSettings } from './trainer-options.ts'
 
-export interface FitOptions {
+export interface FitOptions<M extends string = string> extends StepSpec<M>, Omit<TrainerSettings, 'resume'> {
+  /**
+   * Training data, or `{ train, val, test }`: arrays by name, a data set, or a stream of batches. Epochs are evaluated on
+   * `val`, else on `test`, else not at all.
+   */
+  readonly data: SourceInput
   /** @default 5 */
-  readonly epochs?: number
-  /** Images of one step, or of one of the batches that make a step. @default 64 */
-  readonly batch?: number
-  /** Batches whose gradients make one step, as if they were one batch. @default 1 */
-  readonly accumulate?: number
-  /** @default adam({ lr: 1e-3 }) */
-  readonly optimizer?: Optimizer
-  /** @default constant() */
-  readonly schedule?: Schedule
-  /** @default 0 */
-  readonly labelSmoothing?: number
-  /** Largest global norm of the gradient; left out, gradients are not clipped. */
-  readonly clipNorm?: number
+  readonly epochs?: number | undefined
+  /** Examples per step, or per micro-batch. @default 64 */
+  readonly batch?: number | undefined
+  /** Micro-batches per step: their gradients are accumulated, as if they were one batch. @default 1 */
+  readonly accumulate?: number | undefined
+  /** @default constantRate() */
+  readonly schedule?: Schedule | undefined
+  /** Augmentation of the training images, different in each epoch. */
+  readonly augment?: Augmentation | undefined
   /**
-   * Decay of a moving average of the parameters, such as 0.999, which is evaluated and exported in their place (Polyak &
-   * Juditsky 1992). Left out, none is kept.
+   * What decides which epoch is the best: `loss`, or a metric. With a validation set, that epoch's weights are the result.
+   * @default the task's first metric, or `loss` if it has none
    */
-  readonly ema?: number
-  /** What is done to the training images, each time anew. */
-  readonly augment?: Augmentation
-  /** By what the best epoch is chosen, on the validation set where there is one, else on the test set. @default 'accuracy' */
-  readonly metric?: Metric
+  readonly monitor?: string | undefined
+  /** @default `min` for names of losses and errors, else `max` */
+  readonly mode?: 'min' | 'max' | undefined
+  /** Stop after this many epochs without improvement; needs a validation set. */
+  readonly patience?: number | undefined
+  /** Steps per epoch, for data of unknown size; schedules and resuming need it. */
+  readonly stepsPerEpoch?: number | undefined
   /**
-   * Ends after so many epochs that were no better than the best one; the data needs a validation set.
+   * Steps per run of the graph; results are the same. The state is passed from step to step inside the graph and copied
+   * back after the last one. Remaining batches at the end of an epoch run one by one.
+   * @default one or two seconds of work, at most 8; 1 where a run blocks the calling thread, or the state stays on a device
    */
-  readonly patience?: number
-  /** Compute cheap activations again in the backward pass where that saves memory; results are the same. @default false */
-  readonly recompute?: boolean
-  /** Decides the initial parameters, the order of the images, what is done to them, and every dropout mask. @default 0 */
-  readonly seed?: number
-  /** Threads of one op; left out, the runtime takes the physical cores. */
-  readonly threads?: number
+  readonly stepsPerRun?: number | undefined
+  /** State to resume from; with otherwise the same settings, the result is that of an uninterrupted run. */
+  readonly resume?: RunState | undefined
+  /** Stop after this many of the `epochs`; the schedule still covers all of them, and the run can be resumed. */
+  readonly until?: number | undefined
+  /** Stops training after the current step (after the current run of the graph, which may have several). */
+  readonly signal?: AbortSignal | undefined
+  /** When a loss or gradient is not finite, find the node of the graph where it began. @default false */
+  readonly findNode?: boolean | undefined
+  /** Called when the step is compiled: all settings are valid, and nothing has been trained. */
+  readonly onReady?: (() => void | Promise<void>) | undefined
+  /** Called after each step. Training waits for a promise that it returns, except for the run that has already begun. */
+  readonly onStep?: ((progress: Progress, run: RunningFit) => void | Promise<void>) | undefined
+  /** Called after each epoch's evaluation. */
+  readonly onEpoch?:
+    | ((epoch: EpochResult, run: RunningFit, best: boolean) => void | Promise<void>)
+    | undefined
+  /** Minimum seconds between calls of `onSave` within an epoch. @default 120 */
+  readonly saveEvery?: number | undefined
+  /** Called within long epochs, and when `signal` stops one, with the state to save. */
+  readonly onSave?: ((state: RunState) => void | Promise<void>) | undefined
+}
+
+/** What callbacks can read of a running training. */
+export interface RunningFit {
   /**
-   * Steps of one run of the graph; results are the same. The state goes on from step to step inside, and is copied back
-   * after the last. Batches that are left over at the end of an epoch run singly.
-   * @default a second's or two's work, at most 8; 1 where runs block the thread that asks, or state stays on a device
+   * The state after this step or epoch. It is available until the next call; after a step, only if that was the last of its
+   * run of the graph: set `stepsPerRun: 1` to read it after every step.
+   * @throws UserError when it is not available
    */
-  readonly stepsPerRun?: number
-  /** Goes on from here instead of the beginning; with the same other settings, to the same end. */
-  readonly resume?: Reached
-  /** Ends after so many of the `epochs`, for which the schedule is made all the same; it can be gone on from there. */
-  readonly until?: number
-  /** Stops after the run of steps that has begun. */
-  readonly signal?: AbortSignal
-  /** After a step that went wrong, look for the node of the graph at which it began. @default false */
-  readonly findNode?: boolean
-  /** Called once the step is compiled: every setting is known to be good, and nothing has been trained. */
-  readonly onReady?: () => void | Promise<void>
-  /** Called after each step; training waits for what it returns, but for the one run that has begun. */
-  readonly onStep?: (progress: Progress) => void | Promise<void>
-  /** Called after each epoch's evaluation; `reached` reads the state. */
-  readonly onEpoch?: (
-    epoch: EpochResult,
-    reached: () => Promise<Reached>,
-    best: boolean,
-  ) => void | Promise<void>
-  /** Least seconds between two calls of `onSave` within an epoch. @default 120 */
-  readonly saveEvery?: number
-  /** Called within long epochs, and when `signal` stops one: what would be lost if the process ended. */
-  readonly onSave?: (reached: Reached) => void | Promise<void>
+  readonly state: () => Promise<RunState>
+  /** The model with its weights at that time; averaged weights, if `ema` is set. */
+  readonly trained: () => Promise<TrainedModel>
 }
 
 export interface FitResult {
+  /** The trained model: the best epoch's weights with a validation set, else the last; averaged weights, if `ema` is set. */
+  readonly model: TrainedModel
   readonly layout: Layout
   /** After the last step. */
-  readonly state: State
-  /** What the run answers with: of the best epoch where there is a validation set, else of the last; the average where one is kept. */
-  readonly params: Float32Array
-  /** Of this process; a resumed run had others before. */
+  readonly state: TrainState
+  /** Epochs of this call; a resumed run had others before. */
   readonly epochs: readonly EpochResult[]
-  /** Whole epochs done, of the run. */
+  /** Epochs completed, in the whole run. */
   readonly epoch: number
-  readonly best?: Best
-  /** Under `params`, over the whole of each set. */
-  readonly train: Evaluation
-  readonly val?: Evaluation
-  readonly test: Evaluation
+  readonly best?: Best | undefined
+  /** Loss and metrics of the trained model over each whole set. */
+  readonly train?: Measured
+  readonly val?: Measured
+  readonly test?: Measured
   readonly steps: number
-  /** Of the epoch that the last step is within, where it did not end. */
-  readonly tally?: TallySums
-  /** What ended it: all steps done, `until`, `patience`, or `signal`. */
+  /** Sums of the epoch in which training stopped, if it was not completed. */
+  readonly sums?: EpochSums | undefined
+  /** Why training ended: all steps are done, `until`, `patience`, or `signal`. */
   readonly end: 'done' | 'until' | 'patience' | 'signal'
   /** Whether `signal` ended the run before its last step. */
   readonly stopped: boolean
   readonly seconds: number
   /** Time to compile the step and load it. */
   readonly setupSeconds: number
-  readonly imagesPerSecond: number
-  /** As of an epoch, over all of them. */
+  readonly examplesPerSecond: number
+  /** As in `EpochResult`, over all epochs. */
   readonly dataWaitShare: number
 }

@@ -8,7 +8,7 @@ function standsAt(line: string, step: number, where: string): boolean {
     value = JSON.parse(line)
   } catch {}
   if (typeof value !== 'object' || value === null)
-    throw new UserError(`${where} is no JSON object: the file is damaged; repair or delete it`)
+    throw new UserError(`${where} is not a JSON object: the file is damaged; repair or delete it`)
   return 'step' in value && Number(value.step) <= step
 }
 

@@ -1,87 +1,81 @@
-import type { Dataset } from '../data/dataset.ts'
-import type { FileInfo } from '../export/read.ts'
+import type { UserBatch } from '../data/dataset.ts'
+import { exportOnnx } from '../export/export.ts'
+import { type FileInfo, readOnnx } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
+import type { NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
-import type { ModelInput } from '../nn/model.ts'
-import type { OrtTensor, Runtime } from '../runtime/session.ts'
-import type { Predictor } from './evaluate.ts'
+import { type Shape, UNKNOWN } from '../graph/shape.ts'
+import type { Model } from '../nn/model.ts'
+import type { TrainedModel } from '../nn/trained.ts'
+import type { OrtTensors, Runtime } from '../runtime/session.ts'
+import { examplesOf, type Ports } from './examples.ts'
 
-/** Numbers of the largest example that is made for a model: an RGB image of 2364 × 2364. */
-const MOST_NUMBERS = 2 ** 24
+/** Source of a predictor: a trained model, a model at its initial weights, or the bytes of an `.onnx` file. */
+export type PredictorSource = TrainedModel | Model | Uint8Array
 
-/**
- * What a file reads: images of known size, or rows of tokens.
- * @throws UserError for a model of another kind, or of larger examples than are made for it
- */
-export function modelInput({ proto }: FileInfo, name: string): ModelInput {
-  const weights = new Set(proto.graph?.initializer?.map(t => t.name))
-  const inputs = (proto.graph?.input ?? []).filter(i => !weights.has(i.name))
-  const type = inputs[0]?.type?.tensorType
-  const shape = (type?.shape?.dim ?? []).slice(1).map(d => d.dimValue ?? 0)
-  const dtype = dtypeOf(type?.elemType)
-  if (inputs.length === 1 && shape.every(d => d > 0)) {
-    const size = shape.reduce((a, b) => a * b, 1)
-    if (size > MOST_NUMBERS)
-      throw new UserError(
-        `${name}: takes examples of ${shape.join(' × ')} = ${inFull(size)} numbers; ${inFull(MOST_NUMBERS)} are the most`,
-      )
-    if (dtype === 'float32' && shape.length === 3) return { name: 'image', dtype, shape }
-    if (dtype === 'int32' && shape.length === 1) return { name: 'tokens', dtype, shape }
-  }
-  const given = inputs.map(i => `${i.name ?? ''} of rank ${i.type?.tensorType?.shape?.dim?.length ?? 0}`)
-  throw new UserError(
-    `${name}: takes ${printable(given.join(', '), 300) || 'no input'}; it must take one: an image, float32 [batch, channels, height, width], or tokens, int32 [batch, T]`,
-  )
-}
-
-/** Numbers of the largest batch that is made for a model. */
-const MOST_OF_BATCH = 2 ** 28
-
-/** How many examples of a shape go into a batch: as many as are wanted, or as there is memory for. */
-export const batchOf = (shape: readonly number[], wanted: number): number =>
-  Math.min(wanted, Math.max(1, Math.floor(MOST_OF_BATCH / shape.reduce((a, b) => a * b, 1))))
-
-const inFull = (n: number): string => n.toLocaleString('en-US')
-
-/** @throws UserError when a file's input is not what a data set holds */
-export function fits(name: string, input: ModelInput, data: Dataset): void {
-  if (input.shape.join() !== data.shape.join())
-    throw new UserError(
-      `${name} takes ${input.name} of ${input.shape.join('×')}, ${data.name} has ${data.shape.join('×')}`,
-    )
-}
-
-/** A loaded `.onnx` file that answers logits. */
-export interface FilePredictor extends Predictor {
+/** A model that is loaded for prediction. */
+export interface Predictor {
+  /** Its inputs by name, and the names of its outputs. A size that may differ is a symbol, an unknown one is -1. */
+  readonly inputs: Ports
+  readonly outputs: readonly string[]
+  /** Names of the classes, by label, if the file or model has them. */
+  readonly classes: readonly string[] | undefined
+  /**
+   * Outputs for inputs, both by name; of any batch size, if the first dim is a symbol.
+   * @throws UserError for inputs that do not match
+   */
+  run(inputs: UserBatch): Promise<Readonly<Record<string, NdArray>>>
   close(): Promise<void>
 }
 
-/** @throws UserError for what is not the scores of so many examples */
-function scoresOf(name: string, { type, dims, data }: OrtTensor, count: number): Float32Array {
-  if (data instanceof Float32Array && data.length > 0 && dims[0] === count) return data
-  throw new UserError(
-    `the model answers ${printable(name)}, ${type} [${dims.join()}], for ${count} examples; float32 [${count}, classes] belongs there`,
+/** The inputs of a file that are not weights. @throws UserError for one of a type that is not supported */
+export function inputPorts({ proto }: FileInfo, name: string): Ports {
+  const weights = new Set(proto.graph?.initializer?.map(t => t.name))
+  const inputs = (proto.graph?.input ?? []).filter(i => !weights.has(i.name))
+  return Object.fromEntries(
+    inputs.map(({ name: key = '', type }) => {
+      const dtype = dtypeOf(type?.tensorType?.elemType)
+      if (!dtype) throw new UserError(`${name}: input ${printable(key)} is not a tensor of a supported type`)
+      const dims = type?.tensorType?.shape?.dim ?? []
+      const shape: Shape = dims.map((d, i) => d.dimValue ?? (d.dimParam || (i ? UNKNOWN : 'batch')))
+      return [key, { dtype, shape }]
+    }),
   )
 }
 
-/** Loads an exported classifier on a runtime. @throws UserError when it cannot be loaded */
-export async function filePredictor(
+const isTrained = (source: TrainedModel | Model): source is TrainedModel =>
+  'params' in source && 'model' in source
+
+/**
+ * Loads a model on a runtime.
+ * @param name what errors call it
+ * @throws UserError when it cannot be loaded
+ */
+export async function openPredictor(
   runtime: Runtime,
-  bytes: Uint8Array,
-  shape: readonly number[],
-  threads?: number,
-): Promise<FilePredictor> {
+  source: PredictorSource,
+  { name = 'the model', threads }: { readonly name?: string; readonly threads?: number | undefined } = {},
+): Promise<Predictor> {
+  const bytes = source instanceof Uint8Array ? source : exportOnnx(source)
+  const info = readOnnx(bytes, name)
+  const inputs = inputPorts(info, name)
   const session = await runtime.load(bytes, threads ? { threads } : {})
-  const [input] = session.inputs
-  const output = session.outputs.includes('logits') ? 'logits' : session.outputs[0]!
+  const classes =
+    info.classes ?? (source instanceof Uint8Array || !isTrained(source) ? undefined : source.classes)
   return {
-    async predict({ input: example, count }) {
-      const dtype = example instanceof Int32Array ? 'int32' : 'float32'
-      const got = await session.run({ [input!]: runtime.tensor(dtype, example, [count, ...shape]) })
-      return scoresOf(output, got[output]!, count)
+    inputs,
+    outputs: session.outputs,
+    classes,
+    async run(given) {
+      const { arrays } = examplesOf(name, inputs, given, false)
+      const feeds = Object.entries(arrays).map(([key, { data, dims }]) => [
+        key,
+        runtime.tensor(inputs[key]!.dtype, data, dims),
+      ])
+      const got: OrtTensors = await session.run(Object.fromEntries(feeds))
+      return Object.fromEntries(Object.entries(got).map(([key, { data, dims }]) => [key, { data, dims }]))
     },
-    allocate: runtime.allocate,
     close: () => session.close(),
   }
 }

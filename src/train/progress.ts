@@ -1,83 +1,116 @@
-import type { Evaluation } from './evaluate.ts'
-import type { State } from './executor.ts'
-import type { TallySums } from './tally.ts'
+import type { EpochSums } from './epoch.ts'
+import type { TrainState } from './state.ts'
 
-/** Where a run stands after a step. */
+/** Loss and metrics by name. */
+export type Measured = Readonly<Record<'loss', number> & Record<string, number>>
+
+/** Progress of a training after a step. */
 export interface Progress {
   /** From 1. */
   readonly epoch: number
   readonly epochs: number
   /** Steps done, of the whole run. */
   readonly step: number
-  readonly steps: number
+  /** Steps of the whole run; undefined if the length of an epoch is not known. */
+  readonly steps: number | undefined
   readonly lr: number
   /** Means over the epoch so far. */
-  readonly loss: number
-  readonly accuracy: number
-  readonly imagesPerSecond: number
-  /** Of this step alone: its loss, and the global norm of its gradient before clipping. */
-  readonly stepLoss: number
+  readonly mean: Measured
+  /** Values of this step alone. */
+  readonly last: Measured
+  /** Global norm of this step's gradient, before clipping. */
   readonly gradNorm: number
+  readonly examplesPerSecond: number
 }
 
-/** What came of an epoch. With a validation set it is judged there, else on the test set. */
+/** Results of an epoch. It is evaluated on the validation set, or else on the test set, if there is one. */
 export interface EpochResult {
   readonly epoch: number
   readonly step: number
   readonly lr: number
   /** Means over the epoch's steps, while the parameters were changing. */
-  readonly trainLoss: number
-  readonly trainAccuracy: number
-  readonly valLoss?: number
-  readonly valAccuracy?: number
-  readonly testLoss?: number
-  readonly testAccuracy?: number
+  readonly train: Measured
+  readonly val?: Measured
+  readonly test?: Measured
   /** Mean over the epoch's steps. */
   readonly gradNorm: number
   /** Of the training steps, without evaluation. */
-  readonly imagesPerSecond: number
-  /** Share of their time in which the runtime stood still, because the next batch was not there. */
+  readonly examplesPerSecond: number
+  /** Fraction of the time in which the runtime waited for the next batch. */
   readonly dataWaitShare: number
   /** Since the start of the run. */
   readonly seconds: number
 }
 
-/** What an epoch was judged by: the validation set's figures where there are some, else the test set's. */
-export const judged = (e: EpochResult): { set: 'val' | 'test'; loss: number; accuracy: number } =>
-  e.valLoss === undefined
-    ? { set: 'test', loss: e.testLoss!, accuracy: e.testAccuracy! }
-    : { set: 'val', loss: e.valLoss, accuracy: e.valAccuracy! }
+/** What an epoch was judged by, and on which set; undefined where there is only training data. */
+export const judged = ({
+  val,
+  test,
+}: EpochResult): { set: 'val' | 'test'; measured: Measured } | undefined =>
+  val ? { set: 'val', measured: val } : test ? { set: 'test', measured: test } : undefined
 
-/** By what the best epoch is chosen. */
-export type Metric = 'accuracy' | 'loss'
+/** Loss and metrics of each set in one record, as `trainLoss`, `valAccuracy`: the keys of `metrics.jsonl`. */
+export const flatMeasured = (
+  sets: Readonly<Partial<Record<'train' | 'val' | 'test', Measured | undefined>>>,
+): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    Object.entries(sets).flatMap(([set, measured]) =>
+      Object.entries(measured ?? {}).map(([name, v]) => [
+        `${set}${name[0]?.toUpperCase()}${name.slice(1)}`,
+        v,
+      ]),
+    ),
+  )
+
+/** An epoch as a line of `metrics.jsonl`. */
+export const flatMetrics = ({
+  epoch,
+  step,
+  lr,
+  train,
+  val,
+  test,
+  ...rest
+}: EpochResult): Readonly<Record<string, number>> => ({
+  ...{ epoch, step, lr },
+  ...flatMeasured({ train, val, test }),
+  ...rest,
+})
+
+/** What decides which epoch is the best. */
+export interface Monitor {
+  /** `loss`, or the name of a metric. */
+  readonly metric: string
+  readonly mode: 'min' | 'max'
+}
+
+/** Metrics that are better when they are small, by a word of their name. */
+const SMALL = /loss|error|mae|mse|rmse|perplexity|distance/i
+
+/** A monitor from a name. @param mode @default `min` for losses and errors by their name, else `max` */
+export const monitorOf = (metric: string, mode?: 'min' | 'max'): Monitor => ({
+  metric,
+  mode: mode ?? (SMALL.test(metric) ? 'min' : 'max'),
+})
 
 /** The best epoch so far. */
 export interface Best {
   readonly epoch: number
   readonly step: number
-  readonly accuracy: number
-  readonly loss: number
+  readonly measured: Measured
 }
 
-/** Whether an evaluation is better: by the metric, and at a tie by the other one. */
-export const isBetter = (
-  a: Pick<Evaluation, 'accuracy' | 'loss'>,
-  b: Pick<Evaluation, 'accuracy' | 'loss'>,
-  metric: Metric,
-): boolean => {
-  const accuracy = a.accuracy - b.accuracy
-  const loss = b.loss - a.loss
-  return (metric === 'accuracy' ? accuracy || loss : loss || accuracy) > 0
+/** Whether an epoch is better: by the monitored metric, and at a tie by the loss. */
+export function isBetter(a: Measured, b: Measured, { metric, mode }: Monitor): boolean {
+  const gain = (mode === 'max' ? 1 : -1) * ((a[metric] ?? Number.NaN) - (b[metric] ?? Number.NaN))
+  return (gain || b.loss - a.loss) > 0
 }
 
-/** What a run has come to: enough to go on from. */
-export interface Reached {
-  /** Steps done. */
-  readonly step: number
-  readonly state: State
-  readonly best?: Best
-  /** The parameters that the best epoch answered with. */
-  readonly bestParams?: Float32Array
+/** State of a run: enough to resume it. */
+export interface RunState extends TrainState {
+  readonly best?: Best | undefined
+  /** Parameters of the best epoch, in the model's order. */
+  readonly bestParams?: Float32Array | undefined
   /** Of the epoch that the step is within. */
-  readonly tally?: TallySums
+  readonly sums?: EpochSums | undefined
 }

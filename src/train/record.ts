@@ -3,17 +3,17 @@ import type { Normalization } from '../data/dataset.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { isPreprocessing, type Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
-import { OPTIMIZERS, type Optimizer } from './optimizer.ts'
-import type { Best, Metric } from './progress.ts'
-import { SCHEDULES, type Schedule, stepDecay, withWarmup } from './schedule.ts'
-import type { TallySums } from './tally.ts'
+import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
+import { SCHEDULES, type Schedule, stepDecay, withWarmup } from '../optim/schedule.ts'
+import type { EpochSums } from './epoch.ts'
+import type { Best } from './progress.ts'
 
 interface Named {
   readonly name: string
   readonly [setting: string]: unknown
 }
 
-/** What a run needs beside its state to go on, in Node or in a page: part of every checkpoint. */
+/** What a run needs beside its state to be resumed, in Node or in a page: part of every checkpoint. */
 export interface RunRecord {
   readonly model: { readonly name: string; readonly config: object }
   /** Steps done. */
@@ -32,7 +32,8 @@ export interface RunRecord {
   readonly augment?: AugmentOptions
   /** What is held out of the training set: a share below 1, or a number of examples. */
   readonly valSplit?: number
-  readonly metric?: Metric
+  /** What decides which epoch is the best: `loss`, or a metric. */
+  readonly metric?: string
   readonly patience?: number
   readonly device?: string
   readonly threads?: number
@@ -40,16 +41,16 @@ export interface RunRecord {
   /** Left out by the releases up to 0.1.0. */
   readonly preprocessing?: Preprocessing
   readonly classes: readonly string[]
-  /** Examples of an epoch. */
-  readonly images: number
+  /** Of an epoch. */
+  readonly examples: number
   /** Of the data; missing in runs of before they were recorded. */
   readonly fingerprints?: Fingerprints
   /** Of onnxgrad, onnxruntime and Node, which wrote the checkpoint. */
   readonly versions?: Readonly<Record<string, string>>
   /** The best epoch so far. */
   readonly best?: Best
-  /** Of an epoch that the step is within. */
-  readonly tally?: TallySums
+  /** Of the epoch that the step is within. */
+  readonly sums?: EpochSums
 }
 
 /** Keys of a checkpoint's metadata, both JSON: the {@link RunRecord}, and what the training came to so far. */
@@ -75,7 +76,43 @@ const isNormalization = (value: Partial<Normalization> | null | undefined): bool
   value === undefined ||
   [value?.mean, value?.std].every(list => Array.isArray(list) && list.every(Number.isFinite))
 
-const COUNTS = ['step', 'epochs', 'batch', 'images'] as const
+const COUNTS = ['step', 'epochs', 'batch', 'examples'] as const
+
+const isNumber = (value: unknown): value is number => typeof value === 'number'
+
+/** What classifiers' records of before checkpoint format 2 say, as records say it today. */
+function updated({ images, tally, best, ...record }: Record<string, unknown>): Record<string, unknown> {
+  const { accuracy, loss, ...bestEpoch } = (best ?? {}) as Record<string, unknown>
+  const sums = tally as Readonly<Record<string, number>> | undefined
+  return {
+    ...record,
+    ...(images === undefined ? {} : { examples: images }),
+    ...(best ? { best: isNumber(accuracy) ? { ...bestEpoch, measured: { loss, accuracy } } : best } : {}),
+    ...(sums?.labels
+      ? {
+          sums: {
+            examples: sums.images,
+            // The loss was counted by example, and is an average over labels, of which a text has several.
+            sums: [(sums.loss! / sums.images!) * sums.labels, sums.correct],
+            counts: [sums.labels, sums.labels],
+            gradNorm: sums.gradNorm,
+            updates: sums.updates,
+          },
+        }
+      : {}),
+  }
+}
+
+const isList = (value: unknown): boolean => Array.isArray(value) && value.every(Number.isFinite)
+
+const isSums = (sums: Partial<EpochSums> | undefined): boolean =>
+  sums === undefined ||
+  (isList(sums.sums) &&
+    isList(sums.counts) &&
+    [sums.examples, sums.gradNorm, sums.updates].every(Number.isFinite))
+
+const isBest = (best: Partial<Best> | undefined): boolean =>
+  best === undefined || ([best.epoch, best.step].every(Number.isSafeInteger) && isNumber(best.measured?.loss))
 
 /** The record of a checkpoint's metadata. @throws UserError when there is none, or it is damaged */
 export function readRecord(metadata: Readonly<Record<string, string>>, name: string): RunRecord {
@@ -84,10 +121,12 @@ export function readRecord(metadata: Readonly<Record<string, string>>, name: str
     throw new UserError(
       `${name}: does not say which run it is of; take a checkpoint that \`onnxgrad train\` or the lab wrote`,
     )
-  const record = json(text, RECORD, name) as Partial<RunRecord> | null
+  const recorded = json(text, RECORD, name)
+  const isObject = typeof recorded === 'object' && recorded !== null
+  const record: Partial<RunRecord> = isObject ? updated(recorded as Record<string, unknown>) : {}
   const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && Number(value) >= least
   const sound =
-    typeof record?.model?.name === 'string' &&
+    typeof record.model?.name === 'string' &&
     typeof record.model.config === 'object' &&
     record.model.config !== null &&
     COUNTS.every(key => whole(record[key], key === 'step' ? 0 : 1)) &&
@@ -97,17 +136,26 @@ export function readRecord(metadata: Readonly<Record<string, string>>, name: str
     Array.isArray(record.classes) &&
     record.classes.every(name => typeof name === 'string') &&
     isNormalization(record.normalization) &&
+    isSums(record.sums) &&
+    isBest(record.best) &&
     (record.fingerprints === undefined || areFingerprints(record.fingerprints)) &&
     (record.preprocessing === undefined || isPreprocessing(record.preprocessing))
-  if (!sound) throw new UserError(`${name}: its record of the run is not complete: the file is damaged`)
+  if (!sound) throw new UserError(`${name}: its record of the run is incomplete: the file is damaged`)
   return record as RunRecord
 }
+
+/** Steps of an epoch of a run. */
+export const stepsPerEpoch = ({
+  examples,
+  batch,
+  accumulate = 1,
+}: Pick<RunRecord, 'examples' | 'batch' | 'accumulate'>): number => Math.ceil(examples / (batch * accumulate))
 
 /** The optimizer that a record names. @throws UserError when it is not known, or a setting is none of its */
 export function recordedOptimizer({ name, ...settings }: Named): Optimizer {
   if (!Object.hasOwn(OPTIMIZERS, name)) throw new UserError(`optimizer ${name} is not known`)
   if (settings.groups !== undefined)
-    throw new UserError(`${name} had groups of parameters; go on with \`fit\` and the same groups`)
+    throw new UserError(`${name} had groups of parameters; resume it with \`train\` and the same groups`)
   const make: (settings: object) => Optimizer = OPTIMIZERS[name as keyof typeof OPTIMIZERS]
   const { beta1, beta2, ...others } = settings
   return make(beta1 === undefined ? others : { ...others, betas: [beta1, beta2] })

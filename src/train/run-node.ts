@@ -1,21 +1,14 @@
-import { lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { lstat, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { append, codeOf, reason, syncFile, unwritable, writeAtomic } from '../data/files-node.ts'
+import { append, codeOf, makeFolders, reason, syncFile, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
-import { writeCheckpoint } from './checkpoint.ts'
-import type { State } from './executor.ts'
-import type { Layout } from './layout.ts'
+import { FORMAT, FORMAT_KEY } from './checkpoint.ts'
 import { LockedError, refuseLocked, takeLock } from './lock-node.ts'
-import { RECORD, type RunRecord, TRAINING } from './record.ts'
-import {
-  type Build,
-  LINES,
-  type Notice,
-  type Resumable,
-  RUN_FILES,
-  type RunConfig,
-  readResumable,
-} from './saved-node.ts'
+import type { RunRecord } from './record.ts'
+import { type Build, writeSaved } from './saved.ts'
+import { LINES, type Notice, type Resumable, RUN_FILES, type RunConfig, readResumable } from './saved-node.ts'
+import type { TrainState } from './state.ts'
+import type { StateLayout } from './step/state.ts'
 
 export { RUN_FILES, type RunConfig, readRun } from './saved-node.ts'
 
@@ -122,7 +115,7 @@ export class RunFolder {
    * @throws UserError when the folder cannot be made, or another process has begun a run there
    */
   async begin(config: RunConfig): Promise<void> {
-    await mkdir(this.path, { recursive: true }).catch((error: unknown) => {
+    await makeFolders(this.path).catch((error: unknown) => {
       throw new UserError(`${this.path} ${reason(error)}; choose another --out`)
     })
     this.#release = await lockOf(this.path, takeLock)
@@ -146,7 +139,9 @@ export class RunFolder {
       const { config, repairs } = this.#from!
       await this.#tidy()
       for (const [file, data] of repairs) await writeAtomic(file, data)
-      await this.#configure({ ...config, ...changes })
+      // Settings of before format 2 say `images`.
+      const { images, ...own } = config
+      await this.#configure({ ...(images === undefined ? {} : { examples: images }), ...own, ...changes })
     })
 
   /** Adds a line to `metrics.jsonl`, or to `steps.jsonl`; each names its `step`, or says `final`. */
@@ -156,13 +151,12 @@ export class RunFolder {
   /** Saves a state. The `last` that it replaces stays as `previous`. Save a `best` before the `last` of the same step. */
   async checkpoint(
     name: 'last' | 'best',
-    layout: Layout,
-    state: State,
+    layout: StateLayout,
+    state: TrainState,
     record: RunRecord,
     training: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    const metadata = { [RECORD]: JSON.stringify(record), [TRAINING]: JSON.stringify(training) }
-    const bytes = writeCheckpoint(layout, state, metadata)
+    const bytes = writeSaved(layout, state, record, training)
     await this.#safely(async () => {
       if (name === 'best') return writeAtomic(this.file('best'), bytes)
       // Lines up to a checkpoint's step are on the disk before it is.
@@ -184,7 +178,7 @@ export class RunFolder {
   }
 
   #configure = (config: object): Promise<void> =>
-    writeAtomic(this.file('config'), `${JSON.stringify(config, null, 2)}\n`)
+    writeAtomic(this.file('config'), `${JSON.stringify({ [FORMAT_KEY]: FORMAT, ...config }, null, 2)}\n`)
 
   async #refuseFull(): Promise<void> {
     const present = await contents(this.path)
@@ -213,8 +207,8 @@ export class RunFolder {
 
   #remedy(): string {
     const lost = this.#saved ? `nothing up to step ${this.#saved} is lost` : 'no step is saved yet'
-    return `${lost}; put that right, then go on with: onnxgrad train --resume ${this.path}`
+    return `${lost}; fix this, then resume with: onnxgrad train --resume ${this.path}`
   }
 }
 
-const GONE = 'the whole folder is gone, and the run with it'
+const GONE = 'the run folder no longer exists'

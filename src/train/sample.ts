@@ -1,5 +1,6 @@
+import type { NdArray } from '../graph/array.ts'
 import type { Rng } from '../graph/random.ts'
-import { argmaxAt, type Predictor } from './evaluate.ts'
+import { argmaxAt } from './scores.ts'
 
 export interface SampleOptions {
   /** Tokens to add. */
@@ -24,11 +25,12 @@ function draw(logits: Float32Array, temperature: number, random: Rng): number {
 }
 
 /**
- * Goes on from `start`, one token at a time, each drawn from the model's answer to the last `context` tokens.
+ * Continues a text: one token at a time, each drawn from the model's answer to the last `context` tokens.
+ * @param scores of tokens, int32 `[1, context]`: `[1, context, vocabulary]`
  * @returns the new tokens alone
  */
 export async function continueText(
-  predictor: Predictor,
+  scores: (tokens: NdArray) => Promise<ArrayLike<number>>,
   start: Int32Array,
   { length, context, temperature, random }: SampleOptions,
 ): Promise<Int32Array> {
@@ -39,10 +41,11 @@ export async function continueText(
     // What stands after the last token cannot be seen by it.
     input.fill(0)
     input.set(seen)
-    const logits = await predictor.predict({ input, count: 1 })
-    const classes = logits.length / context
+    const values = await scores({ data: input, dims: [1, context] })
+    const classes = values.length / context
     const at = (seen.length - 1) * classes
-    all.push(draw(logits.slice(at, at + classes), temperature, random))
+    const last = Float32Array.from({ length: classes }, (_, i) => values[at + i]!)
+    all.push(draw(last, temperature, random))
   }
   return Int32Array.from(all.slice(start.length))
 }

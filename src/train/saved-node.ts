@@ -1,16 +1,15 @@
 import { join } from 'node:path'
 import type { Normalization } from '../data/dataset.ts'
 import { codeOf, exists, readBytes, readText } from '../data/files-node.ts'
-import { type Preprocessing, presumedPreprocessing } from '../data/preprocess.ts'
+import type { Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
-import { openCheckpoint, stateOf } from './checkpoint.ts'
-import { answering } from './ema.ts'
-import type { State } from './executor.ts'
-import { layoutOf } from './layout.ts'
+import type { TrainedModel } from '../nn/trained.ts'
+import { checkFormat, FORMAT_KEY } from './checkpoint.ts'
 import { isFinal, linesUpTo } from './lines-node.ts'
-import { RECORD, type RunRecord, readRecord, readTraining } from './record.ts'
-import type { TrainedModel } from './trained.ts'
+import { RECORD, type RunRecord, readRecord } from './record.ts'
+import { type Build, readSavedBytes, type Saved, savedModel } from './saved.ts'
+import type { TrainState } from './state.ts'
 
 /** Files of a run folder. */
 export const RUN_FILES = {
@@ -46,38 +45,19 @@ export interface RunConfig {
   readonly [key: string]: unknown
 }
 
-/** Makes a model from its name and configuration. */
-export type Build = (name: string, config: object) => Model
-
 /** Tells a user of something that is no reason to stop. */
 export type Notice = (line: string) => void
 
-/** A checkpoint, whole. */
-export interface Saved {
-  readonly file: string
-  readonly bytes: Uint8Array
-  readonly record: RunRecord
-  readonly model: Model
-  readonly state: State
-  readonly training: Readonly<Record<string, unknown>>
-}
-
 /** @throws UserError when the file cannot be read, or is damaged */
-export async function readSaved(file: string, build: Build): Promise<Saved> {
-  const bytes = await readBytes(file)
-  const checkpoint = openCheckpoint(bytes, file)
-  const record = readRecord(checkpoint.metadata, file)
-  const training = readTraining(checkpoint.metadata, file)
-  const model = build(record.model.name, record.model.config)
-  return { file, bytes, record, model, state: stateOf(checkpoint, layoutOf(model.parameters)), training }
-}
+export const readSaved = async (file: string, build: Build): Promise<Saved> =>
+  readSavedBytes(await readBytes(file), file, build)
 
 /** @throws UserError when there is none, or it is damaged */
 export async function readConfig(folder: string): Promise<RunConfig> {
   const file = join(folder, RUN_FILES.config)
   const text = await readText(file)
   if (text === undefined)
-    throw new UserError(`${file} does not exist: ${folder} is no run folder of onnxgrad`)
+    throw new UserError(`${file} does not exist: ${folder} is not a run folder of onnxgrad`)
   let config: Partial<RunConfig> | null
   try {
     config = JSON.parse(text) as Partial<RunConfig> | null
@@ -87,6 +67,7 @@ export async function readConfig(folder: string): Promise<RunConfig> {
   const { name, config: settings } = config?.model ?? {}
   if (typeof name !== 'string' || typeof settings !== 'object' || settings === null)
     throw new UserError(`${file} does not say which model was trained: the file is damaged`)
+  checkFormat(file, config?.[FORMAT_KEY])
   return config as RunConfig
 }
 
@@ -127,12 +108,12 @@ function checkModel({ file, model }: Saved, folder: string, config: RunConfig, b
   const own = build(config.model.name, config.model.config)
   if (own.name !== model.name || JSON.stringify(own.config) !== JSON.stringify(model.config))
     throw new UserError(
-      `${file} is of another model than ${join(folder, RUN_FILES.config)}; put its own there`,
+      `${file} belongs to another model than ${join(folder, RUN_FILES.config)}; put a checkpoint of this run there`,
     )
 }
 
 /** Everything in a record that is a setting, of what `config.json` says. */
-const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'versions' | 'best' | 'tally'>, true>> = {
+const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'versions' | 'best' | 'sums'>, true>> = {
   model: true,
   epochs: true,
   batch: true,
@@ -152,13 +133,14 @@ const SETTINGS: Readonly<Record<keyof Omit<RunRecord, 'step' | 'versions' | 'bes
   normalization: true,
   preprocessing: true,
   classes: true,
-  images: true,
+  examples: true,
   fingerprints: true,
 }
 
 /** The record of a run that has not begun. */
 function recordOf(config: RunConfig, file: string): RunRecord {
-  const settings = Object.entries(config).filter(([key]) => Object.hasOwn(SETTINGS, key))
+  // Settings of before checkpoint format 2 say `images`, which readRecord knows.
+  const settings = Object.entries(config).filter(([key]) => Object.hasOwn(SETTINGS, key) || key === 'images')
   const { name, config: own } = config.model
   const record = { ...Object.fromEntries(settings), model: { name, config: own }, step: 0 }
   return readRecord({ [RECORD]: JSON.stringify(record) }, file)
@@ -170,7 +152,7 @@ export interface Resumable {
   readonly record: RunRecord
   readonly model: Model
   /** None where no checkpoint was saved yet. */
-  readonly state?: State
+  readonly state?: TrainState
   /** The checkpoint of the best epoch that the record names. */
   readonly best?: Saved
   /** What is there of that which is made of a run that has come to its end. */
@@ -187,7 +169,7 @@ export async function readResumable(folder: string, build: Build, notice: Notice
   const newest = await readNewest(folder, config, build, notice)
   const record = newest?.record ?? recordOf(config, file('config'))
   const repairs = new Map<string, Uint8Array | string>()
-  if (!newest) notice(`${folder} has no checkpoint yet; its training begins anew`)
+  if (!newest) notice(`${folder} has no checkpoint yet; its training starts from the beginning`)
   else if (newest.file !== file('last')) repairs.set(file('last'), newest.bytes)
   for (const name of LINES) repairs.set(file(name), await linesUpTo(file(name), record.step))
   const final = await isFinal(file('metrics'))
@@ -230,21 +212,9 @@ export async function readRun(
           newest && which !== 'last' ? answerOf(newest, folder, build, notice) : newest,
         )
   if (!saved)
-    throw new UserError(`${folder} has no checkpoint yet; go on with: onnxgrad train --resume ${folder}`)
+    throw new UserError(`${folder} has no checkpoint yet; resume it with: onnxgrad train --resume ${folder}`)
   checkModel(saved, folder, config, build)
-  return {
-    model: saved.model,
-    params: answering(saved.state),
-    ...(config.normalization ? { normalization: config.normalization } : {}),
-    ...(saved.model.input.name === 'image'
-      ? {
-          preprocessing:
-            config.preprocessing ?? presumedPreprocessing(saved.model.input.shape, config.classes),
-        }
-      : {}),
-    classes: config.classes,
-    ...(Object.keys(saved.training).length ? { training: saved.training } : {}),
-  }
+  return savedModel(saved)
 }
 
 const readBest = (folder: string, build: Build): Promise<Saved> =>

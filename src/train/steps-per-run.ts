@@ -1,5 +1,5 @@
 import { nodesOf } from '../graph/graph.ts'
-import { type Model, trace } from '../nn/model.ts'
+import type { Model } from '../nn/model.ts'
 
 /** Operations of one run: one or two seconds of two cores, so that a run that has begun soon ends. */
 const OPERATIONS = 5e11
@@ -10,7 +10,7 @@ const MOST = 8
  * copies the state into new arrays (1.30, also where it wrote into given ones), which costs a tenth of a small step.
  */
 export function stepsPerRun(model: Model, batch: number): number {
-  const macs = nodesOf(trace(model)).reduce(
+  const macs = nodesOf(model.graph).reduce(
     (n, { op, inputs, outputs, attrs }) => n + (op.macs?.(inputs, outputs, attrs) ?? 0),
     0,
   )

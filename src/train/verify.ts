@@ -1,112 +1,119 @@
 import { batches } from '../data/batches.ts'
-import type { Dataset } from '../data/dataset.ts'
+import type { Dataset, UserBatch } from '../data/dataset.ts'
+import type { NdArray, TypedArray } from '../graph/array.ts'
+import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
-import type { Predictor } from './evaluate.ts'
-import { compileForward } from './forward.ts'
-import { batchOf, type FilePredictor, filePredictor } from './predictor.ts'
-import type { TrainedModel } from './trained.ts'
+import { examplesOf, portsOf } from './examples.ts'
+import { hold } from './forward.ts'
+import { openPredictor, type Predictor } from './predictor.ts'
 
-/** How many examples are compared, in which batches, and how far a logit may be off, unless somebody says otherwise. */
-export const VERIFY = { count: 256 as number, batch: 100, tolerance: 1e-4 as number }
+/** How many examples are compared, in which batches, and how far a value may be off, unless somebody says otherwise. */
+export const VERIFY = { count: 256 as number, batch: 100 as number, tolerance: 1e-4 as number }
 
 /** One runtime's answer, held against the reference. */
 export interface Verdict {
   readonly runtime: string
   readonly version: string
-  /** Largest difference of any logit; NaN when the runtime gave something that is no number. */
+  /** Largest difference of any output; NaN when the runtime gave something that is not a number. */
   readonly maxAbsDiff: number
   readonly ok: boolean
   /** Why the runtime gave no answer at all. */
   readonly error?: string
 }
 
+/** What answers inputs by name with outputs by name. */
+export type Answering = Pick<Predictor, 'run' | 'close'>
+
 /** The graph that training evaluates, with a model's weights: what an exported file must agree with. */
-export async function trainingPredictor(runtime: Runtime, trained: TrainedModel): Promise<FilePredictor> {
-  const { model, normalization, params } = trained
-  const { bytes, layout } = compileForward(model, {
-    target: runtime.device.target,
-    ...(normalization ? { normalization } : {}),
-  })
-  const session = await runtime.load(bytes, { optimize: 'disabled' })
-  const weights = runtime.tensor('float32', params, [layout.size])
+export function trainingPredictor(runtime: Runtime, trained: TrainedModel): Answering {
+  const { model } = trained
+  const { forward, parameters, close } = hold(runtime, trained)
+  const ports = portsOf({ model, targets: {} })
   return {
-    async predict({ input: example, count }) {
-      const { name, dtype, shape } = model.input
-      const x = runtime.tensor(dtype, example, [count, ...shape])
-      const { logits } = await session.run({ [name]: x, params: weights })
-      return logits!.data as Float32Array
+    async run(inputs) {
+      const { arrays } = examplesOf(model.name, ports, inputs, false)
+      return forward.predict(arrays, parameters)
     },
-    allocate: runtime.allocate,
-    close: () => session.close(),
+    close,
   }
 }
 
-/** Logits of the first `most` examples. */
-async function logitsOf(predictor: Predictor, examples: Dataset, most: number): Promise<Float32Array> {
-  const parts: Float32Array[] = []
-  // Odd sizes, so that a batch dimension that was fixed by mistake is noticed.
-  let left = Math.min(most, examples.size)
-  for (const { input, count } of batches(examples, {
-    batch: batchOf(examples.shape, VERIFY.batch),
-    shuffle: false,
-  })) {
-    const taken = Math.min(count, left)
-    const some = input.subarray(0, (input.length / count) * taken)
-    parts.push((await predictor.predict({ input: some, count: taken })).slice())
-    left -= taken
-    if (!left) break
-  }
-  const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0))
-  let at = 0
-  for (const p of parts) {
-    out.set(p, at)
-    at += p.length
-  }
-  return out
-}
+/** Rows of a batch from the beginning. */
+const firstOf = (batch: Readonly<Record<string, NdArray>>, count: number): UserBatch =>
+  Object.fromEntries(
+    Object.entries(batch).map(([name, { data, dims }]) => [
+      name,
+      { data: data.subarray(0, (data.length / dims[0]!) * count), dims: [count, ...dims.slice(1)] },
+    ]),
+  )
 
-/** Largest |a − b|; NaN when sizes differ or something is no number. */
-export function maxAbsDiff(a: Float32Array, b: Float32Array): number {
-  if (a.length !== b.length) return Number.NaN
+/** Largest |a − b|, of integers exactly; NaN when sizes differ or something is not a number. */
+function maxAbsDiff(a: TypedArray, b: TypedArray | undefined): number {
+  if (a.length !== b?.length) return Number.NaN
   let most = 0
   for (let i = 0; i < a.length; i++) {
-    const d = Math.abs(a[i]! - b[i]!)
+    const [x, y] = [a[i]!, b[i]!]
+    const d = Math.abs(typeof x === 'bigint' && typeof y === 'bigint' ? Number(x - y) : Number(x) - Number(y))
     if (!(d <= most)) most = d
     if (Number.isNaN(most)) return most
   }
   return most
 }
 
+/** The larger of two differences; NaN is the largest. */
+const worse = (a: number, b: number): number => (Number.isNaN(a) || a > b ? a : b)
+
+/** Largest difference of any output of the reference, over the first `most` examples. */
+async function difference(
+  reference: Answering,
+  predictor: Predictor,
+  examples: Dataset,
+  most: number,
+  batch: number,
+): Promise<number> {
+  const names = Object.keys(predictor.inputs)
+  let [left, diff] = [most, 0]
+  // Batches of different sizes, so that a batch dimension that was fixed by mistake is noticed.
+  for await (const all of batches(examples, { batch, shuffle: false })) {
+    const own = Object.fromEntries(names.map(name => [name, all[name] as NdArray]))
+    const taken = Math.min(own[names[0]!]!.dims[0]!, left)
+    const inputs = firstOf(own, taken)
+    const [expected, got] = [await reference.run(inputs), await predictor.run(inputs)]
+    for (const [name, { data }] of Object.entries(expected))
+      diff = worse(diff, maxAbsDiff(data, got[name]?.data))
+    left -= taken
+    if (!left) break
+  }
+  return diff
+}
+
 /**
- * Runs a file on each runtime over the first `count` examples and compares its logits with the reference's.
- * @param tolerance largest |difference| of a logit that counts as equal
+ * Runs a file on each runtime over the first `count` examples and compares its outputs with the reference's.
+ * @param examples with arrays under the names of the file's inputs
+ * @param tolerance largest |difference| of a value that counts as equal
  */
 export async function verify(
   bytes: Uint8Array,
-  reference: Predictor,
+  reference: Answering,
   examples: Dataset,
   runtimes: readonly Runtime[],
-  { count = VERIFY.count, tolerance = VERIFY.tolerance } = {},
+  { count = VERIFY.count, batch = VERIFY.batch, tolerance = VERIFY.tolerance } = {},
 ): Promise<Verdict[]> {
-  const expected = await logitsOf(reference, examples, count)
+  const most = Math.min(count, examples.size ?? count)
   const verdicts: Verdict[] = []
   for (const runtime of runtimes) {
     const name = runtime.device.name
-    const label = name === 'wasm' ? 'onnxruntime-web wasm' : `onnxruntime-node ${name}`
+    const about = {
+      runtime: name === 'wasm' ? 'onnxruntime-web wasm' : `onnxruntime-node ${name}`,
+      version: runtime.version,
+    }
     try {
-      const predictor = await filePredictor(runtime, bytes, examples.shape)
-      const diff = maxAbsDiff(await logitsOf(predictor, examples, count), expected)
+      const predictor = await openPredictor(runtime, bytes)
+      const diff = await difference(reference, predictor, examples, most, batch)
       await predictor.close()
-      verdicts.push({ runtime: label, version: runtime.version, maxAbsDiff: diff, ok: diff <= tolerance })
+      verdicts.push({ ...about, maxAbsDiff: diff, ok: diff <= tolerance })
     } catch (error) {
-      const text = (error as Error).message
-      verdicts.push({
-        runtime: label,
-        version: runtime.version,
-        maxAbsDiff: Number.NaN,
-        ok: false,
-        error: text,
-      })
+      verdicts.push({ ...about, maxAbsDiff: Number.NaN, ok: false, error: (error as Error).message })
     }
   }
   return verdicts

@@ -1,7 +1,6 @@
 // Runs that belong together, in folders beside each other.
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readText, unwritable, writeAtomic } from '../data/files-node.ts'
+import { makeFolders, readText, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { LockedError, takeLock } from '../train/lock-node.ts'
 import { RUN_FILES } from '../train/run-node.ts'
@@ -21,7 +20,7 @@ function objectOf(text: string, where: string): Readonly<Record<string, unknown>
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
   } catch {}
-  throw new UserError(`${where} is no JSON object: the file is damaged`)
+  throw new UserError(`${where} is not a JSON object: the file is damaged`)
 }
 
 /**
@@ -32,7 +31,7 @@ export async function readRun(folder: string): Promise<Run> {
   const file = (name: string) => join(folder, name)
   const failed = await readObject(file(FAILED))
   const metrics = (await readText(file(RUN_FILES.metrics))) ?? ''
-  const { images } = (await readObject(file(RUN_FILES.config))) ?? {}
+  const { examples, images } = (await readObject(file(RUN_FILES.config))) ?? {}
   // A last line without an end was being written when the run was killed.
   const lines = metrics
     .split('\n')
@@ -48,7 +47,11 @@ export async function readRun(folder: string): Promise<Run> {
     epochs: epochs.map(l => ({ accuracy: Number(l.valAccuracy), loss: Number(l.valLoss) })),
     ended,
     failed: Boolean(failed),
-    seconds: epochs.reduce((sum, l) => sum + Number(images) / Number(l.imagesPerSecond), 0),
+    // Runs of releases up to 0.1.0 say images where later ones say examples.
+    seconds: epochs.reduce(
+      (sum, l) => sum + Number(examples ?? images) / Number(l.examplesPerSecond ?? l.imagesPerSecond),
+      0,
+    ),
     ...(ended ? { final: finalOf(last) } : {}),
     ...(failed ? { failure: String(failed.message) } : {}),
   }
@@ -70,8 +73,8 @@ export async function markFailed(folder: string, message: string): Promise<void>
   await writeAtomic(join(folder, FAILED), `${JSON.stringify({ message }, null, 2)}\n`)
 }
 
-const makeFolder = (path: string): Promise<unknown> =>
-  mkdir(path, { recursive: true }).catch((error: unknown) => {
+const makeFolder = (path: string): Promise<void> =>
+  makeFolders(path).catch((error: unknown) => {
     throw unwritable(path, error)
   })
 

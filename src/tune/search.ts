@@ -1,10 +1,13 @@
-import { isBetter, type Metric } from '../train/progress.ts'
+import { isBetter, monitorOf } from '../train/progress.ts'
 
 /** What a model came to on the validation set. */
-export interface Figures {
+export type Figures = {
   readonly accuracy: number
   readonly loss: number
 }
+
+/** What decides which of two is better. */
+export type Metric = keyof Figures
 
 /** How far a trial has come. */
 export interface Standing {
@@ -41,8 +44,9 @@ export function bestUpTo(
   metric: Metric,
 ): (Figures & { readonly epoch: number }) | undefined {
   let best: (Figures & { readonly epoch: number }) | undefined
+  const monitor = monitorOf(metric)
   for (const [i, figures] of epochs.slice(0, until).entries())
-    if (!best || isBetter(figures, best, metric)) best = { ...figures, epoch: i + 1 }
+    if (!best || isBetter(figures, best, monitor)) best = { ...figures, epoch: i + 1 }
   return best
 }
 
@@ -53,14 +57,15 @@ export function ranked(
   until: number,
   metric: Metric,
 ): number[] {
+  const monitor = monitorOf(metric)
   return trials
     .flatMap(trial => {
       const best = bestUpTo(standings[trial]!, until, metric)
       return best ? [{ trial, best }] : []
     })
     .sort((a, b) => {
-      if (isBetter(a.best, b.best, metric)) return -1
-      return isBetter(b.best, a.best, metric) ? 1 : a.trial - b.trial
+      if (isBetter(a.best, b.best, monitor)) return -1
+      return isBetter(b.best, a.best, monitor) ? 1 : a.trial - b.trial
     })
     .map(({ trial }) => trial)
 }

@@ -32,7 +32,7 @@ function choice(name: string, values: readonly unknown[], where: string): Dimens
   const wrong = values.findIndex(value => !isValue(value))
   if (wrong >= 0)
     throw new UserError(
-      `${where}: ${JSON.stringify(values[wrong])} is no number, text, truth value or list of numbers`,
+      `${where}: ${JSON.stringify(values[wrong])} is not a number, string, boolean or list of numbers`,
     )
   return { name, kind: 'choice', values: values as readonly Value[] }
 }
@@ -41,7 +41,7 @@ function range(name: string, kind: 'log' | 'uniform' | 'int', ends: unknown, whe
   const [low, high, ...more] = Array.isArray(ends) ? (ends as unknown[]) : []
   const said = `${where}: {"${kind}": ${JSON.stringify(ends)}}`
   if (!(Number.isFinite(low) && Number.isFinite(high)) || more.length)
-    throw new UserError(`${said} is no range: give two numbers, the smaller one first`)
+    throw new UserError(`${said} is not a range: give two numbers, the smaller one first`)
   const [a, b] = [low as number, high as number]
   if (a >= b) throw new UserError(`${said} is empty: the first number must be below the second`)
   if (kind === 'log' && a <= 0)

@@ -76,14 +76,14 @@ describe('bad flags cost nothing', () => {
     [['--preset', 'huge'], 'vit has no preset huge; choose one of lecture, small'],
     [['--patch', '5'], 'patch 5 does not divide image 28'],
     [['--heads', '5'], 'dim 64 is not divisible by heads 5'],
-    [['--hidden', '3'], '--hidden is no setting of vit'],
+    [['--hidden', '3'], '--hidden is not a setting of vit'],
     [['--epochs', '0'], '--epochs must be a whole number of at least 1, not 0'],
     [['--batch', '1.5'], '--batch must be a whole number of at least 1, not 1.5'],
     [['--lr', 'fast'], 'lr'],
     [['--dropout', '1'], 'dropout must be at least 0 and below 1'],
     [['--clip-norm', '0'], 'clip norm must be above 0, not 0'],
     [['--label-smoothing', '1'], 'label smoothing must be at least 0 and below 1, not 1'],
-    [['--momentum', '0.9'], '--momentum goes with --optimizer sgd'],
+    [['--momentum', '0.9'], '--momentum is for --optimizer sgd'],
     [['--warmup', '5'], '--warmup must be at least 0 and below --epochs 5'],
     [['--device', 'tpu'], 'tpu'],
     [['--limit', '1000000'], 'cannot take the first 1000000 of 320 images'],
@@ -115,7 +115,7 @@ describe('bad models cost nothing', () => {
       expect(await refused('verify', file, '--data', data)).toMatch(/not (a valid|an) ONNX file/)
     }
     expect(await refused('predict', join(folder, 'none.onnx'), 'x.png')).toContain('does not exist')
-    expect(await refused('export', data)).toContain('no run folder')
+    expect(await refused('export', data)).toContain('is not a run folder of onnxgrad')
   })
 
   it('a picture that is none', async () => {

@@ -5,8 +5,9 @@ import yargs, { type CommandModule } from 'yargs'
 import { MODELS, mlp } from '../../models/index.ts'
 import { inspectVerb } from '../../src/cli/inspect.ts'
 import { printFor } from '../../src/cli/output.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { toOnnx } from '../../src/train/trained.ts'
+import { exportOnnx } from '../../src/export/export.ts'
+import { initialize, layoutOf } from '../../src/nn/layout.ts'
+import { normalized } from '../../src/nn/normalize.ts'
 import { fileOf, node, port, pytorchFile, weight } from '../ort/foreign.ts'
 import { workFolder } from './program.ts'
 
@@ -18,10 +19,9 @@ const unknown = join(folder, 'unknown.onnx')
 beforeAll(async () => {
   const model = mlp(MODELS.mlp.presets.small)
   await mkdir(join(folder, 'run'))
-  const bytes = toOnnx({
-    model,
+  const bytes = exportOnnx({
+    model: normalized(model, 'image', { mean: [0.1307], std: [0.3081] }),
     params: initialize(layoutOf(model.parameters), 1),
-    normalization: { mean: [0.1307], std: [0.3081] },
     classes: Array.from('0123456789'),
     training: { testAccuracy: 0.97125, epochs: 5 },
   })
@@ -76,7 +76,7 @@ describe('inspect', () => {
       output  logits  float32  [batch, 10]
 
       model          mlp: image 28, channels 1, classes 10, hidden 128
-      image          float32 [batch, 1, 28, 28], pixels in [0, 1]; normalization is inside the graph
+      input          image: float32 [batch,1,28,28]; pixels in [0, 1]; normalization is inside the graph
       normalization  mean 0.1307, std 0.3081
       classes        0, 1, 2, 3, 4, 5, 6, 7, 8, 9
       training       test accuracy 97.13 %, epochs 5
@@ -208,7 +208,7 @@ describe('inspect', () => {
       [['vit', '--preset', 'huge'], /vit has no preset huge/],
       [[own, '--preset', 'small'], /--preset belongs to the name of a model/],
       [[own, '--depth', '1.5'], /--depth must be a whole number of at least 0, not 1\.5/],
-      [[own, '--batch', '8'], /^--batch goes with --train$/],
+      [[own, '--batch', '8'], /^--batch needs --train$/],
       [['vit', '--train', '--batch', '0'], /^--batch must be a whole number of at least 1, not 0$/],
       [[pytorch, '--train'], /pytorch\.onnx: only models that onnxgrad made can be trained/],
     ]

@@ -8,9 +8,10 @@ import { newPlan, resumedPlan } from '../../src/cli/train-plan.ts'
 import { loadImages } from '../../src/data/images-node.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
+import { adam } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
+import { classification } from '../../src/tasks/classification.ts'
 import { fit } from '../../src/train/fit.ts'
-import { adam } from '../../src/train/optimizer.ts'
 import { readRun } from '../../src/train/saved-node.ts'
 import { realDigits } from '../data/files.ts'
 import { complaint, onnxgrad, workFolder, writeDigits } from './program.ts'
@@ -52,8 +53,11 @@ describe.each<[string, (i: number) => readonly [disc: number, ground: number]]>(
     const model = buildModel('mlp', { image: 28, channels: 1, hidden: [32], classes: 2 })
     const optimizer = adam({ lr: 5e-3 })
     // biome-ignore lint/suspicious/noFocusedTests: fit trains, it is no test
-    const run = await fit(model, await nodeRuntime('cpu'), source, { epochs: 12, batch: 16, optimizer })
-    expect(run.test.accuracy).toBe(1)
+    const run = await fit(await nodeRuntime('cpu'), model, {
+      task: classification(),
+      ...{ data: source, epochs: 12, batch: 16, optimizer },
+    })
+    expect(run.test?.accuracy).toBe(1)
   })
 })
 

@@ -97,7 +97,7 @@ describe('train --repeats', () => {
     const more = ['--optimizer', 'sgd', '--lr', '1e30', '--repeats', '2', '--out', bad, '--json']
     const { code, json, stderr } = await onnxgrad(...args, ...more)
     expect(code).toBe(1)
-    expect(stderr).toContain('2 of 2 runs failed, and the figures are without them; seed 0: ')
+    expect(stderr).toContain('2 of 2 runs failed and are left out of the figures; seed 0: ')
     expect(json.testAccuracy).toBeUndefined()
   })
 
@@ -132,7 +132,7 @@ describe('train --repeats', () => {
     )
     const refused = await onnxgrad('train', '--resume', out, '--repeats', '4')
     expect(complaint(refused)).toEqual([
-      `onnxgrad: ${out}: the data are not those of the run: the training set has as many examples, but with other content; the validation set has as many examples, but with other content; give the run's own data`,
+      `onnxgrad: ${out}: the data differ from those of the run: the training set has as many examples, but with other content; the validation set has as many examples, but with other content; give the run's own data`,
     ])
     expect(await readdir(out)).not.toContain('seed-8')
   })

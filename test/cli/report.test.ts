@@ -53,7 +53,7 @@ test('data that the run was not tested on is refused, and the old report stays',
 test('a folder that is no run is refused in one line', async () => {
   const refused = await onnxgrad('report', data, '--data', data)
   expect(refused.code).toBe(1)
-  expect(complaint(refused)).toEqual([expect.stringContaining(`${data} is no run folder`)])
+  expect(complaint(refused)).toEqual([expect.stringContaining(`${data} is not a run folder of onnxgrad`)])
 })
 
 test('a run that is copied while it goes on is reported as far as it has come', async () => {

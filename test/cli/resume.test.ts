@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { copyFile, cp, mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { OPTIMIZERS } from '../../src/train/optimizer.ts'
+import { OPTIMIZERS } from '../../src/optim/optimizer.ts'
+import { cosine, oneCycle, stepDecay, withWarmup } from '../../src/optim/schedule.ts'
 import { recordedOptimizer, recordedSchedule } from '../../src/train/record.ts'
-import { cosine, oneCycle, stepDecay, withWarmup } from '../../src/train/schedule.ts'
 import { complaint, onnxgrad, program, start, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
@@ -126,7 +126,7 @@ describe('a run that was stopped', () => {
     const done = await onnxgrad('train', '--resume', whole)
     expect(done.code).toBe(1)
     expect(complaint(done)).toEqual([
-      'onnxgrad: all 44 steps of 4 epochs are done; to go on, give more epochs',
+      'onnxgrad: all 44 steps of 4 epochs are done; to continue, give more epochs',
     ])
     const more = await onnxgrad(
       'train',
@@ -166,12 +166,12 @@ it.skipIf(process.platform === 'win32')(
     })
     expect(limited.status).toBe(1)
     expect(complaint({ code: 1, json: {}, ...limited })).toEqual([
-      `onnxgrad: ${join(out, 'best.safetensors')} cannot be written: the file is larger than may be written (ulimit -f); no step is saved yet; put that right, then go on with: onnxgrad train --resume ${out}`,
+      `onnxgrad: ${join(out, 'best.safetensors')} cannot be written: the file is larger than may be written (ulimit -f); no step is saved yet; fix this, then resume with: onnxgrad train --resume ${out}`,
     ])
     expect((await readdir(out)).sort()).toEqual(['config.json', 'metrics.jsonl', 'steps.jsonl'])
     const { code, stderr } = await onnxgrad('train', '--resume', out, '--no-verify', '--no-report')
     expect(code).toBe(0)
-    expect(stderr).toContain(`${out} has no checkpoint yet; its training begins anew\n`)
+    expect(stderr).toContain(`${out} has no checkpoint yet; its training starts from the beginning\n`)
   },
 )
 

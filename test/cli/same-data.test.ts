@@ -5,9 +5,10 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { parsed } from '../../src/cli/command-line.ts'
 import { newPlan, type Plan, resumedPlan } from '../../src/cli/train-plan.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
+import { initialize, layoutOf } from '../../src/nn/layout.ts'
 import { reportOfRun } from '../../src/report/run-report-node.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { RECORD, type RunRecord } from '../../src/train/record.ts'
+import { wholeLayout } from '../../src/train/step/state.ts'
 import type { Values } from '../../src/tune/space.ts'
 import { idx, temporaryFolder, writeTiny } from '../data/files.ts'
 
@@ -34,8 +35,9 @@ async function begun(model: string, flags: Values): Promise<{ readonly out: stri
 }
 
 async function save({ model, folder: run }: Plan, record: Omit<RunRecord, 'step'>): Promise<void> {
-  const layout = layoutOf(model.parameters)
-  await run.checkpoint('last', layout, { params: initialize(layout, 0) }, { ...record, step: 1 }, {})
+  const layout = wholeLayout(layoutOf(model.parameters))
+  const vectors = { params: initialize(layout.all, 0) }
+  await run.checkpoint('last', layout, { step: 1, steps: { '': 1 }, vectors }, { ...record, step: 1 }, {})
 }
 
 async function resumed(path: string, flags: Values = {}): Promise<Plan> {
@@ -58,7 +60,7 @@ const problem = (path: string, flags: Values = {}): Promise<string> =>
     (error: Error) => error.message.replaceAll(folder, 'DIR'),
   )
 
-const OTHER = "DIR/run: the data are not those of the run: %; give the run's own data"
+const OTHER = "DIR/run: the data differ from those of the run: %; give the run's own data"
 
 describe('a run of IDX files is resumed', () => {
   let data: string
@@ -154,7 +156,7 @@ describe('a run of IDX files is resumed', () => {
     })
     const again = await resumed(out)
     expect(said()).toBe(
-      `NOTE      ${out} is of an older release and does not say which data it had: whether they are the same is not checked\n`,
+      `NOTE      ${out} was written by an older release, which did not record the data: onnxgrad cannot check whether they are the same\n`,
     )
     // From now on it does.
     expect(again.record.fingerprints?.train.size).toBe(5)
@@ -179,7 +181,7 @@ describe('a run of IDX files is resumed', () => {
     for (const wrong of [7, null, {}, { train: { size: 5 } }])
       await expect(
         save(plan, { ...plan.record, fingerprints: wrong as never }).then(() => resumed(file)),
-      ).rejects.toThrow('its record of the run is not complete: the file is damaged')
+      ).rejects.toThrow('its record of the run is incomplete: the file is damaged')
   })
 })
 

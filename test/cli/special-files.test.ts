@@ -10,19 +10,24 @@ import { readFlags } from '../../src/cli/options.ts'
 import { append, readBytes, writeAtomic } from '../../src/data/files-node.ts'
 import { loadText } from '../../src/data/text-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
-import { layoutOf } from '../../src/train/layout.ts'
+import { layoutOf } from '../../src/nn/layout.ts'
 import { takeLock } from '../../src/train/lock-node.ts'
 import { RUN_FILES, RunFolder, readRun } from '../../src/train/run-node.ts'
+import { wholeLayout } from '../../src/train/step/state.ts'
 import { readRun as readTrial } from '../../src/tune/runs-node.ts'
 import { temporaryFolder } from '../data/files.ts'
 import { workFolder } from './program.ts'
 
 const settings = { image: 2, channels: 1, hidden: [3], classes: 2 }
 const model = buildModel('mlp', settings)
-const layout = layoutOf(model.parameters)
+const layout = wholeLayout(layoutOf(model.parameters))
+const stateAt = (step: number) => ({
+  ...{ step, steps: { '': step } },
+  vectors: { params: new Float32Array(layout.all.size).fill(step) },
+})
 const config = { model: { name: 'mlp', config: model.config }, classes: ['a', 'b'] }
 const record = {
-  ...{ ...config, step: 0, epochs: 9, batch: 1, seed: 0, images: 10 },
+  ...{ ...config, step: 0, epochs: 9, batch: 1, seed: 0, examples: 10 },
   ...{ optimizer: { name: 'sgd' }, schedule: { name: 'constant' } },
 }
 
@@ -54,8 +59,8 @@ beforeAll(async () => {
   await folder.begin({ ...record, ...config })
   for (const step of [1, 2]) {
     await folder.record({ step })
-    const state = { params: new Float32Array(layout.size).fill(step) }
-    const best = { epoch: 1, step, accuracy: 1, loss: 0 }
+    const state = stateAt(step)
+    const best = { epoch: 1, step, measured: { loss: 0, accuracy: 1 } }
     await folder.checkpoint('best', layout, state, { ...record, step, best }, { valAccuracy: 1 })
     await folder.checkpoint('last', layout, state, { ...record, step, best }, {})
   }
@@ -82,8 +87,7 @@ const ACTIONS: Readonly<Record<string, () => unknown>> = {
     try {
       await folder.goOn()
       await folder.record({ step: 3 })
-      const state = { params: new Float32Array(layout.size) }
-      await folder.checkpoint('last', layout, state, { ...record, step: 3 }, {})
+      await folder.checkpoint('last', layout, stateAt(3), { ...record, step: 3 }, {})
     } finally {
       folder.close()
     }

@@ -6,16 +6,17 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { buildModel } from '../../models/index.ts'
 import { UserError } from '../../src/graph/errors.ts'
+import { layoutOf } from '../../src/nn/layout.ts'
 import { writeCheckpoint } from '../../src/train/checkpoint.ts'
-import { layoutOf } from '../../src/train/layout.ts'
 import { takeLock } from '../../src/train/lock-node.ts'
 import type { RunRecord } from '../../src/train/record.ts'
 import { RunFolder, readRun } from '../../src/train/run-node.ts'
+import { wholeLayout } from '../../src/train/step/state.ts'
 import { temporaryFolder } from '../data/files.ts'
 
 const settings = { image: 2, channels: 1, hidden: [3], classes: 2 }
 const model = buildModel('mlp', settings)
-const layout = layoutOf(model.parameters)
+const layout = wholeLayout(layoutOf(model.parameters))
 const config = { model: { name: 'mlp', config: model.config }, classes: ['a', 'b'] }
 const recordAt = (step: number): RunRecord => ({
   ...config,
@@ -25,9 +26,10 @@ const recordAt = (step: number): RunRecord => ({
   seed: 0,
   optimizer: { name: 'sgd' },
   schedule: { name: 'constant' },
-  images: 10,
+  examples: 10,
 })
-const stateAt = (step: number) => ({ params: new Float32Array(layout.size).fill(step) })
+const paramsAt = (step: number) => new Float32Array(layout.all.size).fill(step)
+const stateAt = (step: number) => ({ step, steps: { '': step }, vectors: { params: paramsAt(step) } })
 
 let path: string
 let out: string
@@ -116,7 +118,7 @@ describe('a run folder', () => {
     const { from, notices } = await resumed()
     expect(from.state).toBeUndefined()
     expect(from.record.step).toBe(0)
-    expect(notices).toEqual(['run has no checkpoint yet; its training begins anew'])
+    expect(notices).toEqual(['run has no checkpoint yet; its training starts from the beginning'])
   })
 
   it('has no step twice in its records, nor half a line', async () => {
@@ -168,7 +170,7 @@ describe('a run folder', () => {
   })
 
   it('takes the best from the last where that is the best epoch, else from the epochs to come', async () => {
-    const best = (step: number) => ({ epoch: 1, step, accuracy: 1, loss: 0 })
+    const best = (step: number) => ({ epoch: 1, step, measured: { loss: 0, accuracy: 1 } })
     await runOf(1)
     const folder = (await RunFolder.resume(out, buildModel, () => {})).folder
     await folder.checkpoint('best', layout, stateAt(2), { ...recordAt(2), best: best(2) }, {})
@@ -191,7 +193,7 @@ describe('a run folder', () => {
     await damage('last.safetensors', 3)
     const notices: string[] = []
     const { params } = await readRun(out, buildModel, 'last', line => notices.push(line))
-    expect(params).toEqual(stateAt(1).params)
+    expect(params).toEqual(paramsAt(1))
     expect(notices).toHaveLength(1)
   })
 })
@@ -218,26 +220,36 @@ describe('damage that nothing can stand in for is told in one line, and changes 
       expect(await refused(() => readRun(out, buildModel))).toBe(said)
     }
     await rm(file('config.json'))
-    expect(await refused(resumed)).toBe('run/config.json does not exist: run is no run folder of onnxgrad')
+    expect(await refused(resumed)).toBe('run/config.json does not exist: run is not a run folder of onnxgrad')
+  })
+
+  it('of settings that a later release wrote', async () => {
+    await runOf(1)
+    const config = JSON.parse(await readFile(file('config.json'), 'utf8'))
+    expect(config.format).toBe(2)
+    await writeFile(file('config.json'), JSON.stringify({ ...config, format: 3 }))
+    expect(await refused(resumed)).toBe(
+      'run/config.json: has format 3, this onnxgrad reads formats up to 2; read it with the version that wrote it',
+    )
   })
 
   it('of the records', async () => {
     await runOf(1, 2)
     await writeFile(file('metrics.jsonl'), '{"step":1}\n\0\0{"step":2}\n')
     expect(await refused(resumed)).toBe(
-      'run/metrics.jsonl: line 2 is no JSON object: the file is damaged; repair or delete it',
+      'run/metrics.jsonl: line 2 is not a JSON object: the file is damaged; repair or delete it',
     )
   })
 
   it('of a checkpoint of another model', async () => {
     await runOf(1, 2)
     const other = buildModel('mlp', { ...settings, hidden: [4] })
-    const its = layoutOf(other.parameters)
+    const its = wholeLayout(layoutOf(other.parameters))
     const record = { ...recordAt(1), model: { name: 'mlp', config: other.config } }
-    const state = { params: new Float32Array(its.size) }
+    const state = { steps: { '': 1 }, vectors: { params: new Float32Array(its.all.size) } }
     await writeFile(file('last.safetensors'), writeCheckpoint(its, state, { run: JSON.stringify(record) }))
     expect(await refused(resumed)).toBe(
-      'run/last.safetensors is of another model than run/config.json; put its own there',
+      'run/last.safetensors belongs to another model than run/config.json; put a checkpoint of this run there',
     )
   })
 })
@@ -250,7 +262,7 @@ describe('where a file cannot be written', () => {
     )
     return error instanceof UserError ? error.message.replaceAll(out, 'run') : error
   }
-  const goOn = 'put that right, then go on with: onnxgrad train --resume run'
+  const goOn = 'fix this, then resume with: onnxgrad train --resume run'
   const started = async () => (await RunFolder.resume(out, buildModel, () => {})).folder
   const save = (folder: RunFolder, step: number) =>
     folder.checkpoint('last', layout, stateAt(step), recordAt(step), {})
@@ -281,7 +293,7 @@ describe('where a file cannot be written', () => {
     )
     await rm(out, { recursive: true })
     expect(await said(save(folder, 3))).toBe(
-      'run/last.safetensors cannot be written: it or its folder is gone; the whole folder is gone, and the run with it',
+      'run/last.safetensors cannot be written: it or its folder is gone; the run folder no longer exists',
     )
     folder.close()
     expect(await readdir(path)).toEqual([])
@@ -327,7 +339,7 @@ describe('where a file cannot be written', () => {
     const overwrite = async () => (await RunFolder.at(out, { overwrite: true })).begin(config)
     expect(await refused(overwrite)).toBe(`run/lock cannot be written: ${why}`)
     // Reading needs no lock.
-    expect((await readRun(out, buildModel)).params).toEqual(stateAt(2).params)
+    expect((await readRun(out, buildModel)).params).toEqual(paramsAt(2))
   })
 })
 

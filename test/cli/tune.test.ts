@@ -215,7 +215,7 @@ describe('tune refuses, in one line,', () => {
     expect(await refused({ batch: { uniform: [8, 64] } })).toContain('--batch takes whole numbers')
     expect(await refused({ optimizer: ['adam', 'adma'] })).toContain('Given: "adma", Choices: "adam"')
     expect(await refused({ lr: ['fast'] })).toContain('/x.json: lr: --lr does not take "fast"')
-    expect(await refused({ kernel: [3, 5] })).toContain('--kernel is no setting of vit')
+    expect(await refused({ kernel: [3, 5] })).toContain('--kernel is not a setting of vit')
     expect(await refused({ epochs: [3, 5] })).toContain('is the same for all trials; give --epochs to tune')
     expect(await refused({ lr: [1, 2] }, '--lr', '3')).toContain('varies, and is given as --lr 3 too')
     expect(await refused('{"lr": ')).toContain('/x.json is not JSON: ')
@@ -225,7 +225,7 @@ describe('tune refuses, in one line,', () => {
     const other = await onnxgrad(...tune('--out', out, '--seed', '1'))
     expect(complaint(other)).toEqual([expect.stringContaining('--seed is 0 in this tune, not 1')])
     const none = await onnxgrad('tune', '--resume', join(folder, 'nowhere'))
-    expect(complaint(none)).toEqual([expect.stringContaining('/nowhere holds no tune to go on with')])
+    expect(complaint(none)).toEqual([expect.stringContaining('/nowhere holds no tune to resume')])
     const full = await onnxgrad(...tune('--out', data))
     expect(complaint(full)).toEqual([expect.stringContaining('holds 4 files already, and no tune')])
   })
@@ -238,7 +238,7 @@ describe('tune refuses, in one line,', () => {
     await writeFile(labels, bytes)
     expect(complaint(other)).toEqual([
       expect.stringContaining(
-        'the data are not those of the run: the training set has as many examples, but',
+        'the data differ from those of the run: the training set has as many examples, but',
       ),
     ])
   })

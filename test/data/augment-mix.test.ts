@@ -20,15 +20,16 @@ describe('a mixture', () => {
   function mixtures(options: AugmentOptions) {
     const found: { pixels: number[]; label: number; other: number; share: number }[] = []
     for (let epoch = 0; epoch < 20; epoch++) {
-      for (const { input, label, count, mixed } of batches(plain, {
-        batch: 32,
-        epoch,
-        augment: augmentation(options),
-      })) {
-        expect([mixed?.label.length, mixed?.share.length]).toEqual([count, count])
+      for (const batch of batches(plain, { batch: 32, epoch, augment: augmentation(options) })) {
+        const { image, label, mixedLabel, mixedShare } = batch
+        const [count] = image!.dims as [number]
+        expect([mixedLabel?.dims, mixedShare?.dims]).toEqual([[count], [count]])
+        const [input, own, other, share] = [image, label, mixedLabel, mixedShare].map(
+          a => a!.data as Float32Array,
+        )
         for (let i = 0; i < count; i++) {
-          const pixels = Array.from(input.subarray(i * 120, (i + 1) * 120), v => v * 255)
-          found.push({ pixels, label: label[i]!, other: mixed!.label[i]!, share: mixed!.share[i]! })
+          const pixels = Array.from(input!.subarray(i * 120, (i + 1) * 120), v => v * 255)
+          found.push({ pixels, label: own![i]!, other: other![i]!, share: share![i]! })
         }
       }
     }

@@ -285,7 +285,7 @@ describe('settings', () => {
     expect(problem({ erase: '0.5' })).toBe('augment: erase 0.5 is not a number in 0 … 1')
     expect(problem({ flip: 1 })).toBe('augment: flip 1 is neither true nor false')
     expect(problem({ toString: 1 })).toBe(
-      'augment: there is no setting toString; there are shift, rotate, scale, shear, elastic, erase, mixup, cutmix, flip',
+      'augment: unknown setting toString; the settings are shift, rotate, scale, shear, elastic, erase, mixup, cutmix, flip',
     )
   })
 })

@@ -1,11 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type AugmentOptions, augmentation } from '../../src/data/augment.ts'
-import { alternating, type Batch, batches, permutation } from '../../src/data/batches.ts'
-import { type BatchedDataset, type ImageDataset, statistics, subset } from '../../src/data/dataset.ts'
+import { type Batch, batches, permutation } from '../../src/data/batches.ts'
+import {
+  type BatchedDataset,
+  type Dataset,
+  type ImageDataset,
+  statistics,
+  subset,
+} from '../../src/data/dataset.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { rng } from '../../src/graph/random.ts'
-import { ahead } from '../../src/train/ahead.ts'
+import { type Ports, staged } from '../../src/train/examples.ts'
+import { examples } from '../../src/train/forward.ts'
+import { prefetch } from '../../src/train/prefetch.ts'
 
 /** `size` images of 2 channels, 1 × 2, all of whose pixels are the image's number. */
 function numbered(size: number): ImageDataset {
@@ -14,10 +22,17 @@ function numbered(size: number): ImageDataset {
   return { name: 'numbered', size, shape: [2, 1, 2], classes: [...'0123456'], images, labels }
 }
 
+/** Images and labels of a batch, and how many there are. */
+function arraysOf({ image, label }: Batch) {
+  expect(label!.dims).toEqual([image!.dims[0]])
+  return { image: image!.data as Float32Array, label: label!.data as Int32Array, count: label!.dims[0]! }
+}
+
 /** The numbers of the images, in the order in which they come. */
 function seen(options: Parameters<typeof batches>[1], size = 100): number[] {
   const order: number[] = []
-  for (const { input: image, label, count } of batches(numbered(size), options)) {
+  for (const batch of batches(numbered(size), options)) {
+    const { image, label, count } = arraysOf(batch)
     expect([image.length, label.length]).toEqual([count * 4, count])
     for (let i = 0; i < count; i++) {
       const number = Math.round(image[i * 4]! * 255)
@@ -54,7 +69,7 @@ describe('an epoch', () => {
   })
 
   test('ends with a smaller batch, which is not dropped', () => {
-    const counts = Array.from(batches(numbered(100), { batch: 32 }), batch => batch.count)
+    const counts = Array.from(batches(numbered(100), { batch: 32 }), batch => arraysOf(batch).count)
     expect(counts).toEqual([32, 32, 32, 4])
   })
 
@@ -68,7 +83,8 @@ describe('an epoch', () => {
 
   test('uses the same memory for all its batches', () => {
     const buffers = new Set<ArrayBufferLike>()
-    for (const { input: image, label } of batches(numbered(100), { batch: 32 })) {
+    for (const batch of batches(numbered(100), { batch: 32 })) {
+      const { image, label } = arraysOf(batch)
       buffers.add(image.buffer).add(label.buffer)
     }
     expect(buffers.size).toBe(2)
@@ -79,51 +95,81 @@ describe('an epoch', () => {
   })
 })
 
+/** Batches in memory of `allocate`, by turns. */
+function inTurn(
+  source: Dataset,
+  options: Parameters<typeof batches>[1],
+  allocate: (bytes: number) => ArrayBufferLike,
+  together?: number,
+) {
+  const shape = 'images' in source ? source.shape : [2, 1, 2]
+  const label = { dtype: 'int32', shape: ['batch'] } as const
+  const ports: Ports = {
+    image: { dtype: 'float32', shape: ['batch', ...shape] },
+    label,
+    ...(options.augment ? { mixedLabel: label, mixedShare: { dtype: 'float32', shape: ['batch'] } } : {}),
+  }
+  return staged(examples(source.name, ports, batches(source, options)), ports, allocate, together)
+}
+
 describe('batches by turns', () => {
   const data = numbered(100)
-  const inTurn = (source: Parameters<typeof batches>[0]) =>
-    alternating(batches(source, { batch: 32, seed: 1 }), bytes => new SharedArrayBuffer(bytes))
+  const turns = (source: Dataset) =>
+    inTurn(source, { batch: 32, seed: 1 }, bytes => new SharedArrayBuffer(bytes))
 
-  test('are the batches, in the memory that was asked for', () => {
-    const plain = Array.from(batches(data, { batch: 32, seed: 1 }), b => [
-      [...b.input],
-      [...b.label],
-      b.count,
-    ])
-    const shared = Array.from(inTurn(data), b => {
-      expect([b.input.buffer, b.label.buffer].every(m => m instanceof SharedArrayBuffer)).toBe(true)
-      return [[...b.input], [...b.label], b.count]
+  test('are the batches, in the memory that was asked for', async () => {
+    const plain = Array.from(batches(data, { batch: 32, seed: 1 }), b => {
+      const { image, label, count } = arraysOf(b)
+      return [[...image], [...label], count]
     })
+    const shared: unknown[] = []
+    for await (const b of turns(data)) {
+      const { image, label, count } = arraysOf(b.arrays)
+      expect([image.buffer, label.buffer].every(m => m instanceof SharedArrayBuffer)).toBe(true)
+      expect([b.steps, b.sizes]).toEqual([1, { batch: count }])
+      shared.push([[...image], [...label], count])
+    }
     expect(shared).toEqual(plain)
   })
 
-  test('stay as they are while the next is made, also where a data set always uses the same arrays', () => {
-    const { images, labels, ...about } = data
+  test('stay as they are while the next is made, also where a data set always uses the same arrays', async () => {
+    const { images, labels, shape, ...about } = data
     const own: BatchedDataset = { ...about, batches: options => batches(data, options) }
     for (const source of [data, own]) {
       const memory = new Set<ArrayBufferLike>()
-      let before: { input: ArrayLike<number>; was: number[] } | undefined
-      for (const { input } of inTurn(source)) {
-        if (before) expect(Array.from(before.input)).toEqual(before.was)
-        before = { input, was: [...input] }
-        memory.add(input.buffer)
+      let before: { image: ArrayLike<number>; was: number[] } | undefined
+      for await (const { arrays } of turns(source)) {
+        const { image } = arraysOf(arrays)
+        if (before) expect(Array.from(before.image)).toEqual(before.was)
+        before = { image, was: [...image] }
+        memory.add(image.buffer)
       }
       expect(memory.size).toBe(2)
     }
   })
 })
 
-test('batches that come together lie one after the other; what is left over, or of another size, comes singly', () => {
+test('batches that come together lie one after the other; what is left over, or of another size, comes singly', async () => {
   // Ten batches of 32 and one of 4, in fours.
   const data = numbered(324)
-  const plain = Array.from(batches(data, { batch: 32 }), b => ({ input: [...b.input], label: [...b.label] }))
+  const plain = Array.from(batches(data, { batch: 32 }), b => {
+    const { image, label } = arraysOf(b)
+    return { image: [...image], label: [...label] }
+  })
   const sizes: number[][] = []
   let at = 0
-  for (const b of alternating(batches(data, { batch: 32 }), bytes => new ArrayBuffer(bytes), 4)) {
+  for await (const b of inTurn(data, { batch: 32 }, bytes => new ArrayBuffer(bytes), 4)) {
     const parts = plain.slice(at, at + b.steps)
-    expect([...b.input]).toEqual(parts.flatMap(p => p.input))
-    expect([...b.label]).toEqual(parts.flatMap(p => p.label))
-    sizes.push([b.steps, b.count])
+    const [image, label] = [b.arrays.image!, b.arrays.label!]
+    expect([...(image.data as Float32Array)]).toEqual(parts.flatMap(p => p.image))
+    expect([...(label.data as Int32Array)]).toEqual(parts.flatMap(p => p.label))
+    const count = b.sizes.batch as number
+    const steps = b.steps > 1 ? [b.steps] : []
+    expect([image.dims, label.dims]).toEqual([
+      [...steps, count, 2, 1, 2],
+      [...steps, count],
+    ])
+    sizes.push([b.steps, count])
     at += b.steps
   }
   expect(sizes).toEqual([
@@ -143,6 +189,10 @@ function noisy(size: number): ImageDataset {
   return { name: 'noisy', size, shape: [2, 8, 8], classes: [...'0123456'], images, labels }
 }
 
+const ARRAYS = ['image', 'label', 'mixedLabel', 'mixedShare'] as const
+const valuesOf = (b: Batch): (number[] | undefined)[] =>
+  ARRAYS.map(name => b[name] && [...(b[name].data as Float32Array)])
+
 describe('batches with augmentation', () => {
   const data = noisy(50)
   const whole = { shift: 0.1, rotate: 15, scale: 0.1, shear: 10, elastic: 1, erase: 0.3, flip: true }
@@ -150,18 +200,17 @@ describe('batches with augmentation', () => {
     options: Parameters<typeof batches>[1],
     of: AugmentOptions = { ...whole, mixup: 0.4, cutmix: 1 },
   ) =>
-    Array.from(batches(data, { ...options, augment: augmentation(of) }), ({ input, label, mixed }) => [
-      [...input],
-      [...label],
-      mixed && [[...mixed.label], [...mixed.share]],
-    ])
+    Array.from(batches(data, { ...options, augment: augmentation(of) }), b => {
+      const [image, label, mixedLabel, mixedShare] = valuesOf(b)
+      return { image: image!, label: label!, mixedLabel, mixedShare }
+    })
 
   test('are the same for the same seed and epoch, and others for others', () => {
     const first = list({ batch: 16, seed: 1, epoch: 2, shuffle: false })
     expect(list({ batch: 16, seed: 1, epoch: 2, shuffle: false })).toEqual(first)
-    expect(first[0]![2]![1]).not.toEqual(first[1]![2]![1]) // each batch has shares of its own
-    expect(list({ batch: 16, seed: 2, epoch: 2, shuffle: false })[0]![0]).not.toEqual(first[0]![0])
-    expect(list({ batch: 16, seed: 1, epoch: 3, shuffle: false })[0]![0]).not.toEqual(first[0]![0])
+    expect(first[0]!.mixedShare).not.toEqual(first[1]!.mixedShare) // each batch has shares of its own
+    expect(list({ batch: 16, seed: 2, epoch: 2, shuffle: false })[0]!.image).not.toEqual(first[0]!.image)
+    expect(list({ batch: 16, seed: 1, epoch: 3, shuffle: false })[0]!.image).not.toEqual(first[0]!.image)
   })
 
   test('go on where an epoch was left', () => {
@@ -171,7 +220,7 @@ describe('batches with augmentation', () => {
 
   test('do the same to an image in whatever batch it comes', () => {
     const pixels = (batch: number, shuffle: boolean) => {
-      const all = list({ batch, seed: 4, shuffle }, whole).flatMap(b => b[0] as number[])
+      const all = list({ batch, seed: 4, shuffle }, whole).flatMap(b => b.image)
       return Array.from({ length: 50 }, (_, i) => all.slice(i * 128, (i + 1) * 128).join())
     }
     expect(pixels(16, false)).toEqual(pixels(50, false))
@@ -182,8 +231,8 @@ describe('batches with augmentation', () => {
     const augment = augmentation({ ...whole, mixup: 0.4 })
     const [one, two] = [1, 2].map(epoch => batches(data, { batch: 16, epoch, augment })[Symbol.iterator]())
     const own = list({ batch: 16, epoch: 1 }, { ...whole, mixup: 0.4 })
-    for (const [input] of own) {
-      expect([...(one!.next().value as Batch).input]).toEqual(input)
+    for (const { image } of own) {
+      expect([...arraysOf(one!.next().value as Batch).image]).toEqual(image)
       two!.next()
     }
   })
@@ -192,26 +241,22 @@ describe('batches with augmentation', () => {
     const { images, labels, ...about } = data
     const own = { ...about, batches: () => [] }
     expect(() => batches(own, { batch: 2, augment: augmentation({ shift: 0.1 }) })).toThrow(
-      new UserError('noisy makes its own batches; only images can be augmented: leave augment out'),
+      new UserError('noisy does not hold images; only those can be augmented: leave augment out'),
     )
   })
 })
 
-test('mixtures keep their second class and their shares when batches come by turns, singly or together', () => {
+test('mixtures keep their second class and their shares when batches come by turns, singly or together', async () => {
   const options = { batch: 16, augment: augmentation({ mixup: 0.4 }) }
-  const all = (b: Batch) => [b.input, b.label, b.mixed!.label, b.mixed!.share]
   // Three batches of 16 and one of 2.
-  const plain = Array.from(batches(noisy(50), options), b => all(b).map(values => [...values]))
+  const plain = Array.from(batches(noisy(50), options), valuesOf)
   for (const together of [1, 2, 3, 5]) {
     let at = 0
     let before: { arrays: ArrayLike<number>[]; was: number[][] } | undefined
-    for (const b of alternating(
-      batches(noisy(50), options),
-      bytes => new SharedArrayBuffer(bytes),
-      together,
-    )) {
+    const turns = inTurn(noisy(50), options, bytes => new SharedArrayBuffer(bytes), together)
+    for await (const b of turns) {
       const parts = plain.slice(at, at + b.steps)
-      const now = all(b)
+      const now = ARRAYS.map(name => b.arrays[name]!.data as Float32Array)
       const was = now.map(values => [...values])
       expect(was).toEqual(now.map((_, i) => parts.flatMap(p => p[i]!)))
       expect(now.every(values => values.buffer instanceof SharedArrayBuffer)).toBe(true)
@@ -244,7 +289,7 @@ describe('work ahead', () => {
     const got: unknown[] = []
     await expect(
       (async () => {
-        for await (const both of ahead(items(), work)) got.push(both)
+        for await (const both of prefetch(items(), work)) got.push(both)
       })(),
     ).rejects.toThrow('three')
     expect(got).toEqual([
@@ -257,7 +302,7 @@ describe('work ahead', () => {
 
   test('to a depth of one makes each item after the work before it', async () => {
     log.length = 0
-    for await (const [i] of ahead(items(), work, 1)) if (i === 2) break
+    for await (const [i] of prefetch(items(), work, 1)) if (i === 2) break
     expect(log).toEqual(['make 1', 'begin 1', 'end 1', 'make 2', 'begin 2', 'end 2'])
   })
 })

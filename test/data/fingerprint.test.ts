@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { BatchOptions } from '../../src/data/batches.ts'
-import type { BatchedDataset, ImageDataset } from '../../src/data/dataset.ts'
+import type { BatchedDataset, BatchOptions, ImageDataset, UserBatch } from '../../src/data/dataset.ts'
 import { areFingerprints, compare, type Fingerprints, fingerprint } from '../../src/data/fingerprint.ts'
 import { textDataset, tokenize } from '../../src/data/text.ts'
 
@@ -15,8 +14,9 @@ const set = (size = 20_000): ImageDataset => ({
 })
 
 /** Whether a change is seen, and where. */
-function seen(changed: Partial<ImageDataset>, of: ImageDataset = whole): string[] {
-  const [before, after] = [fingerprint(of), fingerprint({ ...of, ...changed } as ImageDataset)]
+async function seen(changed: Partial<ImageDataset>, of: ImageDataset = whole): Promise<string[]> {
+  const before = await fingerprint(of)
+  const after = await fingerprint({ ...of, ...changed })
   return (['size', 'shape', 'classes', 'content'] as const).filter(
     key => JSON.stringify(before[key]) !== JSON.stringify(after[key]),
   )
@@ -24,50 +24,50 @@ function seen(changed: Partial<ImageDataset>, of: ImageDataset = whole): string[
 const whole = set()
 
 describe('the fingerprint of images', () => {
-  test('is the same for the same data, whatever they are called', () => {
-    expect(fingerprint(set())).toEqual(fingerprint(whole))
-    expect(seen({ name: 'another' })).toEqual([])
-    expect(fingerprint(whole).content).toMatch(/^[0-9a-f]{32}$/)
+  test('is the same for the same data, whatever they are called', async () => {
+    expect(await fingerprint(set())).toEqual(await fingerprint(whole))
+    expect(await seen({ name: 'another' })).toEqual([])
+    expect((await fingerprint(whole)).content).toMatch(/^[0-9a-f]{32}$/)
   })
 
-  test('leaves the data as they are, and does not depend on what holds them', () => {
+  test('leaves the data as they are, and does not depend on what holds them', async () => {
     const images = Buffer.from(whole.images)
     const labels = Buffer.from(whole.labels)
-    expect(fingerprint({ ...whole, images, labels })).toEqual(fingerprint(whole))
+    expect(await fingerprint({ ...whole, images, labels })).toEqual(await fingerprint(whole))
     expect(images.equals(whole.images)).toBe(true)
     expect([...labels]).toEqual([...whole.labels])
   })
 
-  test('differs where pixels are inverted, one image is another, or two have changed places', () => {
-    expect(seen({ images: whole.images.map(v => 255 - v) })).toEqual(['content'])
+  test('differs where pixels are inverted, one image is another, or two have changed places', async () => {
+    expect(await seen({ images: whole.images.map(v => 255 - v) })).toEqual(['content'])
     for (const index of [0, 1, 777, 19_999]) {
       const images = whole.images.slice()
       images.fill(7, index * 144, (index + 1) * 144)
-      expect(seen({ images })).toEqual(['content'])
+      expect(await seen({ images })).toEqual(['content'])
     }
     const images = whole.images.slice()
     images.copyWithin(0, 144, 288)
     images.set(whole.images.subarray(0, 144), 144)
-    expect(seen({ images })).toEqual(['content'])
+    expect(await seen({ images })).toEqual(['content'])
   })
 
-  test('differs where one label does, or the classes do', () => {
+  test('differs where one label does, or the classes do', async () => {
     for (const index of [0, 9_999, 19_999]) {
       const labels = whole.labels.slice()
       labels[index] = (labels[index]! + 1) % 3
-      expect(seen({ labels })).toEqual(['content'])
+      expect(await seen({ labels })).toEqual(['content'])
     }
-    expect(seen({ classes: ['a', 'c', 'b'] })).toEqual(['classes'])
-    expect(seen({ classes: ['a', 'b', 'c', 'd'] })).toEqual(['classes'])
-    expect(seen({ shape: [1, 9, 16] })).toEqual(['shape'])
+    expect(await seen({ classes: ['a', 'c', 'b'] })).toEqual(['classes'])
+    expect(await seen({ classes: ['a', 'b', 'c', 'd'] })).toEqual(['classes'])
+    expect(await seen({ shape: [1, 9, 16] })).toEqual(['shape'])
   })
 
-  test('has some of each image of few, and of many large ones', () => {
+  test('has some of each image of few, and of many large ones', async () => {
     const large: ImageDataset = { ...set(3), shape: [1, 1000, 1000], images: new Uint8Array(3e6) }
     const images = large.images.slice()
     images.fill(1, 2e6 + 500_000, 2e6 + 500_100)
-    expect(seen({ images }, large)).toEqual(['content'])
-    expect(seen({ images: set(3).images.map(v => v + 1) }, set(3))).toEqual(['content'])
+    expect(await seen({ images }, large)).toEqual(['content'])
+    expect(await seen({ images: set(3).images.map(v => v + 1) }, set(3))).toEqual(['content'])
   })
 })
 
@@ -76,39 +76,88 @@ describe('the fingerprint of data that come in batches', () => {
   const drawn = (seed: number, size = 1e6): BatchedDataset => ({
     name: `drawn ${seed}`,
     size,
-    shape: [4],
+    features: { x: { dtype: 'float32', shape: [4] }, label: { dtype: 'int32', shape: [] } },
     classes: ['a', 'b'],
     *batches({ batch, skip = 0 }: BatchOptions) {
-      const input = new Float32Array(batch * 4)
+      const data = new Float32Array(batch * 4)
       const label = new Int32Array(batch)
       for (let start = skip * batch; start < size; start += batch) {
         if (start > 5000) throw new Error('asked for too much')
-        input.forEach((_, i) => {
-          input[i] = start * 4 + i + seed
+        data.forEach((_, i) => {
+          data[i] = start * 4 + i + seed
         })
-        yield { input, label: label.fill(start % 2), count: batch }
+        yield { x: { data, dims: [batch, 4] }, label: label.fill(start % 2) }
       }
     },
   })
 
-  test('is made of the first ones, and does not depend on the name', () => {
-    expect(fingerprint(drawn(0))).toEqual({ ...fingerprint({ ...drawn(0), name: 'other' }) })
-    expect(fingerprint(drawn(1)).content).not.toBe(fingerprint(drawn(0)).content)
-    expect(fingerprint(drawn(0, 1e5)).content).toBe(fingerprint(drawn(0)).content)
+  test('is made of the first ones, and does not depend on the name', async () => {
+    const first = await fingerprint(drawn(0))
+    expect(await fingerprint({ ...drawn(0), name: 'other' })).toEqual(first)
+    expect((await fingerprint(drawn(1))).content).not.toBe(first.content)
+    expect((await fingerprint(drawn(0, 1e5))).content).toBe(first.content)
   })
 
-  test('is made of all characters of a text', () => {
+  test('is made of all characters of a text', async () => {
     const text = 'the quick brown fox. '.repeat(2000)
     const data = (all: string) => fingerprint(textDataset('text', tokenize(all), 32))
-    expect(data(text)).toEqual(data(text))
+    const first = await data(text)
+    expect(await data(text)).toEqual(first)
     const swapped = `${text.slice(0, 30_000)}${text[30_001]}${text[30_000]}${text.slice(30_002)}`
-    expect({ ...data(swapped), content: '' }).toEqual({ ...data(text), content: '' })
-    expect(data(swapped).content).not.toBe(data(text).content)
+    const other = await data(swapped)
+    expect({ ...other, content: '' }).toEqual({ ...first, content: '' })
+    expect(other.content).not.toBe(first.content)
+  })
+
+  test('is of the values, however batches hold them', async () => {
+    const stream = (batch: () => UserBatch): BatchedDataset => ({
+      name: 's',
+      size: 2,
+      batches: () => [batch()],
+    })
+    const nested = await fingerprint(
+      stream(() => ({
+        x: [
+          [1, 2],
+          [3, 4],
+        ],
+        y: [0, 1],
+      })),
+    )
+    expect(
+      await fingerprint(
+        stream(() => ({
+          x: [
+            [1, 2],
+            [3, 4],
+          ],
+          y: [0, 1],
+        })),
+      ),
+    ).toEqual(nested)
+    expect(
+      (
+        await fingerprint(
+          stream(() => ({
+            x: [
+              [1, 2],
+              [3, 5],
+            ],
+            y: [0, 1],
+          })),
+        )
+      ).content,
+    ).not.toBe(nested.content)
+    const half = (last: number) =>
+      stream(() => ({ x: { data: Uint16Array.of(1, 2, 3, last), dims: [2, 2] } }))
+    expect((await fingerprint(half(4))).content).not.toBe((await fingerprint(half(5))).content)
+    const long = (last: bigint) => stream(() => ({ x: BigInt64Array.of(1n, last) }))
+    expect((await fingerprint(long(2n))).content).not.toBe((await fingerprint(long(3n))).content)
   })
 })
 
-describe('comparing', () => {
-  const one = fingerprint(set(4))
+describe('comparing', async () => {
+  const one = await fingerprint(set(4))
   const run: Fingerprints = { train: one, val: one, test: one }
 
   test('says all that differs, and nothing where nothing does', () => {

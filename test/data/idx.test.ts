@@ -62,9 +62,9 @@ describe('a bad IDX file is refused in one line with its name and numbers', () =
       'wrong magic',
       idx(0xd03, [4, 2, 3], Array(24).fill(0)),
       good.labels,
-      `images: is no IDX file: it starts with 0x00000d03, ${NO_IDX}`,
+      `images: is not an IDX file: it starts with 0x00000d03, ${NO_IDX}`,
     ],
-    ['empty', new Uint8Array(), good.labels, `images: is no IDX file: it has 0 bytes, ${NO_IDX}`],
+    ['empty', new Uint8Array(), good.labels, `images: is not an IDX file: it has 0 bytes, ${NO_IDX}`],
     [
       'header cut off',
       good.images.subarray(0, 9),

@@ -104,7 +104,7 @@ describe('a folder that cannot be used is refused in one line, never passed over
     [
       'gzip of something else',
       { 'train-images-idx3-ubyte': gzipSync('<html>') },
-      'DIR/train-images-idx3-ubyte: is no IDX file: it starts with 0x3c68746d, images start with 0x00000803 and labels with 0x00000801',
+      'DIR/train-images-idx3-ubyte: is not an IDX file: it starts with 0x3c68746d, images start with 0x00000803 and labels with 0x00000801',
     ],
     [
       'labels of another set',

@@ -78,7 +78,7 @@ describe('IDX files chosen in a page', () => {
     [
       'no IDX',
       () => [file('notes.txt', new TextEncoder().encode('hello'))],
-      /^notes.txt: is no IDX file: it starts with/,
+      /^notes.txt: is not an IDX file: it starts with/,
     ],
     [
       'a truncated file',

@@ -39,24 +39,24 @@ test('an IDX file of the corpus is read, or refused in one line, in Node and in 
     said.push(`${name} ⇒ ${plain}${there === plain ? '' : ` | ${there}`}`)
   }
   expect(said.join('\n')).toMatchInlineSnapshot(`
-    "bomb-of-nothing.gz ⇒ x: is no IDX file: it starts with 0x00000000, images start with 0x00000803 and labels with 0x00000801
+    "bomb-of-nothing.gz ⇒ x: is not an IDX file: it starts with 0x00000000, images start with 0x00000803 and labels with 0x00000801
     bomb-that-promises-a-gigabyte.gz ⇒ x: has 1,048,592 bytes, its header promises 1,072,693,264 (1,024 × 1,024 × 1,023): the file is truncated
     bomb.gz ⇒ x: unpacks to more bytes than its header promises
     checksum-wrong.gz ⇒ x: its gzip data are broken (incorrect data check) | x: its gzip data are broken, or the file is truncated
     dims-of-a-gigabyte ⇒ x: has 16 bytes, its header promises 1,072,693,264 (1,024 × 1,024 × 1,023): the file is truncated
     dims-overflow ⇒ x: its header claims 4,294,967,295 × 4,294,967,295 × 4,294,967,295 bytes, allowed are 1 … 1,073,741,824
     dims-zero ⇒ x: its header claims 4,294,967,295 × 0 × 4,294,967,295 bytes, allowed are 1 … 1,073,741,824
-    empty ⇒ x: is no IDX file: it has 0 bytes, images start with 0x00000803 and labels with 0x00000801
+    empty ⇒ x: is not an IDX file: it has 0 bytes, images start with 0x00000803 and labels with 0x00000801
     garbage-after.gz ⇒ x: its gzip data are broken (incorrect header check) | x: its gzip data are broken, or the file is truncated
     good-images ⇒ read
     good-images.gz ⇒ read
     good-labels ⇒ x: holds labels (magic 0x00000801), not images
     good-labels.gz ⇒ x: holds labels (magic 0x00000801), not images
-    header-alone.gz ⇒ x: is no IDX file: it has 0 bytes, images start with 0x00000803 and labels with 0x00000801 | x: its gzip data are broken, or the file is truncated
+    header-alone.gz ⇒ x: is not an IDX file: it has 0 bytes, images start with 0x00000803 and labels with 0x00000801 | x: its gzip data are broken, or the file is truncated
     magic-alone ⇒ x: has 4 bytes, its header alone needs 16: the file is truncated
     members-two.gz ⇒ read
     truncated.gz ⇒ x: its gzip data end too early: the file is truncated | x: its gzip data are broken, or the file is truncated
-    type-of-floats ⇒ x: is no IDX file: it starts with 0x00000d03, images start with 0x00000803 and labels with 0x00000801"
+    type-of-floats ⇒ x: is not an IDX file: it starts with 0x00000d03, images start with 0x00000803 and labels with 0x00000801"
   `)
 })
 

@@ -1,19 +1,18 @@
 import { mlp, vit } from '../../models/index.ts'
 import { encode } from '../../src/export/codec.ts'
-import { METADATA } from '../../src/export/export.ts'
+import { exportOnnx, METADATA } from '../../src/export/export.ts'
 import { type GraphProto, Model, type ModelProto, type TensorProto } from '../../src/export/onnx-proto.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { toOnnx } from '../../src/train/trained.ts'
+import type { Model as AnyModel } from '../../src/nn/model.ts'
+import { normalized } from '../../src/nn/normalize.ts'
+import { initialized } from '../../src/nn/trained.ts'
 import { fileOf, int, ints, node, port, pytorchFile, tensor, values, weight } from '../ort/foreign.ts'
 
 const small = { image: 4, channels: 1, classes: 2 }
 const normalization = { mean: [0.5], std: [0.25] }
 
-const own = (model: ReturnType<typeof mlp> | ReturnType<typeof vit>): Uint8Array =>
-  toOnnx({
-    model,
-    params: initialize(layoutOf(model.parameters), 0),
-    normalization,
+const own = (model: AnyModel): Uint8Array =>
+  exportOnnx({
+    ...initialized(normalized(model, 'image', normalization)),
     classes: ['a', 'b'],
     training: { epochs: 1, testAccuracy: 0.5 },
   })

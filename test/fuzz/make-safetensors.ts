@@ -1,7 +1,8 @@
 import { mlp } from '../../models/index.ts'
 import { writeSafetensors } from '../../src/export/safetensors.ts'
+import { initialize, layoutOf } from '../../src/nn/layout.ts'
 import { writeCheckpoint } from '../../src/train/checkpoint.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
+import { ONLY, wholeLayout } from '../../src/train/step/state.ts'
 
 /** The model whose checkpoint is in the corpus. */
 export const CHECKPOINT_MODEL = { image: 2, channels: 1, hidden: [2], classes: 2 }
@@ -19,7 +20,7 @@ export const CHECKPOINT_RECORD = {
   clipNorm: 1,
   normalization: { mean: [0.1307], std: [0.3081] },
   classes: ['0', '1'],
-  images: 8,
+  examples: 8,
 }
 
 function file(header: string, body = 0, length = Buffer.byteLength(header)): Uint8Array {
@@ -32,13 +33,17 @@ const entry = (name: string, shape: unknown, start: number, end: number): string
   `"${name}":${JSON.stringify({ dtype: 'F32', shape, data_offsets: [start, end] })}`
 
 function checkpoint(): Uint8Array {
-  const layout = layoutOf(mlp(CHECKPOINT_MODEL).parameters)
-  const params = initialize(layout, 0)
-  const state = { params, m: params.map(v => v / 2), v: params.map(v => v * v) }
-  return writeCheckpoint(layout, state, {
-    run: JSON.stringify(CHECKPOINT_RECORD),
-    training: JSON.stringify({ testAccuracy: 0.5 }),
-  })
+  const layout = wholeLayout(layoutOf(mlp(CHECKPOINT_MODEL).parameters))
+  const params = initialize(layout.all, 0)
+  const vectors = { params, m: params.map(v => v / 2), v: params.map(v => v * v) }
+  return writeCheckpoint(
+    layout,
+    { steps: { [ONLY]: CHECKPOINT_RECORD.step }, vectors },
+    {
+      run: JSON.stringify(CHECKPOINT_RECORD),
+      training: JSON.stringify({ testAccuracy: 0.5 }),
+    },
+  )
 }
 
 export const hostileSafetensors = (): Record<string, Uint8Array> => ({

@@ -9,7 +9,7 @@ import { UserError } from '../../src/graph/errors.ts'
 import { allOps } from '../../src/graph/node.ts'
 import { summarize } from '../../src/graph/summary.ts'
 import { graphOf } from '../../src/runtime/evaluate.ts'
-import { modelInput } from '../../src/train/predictor.ts'
+import { inputPorts } from '../../src/train/predictor.ts'
 import { allCases } from '../ort/samples.ts'
 import { corpus, expectPlain, fuzz, outcome } from './fuzz.ts'
 import { field } from './make-onnx.ts'
@@ -30,7 +30,7 @@ const attempt = (body: () => unknown): void => {
 /** Everything that programs do with a file before they run it. */
 function parse(bytes: Uint8Array): void {
   const info = readOnnx(bytes, 'x.onnx')
-  attempt(() => modelInput(info, 'x.onnx'))
+  attempt(() => inputPorts(info, 'x.onnx'))
   attempt(() => readWeights(info))
   const shown = fileSubject({ path: 'x.onnx', info })
   for (const line of [shown.name, ...shown.heading, ...shown.about.flat()])

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { buildModel, mlp } from '../../models/index.ts'
 import type { Rng } from '../../src/graph/random.ts'
+import { initialize, layoutOf } from '../../src/nn/layout.ts'
 import { writeCheckpoint } from '../../src/train/checkpoint.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
 import { RECORD, recordedOptimizer, recordedSchedule, TRAINING } from '../../src/train/record.ts'
 import { RUN_FILES, readResumable, readRun } from '../../src/train/saved-node.ts'
+import { ONLY, wholeLayout } from '../../src/train/step/state.ts'
 import { temporaryFolder } from '../data/files.ts'
 import { fuzz } from './fuzz.ts'
 import { CHECKPOINT_MODEL, CHECKPOINT_RECORD } from './make-safetensors.ts'
@@ -15,11 +16,12 @@ import { mutate, mutateTree } from './mutate.ts'
 const TEXTS = ['vit', 'mlp', 'gpt', 'cct', 'adam', 'sgd', 'lion', 'constant', 'onecycle', 'step', '1e9']
 const METRICS = '{"epoch":1,"step":2,"trainLoss":0.5}\n{"epoch":2,"step":4,"trainLoss":0.4}\n'
 
-const params = initialize(layoutOf(mlp(CHECKPOINT_MODEL).parameters), 0)
+const layout = wholeLayout(layoutOf(mlp(CHECKPOINT_MODEL).parameters))
+const params = initialize(layout.all, 0)
+const state = { steps: { [ONLY]: CHECKPOINT_RECORD.step }, vectors: { params, m: params, v: params } }
 
 /** The files of a run, of which some were changed. */
 function files(random: Rng): Record<string, Uint8Array> {
-  const layout = layoutOf(mlp(CHECKPOINT_MODEL).parameters)
   const tree = structuredClone({
     config: { ...CHECKPOINT_RECORD, out: 'runs/x' } as object,
     record: CHECKPOINT_RECORD as object,
@@ -32,7 +34,7 @@ function files(random: Rng): Record<string, Uint8Array> {
     [RUN_FILES.config]: changed(Buffer.from(JSON.stringify(tree.config ?? null))),
     [RUN_FILES.metrics]: changed(Buffer.from(METRICS)),
     [RUN_FILES.steps]: changed(Buffer.from(METRICS)),
-    [RUN_FILES.last]: changed(writeCheckpoint(layout, { params, m: params, v: params }, metadata)),
+    [RUN_FILES.last]: changed(writeCheckpoint(layout, state, metadata)),
   }
 }
 
@@ -46,7 +48,7 @@ test('a run folder with changed files is read or refused, never worse', async ()
     const { record } = await readResumable(folder, buildModel, () => {})
     const { lr, scalars } = recordedOptimizer(record.optimizer)
     scalars(1, lr)
-    const steps = record.epochs * Math.ceil(record.images / record.batch)
+    const steps = record.epochs * Math.ceil(record.examples / record.batch)
     expect(recordedSchedule(record.schedule).at(0, steps)).toBeGreaterThanOrEqual(0)
   }
   const make = (random: Rng) =>

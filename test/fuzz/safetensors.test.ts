@@ -41,5 +41,5 @@ test('a safetensors file of the corpus is read, or refused in one line', async (
 
 test('a safetensors file with changed bytes is read or refused, never worse', async () => {
   const read = await fuzz('safetensors', 3000, random => mutate(files, random), parse)
-  expect(read).toBeGreaterThan(100)
+  expect(read).toBeGreaterThan(50)
 })

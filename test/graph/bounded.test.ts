@@ -2,13 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { MODELS, type ModelName } from '../../models/index.ts'
 import { isBounded, workOf } from '../../src/export/bounded.ts'
 import { encode } from '../../src/export/codec.ts'
+import { exportOnnx } from '../../src/export/export.ts'
 import { type GraphProto, Model, type NodeProto } from '../../src/export/onnx-proto.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { input } from '../../src/graph/leaf.ts'
 import { relu } from '../../src/ops/elementwise.ts'
 import { matmul } from '../../src/ops/matmul.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { toOnnx } from '../../src/train/trained.ts'
 import { fileOf, int, ints, node, port, pytorchFile, values, weight } from '../ort/foreign.ts'
 import { looping } from '../ort/looping.ts'
 
@@ -31,7 +30,7 @@ describe('known to be bounded are', () => {
   )
   test.each(presets)('a file of our %s, in the batches that it is evaluated in', (name, config) => {
     const model = MODELS[name].build(config as never)
-    const bytes = toOnnx({ model, params: initialize(layoutOf(model.parameters), 0) })
+    const bytes = exportOnnx(model)
     expect(bounded(bytes, 1)).toBe(true)
     expect(bounded(bytes, 250)).toBe(true)
   })

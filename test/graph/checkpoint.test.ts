@@ -3,16 +3,27 @@ import { describe, expect, it } from 'vitest'
 import { mlp } from '../../models/index.ts'
 import { readSafetensors, writeSafetensors } from '../../src/export/safetensors.ts'
 import { UserError } from '../../src/graph/errors.ts'
-import { openCheckpoint, stateOf, writeCheckpoint } from '../../src/train/checkpoint.ts'
-import { layoutOf } from '../../src/train/layout.ts'
+import { layoutOf } from '../../src/nn/layout.ts'
+import { openCheckpoint, vectorsOf, writeCheckpoint } from '../../src/train/checkpoint.ts'
+import { wholeLayout } from '../../src/train/step/state.ts'
 
-const layout = layoutOf(mlp({ image: 2, channels: 1, hidden: [3], classes: 2 }).parameters)
-const numbers = (from: number) => Float32Array.from({ length: layout.size }, (_, i) => from + i / 8)
-const state = { params: numbers(-1), m: numbers(2), v: new Float32Array(layout.size) }
+const layout = wholeLayout(layoutOf(mlp({ image: 2, channels: 1, hidden: [3], classes: 2 }).parameters))
+const numbers = (from: number) => Float32Array.from({ length: layout.all.size }, (_, i) => from + i / 8)
+const vectors = { params: numbers(-1), m: numbers(2), v: new Float32Array(layout.all.size) }
+const steps = { '': 3 }
 const metadata = { run: '{"step":3,"classes":["a","b"]}', training: '{}' }
-const bytes = writeCheckpoint(layout, state, metadata)
+const bytes = writeCheckpoint(layout, { steps, vectors }, metadata)
 
-const read = (file: Uint8Array) => stateOf(openCheckpoint(file, 'x.safetensors'), layout)
+function read(file: Uint8Array) {
+  const checkpoint = openCheckpoint(file, 'x.safetensors')
+  return { steps: checkpoint.steps, vectors: { ...vectorsOf(checkpoint, layout) } }
+}
+
+/** A file of these tensors and metadata with its checksum. */
+function sealed(tensors: Parameters<typeof writeSafetensors>[0], own: Readonly<Record<string, string>>) {
+  const checksum = crc32(writeSafetensors(tensors, own)).toString(16).padStart(8, '0')
+  return writeSafetensors(tensors, { ...own, crc32: checksum })
+}
 
 /** Why a file is refused; undefined where it is read. */
 function refusal(file: Uint8Array): string | undefined {
@@ -37,7 +48,7 @@ function withHeader(change: (header: string) => string): Uint8Array {
 
 describe('a checkpoint', () => {
   it('is read as it was written', () => {
-    expect({ ...read(bytes) }).toEqual(state)
+    expect(read(bytes)).toEqual({ steps, vectors })
     expect({ ...openCheckpoint(bytes, 'x').metadata }).toEqual(metadata)
     expect(withHeader(header => header)).toEqual(bytes)
   })
@@ -106,16 +117,33 @@ describe('a checkpoint', () => {
 
   it('is read however its header is laid out, as long as it says the same', () => {
     const laidOut = withHeader(header => JSON.stringify(JSON.parse(header), null, 1))
-    expect({ ...read(laidOut) }).toEqual(state)
+    expect(read(laidOut)).toEqual({ steps, vectors })
   })
 
   it('gives no vector a name that is taken', () => {
     const { tensors } = openCheckpoint(bytes, 'x')
     for (const name of ['params', '__proto__']) {
       const more = { ...tensors, [`optimizer.${name}`]: tensors['optimizer.m']! }
-      const given = () => stateOf({ name: 'x', bytes, metadata, tensors: more }, layout)
+      const given = () => vectorsOf({ name: 'x', bytes, metadata, steps, tensors: more }, layout)
       if (name === 'params') expect(given).toThrow('optimizer.params does not belong to the model')
       else expect(Object.getPrototypeOf(given())).toBeNull()
     }
+  })
+
+  it('of before format 2 is read, without steps; that of a newer release is refused, which says so', () => {
+    const { tensors, metadata: all } = readSafetensors(bytes, 'x')
+    const { crc32: _, ...whole } = all
+    const { format, steps: own, ...before } = whole
+    expect([format, own]).toEqual(['2', '{"":3}'])
+    expect(read(sealed(tensors, whole))).toEqual({ steps, vectors })
+    expect(read(sealed(tensors, before))).toEqual({ steps: undefined, vectors })
+    expect(refusal(sealed(tensors, { ...whole, format: '3' }))).toMatchInlineSnapshot(
+      `"x.safetensors: has format 3, this onnxgrad reads formats up to 2; read it with the version that wrote it"`,
+    )
+    expect(refusal(sealed(tensors, { ...whole, format: 'x' }))).toMatchInlineSnapshot(
+      `"x.safetensors: its format x is not known: the file is damaged"`,
+    )
+    for (const wrong of ['{', 'null', '{"":-1}', '{"":0.5}', '[]x'])
+      expect(refusal(sealed(tensors, { ...whole, steps: wrong }))).toMatch(/its metadata steps are damaged/)
   })
 })

@@ -5,11 +5,11 @@ import { input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { layer } from '../../src/nn/layer.ts'
 import { linear } from '../../src/nn/layers.ts'
-import { imageInput, model, trace } from '../../src/nn/model.ts'
-import { removeDropout } from '../../src/passes/dropout.ts'
+import { namedParameters } from '../../src/nn/parts.ts'
+import { inferenceForm } from '../../src/ops/mode.ts'
 
 test("the ends of the ViT's layers follow one another from the image to the logits", () => {
-  const graph = removeDropout(trace(vit({ ...MODELS.vit.presets.lecture, dropout: 0.1 })))
+  const graph = inferenceForm(vit({ ...MODELS.vit.presets.lecture, dropout: 0.1 }).graph)
   const ends = layerEnds(graph)
   expect(ends.get('patch_embed')).toEqual({
     inputs: [graph.inputs.image],
@@ -34,8 +34,8 @@ test("the ends of the ViT's layers follow one another from the image to the logi
 test('a layer that runs twice ends where it ends the second time; parameters are no inputs', () => {
   const x = input('x', 'float32', ['n', 8])
   const net = layer({ fc: linear(8, 8) }, (self, t: AnyTensor) => self.fc(self.fc(t)))
-  const twice = model({ name: 'twice', config: {}, input: imageInput(1, 2, 4), classes: 8, net })
-  const y = twice.forward(x)
+  namedParameters(net)
+  const y = net(x)
   const ends = layerEnds({ inputs: { x }, parameters: {}, outputs: { y } })
   expect(ends.get('fc')).toEqual({ inputs: [x], output: y })
 })

@@ -6,8 +6,9 @@ import { executionOrder, memoryOf } from '../../src/graph/memory.ts'
 import type { AnyTensor, Tensor } from '../../src/graph/tensor.ts'
 import { add, exp, matmul, mul, neg, reshape, sum, tanh } from '../../src/ops/index.ts'
 import { deviceOf } from '../../src/runtime/device.ts'
-import { adam } from '../../src/train/optimizer.ts'
-import { compileStep } from '../../src/train/step.ts'
+import { classification } from '../../src/tasks/index.ts'
+import { plansOf } from '../../src/train/plans.ts'
+import { compileStep } from '../../src/train/step/step.ts'
 
 const x: AnyTensor = input('x', 'float32', [10, 25])
 const KB = 10 * 25 * 4
@@ -64,6 +65,10 @@ test('nodes run depth first, from the last result and the last written input', (
 })
 
 const { target } = deviceOf('cpu')
+function stepOf(preset: 'lecture' | 'small', batch: number): Graph {
+  const { plans } = plansOf(vit(MODELS.vit.presets[preset]), { task: classification() })
+  return compileStep(plans[0]!, { sizes: { batch }, target }).graph
+}
 
 test.each([
   [17, 64, 4, 128, 'lecture'],
@@ -72,8 +77,7 @@ test.each([
   'a ViT of %i tokens, dim %i, %i heads and MLP %i saves no more than its formulas read again',
   (T, D, H, M, preset) => {
     const batch = 16
-    const { graph } = compileStep(vit(MODELS.vit.presets[preset]), { batch, optimizer: adam(), target })
-    const { live } = memoryOf(graph)
+    const { live } = memoryOf(stepOf(preset, batch))
     const elements = (t: Tensor): number => (t.shape as number[]).reduce((a, b) => a * b, 1)
     // Layouts differ, but all that is of activations has so many elements for each token; weights have not.
     const saved = [...live.keys()].filter(
@@ -89,8 +93,7 @@ test.each([
 )
 
 test('the peak of a training step grows in proportion to its batch', () => {
-  const peak = (batch: number) =>
-    memoryOf(compileStep(vit(MODELS.vit.presets.small), { batch, optimizer: adam(), target }).graph).peak
+  const peak = (batch: number) => memoryOf(stepOf('small', batch)).peak
   const [a, b, c] = [peak(32), peak(64), peak(128)]
   expect((c - b) / (b - a)).toBeCloseTo(2, 0)
 })

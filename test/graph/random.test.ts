@@ -73,7 +73,7 @@ describe('random streams', () => {
     const low = draw(30_000, () => stream.int(n)).filter(v => v < 2 ** 30).length
     expect(low / 30_000).toBeCloseTo(1 / 3, 1.7)
     expect(new Set(draw(200, () => stream.int(6)))).toEqual(new Set([0, 1, 2, 3, 4, 5]))
-    expect(() => stream.int(0)).toThrow('internal: int(0) needs 1 … 2³²')
+    expect(() => stream.int(0)).toThrow('rng: int(0) takes a whole number from 1 to 2³²')
   })
 })
 

@@ -22,6 +22,7 @@ describe('symbolic dims', () => {
     expect(shapes.product(['b', 0])).toBe(0)
     expect(shapes.sum([1, 'past', 'seq', 2])).toBe('past+seq+3')
     expect(shapes.sum(['b', 0])).toBe('b')
+    expect(shapes.sum(['past+1', 'n*2', shapes.sum(['seq', 2])])).toBe('past+n*2+seq+3')
   })
 
   test('are unknown beside an unknown, and where a sum would have to be multiplied out', () => {

@@ -39,11 +39,12 @@ test("the benchmark's ratio is the median of neighbours in time", () => {
 
 test("the benchmark's noise has a label for each image, and for each token where tokens have them", () => {
   const images = noise(MODELS.lenet.build(MODELS.lenet.presets.mnist), 3, 1)
-  expect([images.input.length, images.label.length]).toEqual([3 * 28 * 28, 3])
+  expect([images.image!.data.length, images.label!.data.length]).toEqual([3 * 28 * 28, 3])
   const tokens = noise(MODELS.gpt.build(MODELS.gpt.presets.char), 3, 1)
-  expect([tokens.input.length, tokens.label.length]).toEqual([3 * 64, 3 * 64])
-  for (const ids of [tokens.input, tokens.label]) {
-    expect(ids).toBeInstanceOf(Int32Array)
+  expect([tokens.tokens!.data.length, tokens.label!.data.length]).toEqual([3 * 64, 3 * 64])
+  for (const { data } of [tokens.tokens!, tokens.label!]) {
+    expect(data).toBeInstanceOf(Int32Array)
+    const ids = data as Int32Array
     expect(new Set(ids).size).toBeGreaterThan(30)
     expect(Math.min(...ids)).toBeGreaterThanOrEqual(0)
     expect(Math.max(...ids)).toBeLessThan(65)

@@ -4,16 +4,20 @@ import { parameter } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { layer } from '../../src/nn/layer.ts'
 import { linear } from '../../src/nn/layers.ts'
+import { initialize, layoutOf, views } from '../../src/nn/layout.ts'
 import { imageInput, type Model, model } from '../../src/nn/model.ts'
+import { normalized } from '../../src/nn/normalize.ts'
 import { add, log, mul, sqrt, sub } from '../../src/ops/elementwise.ts'
 import { reshape } from '../../src/ops/layout.ts'
 import { SEED_SIZE, seedValues } from '../../src/ops/random.ts'
+import { sgd } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { type Diagnosis, describeDiagnosis, diagnose } from '../../src/train/diagnose.ts'
-import { initialize, layoutOf, views } from '../../src/train/layout.ts'
-import { sgd } from '../../src/train/optimizer.ts'
-import { compileStep } from '../../src/train/step.ts'
+import { classification, type Task } from '../../src/tasks/index.ts'
+import { type Diagnosis, describeDiagnosis, diagnose } from '../../src/train/diagnose/diagnose.ts'
+import { examplesOf, portsOf } from '../../src/train/examples.ts'
+import { plansOf } from '../../src/train/plans.ts'
+import { compileStep } from '../../src/train/step/step.ts'
 
 let cpu: Runtime
 beforeAll(async () => {
@@ -21,8 +25,6 @@ beforeAll(async () => {
 })
 
 const small = { image: 8, channels: 1, patch: 4, dim: 16, depth: 2, heads: 2, mlp: 24, classes: 4 }
-const normalization = { mean: [0.5], std: [0.25] }
-
 const COUNT = 4
 const images = (): Float32Array => Float32Array.from({ length: COUNT * 64 }, (_, i) => (i % 17) / 17)
 
@@ -31,20 +33,32 @@ interface Case {
   readonly spoil?: (value: (name: string) => Float32Array) => void
   readonly input?: Float32Array | Int32Array
   readonly label?: Int32Array
-  readonly normalization?: typeof normalization
 }
 
 async function diagnosis(
   net: Model,
-  { spoil, input = images(), label = Int32Array.of(0, 1, 2, 3), ...settings }: Case,
-  firstNode = true,
+  { spoil, input = images(), label = Int32Array.of(0, 1, 2, 3) }: Case,
+  findNode = true,
 ): Promise<Diagnosis> {
   const layout = layoutOf(net.parameters)
   const params = initialize(layout, 1)
   const byName = views(layout, params)
   spoil?.(name => byName.get(name)!)
-  const batch = { input, label, count: COUNT }
-  return diagnose(net, cpu, layout, params, batch, 1, { seed: 1, ...settings }, { firstNode })
+  const [name] = Object.keys(net.inputs) as [string]
+  return diagnoseStep(net, classification(), params, { [name]: input, label }, 1, { seed: 1, findNode })
+}
+
+function diagnoseStep(
+  net: Model,
+  task: Task,
+  params: Float32Array,
+  batch: Readonly<Record<string, Float32Array | Int32Array>>,
+  step: number,
+  options: Parameters<typeof diagnose>[5],
+): Promise<Diagnosis> {
+  const plans = plansOf(net, { task })
+  const examples = examplesOf('batch', portsOf(task.trace(net)), batch, false)
+  return diagnose(plans, cpu, { params }, [examples], step, options)
 }
 
 const names = ({ bad }: Diagnosis, kind: string) => bad.filter(b => b.kind === kind).map(b => b.name)
@@ -53,25 +67,21 @@ const names = ({ bad }: Diagnosis, kind: string) => bad.filter(b => b.kind === k
 const withHead = (head: (x: AnyTensor, shift: AnyTensor) => AnyTensor): Model =>
   model({
     name: 'test',
-    config: {},
-    input: imageInput(1, 8),
-    classes: 4,
-    net: layer(
-      {
-        fc: linear(64, 4),
-        head: layer({ shift: parameter([4], { kind: 'constant', value: 0 }) }, (self, x: AnyTensor) =>
-          head(x, self.shift),
-        ),
-      },
-      ({ fc, head: last }, x: AnyTensor) => last(fc(reshape(x, [x.shape[0], 64]))),
-    ),
+    inputs: { image: imageInput(1, 8) },
+    layers: {
+      fc: linear(64, 4),
+      head: layer({ shift: parameter([4], { kind: 'constant', value: 0 }) }, (self, x: AnyTensor) =>
+        head(x, self.shift),
+      ),
+    },
+    forward: ({ fc, head: last }, { image }) => ({ logits: last(fc(reshape(image, ['batch', 64]))) }),
   })
+const normed = (net: Model, std = 0.25): Model => normalized(net, 'image', { mean: [0.5], std: [std] })
 
 describe('a step that goes wrong', () => {
   test('in a product that overflows is told by the layer whose product it is', async () => {
-    const found = await diagnosis(vit({ ...small, dropout: 0.1 }), {
+    const found = await diagnosis(normed(vit({ ...small, dropout: 0.1 })), {
       spoil: value => value('blocks.1.mlp.fc1.weight').fill(3e38),
-      normalization,
     })
     expect(names(found, 'input')).toEqual([])
     expect(names(found, 'parameter')).toEqual([])
@@ -122,7 +132,7 @@ describe('a step that goes wrong', () => {
     const input = images()
     input[2 * 64 + 5] = Number.NaN
     input[3 * 64] = Number.POSITIVE_INFINITY
-    const found = await diagnosis(vit(small), { input, normalization })
+    const found = await diagnosis(normed(vit(small)), { input })
     expect(found.bad[0]).toEqual({
       kind: 'input',
       name: 'image',
@@ -152,7 +162,7 @@ describe('a step that goes wrong', () => {
   })
 
   test('for a standard deviation of zero is told by the operands', async () => {
-    const found = await diagnosis(vit(small), { normalization: { mean: [0.5], std: [0] } })
+    const found = await diagnosis(normed(vit(small), 0), {})
     expect(found.first).toMatchObject({ part: 'model', layer: '', op: 'Div' })
     expect(found.first!.operands[1]).toEqual({ least: 0, most: 0 })
     expect(describeDiagnosis(found)).toMatch(
@@ -183,25 +193,30 @@ test('where everything is finite, the largest gradient is named', async () => {
 })
 
 test('it is the step that trained which is computed again: dropout, smoothing, mixed labels and all', async () => {
-  const net = vit({ ...small, dropout: 0.3 })
+  const net = normed(vit({ ...small, dropout: 0.3 }))
   const layout = layoutOf(net.parameters)
   const params = initialize(layout, 1)
-  const mixed = { label: Int32Array.of(3, 3, 1, 1), share: Float32Array.of(0.25, 1, 0.5, 0) }
-  const batch = { input: images(), label: Int32Array.of(0, 1, 2, 3), count: COUNT, mixed }
-  const settings = { seed: 5, labelSmoothing: 0.1, normalization }
-  const { largest } = await diagnose(net, cpu, layout, params, batch, 7, settings, { firstNode: false })
+  const task = classification({ targets: 'mixed', labelSmoothing: 0.1 })
+  const batch = {
+    image: images(),
+    label: Int32Array.of(0, 1, 2, 3),
+    mixedLabel: Int32Array.of(3, 3, 1, 1),
+    mixedShare: Float32Array.of(0.25, 1, 0.5, 0),
+  }
+  const { largest } = await diagnoseStep(net, task, params, batch, 7, { seed: 5, findNode: false })
 
   const { target } = cpu.device
-  const options = { batch: COUNT, optimizer: sgd(), target, keepGradient: true, mixed: true, ...settings }
-  const step = await cpu.load(compileStep(net, options).bytes, { optimize: 'basic' })
+  const { plans } = plansOf(net, { task, optimizer: sgd() })
+  const program = compileStep(plans[0]!, { sizes: { batch: COUNT }, target, keepGradient: true })
+  const step = await cpu.load(program.bytes, { optimize: 'basic' })
   const { gradient } = await step.run({
-    image: cpu.tensor('float32', batch.input, [COUNT, 1, 8, 8]),
+    image: cpu.tensor('float32', batch.image, [COUNT, 1, 8, 8]),
     label: cpu.tensor('int32', batch.label, [COUNT]),
-    'label.other': cpu.tensor('int32', mixed.label, [COUNT]),
-    'label.share': cpu.tensor('float32', mixed.share, [COUNT]),
-    params: cpu.tensor('float32', params, [layout.size]),
-    seed: cpu.tensor('float32', Float32Array.from(seedValues(5, 7)), [SEED_SIZE]),
-    lr: cpu.tensor('float32', Float32Array.of(0.1), []),
+    mixedLabel: cpu.tensor('int32', batch.mixedLabel, [COUNT]),
+    mixedShare: cpu.tensor('float32', batch.mixedShare, [COUNT]),
+    'state.params': cpu.tensor('float32', params, [layout.size]),
+    'scalar.seed': cpu.tensor('float32', Float32Array.from(seedValues(5, 7)), [SEED_SIZE]),
+    'scalar.lr': cpu.tensor('float32', Float32Array.of(0.1), []),
   })
   const sizes = [...views(layout, gradient!.data as Float32Array)].map(
     ([name, g]) => [name, Math.max(...g.map(Math.abs))] as const,

@@ -1,17 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gpt } from '../../models/gpt.ts'
 import { encodeText, textDataset, tokenize } from '../../src/data/text.ts'
+import { exportOnnx } from '../../src/export/export.ts'
+import type { NdArray } from '../../src/graph/array.ts'
 import { rng } from '../../src/graph/random.ts'
 import { parameterCount } from '../../src/nn/model.ts'
+import { adam } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { Executor } from '../../src/train/executor.ts'
+import { languageModel } from '../../src/tasks/index.ts'
 import { fit as learn } from '../../src/train/fit.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { adam } from '../../src/train/optimizer.ts'
-import { filePredictor } from '../../src/train/predictor.ts'
+import { openPredictor } from '../../src/train/predictor.ts'
 import { continueText } from '../../src/train/sample.ts'
-import { toOnnx } from '../../src/train/trained.ts'
+import { Trainer } from '../../src/train/trainer.ts'
 import { trainingPredictor, verify } from '../../src/train/verify.ts'
 
 const RHYME = 'one two three four five six seven eight nine ten '
@@ -29,10 +30,16 @@ describe('a text', () => {
   it('comes in windows whose labels are the characters that follow', () => {
     const data = textDataset('rhyme', tokens, 8)
     const all = [...data.batches({ batch: 7, seed: 1 })].flatMap(b => {
-      expect([b.input.length, b.label.length]).toEqual([b.count * 8, b.count * 8])
-      return Array.from({ length: b.count }, (_, i) => [
-        Array.from(b.input.subarray(i * 8, i * 8 + 8), id => tokens.vocabulary[id]).join(''),
-        Array.from(b.label.subarray(i * 8, i * 8 + 8), id => tokens.vocabulary[id]).join(''),
+      const count = b.label.dims[0]!
+      expect([b.tokens.dims, b.label.dims]).toEqual([
+        [count, 8],
+        [count, 8],
+      ])
+      const [seen, next] = [b.tokens.data as Int32Array, b.label.data as Int32Array]
+      expect([seen.length, next.length]).toEqual([count * 8, count * 8])
+      return Array.from({ length: count }, (_, i) => [
+        Array.from(seen.subarray(i * 8, i * 8 + 8), id => tokens.vocabulary[id]).join(''),
+        Array.from(next.subarray(i * 8, i * 8 + 8), id => tokens.vocabulary[id]).join(''),
       ])
     })
     expect(all).toHaveLength(data.size)
@@ -45,7 +52,7 @@ describe('a text', () => {
   it('has another order in each epoch, and the same for the same seed', () => {
     const data = textDataset('rhyme', tokens, 8)
     const first = (seed: number, epoch: number) =>
-      [...data.batches({ batch: 64, seed, epoch })][0]!.input.join()
+      [...data.batches({ batch: 64, seed, epoch })][0]!.tokens.data.join()
     expect(first(1, 0)).toBe(first(1, 0))
     expect(first(1, 0)).not.toBe(first(1, 1))
     expect(first(1, 0)).not.toBe(first(2, 0))
@@ -69,19 +76,13 @@ describe('a character GPT', () => {
   })
 
   it('does not see what comes later', async () => {
-    const layout = layoutOf(model.parameters)
-    const run = new Executor(
-      model,
-      cpu,
-      layout,
-      { params: initialize(layout, 3) },
-      { seed: 0, optimizer: adam() },
-    )
+    const run = new Trainer(cpu, model, { task: languageModel(), seed: 3 })
     const random = rng(1)
     const input = Int32Array.from({ length: 32 }, () => random.int(config.vocabulary))
-    const before = (await run.predict({ input, count: 1 })).slice()
+    const answer = async () => (await run.predict({ tokens: input })).logits!.data as Float32Array
+    const before = (await answer()).slice()
     input[20] = (input[20]! + 1) % config.vocabulary
-    const after = await run.predict({ input, count: 1 })
+    const after = await answer()
     await run.close()
     const changed = Array.from({ length: 32 }, (_, t) =>
       before
@@ -98,18 +99,21 @@ describe('a character GPT', () => {
       test: textDataset('rhyme', tokens, 32),
       origin: 'a rhyme',
     }
-    const run = await learn(model, cpu, data, { epochs: 14, batch: 8, optimizer: adam({ lr: 5e-3 }) })
-    expect(run.test.accuracy).toBeGreaterThan(0.85)
-    const trained = { model, params: run.state.params!, classes: tokens.vocabulary }
-    const bytes = toOnnx(trained)
-    const verdicts = await verify(bytes, await trainingPredictor(cpu, trained), data.test, [
+    const optimizer = adam({ lr: 5e-3 })
+    const run = await learn(cpu, model, { task: languageModel(), data, epochs: 14, batch: 8, optimizer })
+    expect(run.test!.accuracy).toBeGreaterThan(0.85)
+    expect(run.test!.perplexity).toBeCloseTo(Math.exp(run.test!.loss), 4)
+    const bytes = exportOnnx(run.model)
+    const verdicts = await verify(bytes, trainingPredictor(cpu, run.model), data.test, [
       cpu,
       await nodeRuntime('wasm'),
     ])
     expect(verdicts.map(v => v.ok)).toEqual([true, true])
-    const predictor = await filePredictor(cpu, bytes, [32])
+    const predictor = await openPredictor(cpu, bytes)
+    expect(predictor.classes).toEqual(tokens.vocabulary)
+    const scores = async (tokens: NdArray) => (await predictor.run({ tokens })).logits!.data as Float32Array
     const start = encodeText('one two three four five six ', tokens.vocabulary)
-    const ids = await continueText(predictor, start, {
+    const ids = await continueText(scores, start, {
       length: 20,
       context: 32,
       temperature: 0.1,

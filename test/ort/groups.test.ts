@@ -1,11 +1,13 @@
 import { beforeAll, describe, expect, it, test } from 'vitest'
 import { vit } from '../../models/index.ts'
 import { rng } from '../../src/graph/random.ts'
+import { initialize, layoutOf, views } from '../../src/nn/layout.ts'
+import { adamW, OPTIMIZERS, type Optimizer, sgd } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { Executor } from '../../src/train/executor.ts'
-import { initialize, layoutOf, views } from '../../src/train/layout.ts'
-import { adamW, OPTIMIZERS, type Optimizer, sgd } from '../../src/train/optimizer.ts'
+import { classification } from '../../src/tasks/index.ts'
+import { Trainer } from '../../src/train/trainer.ts'
+import type { SingleStep } from '../../src/train/trainer-options.ts'
 
 const model = vit({ image: 8, channels: 1, patch: 4, dim: 8, depth: 2, heads: 2, mlp: 8, classes: 4 })
 const layout = layoutOf(model.parameters)
@@ -19,16 +21,16 @@ beforeAll(async () => {
 
 const random = rng(2)
 const batch = {
-  input: Float32Array.from({ length: 8 * 64 }, () => random.uniform()),
+  image: Float32Array.from({ length: 8 * 64 }, () => random.uniform()),
   label: Int32Array.from({ length: 8 }, (_, i) => i % 4),
-  count: 8,
 }
 
 /** Parameters after one step with the optimizer's own rate. */
 async function trained(optimizer: Optimizer, start = params): Promise<Map<string, Float32Array>> {
-  const run = new Executor(model, cpu, layout, { params: start }, { seed: 3, optimizer })
-  await run.step(batch, 1, optimizer.lr)
-  const { params: next } = await run.state()
+  const weights = { model, params: start }
+  const run = new Trainer<SingleStep>(cpu, model, { task: classification(), weights, seed: 3, optimizer })
+  await run.step(batch)
+  const { params: next } = (await run.state()).vectors
   await run.close()
   return views(layout, next!)
 }

@@ -7,7 +7,7 @@ import { add, gelu, grad, layerNorm, linear, mul, softmax, sub, sum } from '../.
 import { evaluate } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { crossEntropy } from '../../src/train/loss.ts'
+import { crossEntropy } from '../../src/tasks/index.ts'
 
 let cpu: Runtime
 beforeAll(async () => {

@@ -9,11 +9,12 @@ import { UserError } from '../../src/graph/errors.ts'
 import { nodesOf, type Tensors } from '../../src/graph/graph.ts'
 import { allOps, type Op } from '../../src/graph/node.ts'
 import { summarize } from '../../src/graph/summary.ts'
-import { type Model, trace } from '../../src/nn/model.ts'
+import { initialize, layoutOf, views } from '../../src/nn/layout.ts'
+import type { Model } from '../../src/nn/model.ts'
+import { inferenceForm } from '../../src/ops/mode.ts'
 import { graphOf } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { OrtTensors, Runtime } from '../../src/runtime/session.ts'
-import { initialize, layoutOf, views } from '../../src/train/layout.ts'
 import { fileOf, int, node, port, pytorchFile, tensor, values, weight } from './foreign.ts'
 import { allCases, type Feeds } from './samples.ts'
 
@@ -50,11 +51,8 @@ const initializers = (bytes: Uint8Array) =>
   }))
 const nodes = (bytes: Uint8Array) => readOnnx(bytes, 'test.onnx').proto.graph!.node!
 
-const exported = (m: Model, opset: number): Uint8Array => {
-  const layout = layoutOf(m.parameters)
-  const weights = views(layout, initialize(layout, 1))
-  return exportOnnx(trace(m), weights, { opset, probabilities: true, version: '1' })
-}
+const exported = (model: Model, opset: number): Uint8Array =>
+  exportOnnx({ model, params: initialize(layoutOf(model.parameters), 1) }, { opset, probabilities: true })
 
 const models: [string, Model][] = [
   ['ViT', vit(MODELS.vit.presets.lecture)],
@@ -80,9 +78,11 @@ describe.each(models)('an exported %s', (_, m) => {
   })
 
   test('has the layers of the model that it was made of', () => {
-    const { graph, weights } = read(exported(m, 17))
+    const values = views(layoutOf(m.parameters), initialize(layoutOf(m.parameters), 1))
+    const bytes = lower(inferenceForm(m.graph), { name: 'm', opset: 21, weights: name => values.get(name)! })
+    const { graph, weights } = read(bytes)
     expect([...weights.keys()]).toEqual([...m.parameters.keys()])
-    expect(summarize(graph, { depth: 3 })).toEqual(summarize(trace(m), { depth: 3 }))
+    expect(summarize(graph, { depth: 3 })).toEqual(summarize(m.graph, { depth: 3 }))
   })
 })
 

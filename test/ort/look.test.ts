@@ -1,12 +1,14 @@
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { Insides, trainedOf } from '../../lab/src/worker/look.ts'
 import { buildModel, mlp, type ViTConfig } from '../../models/index.ts'
+import { exportOnnx } from '../../src/export/export.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { rng } from '../../src/graph/random.ts'
+import { initialize, layoutOf, views } from '../../src/nn/layout.ts'
+import { normalized } from '../../src/nn/normalize.ts'
+import type { TrainedModel } from '../../src/nn/trained.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { initialize, layoutOf, views } from '../../src/train/layout.ts'
-import { type TrainedModel, toOnnx } from '../../src/train/trained.ts'
 
 let cpu: Runtime
 beforeAll(async () => {
@@ -15,14 +17,15 @@ beforeAll(async () => {
 
 const CONFIG = { image: 8, channels: 2, patch: 4, dim: 6, depth: 3, heads: 2, mlp: 10, classes: 3 } as const
 const [T, D] = [5, 6]
+const NORMALIZATION = { mean: [0.2, 0.4], std: [0.5, 0.7] } as const
 
 /** A ViT whose parameters are all of the size that matters, so that no term of a formula is near zero. */
 function lively(config: ViTConfig = CONFIG): TrainedModel {
-  const model = buildModel('vit', config)
+  const model = normalized(buildModel('vit', config), 'image', NORMALIZATION)
   const layout = layoutOf(model.parameters)
   const random = rng(5)
   const params = initialize(layout, 1).map(v => v + 0.3 * random.normal())
-  return { model, params, normalization: { mean: [0.2, 0.4], std: [0.5, 0.7] }, classes: ['a', 'b', 'c'] }
+  return { model, params, classes: ['a', 'b', 'c'] }
 }
 
 const noise = (() => {
@@ -31,7 +34,7 @@ const noise = (() => {
 })()
 
 async function lookAt(trained: TrainedModel) {
-  const insides = Insides.of(cpu, trained)!
+  const insides = Insides.of(cpu, trained.model)!
   onTestFinished(() => insides.close())
   const { attention, stages } = await insides.look(trained.params, noise)
   const byName = new Map(stages!.map(s => [s.name, s]))
@@ -40,7 +43,7 @@ async function lookAt(trained: TrainedModel) {
 
 /** What the exported file answers. */
 async function exported(trained: TrainedModel): Promise<Float32Array> {
-  const session = await cpu.load(toOnnx(trained))
+  const session = await cpu.load(exportOnnx(trained))
   const { logits } = await session.run({ image: cpu.tensor('float32', noise, [1, 2, 8, 8]) })
   await session.close()
   return logits!.data as Float32Array
@@ -90,7 +93,7 @@ test('the patches are the raw pixels of squares, and their embedding is the line
     third.map(p => p.v),
     1e-9,
   )
-  const { mean: means, std } = trained.normalization!
+  const { mean: means, std } = NORMALIZATION
   const normal = third.map(({ c, v }) => (v - means[c]!) / std[c]!)
   near(rows(stage('embedding').data, D)[2]!, linear('patch_embed.proj', normal))
 })
@@ -208,15 +211,15 @@ test('the same session looks with other parameters', async () => {
 
 test('an exported file tells the model that it was made of', () => {
   const trained = { ...lively(), training: { testAccuracy: 0.5 } }
-  expect(trainedOf(readOnnx(toOnnx(trained), 'vit.onnx'))).toEqual({
+  expect(trainedOf(readOnnx(exportOnnx(trained), 'vit.onnx'))).toEqual({
     ...trained,
-    model: expect.objectContaining({ name: 'vit', config: CONFIG }),
+    model: expect.objectContaining({ config: CONFIG, normalization: { image: NORMALIZATION } }),
   })
 })
 
 test('a model that is no ViT has no such insides', () => {
   const model = mlp({ image: 8, channels: 1, classes: 3, hidden: [5] })
-  expect(Insides.of(cpu, { model })).toBeUndefined()
+  expect(Insides.of(cpu, model)).toBeUndefined()
 })
 
 test.each([
@@ -225,7 +228,7 @@ test.each([
   ['a configuration that cannot be built', { name: 'vit', config: { ...CONFIG, heads: 4 } }],
   ['another size than its weights have', { name: 'vit', config: { ...CONFIG, depth: 4 } }],
 ])('a file that says %s is no model of ours', (_, model) => {
-  const { model: own, ...info } = readOnnx(toOnnx(lively()), 'vit.onnx')
+  const { model: own, ...info } = readOnnx(exportOnnx(lively()), 'vit.onnx')
   expect(trainedOf({ ...info, model: own! })).toBeDefined()
   expect(trainedOf({ ...info, ...(model && { model }) })).toBeUndefined()
 })

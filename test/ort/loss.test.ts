@@ -3,11 +3,11 @@ import { constant, input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { grad } from '../../src/ops/grad.ts'
 import { softmax } from '../../src/ops/norm.ts'
+import { adagrad, lion, type Optimizer, rmsprop, sgd } from '../../src/optim/optimizer.ts'
 import { evaluate } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { crossEntropy, huber, l1 } from '../../src/train/loss.ts'
-import { adagrad, lion, type Optimizer, rmsprop, sgd } from '../../src/train/optimizer.ts'
+import { crossEntropy, huber, l1 } from '../../src/tasks/index.ts'
 
 // What the reference folder does not hold: values of PyTorch 1.13 in float64, and Lion's own formula.
 

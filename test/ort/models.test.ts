@@ -2,18 +2,19 @@ import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildModel, cct, lenet, MODELS, mlp, vit } from '../../models/index.ts'
 import { subset } from '../../src/data/dataset.ts'
+import { exportOnnx } from '../../src/export/export.ts'
 import { UserError } from '../../src/graph/errors.ts'
-
 import { conv2d } from '../../src/nn/conv.ts'
-import { type Model, parameterCount, trace } from '../../src/nn/model.ts'
+import { layoutOf } from '../../src/nn/layout.ts'
+import { type Model, parameterCount } from '../../src/nn/model.ts'
+import { adam, sgd } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { OrtTensor, Runtime } from '../../src/runtime/session.ts'
+import { classification } from '../../src/tasks/index.ts'
 import { fit as learn } from '../../src/train/fit.ts'
-import { compileForward } from '../../src/train/forward.ts'
-import { layoutOf } from '../../src/train/layout.ts'
-import { adam, sgd } from '../../src/train/optimizer.ts'
-import { compileStep } from '../../src/train/step.ts'
-import { toOnnx } from '../../src/train/trained.ts'
+import { plansOf } from '../../src/train/plans.ts'
+import { compilePrediction } from '../../src/train/step/forward.ts'
+import { compileStep } from '../../src/train/step/step.ts'
 import { trainingPredictor, verify } from '../../src/train/verify.ts'
 import { realDigits } from '../data/files.ts'
 
@@ -61,7 +62,8 @@ describe('sizes', () => {
   )('%s %s gives one logit for each class', (name, _, config) => {
     const model = buildModel(name, config)
     const tokens = 'context' in config ? [config.context] : []
-    expect(trace(model).outputs.logits!.shape).toEqual(['batch', ...tokens, model.classes])
+    const classes = 'vocabulary' in config ? config.vocabulary : config.classes
+    expect(model.outputs.logits!.shape).toEqual(['batch', ...tokens, classes])
   })
 })
 
@@ -88,8 +90,12 @@ describe('a configuration that does not fit is refused with its numbers', () => 
       'mlp: hidden[1] must be a whole number of at least 1, not 0',
       () => mlp({ image: 28, channels: 1, hidden: [16, 0], classes: 10 }),
     ],
+    // @ts-expect-error the compiler says it too
     ['conv2d: 6 output channels are not divisible by groups 4', () => conv2d(8, 6, 3, { groups: 4 })],
-    ['mlp has no attention maps', () => trace(mlp(MODELS.mlp.presets.small), 'batch', { attention: true })],
+    [
+      'mlp has no attention.* to put out',
+      () => exportOnnx(mlp(MODELS.mlp.presets.small), { intermediates: 'attention.*' }),
+    ],
   ])('%s', (message, build) => {
     expect(build).toThrow(message)
     expect(build).toThrow(UserError)
@@ -115,7 +121,8 @@ describe.each(Object.keys(small))('%s agrees with PyTorch', name => {
   const model = small[name]!
   const expected = pytorch[name]!
   const layout = layoutOf(model.parameters)
-  const size = model.input.shape.reduce((a, b) => a * b, 2)
+  const dims = [2, ...(model.inputs.image!.shape as readonly number[])]
+  const size = dims.reduce((a, b) => a * b)
   const pixels = Float64Array.from({ length: size }, (_, i) => 0.5 + 0.5 * Math.sin(0.37 * i))
   const params = Float64Array.from({ length: layout.size }, (_, k) => 0.4 * Math.sin(1.3 * k))
 
@@ -125,16 +132,20 @@ describe.each(Object.keys(small))('%s agrees with PyTorch', name => {
     const settings = { optimize: 'basic' } as const
     const double = (data: Float64Array, dims: readonly number[]): OrtTensor =>
       cpu.tensor('float64', data, dims)
-    const feeds = { image: double(pixels, [2, ...model.input.shape]), params: double(params, [layout.size]) }
-    const forward = await cpu.load(compileForward(model, { target, dtype: 'float64' }).bytes, settings)
+    const feeds = { image: double(pixels, dims), 'state.params': double(params, [layout.size]) }
+    const { plans } = plansOf(model, { task: classification(), optimizer: sgd() })
+    const [plan] = plans as [(typeof plans)[number]]
+    const program = compilePrediction(model, plan.layout, { target, dtype: 'float64' })
+    const forward = await cpu.load(program.bytes, settings)
     const { logits } = await forward.run(feeds)
     close(logits!.data as Float64Array, expected.logits, 10)
     await forward.close()
 
-    const options = { batch: 2, optimizer: sgd(), target, dtype: 'float64', keepGradient: true } as const
-    const step = await cpu.load(compileStep(model, options).bytes, settings)
+    const options = { sizes: { batch: 2 }, target, dtype: 'float64', keepGradient: true } as const
+    const step = await cpu.load(compileStep(plan, options).bytes, settings)
     const label = cpu.tensor('int32', Int32Array.of(0, 2), [2])
-    const { loss, gradient } = await step.run({ ...feeds, label, lr: double(Float64Array.of(0.1), []) })
+    const lr = double(Float64Array.of(0.1), [])
+    const { loss, gradient } = await step.run({ ...feeds, label, 'scalar.lr': lr })
     expect(Number(loss!.data[0])).toBeCloseTo(expected.loss, 10)
     const g = gradient!.data as Float64Array
     for (const { name: parameter, offset, size: count } of layout.slots) {
@@ -149,14 +160,15 @@ describe.each(Object.keys(small))('%s agrees with PyTorch', name => {
 
   test('in its attention maps, which the exported file gives where it is asked to', async () => {
     const trained = { model, params: Float32Array.from(params) }
-    if (!model.attention) {
-      expect(() => toOnnx(trained, { attention: true })).toThrow(`${name} has no attention maps`)
+    const asked = { intermediates: 'attention.*', probabilities: true }
+    if (!expected.attention.length) {
+      expect(() => exportOnnx(trained, asked)).toThrow(`${name} has no attention.* to put out`)
       return
     }
-    const session = await cpu.load(toOnnx(trained, { attention: true, probabilities: true }))
-    const plain = await cpu.load(toOnnx(trained))
+    const session = await cpu.load(exportOnnx(trained, asked))
+    const plain = await cpu.load(exportOnnx(trained))
     expect(plain.outputs).toEqual(['logits'])
-    const image = cpu.tensor('float32', Float32Array.from(pixels), [2, ...model.input.shape])
+    const image = cpu.tensor('float32', Float32Array.from(pixels), dims)
     const got = await session.run({ image })
     const maps = expected.attention.map((_, i) => got[`attention.${i}`]!)
     expect(Object.keys(got)).toEqual(['logits', ...maps.map((_, i) => `attention.${i}`), 'probabilities'])
@@ -189,13 +201,15 @@ test.each([
     const digits = await realDigits()
     const [train, held] = [subset(digits.train, 1200), subset(digits.test, 200)]
     const data = { ...digits, train, test: held }
-    const run = await learn(model, cpu, data, { epochs: 2, batch: 32, optimizer: adam({ lr: 2e-3 }) })
+    const task = classification()
+    const run = await learn(cpu, model, { task, data, epochs: 2, batch: 32, optimizer: adam({ lr: 2e-3 }) })
     const [first, last] = [run.epochs[0]!, run.epochs.at(-1)!]
-    expect(last.trainLoss).toBeLessThan(first.trainLoss)
-    expect(run.test.accuracy).toBeGreaterThan(accuracy)
-    const trained = { model, params: run.state.params!, normalization: data.normalization }
+    expect(last.train.loss).toBeLessThan(first.train.loss)
+    expect(run.test!.accuracy).toBeGreaterThan(accuracy)
+    expect(run.model.params).toEqual(run.state.vectors.params)
     const runtimes = [cpu, await nodeRuntime('wasm')]
-    const verdicts = await verify(toOnnx(trained), await trainingPredictor(cpu, trained), held, runtimes)
+    const reference = trainingPredictor(cpu, run.model)
+    const verdicts = await verify(exportOnnx(run.model), reference, held, runtimes)
     expect(verdicts.map(v => v.ok)).toEqual([true, true])
   },
 )

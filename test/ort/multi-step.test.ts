@@ -9,14 +9,15 @@ import { rng } from '../../src/graph/random.ts'
 import type { Model } from '../../src/nn/model.ts'
 import { add, mul } from '../../src/ops/elementwise.ts'
 import { sum as total } from '../../src/ops/reduce.ts'
+import { adam, sgd } from '../../src/optim/optimizer.ts'
+import { cosine } from '../../src/optim/schedule.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime, Session } from '../../src/runtime/session.ts'
 import { workerRuntime } from '../../src/runtime/worker-node.ts'
+import { classification, languageModel, type Task } from '../../src/tasks/index.ts'
 import { fit as learn } from '../../src/train/fit.ts'
 import type { FitOptions } from '../../src/train/fit-options.ts'
-import { adam, sgd } from '../../src/train/optimizer.ts'
 import type { Progress } from '../../src/train/progress.ts'
-import { cosine } from '../../src/train/schedule.ts'
 
 function noise(size: number, seed: number): ImageDataset {
   const random = rng(seed)
@@ -36,19 +37,22 @@ beforeAll(async () => {
 })
 afterAll(() => apart.close())
 
-type Told = Omit<Progress, 'imagesPerSecond'>
+type Options = Partial<FitOptions>
+type Told = Omit<Progress, 'examplesPerSecond'>
 
 /** The outcome of a run without its clock, and what it told after each step. */
-async function outcome(model: Model, runtime: Runtime, source: DataSource, options: FitOptions) {
+async function outcome(model: Model, runtime: Runtime, source: DataSource, options: Options) {
   const told: Told[] = []
-  const { state, test, train, steps } = await learn(model, runtime, source, {
+  const { state, test, train, steps } = await learn(runtime, model, {
+    task: classification(),
+    data: source,
     batch: 8,
     epochs: 2,
     seed: 5,
     threads: 1,
     schedule: cosine(),
     ...options,
-    onStep: ({ imagesPerSecond, ...rest }) => void told.push(rest),
+    onStep: ({ examplesPerSecond, ...rest }) => void told.push(rest),
   })
   return { state, test, train, steps, told }
 }
@@ -81,7 +85,7 @@ test('a graph that runs several times over carries some values from time to time
 })
 
 describe('several steps in one run', () => {
-  const agree = async (model: Model, runtime: Runtime, source: DataSource, options: FitOptions) => {
+  const agree = async (model: Model, runtime: Runtime, source: DataSource, options: Options) => {
     const single = await outcome(model, cpu, source, options)
     expect(await outcome(model, runtime, source, { ...options, stepsPerRun: 3 })).toEqual(single)
     return single
@@ -109,7 +113,8 @@ describe('several steps in one run', () => {
           return { ...session, run }
         },
       }
-      await learn(dropping, counting, data(77), { batch: 8, epochs: 2, stepsPerRun })
+      const task = classification()
+      await learn(counting, dropping, { task, data: data(77), batch: 8, epochs: 2, stepsPerRun })
       return count
     }
     // Each epoch has nine whole batches and one of five images.
@@ -124,7 +129,8 @@ describe('several steps in one run', () => {
     const vocabulary = tokens.vocabulary.length
     const train = textDataset('rhyme', tokens, 16)
     const model = gpt({ vocabulary, context: 16, dim: 16, depth: 1, heads: 2, mlp: 32 })
-    await agree(model, cpu, { train, test: train, origin: 'a rhyme' }, { batch: 4, optimizer: sgd() })
+    for (const task of [languageModel(), classification()] as Task[])
+      await agree(model, cpu, { train, test: train, origin: 'a rhyme' }, { task, batch: 4, optimizer: sgd() })
   })
 
   it('do so where an epoch has too few batches for one run', () =>
@@ -139,7 +145,9 @@ describe('several steps in one run', () => {
 
   it('stop after the run that has begun', async () => {
     const stop = new AbortController()
-    const run = await learn(dropping, cpu, data(80), {
+    const run = await learn(cpu, dropping, {
+      task: classification(),
+      data: data(80),
       batch: 8,
       stepsPerRun: 4,
       signal: stop.signal,
@@ -151,7 +159,8 @@ describe('several steps in one run', () => {
   })
 
   it('are a whole number', async () => {
-    await expect(learn(dropping, cpu, data(8), { stepsPerRun: 0 })).rejects.toThrow(
+    const options = { task: classification(), data: data(8), stepsPerRun: 0 }
+    await expect(learn(cpu, dropping, options)).rejects.toThrow(
       'stepsPerRun must be a whole number of at least 1, not 0',
     )
   })

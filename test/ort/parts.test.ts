@@ -1,17 +1,18 @@
 import { beforeAll, expect, test } from 'vitest'
 import { vit } from '../../models/index.ts'
 import { rng } from '../../src/graph/random.ts'
-import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { batchNorm2d } from '../../src/nn/conv.ts'
-import { layer } from '../../src/nn/layer.ts'
 import { linear } from '../../src/nn/layers.ts'
+import { initialize, layoutOf, partsOf } from '../../src/nn/layout.ts'
 import { imageInput, type Model, model } from '../../src/nn/model.ts'
 import { mean } from '../../src/ops/reduce.ts'
+import { adamW, sgd } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { Executor, type ExecutorOptions, type State } from '../../src/train/executor.ts'
-import { initialize, layoutOf, partsOf } from '../../src/train/layout.ts'
-import { adamW, sgd } from '../../src/train/optimizer.ts'
+import { classification } from '../../src/tasks/index.ts'
+import type { State } from '../../src/train/step/held.ts'
+import { Trainer } from '../../src/train/trainer.ts'
+import type { SingleOptions, SingleStep } from '../../src/train/trainer-options.ts'
 
 const small = vit({
   image: 8,
@@ -26,12 +27,9 @@ const small = vit({
 })
 const normed = model({
   name: 'bn',
-  config: {},
-  input: imageInput(1, 8),
-  classes: 4,
-  net: layer({ bn: batchNorm2d(1), head: linear(1, 4) }, (self, x: AnyTensor) =>
-    self.head(mean(self.bn(x), [2, 3])),
-  ),
+  inputs: { image: imageInput(1, 8) },
+  layers: { bn: batchNorm2d(1), head: linear(1, 4) },
+  forward: (self, { image }) => ({ logits: self.head(mean(self.bn(image), [2, 3])) }),
 })
 const random = rng(2)
 const image = Float32Array.from({ length: 8 * 64 }, () => random.uniform())
@@ -42,17 +40,24 @@ beforeAll(async () => {
   cpu = await nodeRuntime('cpu')
 })
 
+type Options = Omit<SingleOptions, 'task'>
+
 /** Three steps with state in parts of at least so many values. */
-async function trained(of: Model, statePart: number, options: ExecutorOptions): Promise<State> {
+async function trained(of: Model, statePart: number, options: Options): Promise<State> {
   const target = { ...cpu.device.target, statePart }
   const runtime = { ...cpu, device: { ...cpu.device, target } }
-  const layout = layoutOf(of.parameters)
-  const run = new Executor(of, runtime, layout, { params: initialize(layout, 1) }, options)
-  for (let step = 1; step <= 3; step++) await run.step({ input: image, label, count: 8 }, step, 0.01)
-  const logits = await run.predict({ input: image, count: 8 })
-  const state = await run.state()
+  const params = initialize(layoutOf(of.parameters), 1)
+  const run = new Trainer<SingleStep>(runtime, of, {
+    task: classification(),
+    weights: { model: of, params },
+    ...options,
+  })
+  run.lr = 0.01
+  for (let step = 1; step <= 3; step++) await run.step({ image, label })
+  const { logits } = await run.predict({ image })
+  const { vectors } = await run.state()
   await run.close()
-  return { ...state, logits }
+  return { ...vectors, logits: logits!.data as Float32Array }
 }
 
 const expectClose = (got: Float32Array, want: Float32Array): void => {
@@ -64,7 +69,7 @@ const groups = [
   { match: /^blocks\.1\./, lr: 0.005 },
   { match: 'head.*', weightDecay: 0.5 },
 ]
-test.each<[string, Model, ExecutorOptions]>([
+test.each<[string, Model, Options]>([
   ['Adam with groups and dropout', small, { seed: 3, optimizer: adamW({ lr: 0.01, groups }) }],
   ['momentum', small, { seed: 3, optimizer: sgd({ momentum: 0.9 }) }],
   ['batch norm with running statistics', normed, { seed: 3, optimizer: adamW({ weightDecay: 0.1 }) }],

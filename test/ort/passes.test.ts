@@ -23,6 +23,7 @@ import {
   tanh,
   transpose,
 } from '../../src/ops/index.ts'
+import { sgd } from '../../src/optim/optimizer.ts'
 import { centreWeights } from '../../src/passes/centre.ts'
 import { columnSums } from '../../src/passes/column-sums.ts'
 import { withDType } from '../../src/passes/float64.ts'
@@ -41,9 +42,9 @@ import { deviceOf } from '../../src/runtime/device.ts'
 import { type Evaluated, evaluate } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { Executor } from '../../src/train/executor.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { sgd } from '../../src/train/optimizer.ts'
+import { classification } from '../../src/tasks/index.ts'
+import { Trainer } from '../../src/train/trainer.ts'
+import type { SingleStep } from '../../src/train/trainer-options.ts'
 import * as attention from '../graph/passes/attention-examples.ts'
 import * as examples from '../graph/passes/examples.ts'
 
@@ -208,15 +209,13 @@ async function losses(without: string, dropout: number): Promise<number[]> {
   const before = process.env.ONNXGRAD_PASSES
   process.env.ONNXGRAD_PASSES = without
   const model = vit({ ...config, dropout })
-  const layout = layoutOf(model.parameters)
   const options = { seed: 1, optimizer: sgd({ lr: 0.1, momentum: 0.9 }) }
-  const run = new Executor(model, cpu, layout, { params: initialize(layout, 1) }, options)
+  const run = new Trainer<SingleStep>(cpu, model, { task: classification(), ...options })
   const random = rng(5)
   const image = Float32Array.from({ length: 6 * 64 }, () => random.uniform())
   const label = Int32Array.from({ length: 6 }, (_, i) => i % 4)
   const out: number[] = []
-  for (let step = 1; step <= 20; step++)
-    out.push((await run.step({ input: image, label, count: 6 }, step, 0.1)).loss)
+  for (let step = 1; step <= 20; step++) out.push((await run.step({ image, label })).loss)
   await run.close()
   process.env.ONNXGRAD_PASSES = before ?? ''
   return out

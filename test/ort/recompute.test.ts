@@ -13,16 +13,18 @@ import { executionOrder } from '../../src/graph/memory.ts'
 import { print } from '../../src/graph/print.ts'
 import { hash, rng } from '../../src/graph/random.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
-import type { Model } from '../../src/nn/model.ts'
+import type { Model, PortSpec } from '../../src/nn/model.ts'
 import * as ops from '../../src/ops/index.ts'
+import { adam } from '../../src/optim/optimizer.ts'
 import { recompute } from '../../src/passes/recompute.ts'
 import { evaluate } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { Executor } from '../../src/train/executor.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { adam } from '../../src/train/optimizer.ts'
-import { compileStep, type StepProgram } from '../../src/train/step.ts'
+import { classification } from '../../src/tasks/index.ts'
+import { plansOf } from '../../src/train/plans.ts'
+import { type BatchProgram, compileStep } from '../../src/train/step/step.ts'
+import { Trainer } from '../../src/train/trainer.ts'
+import type { SingleStep } from '../../src/train/trainer-options.ts'
 
 let cpu: Runtime
 beforeAll(async () => {
@@ -43,11 +45,13 @@ const image = vit({
 })
 const text = gpt({ vocabulary: 11, context: 8, dim: 16, depth: 3, heads: 2, mlp: 48 })
 
-const step = (model: Model, recompute: boolean): StepProgram =>
-  compileStep(model, { batch: BATCH, optimizer: adam(), target: cpu.device.target, recompute })
+function step(model: Model, recompute: boolean): BatchProgram {
+  const { plans } = plansOf(model, { task: classification() })
+  return compileStep(plans[0]!, { sizes: { batch: BATCH }, target: cpu.device.target, recompute })
+}
 
 /** Names of a program's nodes in the order in which onnxruntime's profiler saw them run, as they are written. */
-async function profiled({ bytes, graph }: StepProgram): Promise<string[]> {
+async function profiled({ bytes, graph }: BatchProgram): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'onnxgrad-'))
   try {
     const session = await ort.InferenceSession.create(bytes, {
@@ -92,19 +96,18 @@ test.each([
 
 /** Parameters after some steps. */
 async function trained(model: Model, again: boolean): Promise<Float32Array> {
-  const layout = layoutOf(model.parameters)
   const options = { seed: 1, optimizer: adam({ lr: 1e-2 }), recompute: again }
-  const run = new Executor(model, cpu, layout, { params: initialize(layout, 1) }, options)
+  const run = new Trainer<SingleStep>(cpu, model, { task: classification(), ...options })
   const random = rng(7)
-  const { dtype, shape } = model.input
-  const size = shape.reduce((a, b) => a * b, BATCH)
+  const [[name, { dtype, shape }]] = Object.entries(model.inputs) as [[string, PortSpec]]
+  const size = (shape as readonly number[]).reduce((a, b) => a * b, BATCH)
   const tokens = dtype === 'int32'
   for (let i = 1; i <= 4; i++) {
     const label = Int32Array.from({ length: tokens ? size : BATCH }, () => random.int(4))
     const input = tokens ? label.map(k => 3 - k) : Float32Array.from({ length: size }, () => random.uniform())
-    await run.step({ input, label, count: BATCH }, i, 1e-2)
+    await run.step({ [name]: input, label })
   }
-  const { params } = await run.state()
+  const { params } = (await run.state()).vectors
   await run.close()
   return params!
 }

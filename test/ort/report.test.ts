@@ -1,18 +1,32 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { parseHTML } from 'linkedom'
 import sharp from 'sharp'
 import { beforeAll, expect, test } from 'vitest'
 import { Insides } from '../../lab/src/worker/look.ts'
 import { MODELS } from '../../models/index.ts'
+import { batches } from '../../src/data/batches.ts'
+import {
+  type ArrayDataset,
+  type BatchedDataset,
+  type DataSource,
+  type Dataset,
+  type ImageDataset,
+  subset,
+} from '../../src/data/dataset.ts'
+import { fingerprints } from '../../src/data/fingerprint.ts'
 import { textDataset, tokenize } from '../../src/data/text.ts'
+import { type TrainedModel, weightsOf } from '../../src/nn/trained.ts'
 import { attentionOf } from '../../src/report/attention.ts'
 import { mixing, rollout } from '../../src/report/maths.ts'
 import { type Reported, reportOf } from '../../src/report/report-node.ts'
+import { reportOfRun } from '../../src/report/run-report-node.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { evaluate } from '../../src/train/evaluate.ts'
-import { layoutOf, views } from '../../src/train/layout.ts'
-import { filePredictor } from '../../src/train/predictor.ts'
-import { type TrainedModel, toOnnx } from '../../src/train/trained.ts'
+import { classification } from '../../src/tasks/classification.ts'
+import { evaluateModel } from '../../src/train/evaluate.ts'
+import { openPredictor } from '../../src/train/predictor.ts'
+import { temporaryFolder } from '../data/files.ts'
 import { LOG, lively, noise } from '../report/example.ts'
 
 let runtime: Runtime
@@ -24,7 +38,7 @@ const CLASSES = ['ant', 'bee', 'cat']
 const CONFIG = { image: 8, channels: 3, patch: 2, dim: 6, depth: 3, heads: 2, mlp: 10, classes: 3 } as const
 const VIT = lively('vit', CONFIG, CLASSES)
 const data = noise([3, 8, 8], CLASSES, 60)
-const config = { model: { name: 'vit', config: CONFIG }, epochs: 3, batch: 6, images: 60 }
+const config = { model: { name: 'vit', config: CONFIG }, epochs: 3, batch: 6, examples: 60 }
 
 async function documentOf(about: Partial<Reported> = {}) {
   const page = await reportOf({ config, log: LOG, trained: VIT, data, runtime, ...about })
@@ -50,11 +64,15 @@ async function picture(page: Page, selector: string) {
   }
 }
 
-async function evaluated(trained: TrainedModel, set = data.test) {
-  const predictor = await filePredictor(runtime, toOnnx(trained), trained.model.input.shape)
-  const evaluation = await evaluate(predictor, set)
+const evaluated = (trained: TrainedModel, set: Dataset = data.test) =>
+  evaluateModel(runtime, trained, { task: classification(), data: set })
+
+/** Logits of all images of a set. */
+async function logitsOf(trained: TrainedModel, { images }: ImageDataset): Promise<Float32Array> {
+  const predictor = await openPredictor(runtime, trained)
+  const { logits } = await predictor.run({ image: Float32Array.from(images, v => v / 255) })
   await predictor.close()
-  return evaluation
+  return logits!.data as Float32Array
 }
 
 test('a report of a ViT has everything, and its contents link to it', async () => {
@@ -68,8 +86,14 @@ test('a report of a ViT has everything, and its contents link to it', async () =
 
 test('accuracy and confusion are those of an evaluation', async () => {
   const page = await documentOf()
-  const { accuracy, confusion } = await evaluated(VIT)
-  expect(page.querySelector('.score b')!.textContent).toBe(`${(100 * accuracy).toFixed(2)}\u00a0%`)
+  const { metrics } = await evaluated(VIT)
+  const logits = await logitsOf(VIT, data.test)
+  const confusion = CLASSES.map(() => CLASSES.map(() => 0))
+  for (const [i, truth] of data.test.labels.entries()) {
+    const row = [...logits.subarray(3 * i, 3 * i + 3)]
+    confusion[truth]![row.indexOf(Math.max(...row))]! += 1
+  }
+  expect(page.querySelector('.score b')!.textContent).toBe(`${(100 * metrics.accuracy!).toFixed(2)}\u00a0%`)
   expect(cells(page, '.confusion tbody tr')).toEqual(
     confusion.map((row, i) => [CLASSES[i], ...row.map(n => (n ? String(n) : '·'))]),
   )
@@ -81,7 +105,7 @@ test('a mistake shows the pixels of the image whose number it tells', async () =
   const page = await documentOf()
   const alt = page.querySelector('.mistakes img')!.getAttribute('alt')!
   const [, index, truth, guess] = alt.match(/^Test image (\d+): (\w+), answered as (\w+)$/)!
-  const { images, labels } = data.test as Extract<typeof data.test, { images: Uint8Array }>
+  const { images, labels } = data.test
   expect(CLASSES[labels[Number(index)]!]).toBe(truth)
   expect(guess).not.toBe(truth)
   const { at, width, height } = await picture(page, '.mistakes img')
@@ -101,7 +125,7 @@ test('attention is that of the row of the CLS token, and its way is the rollout 
     Float32Array.from({ length: 3 * 64 }, (_, i) => (base + 0.37 * i) % 1),
   ) as [Float32Array, Float32Array]
   const { side, gazes, reader } = (await attentionOf(runtime, VIT, [other, pixels]))!
-  const insides = Insides.of(runtime, VIT)!
+  const insides = Insides.of(runtime, VIT.model)!
   const { attention } = await insides.look(VIT.params, pixels)
   await insides.close()
   expect([side, reader]).toEqual([4, 'the CLS token'])
@@ -140,7 +164,7 @@ test('where the head reads the mean of all places, so does the attention', async
 
 test('similar positions are blue in the atlas, opposite ones orange, and the gaps between its maps clear', async () => {
   const trained = { ...VIT, params: VIT.params.slice() }
-  const positions = views(layoutOf(trained.model.parameters), trained.params).get('pos_embed')!
+  const positions = weightsOf(trained).get('pos_embed')!
   const vector = (token: number) => positions.subarray(token * CONFIG.dim, (token + 1) * CONFIG.dim)
   // Patch 2 (row 0, column 2) is like patch 0, patch 5 (row 1, column 1) its opposite.
   vector(3).set(vector(1))
@@ -159,13 +183,10 @@ test('a model that does not attend has no attention, and one without mistakes sa
   const trained = lively('mlp', { image: 8, channels: 3, classes: 3, hidden: [5] }, CLASSES)
   expect(sections(await documentOf({ trained }))).not.toContain('attention')
   const right = noise([3, 8, 8], CLASSES, 60)
-  const { images, labels } = right.test as { images: Uint8Array; labels: Uint8Array }
-  const predictor = await filePredictor(runtime, toOnnx(trained), [3, 8, 8])
-  const logits = await predictor.predict({ input: Float32Array.from(images, v => v / 255), count: 60 })
-  await predictor.close()
+  const logits = await logitsOf(trained, right.test)
   for (let i = 0; i < 60; i++) {
     const row = [...logits.subarray(3 * i, 3 * i + 3)]
-    labels[i] = row.indexOf(Math.max(...row))
+    right.test.labels[i] = row.indexOf(Math.max(...row))
   }
   const page = await documentOf({ trained, data: right })
   expect(page.querySelector('.score b')!.textContent).toBe('100.00\u00a0%')
@@ -182,9 +203,9 @@ test('a report of a text tells its perplexity, and of many characters shows no n
     tokens.vocabulary,
   )
   const page = await documentOf({ trained, data: { train: set, test: set, origin: 'a fox' } })
-  const { loss, count } = await evaluated(trained, set)
+  const { loss } = await evaluated(trained, set)
   expect(page.querySelector('.score')!.textContent).toContain(Math.exp(loss).toFixed(2))
-  expect(page.querySelector('.score')!.textContent).toContain(`of ${count} characters`)
+  expect(page.querySelector('.score')!.textContent).toContain(`of ${8 * set.size} characters`)
   expect(sections(page)).toEqual('curves confusion classes positions calibration timings settings'.split(' '))
   expect((await picture(page, '.matrix img')).width).toBe(tokens.vocabulary.length)
   expect((await picture(page, '.positions img')).width).toBe(8)
@@ -200,4 +221,52 @@ test('a run that has recorded little is reported as far as it goes', async () =>
   expect(sections(page)).not.toContain('timings')
   const empty = await documentOf({ log: { epochs: [], steps: [] } })
   expect(sections(empty)[0]).toBe('confusion')
+})
+
+test('of arrays there are no pictures, and without a test set there is no report', async () => {
+  const { images, labels, size } = data.test
+  const image = { data: Float32Array.from(images, v => v / 255), dims: [size, 3, 8, 8] }
+  const label = { data: Int32Array.from(labels), dims: [size] }
+  const arrays: ArrayDataset = { name: 'arrays', size, arrays: { image, label } }
+  const source = { train: data.train, test: arrays, origin: 'arrays' }
+  const page = await documentOf({ data: source })
+  expect(sections(page)).toEqual('curves confusion classes positions calibration timings settings'.split(' '))
+  expect(page.querySelector('.score b')!.textContent).toBe(
+    (await documentOf()).querySelector('.score b')!.textContent,
+  )
+  const { test: _, ...without } = source
+  await expect(documentOf({ data: without })).rejects.toThrow('arrays: has no test set')
+})
+
+test('how many examples there were is left out where nobody knows', async () => {
+  const stream: BatchedDataset = { name: 'stream', batches: options => batches(data.test, options) }
+  const about = { data: { train: stream, test: stream, origin: 'a stream' }, config: { model: {} } }
+  const origin = (page: Page) => page.querySelector('.origin')!.textContent
+  const page = await documentOf(about)
+  expect(origin(page)).toBe('a stream')
+  expect(sections(page)).not.toContain('timings')
+  expect(origin(await documentOf())).toBe('Trained on 60 examples, tested on 60: noise')
+})
+
+test('a run folder is reported on with its own test set, and with no other', async () => {
+  const folder = await temporaryFolder()
+  const write = (name: string, text: string) => writeFile(join(folder, name), text)
+  const report = (source: DataSource) => reportOfRun(folder, { trained: VIT, data: source, runtime })
+  const own = { ...config, data: { test: 60 }, fingerprints: await fingerprints(data) }
+  await write('config.json', JSON.stringify(own))
+  const last = { final: true, ...LOG.final, end: 'done' }
+  await write('metrics.jsonl', [...LOG.epochs, last].map(line => `${JSON.stringify(line)}\n`).join(''))
+  const page = parseHTML(await report(data)).document
+  expect(sections(page)[0]).toBe('curves')
+  expect(page.querySelector('.quiet')!.textContent).toMatch(/^Finished \d{4}-/)
+  const { images, size } = data.test
+  const inverted = { ...data.test, images: images.map(v => 255 - v) }
+  await expect(report({ ...data, test: inverted })).rejects.toThrow(
+    'was not tested on these data: the test set has as many examples, but with other content',
+  )
+  await expect(report({ ...data, test: subset(data.test, size - 1) })).rejects.toThrow(
+    'was tested on 60 examples, and noise has 59',
+  )
+  const { test: _, ...without } = data
+  await expect(report(without)).rejects.toThrow('there is no test set, the run has one of 60 examples')
 })

@@ -12,13 +12,14 @@ import { input } from '../../src/graph/leaf.ts'
 import { rng } from '../../src/graph/random.ts'
 import type { Model } from '../../src/nn/model.ts'
 import { add } from '../../src/ops/elementwise.ts'
+import { adam, sgd } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { workerRuntime } from '../../src/runtime/worker-node.ts'
-import { Executor } from '../../src/train/executor.ts'
+import { classification } from '../../src/tasks/index.ts'
 import { fit as learn } from '../../src/train/fit.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { adam, sgd } from '../../src/train/optimizer.ts'
+import { Trainer } from '../../src/train/trainer.ts'
+import type { SingleStep } from '../../src/train/trainer-options.ts'
 
 let here: Runtime
 let apart: Runtime
@@ -43,11 +44,12 @@ function noise(size: number, seed: number): ImageDataset {
 
 describe('training in a thread of its own gives the parameters of training in the asking one, bit for bit,', () => {
   const same = async (model: Model, data: DataSource) => {
-    const options = { epochs: 2, batch: 8, optimizer: adam(), seed: 5, threads: 1 }
-    const [a, b] = [await learn(model, here, data, options), await learn(model, apart, data, options)]
+    const task = classification()
+    const options = { task, data, epochs: 2, batch: 8, optimizer: adam(), seed: 5, threads: 1 }
+    const [a, b] = [await learn(here, model, options), await learn(apart, model, options)]
     expect(b.state).toEqual(a.state)
     expect([b.test, b.train, b.steps]).toEqual([a.test, a.train, a.steps])
-    expect(b.epochs.map(e => e.trainLoss)).toEqual(a.epochs.map(e => e.trainLoss))
+    expect(b.epochs.map(e => e.train.loss)).toEqual(a.epochs.map(e => e.train.loss))
   }
 
   it('of an image model with dropout, whose last batch is smaller', async () => {
@@ -76,19 +78,18 @@ describe('while steps run', () => {
       mlp: 192,
       classes: 10,
     })
-    const layout = layoutOf(model.parameters)
     // One thread, because two that share a busy machine wait for each other.
-    const options = { seed: 0, optimizer: sgd(), threads: 1 }
-    const run = new Executor(model, apart, layout, { params: initialize(layout, 0) }, options)
-    const batch = { input: new Float32Array(128 * 784), label: new Int32Array(128), count: 128 }
-    await run.prepare(128)
+    const options = { task: classification(), optimizer: sgd({ lr: 1e-3 }), threads: 1 }
+    const run = new Trainer<SingleStep>(apart, model, options)
+    const batch = { image: new Float32Array(128 * 784), label: new Int32Array(128) }
+    await run.executor.prepare('', { batch: 128 })
     let ticks = 0
     const timer = setInterval(() => ticks++, 5)
     /** How often the timer fired while each step ran; where the thread waits for the step, it fires before and after. */
     const fired: number[] = []
     for (let step = 1; step <= 16; step++) {
       const before = ticks
-      await run.step(batch, step, 1e-3)
+      await run.step(batch)
       fired.push(ticks - before)
     }
     clearInterval(timer)
@@ -98,7 +99,7 @@ describe('while steps run', () => {
 
   it('time without a batch is counted', async () => {
     const quick = noise(40, 1)
-    const { images, labels, ...about } = quick
+    const { images, labels, shape, ...about } = quick
     const slow: BatchedDataset = {
       ...about,
       *batches(options) {
@@ -111,7 +112,8 @@ describe('while steps run', () => {
     const model = mlp({ image: 8, channels: 1, hidden: [4], classes: 4 })
     const share = async (runtime: Runtime) => {
       const data = { train: slow, test: quick, origin: 'noise' }
-      return (await learn(model, runtime, data, { epochs: 1, batch: 4, stepsPerRun: 1 })).dataWaitShare
+      const options = { task: classification(), data, epochs: 1, batch: 4, stepsPerRun: 1 }
+      return (await learn(runtime, model, options)).dataWaitShare
     }
     // Nine waits of ten steps that take next to nothing.
     for (const runtime of [here, apart]) expect(await share(runtime)).toBeGreaterThan(0.5)

@@ -1,12 +1,22 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { batches } from '../../src/data/batches.ts'
-import type { ImageDataset } from '../../src/data/dataset.ts'
+import type { ArrayDataset, ImageDataset } from '../../src/data/dataset.ts'
 import { textDataset, tokenize } from '../../src/data/text.ts'
+import type { NdArray, TypedArray } from '../../src/graph/array.ts'
 import { rng } from '../../src/graph/random.ts'
-import { answersOf } from '../../src/report/answers.ts'
-import { evaluate, type Predictor } from '../../src/train/evaluate.ts'
+import { answersOf, type Classifier } from '../../src/report/answers.ts'
 
 const CLASSES = 3
+
+/** A model with one input and the output `logits`. */
+const answering = (input: string, logits: (given: NdArray) => TypedArray): Classifier => ({
+  inputs: { [input]: { dtype: 'float32', shape: ['batch'] } },
+  outputs: ['logits'],
+  run: async given => {
+    const data = logits(given[input] as NdArray)
+    return { logits: { data, dims: [data.length] } }
+  },
+})
 
 /** Images of 2 × 2 pixels, and logits that depend on nothing but them. */
 function example(size: number) {
@@ -21,51 +31,63 @@ function example(size: number) {
   }
   const logits = (pixels: ArrayLike<number>, at: number) =>
     Array.from({ length: CLASSES }, (_, c) => 4 * pixels[4 * at + c]!)
-  const predictor: Predictor = {
-    allocate: bytes => new ArrayBuffer(bytes),
-    predict: async ({ input, count }) =>
-      Float32Array.from(Array.from({ length: count }, (_, i) => logits(input, i)).flat()),
+  const classifier = answering('image', ({ data, dims: [count = 0] }) =>
+    Float32Array.from(Array.from({ length: count }, (_, i) => logits(data as Float32Array, i)).flat()),
+  )
+  /** All answers, one by one. */
+  const plainly = () => {
+    const [all] = batches(set, { batch: size, shuffle: false })
+    return Array.from({ length: size }, (_, index) => {
+      const z = logits(all!.image!.data as Float32Array, index)
+      const e = z.map(Math.exp)
+      const p = e.map(v => v / e.reduce((a, b) => a + b))
+      const guess = z.indexOf(Math.max(...z))
+      const truth = set.labels[index]!
+      return { index, truth, guess, certainty: p[guess]!, loss: -Math.log(p[truth]!) }
+    })
   }
-  return { set, predictor, logits }
+  return { set, classifier, plainly }
 }
 
-test('accuracy, loss and confusion are those of an evaluation, however the set is cut into batches', async () => {
-  const { set, predictor } = example(101)
-  const expected = await evaluate(predictor, set)
+test('accuracy, loss and confusion are of every answer, however the set is cut into batches', async () => {
+  const { set, classifier, plainly } = example(101)
+  const all = plainly()
+  const expected = Array.from({ length: CLASSES }, (_, truth) =>
+    Array.from(
+      { length: CLASSES },
+      (_, guess) => all.filter(a => a.truth === truth && a.guess === guess).length,
+    ),
+  )
   for (const batch of [7, 250]) {
     const { accuracy, confusion, count, loss } = await answersOf(
-      predictor,
+      classifier,
       set,
       { worst: 4, right: 2 },
       batch,
     )
-    expect({ accuracy, confusion, count }).toEqual({ ...expected, loss: undefined })
-    expect(loss).toBeCloseTo(expected.loss, 10)
+    expect(confusion).toEqual(expected)
+    expect(count).toBe(101)
+    expect(accuracy).toBe(all.filter(a => a.truth === a.guess).length / 101)
+    expect(loss).toBeCloseTo(all.reduce((sum, a) => sum + a.loss, 0) / 101, 10)
   }
 })
 
 test('the worst mistakes are the wrong answers of the highest loss, with their pixels and numbers', async () => {
-  const { set, predictor, logits } = example(60)
-  const { worst, right } = await answersOf(predictor, set, { worst: 5, right: 2 }, 8)
-  const [all] = batches(set, { batch: 60, shuffle: false })
-  const plainly = Array.from({ length: 60 }, (_, index) => {
-    const z = logits(all!.input, index)
-    const e = z.map(Math.exp)
-    const p = e.map(v => v / e.reduce((a, b) => a + b))
-    const guess = z.indexOf(Math.max(...z))
-    const truth = set.labels[index]!
-    return { index, truth, guess, certainty: p[guess]!, loss: -Math.log(p[truth]!) }
-  })
-  const wrong = plainly.filter(a => a.guess !== a.truth).sort((a, b) => b.loss - a.loss)
+  const { set, classifier, plainly } = example(60)
+  const { worst, right } = await answersOf(classifier, set, { worst: 5, right: 2 }, 8)
+  const all = plainly()
+  const wrong = all.filter(a => a.guess !== a.truth).sort((a, b) => b.loss - a.loss)
   expect(wrong.length).toBeGreaterThan(5)
   for (const [i, got] of worst.entries()) {
     const { index, loss, certainty, ...others } = wrong[i]!
     expect(got).toMatchObject({ index, ...others })
     expect([got.loss, got.certainty].map(v => v.toFixed(9))).toEqual([loss, certainty].map(v => v.toFixed(9)))
-    expect([...got.pixels]).toEqual([...all!.input.subarray(4 * index, 4 * index + 4)])
+    expect([...got.pixels]).toEqual(
+      [...set.images.subarray(4 * index, 4 * index + 4)].map(v => Math.fround(v / 255)),
+    )
   }
   expect(worst).toHaveLength(5)
-  const first = plainly.filter(a => a.guess === a.truth)
+  const first = all.filter(a => a.guess === a.truth)
   expect(right.map(r => r.index)).toEqual([
     first[0]!.index,
     first.find(a => a.truth !== first[0]!.truth)!.index,
@@ -73,8 +95,8 @@ test('the worst mistakes are the wrong answers of the highest loss, with their p
 })
 
 test('every answer is in the bin of its certainty', async () => {
-  const { set, predictor } = example(200)
-  const { bins, accuracy, count } = await answersOf(predictor, set, { worst: 0, right: 0 })
+  const { set, classifier } = example(200)
+  const { bins, accuracy, count } = await answersOf(classifier, set)
   expect(bins.reduce((n, bin) => n + bin.count, 0)).toBe(count)
   expect(bins.reduce((n, bin) => n + (bin.count && bin.count * bin.accuracy), 0)).toBeCloseTo(
     accuracy * count,
@@ -91,14 +113,53 @@ test('every answer is in the bin of its certainty', async () => {
 
 test('of a text every character counts, and there are no pictures', async () => {
   const set = textDataset('abc', tokenize('abcabcabcabcabcabc'), 4)
-  const predictor: Predictor = {
-    allocate: bytes => new ArrayBuffer(bytes),
-    // Always b.
-    predict: async ({ count }) =>
-      Float32Array.from({ length: count * 4 * 3 }, (_, i) => (i % 3 === 1 ? 5 : 0)),
+  // Always b.
+  const classifier = answering('tokens', ({ data }) =>
+    Float32Array.from({ length: data.length * 3 }, (_, i) => (i % 3 === 1 ? 5 : 0)),
+  )
+  const answers = await answersOf(classifier, set, { worst: 4, right: 4 })
+  const [rows] = set.batches({ batch: 4, shuffle: false })
+  const right = [...(rows!.label.data as Int32Array)].filter(label => label === 1).length
+  expect(answers).toMatchObject({ accuracy: right / 16, count: 16, worst: [], right: [] })
+})
+
+describe('what a model answers must be scores of the labels', () => {
+  const four: ArrayDataset = {
+    name: 'four',
+    size: 4,
+    arrays: {
+      image: { data: new Float32Array(4), dims: [4, 1] },
+      label: { data: Int32Array.of(0, 1, 2, 1), dims: [4] },
+    },
   }
-  const answers = await answersOf(predictor, set, { worst: 4, right: 4 })
-  const { accuracy, count } = await evaluate(predictor, set)
-  expect(answers).toMatchObject({ accuracy, count, worst: [], right: [] })
-  expect(answers.count).toBe(16)
+  /** A model that gives so many scores, all the same. */
+  const scoring = (scores: number, input = 'image') => answering(input, () => new Float32Array(scores))
+
+  test('which are counted, whatever the name of the only input', async () => {
+    for (const input of ['image', 'input.1'])
+      expect((await answersOf(scoring(12, input), four)).confusion).toEqual([
+        [1, 0, 0],
+        [2, 0, 0],
+        [1, 0, 0],
+      ])
+  })
+
+  test.each([
+    [8, 'the model answers 2 scores, and the data have a label 2: they do not belong together'],
+    [0, 'the model answers 0 scores for 4 labels'],
+    [13, 'the model answers 13 scores for 4 labels'],
+    [20_000, '1 to 4096 for each are compared'],
+  ])('%i for 4 labels are refused', async (scores, message) => {
+    await expect(answersOf(scoring(scores), four)).rejects.toThrow(message)
+  })
+
+  test('of data without labels, and of answers that are not float32, an error says so', async () => {
+    const { label: _, ...arrays } = four.arrays
+    await expect(answersOf(scoring(12), { ...four, arrays })).rejects.toThrow('four: has no label')
+    const whole = answering('image', () => new Int32Array(12))
+    await expect(answersOf(whole, four)).rejects.toThrow('the model answers logits, Int32Array [12]')
+    const { data, dims } = four.arrays.label!
+    const below = { ...four.arrays, label: { data: (data as Int32Array).map(v => v - 1), dims } }
+    await expect(answersOf(scoring(12), { ...four, arrays: below })).rejects.toThrow('have a label -1')
+  })
 })

@@ -1,20 +1,23 @@
 import { buildModel } from '../../models/index.ts'
 import type { DataSource, ImageDataset } from '../../src/data/dataset.ts'
 import { rng } from '../../src/graph/random.ts'
+import { initialized, type TrainedModel } from '../../src/nn/trained.ts'
 import type { RunLog } from '../../src/report/log.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import type { TrainedModel } from '../../src/train/trained.ts'
 
 /** A model whose parameters are far from even, though it has learned nothing. */
 export function lively(name: string, config: object, classes?: readonly string[]): TrainedModel {
   const model = buildModel(name, config)
   const random = rng(5)
-  const params = initialize(layoutOf(model.parameters), 1).map(v => v + 0.2 * random.normal())
+  const params = initialized(model, 1).params.map(v => v + 0.2 * random.normal())
   return { model, params, ...(classes ? { classes } : {}) }
 }
 
 /** Images of noise, `size` to be tested on. */
-export function noise(shape: ImageDataset['shape'], classes: readonly string[], size: number): DataSource {
+export function noise(
+  shape: ImageDataset['shape'],
+  classes: readonly string[],
+  size: number,
+): DataSource & Record<'train' | 'test', ImageDataset> {
   const random = rng(7)
   const pixels = shape.reduce((a, b) => a * b)
   const images = (name: string): ImageDataset => ({
@@ -35,7 +38,7 @@ export const LOG: RunLog = {
     trainAccuracy: 1 - 0.5 / epoch,
     testLoss: 2.1 / epoch,
     testAccuracy: 1 - 0.6 / epoch,
-    imagesPerSecond: 1000 + epoch,
+    examplesPerSecond: 1000 + epoch,
     dataWaitShare: 0.01,
     seconds: epoch,
   })),
@@ -51,7 +54,7 @@ export const LOG: RunLog = {
     steps: 30,
     seconds: 3.5,
     setupSeconds: 0.3,
-    imagesPerSecond: 1002,
+    examplesPerSecond: 1002,
     trainAccuracy: 0.83,
   },
   end: 'done',

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { selection } from '../../src/report/head.ts'
 import { readLog } from '../../src/report/log.ts'
+import { type EpochResult, flatMetrics } from '../../src/train/progress.ts'
 
 const lines = (...objects: readonly object[]) => objects.map(o => `${JSON.stringify(o)}\n`).join('')
 const epoch = (n: number, more: object = {}) => ({ epoch: n, step: 10 * n, trainLoss: 1 / n, ...more })
@@ -14,6 +15,24 @@ test('epochs, steps and outcome are told apart, and only numbers are kept of the
   expect(log.steps).toEqual([{ step: 5, loss: 2 }])
   expect(log.final).toEqual({ steps: 20 })
   expect(log.end).toBe('signal')
+})
+
+test('what an epoch came to is one flat line', () => {
+  const result: EpochResult = {
+    ...{ epoch: 1, step: 10, lr: 0.1, gradNorm: 2, examplesPerSecond: 3, dataWaitShare: 0, seconds: 4 },
+    train: { loss: 1, accuracy: 0.5, top5: 0.9 },
+    val: { loss: 1.5, accuracy: 0.25 },
+  }
+  const { train: _, val: __, ...rest } = result
+  const measured = { trainLoss: 1, trainAccuracy: 0.5, trainTop5: 0.9, valLoss: 1.5, valAccuracy: 0.25 }
+  expect(flatMetrics(result)).toEqual({ ...rest, ...measured })
+  expect(readLog(lines(flatMetrics(result)), '').epochs).toEqual([{ ...rest, ...measured }])
+})
+
+test('a run of an older release says how many images it took a second', () => {
+  const old = readLog(lines(epoch(1, { imagesPerSecond: 5 }), { final: true, imagesPerSecond: 6 }), '')
+  expect(old.epochs).toEqual([epoch(1, { examplesPerSecond: 5 })])
+  expect(old.final).toEqual({ examplesPerSecond: 6 })
 })
 
 test('a step that a resumed run took again counts once, as it was taken last', () => {

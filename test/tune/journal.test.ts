@@ -23,7 +23,7 @@ const epoch = (n: number, valAccuracy = n / 10) => ({
   step: 10 * n,
   valAccuracy,
   valLoss: 1,
-  imagesPerSecond: 200,
+  examplesPerSecond: 200,
 })
 
 let path: string
@@ -32,10 +32,14 @@ beforeEach(async () => {
 })
 
 /** A run folder with these lines in its metrics, the last of them perhaps cut off. */
-async function runOf(lines: readonly object[], rest = ''): Promise<string> {
+async function runOf(
+  lines: readonly object[],
+  rest = '',
+  config: object = { examples: 400 },
+): Promise<string> {
   const run = join(path, 'run')
   await mkdir(run, { recursive: true })
-  await writeFile(join(run, 'config.json'), JSON.stringify({ images: 400 }))
+  await writeFile(join(run, 'config.json'), JSON.stringify(config))
   await writeFile(join(run, 'metrics.jsonl'), lines.map(line => `${JSON.stringify(line)}\n`).join('') + rest)
   return run
 }
@@ -52,6 +56,12 @@ test('a run that was killed has come as far as its whole lines', async () => {
     { accuracy: 0.2, loss: 1 },
   ])
   expect(trial).toMatchObject({ ended: false, failed: false, seconds: 4 })
+})
+
+test('a run of an older release counts its examples as images', async () => {
+  const { examplesPerSecond, ...line } = epoch(1)
+  const old = await runOf([{ ...line, imagesPerSecond: examplesPerSecond }], '', { images: 400 })
+  expect((await readRun(old)).seconds).toBe(2)
 })
 
 test('an epoch that was done twice counts once', async () => {
@@ -82,9 +92,22 @@ test('a failure is kept in the trial, whether its run had begun or not', async (
   expect(second).toMatchObject({ failed: true, failure: 'dim 20 is not divisible by heads 8', epochs: [] })
 })
 
+test('a folder that cannot be made is an error that names it', async () => {
+  const file = join(path, 'file')
+  await writeFile(file, '')
+  // Node's own way of making folders hangs below /proc.
+  const kernel = process.platform === 'linux' ? ['/proc/none/deep'] : []
+  for (const folder of [join(file, 'tune'), ...kernel]) {
+    await expect(new TuneFolder(folder).lock()).rejects.toThrow(folder)
+    await expect(new TuneFolder(folder).fail(0, 'x')).rejects.toThrow(folder)
+  }
+})
+
 test('what is damaged is said, and where', async () => {
   const run = await runOf([epoch(1)], 'x\n')
-  await expect(readRun(run)).rejects.toThrow('metrics.jsonl: line 2 is no JSON object: the file is damaged')
+  await expect(readRun(run)).rejects.toThrow(
+    'metrics.jsonl: line 2 is not a JSON object: the file is damaged',
+  )
   const folder = new TuneFolder(path)
   for (const text of ['', '[', 'null', '{}', JSON.stringify({ ...record, trials: 0 })]) {
     await writeFile(folder.file('settings'), text)

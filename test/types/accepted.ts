@@ -2,37 +2,16 @@
  * Programs that must compile, with the exact dtype and shape of each result. They also run: the compiler's shape and
  * the built graph's must be the same.
  */
-import { vit } from '../../models/vit.ts'
 import type { DType } from '../../src/graph/dtype.ts'
-import { input } from '../../src/graph/leaf.ts'
-import type { Dim, Shape } from '../../src/graph/shape.ts'
+import type { Dim } from '../../src/graph/shape.ts'
 import type { AnyTensor, Tensor } from '../../src/graph/tensor.ts'
+import type { UnaryLayer } from '../../src/nn/index.ts'
 import * as nn from '../../src/nn/index.ts'
 import * as ops from '../../src/ops/index.ts'
+import { type Case, type Eq, f32, i64, is } from './expected.ts'
 
-/** `true` only for identical types: `any`, `readonly` and optional members count. */
-export type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-
-/** A shape as written in this file: -1 stands for a dim that the compiler does not know. */
-type Written<S> = { -readonly [I in keyof S]: S[I] extends -1 ? number : S[I] }
-
-export interface Case {
-  readonly x: Tensor
-  readonly dtype: DType
-  readonly shape: Shape
-}
-
-/** A tensor whose type must say exactly this; a call with a wrong expectation lacks an argument. */
-const is = <T extends DType, U, D extends DType, const S extends Shape>(
-  x: Tensor<T, U>,
-  dtype: D,
-  shape: S,
-  ..._: Eq<[T, U], [D, Written<S>]> extends true ? [] : [actual: [T, U]]
-): Case => ({ x: x as AnyTensor, dtype, shape })
-
-const f32 = <const S extends Shape>(...shape: S) => input('x', 'float32', shape)
-const i64 = <const S extends Shape>(...shape: S) => input('i', 'int64', shape)
 const x = f32('batch', 17, 64)
+const image = f32('batch', 3, 32, 32)
 const heads = f32('batch', 4, 17, 16)
 const narrow: Tensor<'float32', ['batch', number, 64]> = x
 const pieces: Tensor<'float32', ['batch', 17, 64]>[] = [x, x]
@@ -64,6 +43,36 @@ export const cases = (): Case[] => [
   is(ops.attention(f32(2, 5, 8), f32(2, 7, 8), f32(2, 7, 3)), 'float32', [2, 5, 3]),
 
   is(ops.rmsNorm(x, f32(64)), 'float32', ['batch', 17, 64]),
+
+  // Images
+  is(ops.conv2d(image, f32(8, 3, 5, 5)), 'float32', ['batch', 8, 28, 28]),
+  is(ops.conv2d(image, f32(8, 3, 3, 3), f32(8), { stride: 2, padding: 1 }), 'float32', ['batch', 8, 16, 16]),
+  is(
+    ops.conv2d(image, f32(6, 1, 3, 5), undefined, { groups: 3, padding: [1, 2], dilation: [2, 1] }),
+    'float32',
+    ['batch', 6, 30, 32],
+  ),
+  is(ops.conv2d(f32('b', 3, 'H', 'W'), f32(8, 3, 3, 3), f32(8), { padding: 1 }), 'float32', [
+    'b',
+    8,
+    'H',
+    'W',
+  ]),
+  is(ops.conv2d(f32('b', 3, 'H', 'W'), f32(8, 3, 1, 3)), 'float32', ['b', 8, 'H', -1]),
+  is(ops.conv2d(f32('b', 'c*2', 9, 9), f32(4, 'c', 3, 3), f32(4), { groups: 2 }), 'float32', ['b', 4, 7, 7]),
+  is(ops.maxPool2d(image, 2), 'float32', ['batch', 3, 16, 16]),
+  is(ops.maxPool2d(image, 3, { stride: 2, padding: 1 }), 'float32', ['batch', 3, 16, 16]),
+  is(ops.maxPool2d(image, 2, { stride: undefined }), 'float32', ['batch', 3, 16, 16]),
+  is(ops.maxPool2d(image, [2, 3], { dilation: 2 }), 'float32', ['batch', 3, 15, 10]),
+  is(ops.maxPool2d(f32('b', 3, 'H', 'W'), 3, { stride: 1, padding: 1 }), 'float32', ['b', 3, 'H', 'W']),
+  is(ops.avgPool2d(f32(1, 1, 1023, 7), 7, { stride: [5, 1] }), 'float32', [1, 1, 204, 1]),
+  is(ops.globalAvgPool2d(image), 'float32', ['batch', 3]),
+  is(ops.globalMaxPool2d(f32(2, 3, 'H', 'W')), 'float32', [2, 3]),
+  is(ops.batchNorm(image, f32(3), f32(3)), 'float32', ['batch', 3, 32, 32]),
+  is(ops.batchNormRunning(f32('n', 'c'), f32('c'), f32('c'), f32('c'), f32('c')), 'float32', ['n', 'c']),
+  is(ops.groupNorm(f32('b', 12, 'T'), 3, f32(12), f32(12)), 'float32', ['b', 12, 'T']),
+  is(ops.pad(image, [0, 0, 1, 1], [0, 0, 2, -3]), 'float32', ['batch', 3, 35, 30]),
+  is(ops.pad(ops.pad(f32('T'), [1], [0]), [0], [2]), 'float32', ['T+3']),
   is(ops.cumsum(x, 1), 'float32', ['batch', 17, 64]),
   is(ops.gatherElements(f32(4, 9), i64(4, 3), 1), 'float32', [4, 3]),
 
@@ -84,6 +93,7 @@ export const cases = (): Case[] => [
   is(ops.concat([f32('b', 1, 64), f32('b', 16, 64)], 1), 'float32', ['b', 17, 64]),
   is(ops.concat([f32('b', 'past', 64), f32('b', 'seq', 64)], -2), 'float32', ['b', 'past+seq', 64]),
   is(ops.concat([f32('n', 2), f32(3, 2)], 0), 'float32', ['n+3', 2]),
+  is(ops.concat([f32('n+3', 2), f32('m', 2), f32(1, 2)], 0), 'float32', ['n+m+4', 2]),
   is(ops.split(f32('b', 17, 192), -1, 3)[2], 'float32', ['b', 17, 64]),
   is(ops.split(f32('b', 17, 192), 2, [100, 92])[1], 'float32', ['b', 17, 92]),
   is(ops.slice(f32('b', 10), 1, 1, 9007199254740991), 'float32', ['b', 9]),
@@ -113,25 +123,13 @@ export const cases = (): Case[] => [
   is(ops.layerNorm(x, f32(17, 64), f32(17, 64), 1e-6), 'float32', ['batch', 17, 64]),
 ]
 
-/** Layers and models know the shapes of their parameters and of what they are called with. */
-export const layers = (): Case[] => {
-  const fc = nn.linear(64, 10)
-  const attention = nn.attention(64, 4)
-  const model = vit({ image: 28, channels: 1, patch: 7, dim: 64, depth: 1, heads: 4, mlp: 128, classes: 10 })
-  return [
-    is(fc.weight, 'float32', [10, 64]),
-    is(fc(x), 'float32', ['batch', 17, 10]),
-    is(attention.qkv.weight, 'float32', [192, 64]),
-    is(attention(x), 'float32', ['batch', 17, 64]),
-    is(nn.mlp(64, 128, 0.5)(nn.layerNorm(64)(x)), 'float32', ['batch', 17, 64]),
-    is(nn.patchEmbed(28, 1, 7, 64)(f32('batch', 1, 28, 28)), 'float32', ['batch', 16, 64]),
-    is(nn.prepend(f32(1, 1, 64), x), 'float32', ['batch', 18, 64]),
-    is(model.forward(f32('batch', 1, 28, 28)), 'float32', ['batch', 10]),
-  ]
-}
-
 /** Less is known here than at run time, so only the types are looked at. */
 export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'float32', Dim[]>) => {
+  const sized = nn.layer({}, ['B', 'T', 64], (_, x) => x)
+  const options: nn.Conv2dOptions = {}
+  const either = n > 1 ? ({ stride: 2 } as const) : {}
+  const unnamed: UnaryLayer = sized
+  unnamed(any)
   const same = <A>() => ({ as: <B>(_value: B, ..._: Eq<A, B> extends true ? [] : [actual: B]): void => {} })
   type F32<S> = Tensor<'float32', S>
 
@@ -147,6 +145,18 @@ export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'
   same<F32<['batch', 17, number]>>().as(ops.slice(x, 2, 0, n))
   same<F32<[number, 64]>>().as(ops.add(f32(3 as 3 | 5, 64), f32(n, 64)))
   same<F32<['batch', 17, number]>[]>().as(ops.split(x, 2, n))
+  same<F32<['batch', 8, number, number]>>().as(nn.conv2d(3, 8, 3, { stride: n })(image))
+  same<F32<['batch', 8, number, 30]>>().as(nn.conv2d(3, 8, 3)(f32('batch', 3, n, 32)))
+  same<F32<['batch', number, number, number]>>().as(nn.conv2d(n, n, n)(image))
+  same<F32<['batch', 8, number, number]>>().as(nn.conv2d(3, 8, 3, n > 1 ? { stride: 2 } : {})(image))
+  same<F32<['batch', 8, number, number]>>().as(nn.conv2d(3, 8, 3, either)(image))
+  same<F32<['batch', 8, number, number]>>().as(nn.conv2d(3, 8, 3, options)(image))
+  same<F32<['batch', 3, number, number]>>().as(ops.maxPool2d(image, n))
+  same<F32<['batch', 3, 16, number]>>().as(ops.maxPool2d(image, [2, n], { stride: 2 }))
+  same<F32<['batch', 3, number, 32]>>().as(ops.pad(image, [0, 0, n, 0], [0, 0, 0, 0]))
+  same<F32<['b', number]>>().as(ops.pad(f32('b', 'T'), [0, -1], [0, 1]))
+  same<F32<[number, 17, 64]>>().as(sized(f32(n, 17, 64)))
+  same<F32<['batch', number, 64]>>().as(sized(narrow))
 
   // An axis that is not known leaves nothing known.
   same<F32<Dim[]>>().as(ops.sum(x, n))
@@ -162,6 +172,9 @@ export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'
   same<F32<[]>>().as(ops.sum(loose))
   same<F32<[number, 4]>>().as(ops.reshape(loose, [-1, 4]))
   same<Tensor<DType, Dim[]>>().as(ops.transpose(tensor, [1, 0]))
+  same<F32<Dim[]>>().as(nn.conv2d(3, 8, 3)(loose))
+  same<F32<Dim[]>>().as(ops.globalAvgPool2d(loose))
+  same<F32<[number, number, 64]>>().as(sized(loose))
 
   // The escape type stays one, whatever it meets.
   same<AnyTensor>().as(ops.matmul(any, x))
@@ -174,6 +187,18 @@ export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'
   same<AnyTensor>().as(ops.layerNorm(any, x, any))
   same<AnyTensor>().as(ops.attention(any, any, any))
   same<AnyTensor>().as(ops.concat([any, any], 1))
+  same<AnyTensor>().as(ops.conv2d(any, any, any, { stride: 2 }))
+  same<AnyTensor>().as(ops.maxPool2d(any, 2))
+  same<AnyTensor>().as(ops.pad(any, [1], [1]))
+  same<AnyTensor>().as(ops.batchNormRunning(any, any, any, any, any))
+  same<AnyTensor>().as(ops.groupNorm(any, 2, any, any))
+  same<AnyTensor>().as(ops.rmsNorm(any, any))
+  // biome-ignore lint/suspicious/noExplicitAny: what is expected
+  same<F32<any>>().as(nn.conv2d(3, 8, 3)(any))
+  // biome-ignore lint/suspicious/noExplicitAny: what is expected
+  same<F32<any>>().as(nn.embedding(3, 8)(any))
+  // biome-ignore lint/suspicious/noExplicitAny: what is expected
+  same<F32<any>>().as(sized(any))
   // biome-ignore lint/suspicious/noExplicitAny: what is expected
   same<readonly Tensor<any, any>[]>().as(ops.split(any, 0, 3) as readonly AnyTensor[])
   const typed: F32<[3, 4]> = ops.add(any, 1)
@@ -181,7 +206,9 @@ export const types = (tensor: Tensor, any: AnyTensor, n: number, loose: Tensor<'
 
   // The result that is wanted does not decide what the arguments are.
   const wanted: F32<[3, 4]> = ops.mul(f32(3, 1), f32(1, 4))
-  return wanted
+  const pooled: F32<['batch', 3, 16, 16]> = ops.maxPool2d(image, 2)
+  const matched: F32<['batch', 17, 64]> = sized(x)
+  return { wanted, pooled, matched }
 }
 
 /** Type parameters for leading dims are carried through. */

@@ -20,18 +20,25 @@ export interface Compilation {
   readonly instantiations: number
 }
 
-const ROOT = resolve(import.meta.dirname, '../..')
+/** The root of the repository. */
+export const ROOT = resolve(import.meta.dirname, '../..')
 
-/** A folder that is gone when the process ends well or not. */
-function temporary(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'onnxgrad-types-'))
+let root: string | undefined
+
+/** A new folder, which is gone when the process ends, well or not. */
+export function temporary(): string {
+  if (!root) {
+    const made = mkdtempSync(join(tmpdir(), 'onnxgrad-types-'))
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }))
+    root = made
+  }
+  const folder = mkdtempSync(join(root, '/'))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
 /** Runs a compiler over what the configuration names and returns what it prints, errors or not. */
-function tsc(compiler: Compiler, folder: string, config: object): Promise<string> {
+export function tsc(compiler: Compiler, folder: string, config: object): Promise<string> {
   writeFileSync(
     join(folder, 'tsconfig.json'),
     JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), ...config }),
@@ -81,13 +88,16 @@ export async function compile(
   })
   const instantiations = Number(/^Instantiations:\s*(\d+)/m.exec(output)?.[1] ?? Number.NaN)
   if (Number.isNaN(instantiations)) throw new Error(`${compiler} did not finish:\n${output}`)
-  const errors = [...output.matchAll(/^(\S+?)\((\d+),\d+\): error (TS\d+: .*(?:\n .*)*)/gm)].map(m => ({
+  return { errors: errorsIn(output), instantiations }
+}
+
+/** The errors that a compiler has printed. */
+export const errorsIn = (output: string): CompileError[] =>
+  [...output.matchAll(/^(\S+?)\((\d+),\d+\): error (TS\d+: .*(?:\n .*)*)/gm)].map(m => ({
     file: basename(m[1]!),
     line: Number(m[2]),
     text: m[3]!,
   }))
-  return { errors, instantiations }
-}
 
 /** The text of a file beside this one. */
 export const fixture = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')

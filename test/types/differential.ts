@@ -1,58 +1,8 @@
 /** Random shapes and arguments for every rule that exists twice: what the run time says becomes a type to be met. */
-import { type Rng, rng } from '../../src/graph/random.ts'
 import * as shapes from '../../src/graph/shape.ts'
 import { type Dim, type Shape, UNKNOWN } from '../../src/graph/shape.ts'
-
-const SIZES = [0, 1, 1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 49, 64, 100, 128, 768, 50257]
-const SYMBOLS = ['batch', 'n', 'batch*17', 'past+seq', 'n*m']
-
-/** What a case is made with: dims, shapes and small numbers, and how it is written as types. */
-class Draw {
-  readonly random: Rng
-  /** Share of the dims and numbers that the compiler is not told. */
-  readonly hidden: number
-  constructor(seed: number, hidden: number) {
-    this.random = rng(seed)
-    this.hidden = hidden
-  }
-  /** A literal type, or one that also allows other values. */
-  literal = (text: string): string =>
-    this.hidden && this.chance(this.hidden) ? this.pick(['number', `${text} | 7`]) : text
-  size = (n: number): string => this.literal(String(n))
-  dimType = (d: Dim): string => this.literal(dimType(d))
-  type = (shape: Shape): string => `[${shape.map(this.dimType).join(', ')}]`
-  list = (numbers: readonly number[]): string => `[${numbers.map(this.size).join(', ')}]`
-  int = (from: number, to: number): number => from + this.random.int(to - from + 1)
-  chance = (p: number): boolean => this.random.uniform() < p
-  pick = <T>(from: readonly T[]): T => from[this.random.int(from.length)]!
-  dim = (): Dim => (this.chance(0.08) ? UNKNOWN : this.chance(0.2) ? this.pick(SYMBOLS) : this.pick(SIZES))
-  shape = (from: number, to: number): Dim[] => Array.from({ length: this.int(from, to) }, this.dim)
-  /** A dim that mostly equals `d`. */
-  near = (d: Dim): Dim => (this.chance(0.1) ? this.dim() : this.chance(0.05) ? UNKNOWN : d)
-  /** A dim that mostly broadcasts with `d`. */
-  beside = (d: Dim): Dim => (this.chance(0.25) ? 1 : this.near(d))
-  /** An axis that mostly exists. */
-  axis = (rank: number): number =>
-    this.chance(0.1) ? this.int(-rank - 2, rank + 1) : this.int(-rank, rank - 1)
-  shuffle = <T>(list: readonly T[]): T[] => {
-    const out = [...list]
-    for (let i = out.length - 1; i > 0; i--) {
-      const j = this.random.int(i + 1)
-      ;[out[i], out[j]] = [out[j]!, out[i]!]
-    }
-    return out
-  }
-}
-
-interface Case {
-  /** A type that applies the compiler's rule. */
-  readonly type: string
-  /** The run time's rule for the same arguments. */
-  readonly run: () => Shape | readonly Shape[]
-}
-
-const dimType = (d: Dim): string => (d === UNKNOWN ? 'number' : typeof d === 'string' ? `'${d}'` : String(d))
-const type = (shape: Shape): string => `[${shape.map(dimType).join(', ')}]`
+import { IMAGE_RULES, PATTERN_RULES } from './differential-images.ts'
+import { type Case, Draw, SIZES, type } from './draw.ts'
 
 /** Dims whose product is that of `shape`, in other groups and another order. */
 function regroup(d: Draw, shape: Shape): Dim[] {
@@ -230,6 +180,27 @@ const RULES: Record<string, (d: Draw) => Case> = {
       },
     }
   },
+  pad(d) {
+    const x = d.shape(0, 4)
+    const around = () =>
+      Array.from({ length: x.length + (d.chance(0.05) ? 1 : 0) }, () => d.pick([0, 0, 1, 2, 10, -1, -3]))
+    const [before, after] = [around(), around()]
+    return {
+      type: `Pad<'pad', ${d.type(x)}, ${d.list(before)}, ${d.list(after)}>`,
+      run: () => shapes.pad('pad', x, before, after),
+    }
+  },
+  rmsNorm(d) {
+    const x = d.shape(0, 3)
+    const weight = d.chance(0.1) ? d.shape(0, 2) : [d.near(x.at(-1) ?? 3)]
+    return {
+      type: `RmsNorm<'rmsNorm', ${d.type(x)}, ${d.type(weight)}>`,
+      run: () => {
+        shapes.rmsNorm('rmsNorm', x, weight)
+        return x
+      },
+    }
+  },
   layerNorm(d) {
     const x = d.shape(0, 3)
     const weight = x.slice(d.int(0, x.length)).map(d.near)
@@ -263,8 +234,15 @@ export interface Generated {
 
 const IMPORTS = `import type { Expand, Broadcast, MatMul, Reshape, Transpose } from '../../src/graph/typed/shapes.ts'
 import type { Gather, Reduce, Select, Squeeze, Unsqueeze } from '../../src/graph/typed/axes.ts'
-import type { Concat, Slice, Split } from '../../src/graph/typed/pieces.ts'
-import type { Attention, LayerNorm, Linear, LinearBias } from '../../src/graph/typed/layers.ts'
+import type { Concat, Pad, Slice, Split } from '../../src/graph/typed/pieces.ts'
+import type { Attention, LayerNorm, Linear, LinearBias, RmsNorm } from '../../src/graph/typed/layers.ts'
+import type { CheckOptions, Conv2d, GroupNorm, PerChannel, Pool } from '../../src/graph/typed/images.ts'
+import type { WindowOptions as Known } from '../../src/graph/images.ts'
+import type { BindShape, Match } from '../../src/graph/typed/pattern.ts'
+type Nothing = Record<never, never>
+type First<O> = Extract<O[keyof O], string> extends infer M ? [M] extends [never] ? [] : M : never
+type Layered<P extends readonly (string | number)[], S extends readonly (string | number)[], R> =
+  Match<'layer', P, S> extends infer B ? B extends string ? B : BindShape<R, B> : never
 `
 
 const EQUAL = `type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -292,7 +270,7 @@ export function generate(seed: number, count: number, hidden = 0): Generated {
   const draw = new Draw(seed, hidden)
   const lines: string[] = []
   const counts: Record<string, { accepted: number; refused: number }> = {}
-  for (const [name, rule] of Object.entries(RULES)) {
+  for (const [name, rule] of Object.entries({ ...RULES, ...IMAGE_RULES, ...PATTERN_RULES })) {
     let refused = 0
     for (let i = 0; i < count; i++) {
       const { type: given, run } = rule(draw)

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/graph/errors.ts'
-import { cases, layers } from './accepted.ts'
+import { cases } from './accepted.ts'
+import { layers, patterns } from './accepted-layers.ts'
 import {
   COMPILERS,
   type Compilation,
@@ -11,29 +12,50 @@ import {
   fixture,
 } from './compile.ts'
 import { generate } from './differential.ts'
+import * as lenet from './lenet.ts'
 import { refused } from './refused.ts'
-import { logits, shape } from './vit.ts'
+import { refusedLayers } from './refused-layers.ts'
+import * as unet from './unet.ts'
+import * as vit from './vit.ts'
 
 const compilers = Object.keys(COMPILERS) as Compiler[]
 const CASES = Number(process.env.ONNXGRAD_TYPE_CASES ?? 100)
 const generated = generate(7, CASES)
 const hidden = generate(8, CASES, 0.25)
 
-/** The refused programs with nothing expected: each must give one error. */
-const mistakes = fixture('refused.ts').replaceAll('@ts-expect-error', '')
+const accepted = Object.fromEntries(
+  ['accepted.ts', 'accepted-layers.ts', 'expected.ts'].map(name => [name, fixture(name)]),
+)
+
+/** The refused programs. */
+const refusals: Record<string, readonly (() => unknown)[]> = {
+  'refused.ts': refused,
+  'refused-layers.ts': refusedLayers,
+}
+
+/** With nothing expected: each must give one error. */
+const mistakes = Object.fromEntries(
+  Object.keys(refusals).map(name => [name, fixture(name).replaceAll('@ts-expect-error', '')]),
+)
 
 /** What stands above each refused program: its line, the run time's message and the compiler's, where it differs. */
-const expected = fixture('refused.ts')
-  .split('\n')
-  .flatMap((line, i, lines) => {
+const expected = Object.entries(refusals).flatMap(([file, all]) => {
+  const lines = fixture(file).split('\n')
+  const directives = lines.flatMap((line, i) => {
     const directive = /^ +\/\/ @ts-expect-error ?(.*)/.exec(line)
     if (!directive) return []
     const message = lines[i - 1]!.replace(/^ +\/\/ /, '')
-    return [{ line: i + 2, message, shown: directive[1] || `"${message}"` }]
+    return [{ file, line: i + 2, message, shown: directive[1] || `"${message}"` }]
   })
+  expect(directives).toHaveLength(all.length)
+  return directives.map((d, i) => ({ ...d, program: all[i]! }))
+})
 
-const programs = ['mistakes', 'programs', 'vit'] as const
-type Programs = Record<(typeof programs)[number], Compilation>
+/** Models with literal shapes, and how many instantiations each may cost. */
+const BUDGETS = { vit: 20_000, lenet: 10_000, unet: 35_000 } as const
+type Models = Record<keyof typeof BUDGETS, Compilation>
+type Programs = Models & Record<'mistakes' | 'programs', Compilation>
+const models = Object.entries(BUDGETS) as [keyof Models, number][]
 const compiled = new Map<Compiler, Programs>()
 
 beforeAll(async () => {
@@ -41,13 +63,15 @@ beforeAll(async () => {
   const all = async (compiler: Compiler): Promise<void> => {
     const run = (sources: Record<string, string>) => compile(compiler, library, sources)
     compiled.set(compiler, {
-      mistakes: await run({ 'refused.ts': mistakes }),
+      mistakes: await run({ ...mistakes, 'expected.ts': fixture('expected.ts') }),
       programs: await run({
-        'accepted.ts': fixture('accepted.ts'),
+        ...accepted,
         'generated.ts': generated.source,
         'hidden.ts': hidden.source,
       }),
       vit: await run({ 'vit.ts': fixture('vit.ts') }),
+      lenet: await run({ 'lenet.ts': fixture('lenet.ts') }),
+      unet: await run({ 'unet.ts': fixture('unet.ts') }),
     })
   }
   await Promise.all(compilers.map(all))
@@ -60,8 +84,8 @@ describe.each(compilers)('%s', compiler => {
   const of = (name: keyof Programs): Compilation => compiled.get(compiler)![name]
 
   test('accepts what is right, with exactly these dtypes and shapes', () => {
-    const errors = of('programs').errors.filter(e => e.file === 'accepted.ts')
-    expect(describeErrors(errors, { 'accepted.ts': fixture('accepted.ts') })).toEqual([])
+    const errors = of('programs').errors.filter(e => e.file in accepted)
+    expect(describeErrors(errors, accepted)).toEqual([])
   })
 
   test("gives the run time's shape or message for random arguments", () => {
@@ -76,41 +100,46 @@ describe.each(compilers)('%s', compiler => {
     expect(describeErrors(errors, { 'hidden.ts': hidden.source })).toEqual([])
   })
 
-  test.each(expected)('refuses in one error: $message', ({ line, shown }) => {
-    const [error, ...more] = of('mistakes').errors.filter(e => e.line === line)
+  test.each(expected)('refuses in one error: $message', ({ file, line, shown }) => {
+    const [error, ...more] = of('mistakes').errors.filter(e => e.file === file && e.line === line)
     expect(error?.text).toContain(shown)
     expect(more).toEqual([])
   })
 
   test('reports no other error', () => {
-    const lines = new Set(expected.map(e => e.line))
-    expect(of('mistakes').errors.filter(e => !lines.has(e.line))).toEqual([])
+    const places = new Set(expected.map(e => `${e.file}:${e.line}`))
+    expect(of('mistakes').errors.filter(e => !places.has(`${e.file}:${e.line}`))).toEqual([])
   })
 
-  test('checks a ViT written op by op in fewer than 20 000 instantiations', () => {
-    expect(of('vit').errors).toEqual([])
-    expect(of('vit').instantiations).toBeGreaterThan(1000)
-    expect(of('vit').instantiations).toBeLessThan(20_000)
+  test.each(models)('checks a %s of literal shapes in fewer than %i instantiations', (name, budget) => {
+    const { errors, instantiations } = of(name)
+    expect(errors).toEqual([])
+    expect(instantiations).toBeGreaterThan(1000)
+    expect(instantiations).toBeLessThan(budget)
   })
 })
 
 describe('the run time', () => {
   test('builds what the compiler accepts, with the same dtypes and shapes', () => {
-    for (const { x, dtype, shape } of [...cases(), ...layers()]) {
+    for (const { x, dtype, shape } of [...cases(), ...layers(), ...patterns()]) {
       expect(x.dtype).toBe(dtype)
       expect(x.shape).toEqual(shape)
     }
   })
 
-  test.each(expected)('refuses: $message', ({ message }) => {
-    const program = refused[expected.findIndex(e => e.message === message)]!
+  test.each(expected)('refuses: $message', ({ message, program }) => {
     expect(program).toThrow(message)
     expect(program).toThrow(UserError)
   })
 
-  test('builds the ViT with the shape that the compiler knows', () => {
-    expect(shape).toEqual(['batch', 10])
-    expect(logits.shape).toEqual(shape)
+  test('builds the models with the shapes that the compiler knows', () => {
+    expect(vit.logits.shape).toEqual(['batch', 10])
+    expect(vit.shape).toEqual(vit.logits.shape)
+    expect(lenet.shape).toEqual(['batch', 10])
+    expect(unet.shapes).toEqual([
+      ['batch', 2, 160, 96],
+      ['batch', 1024, 10, 6],
+    ])
   })
 })
 

@@ -6,9 +6,10 @@ import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { build } from 'vite'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { argmaxAt } from '../../src/train/evaluate.ts'
+import { argmaxAt } from '../../src/train/scores.ts'
+import { apart } from './apart.ts'
 import { noBrowser } from './browser.ts'
-import { apart, digitPng, digits, libraryPages, nodeLogits, pageLogits } from './library-page.ts'
+import { digitPng, digits, libraryPages, nodeLogits, pageLogits } from './library-page.ts'
 
 const compiler = fileURLToPath(new URL('../../node_modules/.bin/tsc', import.meta.url))
 
@@ -56,7 +57,13 @@ describe.skipIf(noBrowser)(`examples${noBrowser ? ` (${noBrowser})` : ''}`, () =
     }, 60_000)
 
     test('the types of the installed package are right', async () => {
-      await promisify(execFile)(compiler, ['-p', join(folder(), 'vite')])
+      const checked = promisify(execFile)(compiler, ['-p', join(folder(), 'vite')])
+      expect(
+        await checked.then(
+          () => '',
+          ({ stdout }) => stdout,
+        ),
+      ).toBe('')
     })
 
     test.each([true, false])('a network learns and reads a picture (isolated page: %s)', async isolated => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MODELS } from '../../models/index.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { toOnnx } from '../../src/train/trained.ts'
+import { exportOnnx } from '../../src/export/export.ts'
+import { initialized } from '../../src/nn/trained.ts'
 import { noBrowser } from './browser.ts'
 import { choose, goTo, labPage, shows, textOf } from './lab-page.ts'
 
@@ -11,10 +11,9 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
   test('shows the names that files give as one readable line, each in the direction of its script', async () => {
     const { page, complaints } = await lab.open()
     const mlp = MODELS.mlp.build({ image: 28, channels: 1, hidden: [4], classes: 4 })
-    const params = initialize(layoutOf(mlp.parameters), 1)
     const classes = ['قطة', 'cat\u202egpj.exe', 'two\nlines\u001b[31m', '\u200b']
     const name = 'a\u202exnno.onnx'
-    await choose(page, name, toOnnx({ model: mlp, params, classes }))
+    await choose(page, name, exportOnnx({ ...initialized(mlp, 1), classes }))
     await shows(page, '#model').toContain('a�xnno.onnx')
     await goTo(page, 'try')
     const board = (await page.locator('#board').boundingBox())!

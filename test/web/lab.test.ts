@@ -3,11 +3,13 @@ import type { Page } from 'playwright-core'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { MODELS } from '../../models/index.ts'
 import { batches } from '../../src/data/batches.ts'
+import { exportOnnx } from '../../src/export/export.ts'
+import { normalized } from '../../src/nn/normalize.ts'
+import { initialized } from '../../src/nn/trained.ts'
+import { adam } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
-import { Executor } from '../../src/train/executor.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { adam } from '../../src/train/optimizer.ts'
-import { toOnnx } from '../../src/train/trained.ts'
+import { classification } from '../../src/tasks/classification.ts'
+import { Trainer } from '../../src/train/trainer.ts'
 import { realDigits } from '../data/files.ts'
 import { fileOf } from '../ort/foreign.ts'
 import { loopingImages } from '../ort/looping.ts'
@@ -44,32 +46,24 @@ const STEPS = 400
 async function trainedModel() {
   const { train, test: held, normalization } = await realDigits()
   const runtime = await nodeRuntime('cpu')
-  const model = MODELS.vit.build(MODELS.vit.presets.lecture)
-  const layout = layoutOf(model.parameters)
-  const settings = { optimizer: adam({ lr: 1e-3 }), seed: 1, normalization }
-  const executor = new Executor(model, runtime, layout, { params: initialize(layout, 1) }, settings)
-  let step = 0
-  for (let epoch = 0; step < STEPS; epoch++)
+  const model = normalized(MODELS.vit.build(MODELS.vit.presets.lecture), 'image', normalization)
+  const optimizer = adam({ lr: 1e-3 })
+  const trainer = new Trainer(runtime, model, { task: classification(), optimizer, seed: 1 })
+  for (let epoch = 0; trainer.steps < STEPS; epoch++)
     for (const batch of batches(train, { batch: 64, seed: 1, epoch })) {
-      if (batch.count === 64) await executor.step(batch, ++step, 1e-3)
-      if (step === STEPS) break
+      if (batch.label!.data.length === 64) await trainer.step(batch)
+      if (trainer.steps === STEPS) break
     }
-  const { params } = await executor.state()
-  await executor.close()
-  const bytes = toOnnx({
-    model,
-    params: params!,
-    normalization,
-    classes: train.classes,
-    training: { testAccuracy: 0.5 },
-  })
-  const [{ input: image, count } = { input: new Float32Array(), count: 0 }] = batches(held, {
-    batch: 64,
-    shuffle: false,
-  })
+  const trained = await trainer.trained()
+  await trainer.close()
+  const bytes = exportOnnx({ ...trained, classes: train.classes, training: { testAccuracy: 0.5 } })
+  const [batch] = batches(held, { batch: 64, shuffle: false })
+  const { data, dims } = batch!.image!
   const session = await runtime.load(bytes)
-  const { logits } = await session.run({ image: runtime.tensor('float32', image, [count, 1, 28, 28]) })
-  const images = Array.from({ length: count }, (_, i) => [...image.slice(i * 784, (i + 1) * 784)])
+  const { logits } = await session.run({ image: runtime.tensor('float32', data, dims) })
+  const images = Array.from({ length: dims[0]! }, (_, i) =>
+    Array.from(data.subarray(i * 784, (i + 1) * 784), Number),
+  )
   return { bytes, images, logits: [...(logits!.data as Float32Array)] }
 }
 
@@ -204,7 +198,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await choose(page, 'unknown.onnx', Buffer.from(unknown, 'latin1'))
     await shows(page, '#message').toMatch(/^unknown\.onnx: .*MaxMul/)
     const gpt = MODELS.gpt.build({ vocabulary: 9, context: 4, dim: 8, depth: 1, heads: 2, mlp: 8 })
-    await choose(page, 'gpt.onnx', toOnnx({ model: gpt, params: initialize(layoutOf(gpt.parameters), 1) }))
+    await choose(page, 'gpt.onnx', exportOnnx(initialized(gpt, 1)))
     await shows(page, '#message').toMatch(/^gpt\.onnx: takes tokens/)
     await choose(page, 'run.safetensors', model.bytes)
     await shows(page, '#message').toMatch(/^run\.safetensors: .*safetensors file/)
@@ -215,8 +209,8 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await shows(page, '#predicted').toBe('1')
 
     const broken = MODELS.vit.build(MODELS.vit.presets.lecture)
-    const params = initialize(layoutOf(broken.parameters), 1).fill(Number.NaN)
-    await choose(page, 'broken.onnx', toOnnx({ model: broken, params }))
+    const { params, model: own } = initialized(broken, 1)
+    await choose(page, 'broken.onnx', exportOnnx({ model: own, params: params.fill(Number.NaN) }))
     await shows(page, '#message').toMatch(/^broken\.onnx: its scores are not all numbers/)
     await shows(page, '#predicted').toBe('–')
 

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
-import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import type * as models from '../../models/index.ts'
 import { ISOLATION } from '../../src/cli/serve/headers.ts'
 import { packagedDigits } from '../../src/data/digits-node.ts'
 import { heldOut } from '../../src/data/held-out.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
-import { filePredictor } from '../../src/train/predictor.ts'
+import { openPredictor } from '../../src/train/predictor.ts'
 import type * as web from '../../src/web.ts'
 import { complaintsOf, launch } from './browser.ts'
 import { installed } from './package.ts'
@@ -22,7 +22,9 @@ declare global {
   }
 }
 
-const EMPTY = `<!doctype html><link rel="icon" href="data:,"><script type="module">
+const EMPTY = `<!doctype html><link rel="icon" href="data:,">
+<script type="importmap">{ "imports": { "onnxgrad/web": "./onnxgrad/web.js" } }</script>
+<script type="module">
   import * as web from './onnxgrad/web.js'
   import * as models from './onnxgrad/models.js'
   Object.assign(window, { web, models })
@@ -40,22 +42,17 @@ export const images = Float32Array.from(digits.test.images.subarray(0, IMAGES * 
 
 /** Logits that onnxruntime-node gives for them with an exported file. */
 export async function nodeLogits(onnx: Uint8Array): Promise<number[]> {
-  const predictor = await filePredictor(await nodeRuntime('cpu'), onnx, [1, 28, 28])
-  const logits = await predictor.predict({ input: images, count: IMAGES })
+  const predictor = await openPredictor(await nodeRuntime('cpu'), onnx)
+  const { logits } = await predictor.run({ image: images })
   await predictor.close()
-  return [...logits]
-}
-
-export const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length)
-  return Array.from(a).reduce((most, v, i) => Math.max(most, Math.abs(v - b[i]!)), 0)
+  return [...(logits!.data as Float32Array)]
 }
 
 /** The logits that the library gives in a page for the first held-out digits. */
 export const pageLogits = (page: Page, onnx: Uint8Array): Promise<number[]> =>
   page.evaluate(
     async ([bytes, pixels]) => {
-      const predictor = await window.web.openPredictor(Uint8Array.from(bytes))
+      const predictor = await window.web.imagePredictor(Uint8Array.from(bytes))
       const logits: number[] = []
       for (let i = 0; i < pixels.length; i += 784)
         logits.push(...(await predictor.predict(Float32Array.from(pixels.slice(i, i + 784)))).logits)
@@ -123,6 +120,8 @@ export function libraryPages() {
   return {
     /** The folder that has the package, and the examples. */
     folder: () => place.folder,
+    /** Puts a file beside the empty page. */
+    put: (name: string, content: Uint8Array | string) => writeFile(join(plain, name), content),
     open,
   }
 }

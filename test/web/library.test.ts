@@ -1,22 +1,41 @@
-import { writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { mlp } from '../../models/index.ts'
 import { readPixels } from '../../src/data/image-node.ts'
 import { type ImageShape, type Preprocessing, preprocess } from '../../src/data/preprocess.ts'
+import * as node from '../../src/node.ts'
 import type * as web from '../../src/web.ts'
 import { fileOf } from '../ort/foreign.ts'
 import { loopingImages } from '../ort/looping.ts'
+import { apart } from './apart.ts'
 import { launch, noBrowser } from './browser.ts'
-import { apart, digitPng, images, libraryPages, nodeLogits, PIXELS } from './library-page.ts'
+import { digitPng, images, libraryPages, nodeLogits, PIXELS } from './library-page.ts'
+import { ONE_PROGRAM } from './one-program.ts'
 import { pictureCases } from './picture-cases.ts'
 import { noSwiftShader } from './swiftshader.ts'
+
+/** What {@link ONE_PROGRAM} prints. */
+interface Came {
+  readonly losses: readonly number[]
+  readonly epochs: readonly number[]
+  readonly test: web.FitResult['test']
+  readonly outputs: readonly number[]
+  readonly fromFile: readonly number[]
+  readonly loaded: readonly number[]
+  readonly judged: web.Evaluation
+  readonly own: readonly Readonly<Record<string, number>>[]
+  readonly steps: number
+}
 
 type Way = readonly [shape: ImageShape, how: Preprocessing]
 
 describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, () => {
-  const { folder, open } = libraryPages()
+  const { folder, open, put } = libraryPages()
 
   describe('pictures', () => {
     /** The bytes that a page makes of a file in each of these ways, one behind the other. */
@@ -94,7 +113,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
         .png()
         .toBuffer()
       const got = await page.evaluate(async text => {
-        const { exportOnnx, openPredictor } = window.web
+        const { exportOnnx, imagePredictor } = window.web
         const config = { image: 28, channels: 1, hidden: [4], classes: 10 }
         const model = window.models.mlp(config)
         const params = Float32Array.from({ length: 785 * 4 + 5 * 10 }, (_, i) => Math.sin(i))
@@ -107,7 +126,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
           { classes, preprocessing: { kind: 'resize' } as const },
           { classes: [...'abcdefghij'] },
         ]) {
-          const predictor = await openPredictor(exportOnnx({ model, params, ...about }))
+          const predictor = await imagePredictor(exportOnnx({ model, params, ...about }))
           const { logits } = await predictor.predict(file)
           answers.push({ how: predictor.preprocessing, logits: [...logits] })
           await predictor.close()
@@ -242,19 +261,106 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
     })
   })
 
+  test('one program trains, predicts and resumes in Node and in a page to the same numbers', async () => {
+    const inNode = join(folder(), 'program.mjs')
+    await writeFile(inNode, ONE_PROGRAM)
+    const { stdout } = await promisify(execFile)(process.execPath, [inNode])
+    const want = JSON.parse(stdout) as Came
+
+    await put('program.js', ONE_PROGRAM.replace("'onnxgrad/node'", "'onnxgrad/web'"))
+    const { page, complaints } = await open('/empty.html')
+    const [printed] = await Promise.all([
+      page.waitForEvent('console', message => message.text().startsWith('{')),
+      page.addScriptTag({ url: 'program.js', type: 'module' }),
+    ])
+    const got = JSON.parse(printed.text()) as Came
+
+    expect(want.losses).toHaveLength(30 * 4)
+    expect(want.epochs.at(-1)).toBeLessThan(want.epochs[0]! / 4)
+    expect(apart(got.losses, want.losses)).toBeLessThan(1e-5)
+    expect(apart(got.outputs, want.outputs)).toBeLessThan(1e-5)
+    for (const same of [got.fromFile, got.loaded, want.fromFile, want.loaded])
+      expect(apart(same, want.outputs)).toBeLessThan(1e-5)
+    expect(got.test!.mae).toBeCloseTo(want.test!.mae!, 5)
+    expect([got.steps, want.steps]).toEqual([3, 3])
+    for (const [i, own] of want.own.entries())
+      for (const [name, value] of Object.entries(own)) expect(got.own[i]![name], name).toBeCloseTo(value, 5)
+    for (const { judged, test } of [got, want]) {
+      expect(judged.loss).toBeCloseTo(test!.loss, 5)
+      expect(judged.metrics.mae).toBeCloseTo(test!.mae!, 5)
+    }
+    expect(complaints).toEqual([])
+  })
+
+  test('the page has the names of Node, but for those of its files and devices', async () => {
+    const { page } = await open('/empty.html')
+    const here = await page.evaluate(() => Object.keys(window.web))
+    const ofNode = ['filesBeside', 'images', 'mnist', 'defaultDevice', 'nodeRuntime', 'wasmRuntime']
+    const others = ['isolatedRuntime', 'workerRuntime', 'EventWriter', 'reportOfRun']
+    const missing = Object.keys(node).filter(name => !here.includes(name))
+    expect(missing.sort()).toEqual([...ofNode, ...others].sort())
+  })
+
+  test('reads models and weights from addresses and files, and gives the user what save names', async () => {
+    const { page, complaints } = await open('/empty.html')
+    const net = mlp({ image: 8, channels: 1, hidden: [3], classes: 2 })
+    await put('net.onnx', node.exportOnnx(net))
+    await put('net.safetensors', node.writeWeightsFile(net))
+    const [download, got] = await Promise.all([
+      page.waitForEvent('download'),
+      page.evaluate(async () => {
+        const { load, loadWeights, initialized, save, weightsOf } = window.web
+        const answer = await fetch('net.onnx')
+        const file = new File([await answer.blob()], 'mine.onnx')
+        const models = [await load('net.onnx'), await load(file)]
+        const weights = await loadWeights('net.safetensors')
+        const problem = (work: Promise<unknown>) => work.then(() => 'none', String)
+        await save(models[0]!, 'again.onnx')
+        return {
+          names: models.map(m => m.name),
+          same: [...weightsOf(initialized(models[1]!))].every(
+            ([name, values]) => String(values) === String(weights[name]),
+          ),
+          problems: [
+            await problem(load('nowhere.onnx')),
+            await problem(load(new File(['no model'], 'notes.onnx'))),
+            await problem(save(models[0]!, 'model.txt')),
+          ],
+        }
+      }),
+    ])
+    expect(got.names).toEqual(['net', 'mine'])
+    expect(got.same).toBe(true)
+    expect(got.problems).toEqual([
+      'UserError: nowhere.onnx: the server answers 404',
+      expect.stringMatching(/^UserError: notes\.onnx: /),
+      expect.stringMatching(/^UserError: model\.txt: a model is written as \.onnx/),
+    ])
+    expect(download.suggestedFilename()).toBe('again.onnx')
+    const saved = await readFile(await download.path())
+    expect(node.loadOnnx(saved, 'again.onnx').parameters.size).toBe(net.parameters.size)
+    // The browser itself says of what is not there that it is not.
+    expect(complaints).toEqual([expect.stringContaining('404')])
+  })
+
   test('a file with loops is loaded only when that is asked for, and then runs', async () => {
     const { page } = await open('/empty.html')
     const answers = (loops: boolean) =>
       page.evaluate(
-        ([bytes, loops]) =>
-          window.web.predict(Uint8Array.from(bytes), Float32Array.of(1, 2, 3, 4), { loops }).then(
-            ({ logits }) => [...logits],
-            (error: Error) => `${error.name}: ${error.message}`,
-          ),
+        async ([bytes, loops]) => {
+          try {
+            const predictor = await window.web.imagePredictor(Uint8Array.from(bytes), { loops })
+            const { logits } = await predictor.predict(Float32Array.of(1, 2, 3, 4))
+            await predictor.close()
+            return [...logits]
+          } catch (error) {
+            return String(error)
+          }
+        },
         [[...fileOf(loopingImages(3))], loops] as const,
       )
     expect(await answers(false)).toMatch(
-      /^UserError: the model has loops, which may never end; give loops: true/,
+      /^UserError: the model has loops, which may never end; set loops: true/,
     )
     expect(await answers(true)).toEqual([8, 16, 24, 32])
   })
@@ -293,7 +399,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
             batch: 16,
             epochs: 2,
             optimizer: adam({ lr: 3e-3 }),
-            onStep: ({ loss }) => void losses.push(loss),
+            onStep: ({ last }) => void losses.push(last.loss),
           })
           return { losses, onnx: [...exportOnnx(trained)] }
         }, device)
@@ -315,7 +421,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
             return device
           }
           const image = Float32Array.from(pixels)
-          const predictor = await window.web.openPredictor(Uint8Array.from(bytes), options)
+          const predictor = await window.web.imagePredictor(Uint8Array.from(bytes), options)
           const before = await predictor.predict(image)
           requested.at(-1)!.destroy()
           const problems = []
@@ -326,7 +432,9 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
                 .then(String, (error: Error) => `${error.name}: ${error.message}`),
             )
           await predictor.close()
-          const again = await window.web.predict(Uint8Array.from(bytes), image, options)
+          const another = await window.web.imagePredictor(Uint8Array.from(bytes), options)
+          const again = await another.predict(image)
+          await another.close()
           return { told, problems, before: [...before.logits], again: [...again.logits] }
         },
         [webgpu.onnx, [...images.subarray(0, PIXELS)]] as const,

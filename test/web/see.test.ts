@@ -4,35 +4,38 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { mixing, rollout } from '../../lab/src/see/maths.ts'
 import { Insides } from '../../lab/src/worker/look.ts'
 import { buildModel, MODELS } from '../../models/index.ts'
+import { MNIST_DIGIT } from '../../src/data/preprocess.ts'
+import { exportOnnx } from '../../src/export/export.ts'
 import { rng } from '../../src/graph/random.ts'
+import { initialize, layoutOf } from '../../src/nn/layout.ts'
+import { normalized } from '../../src/nn/normalize.ts'
+import type { TrainedModel } from '../../src/nn/trained.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { type TrainedModel, toOnnx } from '../../src/train/trained.ts'
 import { noBrowser } from './browser.ts'
 import { choose, goTo, labPage, shot, shows, textOf } from './lab-page.ts'
 
 if (noBrowser) console.warn(`see ${noBrowser}`)
 
 /** A model whose attention is far from even, though it has learned nothing. */
-function lively(name: string, config: object): TrainedModel {
-  const model = buildModel(name, config)
+function lively(name: string, config: object, normalization = { mean: [0.13], std: [0.31] }): TrainedModel {
+  const model = normalized(buildModel(name, config), 'image', normalization)
   const layout = layoutOf(model.parameters)
   const random = rng(11)
   const params = initialize(layout, 1).map(v => v + 0.15 * random.normal())
-  return { model, params, normalization: { mean: [0.13], std: [0.31] } }
+  return { model, params }
 }
 
 const lecture: TrainedModel = {
   ...lively('vit', MODELS.vit.presets.lecture),
-  preprocessing: { kind: 'digit', ink: 'light' },
+  preprocessing: MNIST_DIGIT,
 }
 const small = lively('vit', { ...MODELS.vit.presets.small, dim: 48, mlp: 48 })
 const colour: TrainedModel = {
-  ...lively('vit', {
-    ...{ image: 16, channels: 3, patch: 8, classes: 2 },
-    ...{ dim: 12, depth: 1, heads: 2, mlp: 12 },
-  }),
-  normalization: { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] },
+  ...lively(
+    'vit',
+    { image: 16, channels: 3, patch: 8, classes: 2, dim: 12, depth: 1, heads: 2, mlp: 12 },
+    { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] },
+  ),
   classes: ['frog', 'bird'],
 }
 const lenet = lively('lenet', MODELS.lenet.presets.mnist)
@@ -52,7 +55,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
   const lab = labPage()
   beforeAll(async () => {
     for (const [name, trained] of Object.entries({ lecture, small, lenet, colour }))
-      await lab.put(`${name}.onnx`, toOnnx(trained))
+      await lab.put(`${name}.onnx`, exportOnnx(trained))
   })
 
   const see = async (name: string, options: Parameters<typeof lab.open>[0] = {}) => {
@@ -90,7 +93,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     ])
     const { pixels, label } = await example(page, 0)
     const runtime = await nodeRuntime('cpu')
-    const insides = Insides.of(runtime, lecture)!
+    const insides = Insides.of(runtime, lecture.model)!
     const { attention, stages } = await insides.look(lecture.params, Float32Array.from(pixels))
     await insides.close()
     const maps = attention!.map(a => a.data)

@@ -10,16 +10,16 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { mlp } from '../../models/index.ts'
 import { filesOf } from '../../src/cli/serve/server.ts'
+import { exportOnnx } from '../../src/export/export.ts'
+import { initialized } from '../../src/nn/trained.ts'
 import { WEB_FILES } from '../../src/runtime/web-files.ts'
-import { initialize, layoutOf } from '../../src/train/layout.ts'
-import { toOnnx } from '../../src/train/trained.ts'
 import { complaintsOf, launch, noBrowser } from './browser.ts'
 import { choose, ends, goTo, reaches, ready, shows, startButton } from './lab-page.ts'
 import { installed } from './package.ts'
 
 const runtime = fileURLToPath(new URL('../../node_modules/onnxruntime-web/dist', import.meta.url))
 const model = mlp({ image: 28, channels: 1, classes: 10, hidden: [4] })
-const bytes = toOnnx({ model, params: initialize(layoutOf(model.parameters), 1) })
+const bytes = exportOnnx(initialized(model, 1))
 
 let place: Awaited<ReturnType<typeof installed>>
 let run: string
@@ -237,7 +237,7 @@ describe('serve', () => {
     const { port } = await serve()
     const lab = await filesOf(join(place.own, 'dist/lab'))
     let [whole, sent] = [0, 0]
-    for (const path of lab.keys()) {
+    for (const path of [...lab.keys(), ...Object.values(WEB_FILES.wasm).map(file => `/runtime/${file}`)]) {
       if (!/\.(js|mjs|css|wasm|html)$/.test(path) || path.includes('asyncify')) continue
       const plain = await ask(port, path, { encoding: 'identity' })
       const gzip = await ask(port, path, { encoding: 'br, gzip' })
@@ -274,7 +274,7 @@ describe('serve', () => {
 
   test('a model that is written anew is served anew', async () => {
     const { port } = await serve(run)
-    const other = toOnnx({ model, params: initialize(layoutOf(model.parameters), 2) })
+    const other = exportOnnx(initialized(model, 2))
     await writeFile(join(run, 'model.onnx'), other)
     onTestFinished(() => writeFile(join(run, 'model.onnx'), bytes))
     const { body } = await ask(port, '/model.onnx')

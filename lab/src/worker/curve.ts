@@ -1,4 +1,4 @@
-import type { Progress } from '../../../src/train/progress.ts'
+import type { Measured, Progress } from '../../../src/train/progress.ts'
 import type { CurvePoint, Event, RunProgress, TrainSettings } from '../protocol.ts'
 
 /** A curve has about so many points, whatever a run's length. */
@@ -14,12 +14,10 @@ interface Sums {
 }
 const NONE: Sums = { images: 0, loss: 0, correct: 0 }
 
-const between = (a: Sums, b: Sums) => {
-  const images = b.images - a.images
-  return { loss: (b.loss - a.loss) / images, accuracy: (b.correct - a.correct) / images }
-}
+/** What a classifier is judged by. */
+export const scoresOf = ({ loss, accuracy = Number.NaN }: Measured) => ({ loss, accuracy })
 
-/** What a trainer says after each step, which is means over the epoch so far, as points of curves and a speed. */
+/** What a trainer says after each step, as points of curves and a speed. */
 export class Curve {
   /** Of the whole run. */
   readonly steps: number
@@ -30,15 +28,13 @@ export class Curve {
   readonly #now: () => number
   #points: CurvePoint[] = []
   #last: Progress | undefined
-  #lastStep = { loss: 0, accuracy: 0 }
-  /** Of the epoch, up to the last step and up to the last point. */
-  #sums = NONE
-  #drawn = NONE
+  /** Of the steps since the last point. */
+  #since = NONE
   #images = 0
   #times: { readonly at: number; readonly images: number }[] = []
 
   /**
-   * @param size images of an epoch
+   * @param size images of an epoch @param batch images of a step
    * @param now milliseconds that the training has had
    */
   constructor(size: number, { batch, epochs }: Pick<TrainSettings, 'batch' | 'epochs'>, now: () => number) {
@@ -56,19 +52,19 @@ export class Curve {
   }
 
   add(progress: Progress): void {
-    if (progress.epoch !== this.#last?.epoch) this.#sums = this.#drawn = NONE
     this.#last = progress
-    const { step, loss, accuracy } = progress
+    const { step } = progress
     const isLast = step % this.#perEpoch === 0
     const count = isLast ? this.#size - this.#batch * (this.#perEpoch - 1) : this.#batch
-    const images = this.#sums.images + count
-    const sums = { images, loss: loss * images, correct: accuracy * images }
-    this.#lastStep = between(this.#sums, sums)
-    this.#sums = sums
+    const { loss, accuracy } = scoresOf(progress.last)
+    const before = this.#since
+    const images = before.images + count
+    const sums = { images, loss: before.loss + loss * count, correct: before.correct + accuracy * count }
+    this.#since = sums
     this.#images += count
     if (step % this.#every && !isLast) return
-    this.#points.push({ step, ...between(this.#drawn, sums) })
-    this.#drawn = sums
+    this.#points.push({ step, loss: sums.loss / images, accuracy: sums.correct / images })
+    this.#since = NONE
   }
 
   /** Where the run stands, with the points since the last report. */
@@ -79,19 +75,19 @@ export class Curve {
     if (this.#times.length > WINDOW) this.#times.shift()
     const [first, last] = [this.#times[0]!, this.#times.at(-1)!]
     const imagesPerSecond = (1000 * (last.images - first.images)) / (last.at - first.at)
-    const { epoch, epochs, step, steps, lr, loss, accuracy } = this.#last!
+    const { epoch, epochs, step, lr, mean, last: own } = this.#last!
     const left =
       epochs * this.#size - ((epoch - 1) * this.#size + (step - (epoch - 1) * this.#perEpoch) * this.#batch)
+    const { loss: stepLoss, accuracy: stepAccuracy } = scoresOf(own)
     const progress: RunProgress = {
       epoch,
       epochs,
       step,
-      steps,
+      steps: this.steps,
       lr,
-      stepLoss: this.#lastStep.loss,
-      stepAccuracy: this.#lastStep.accuracy,
-      loss,
-      accuracy,
+      stepLoss,
+      stepAccuracy,
+      ...scoresOf(mean),
       imagesPerSecond,
       secondsLeft: Math.max(0, left) / imagesPerSecond,
     }

@@ -69,9 +69,9 @@ export class Data {
   }
 }
 
-export const aboutData = (source: ImageSource): DataAbout => ({
+export const aboutData = async (source: ImageSource): Promise<DataAbout> => ({
   ...about(source),
-  fingerprints: fingerprints(source),
+  fingerprints: await fingerprints(source),
 })
 
 const about = ({ train, test, origin, notice }: ImageSource) => ({

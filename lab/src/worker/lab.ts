@@ -8,6 +8,7 @@ import { type WebDeviceName, webDevices } from '../../../src/runtime/web.ts'
 import type { DataChoice, Event, Requests } from '../protocol.ts'
 import { aboutData, Data } from './data.ts'
 import { Present } from './present.ts'
+import { imageOf } from './reader.ts'
 import { aboutCheckpoint, readRun, recordOf } from './record.ts'
 import { Run, type RunOptions } from './run.ts'
 import { shownCheckpoint, shownFile, shownModel } from './shown.ts'
@@ -38,8 +39,8 @@ export function makeLab(tell: (event: Event) => void): Handlers {
   /** Was asked for while a training was being prepared, or runs. */
   let stopping = false
 
-  const dataFor = (choice: DataChoice, { input }: Model, known?: Preprocessing): Promise<ImageSource> => {
-    const [channels = 1, side = 28] = input.shape
+  const dataFor = (choice: DataChoice, model: Model, known?: Preprocessing): Promise<ImageSource> => {
+    const [channels, side] = imageOf(model)
     return data.get(choice, { channels, side }, known)
   }
 
@@ -86,12 +87,15 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       return { runtime: version, devices: await webDevices() }
     },
     data: async (choice, size) => aboutData(await data.get(choice, size)),
-    inspect: (name, bytes) => aboutCheckpoint(readRun(name, bytes)),
+    inspect: (name, bytes) => {
+      const { record, model } = readRun(name, bytes)
+      return aboutCheckpoint(record, model)
+    },
     train: (settings, choice) =>
       alone(async () => {
         const model = buildModel(settings.model.name, settings.model.config)
         const source = await dataFor(choice, model)
-        const record = recordOf(settings, model, source)
+        const record = await recordOf(settings, model, source)
         return toTheEnd(settings.device, { settings: record, model, data: source })
       }),
     goOn: ({ device, epochs }, choice, checkpoint) =>
@@ -101,14 +105,14 @@ export function makeLab(tell: (event: Event) => void): Handlers {
           throw new UserError(
             'this run judges its epochs by a validation split; go on with it in Node: onnxgrad train --resume RUN',
           )
-        const { step, ...settings } = { ...record, epochs }
-        const { classes, preprocessing = presumedPreprocessing(model.input.shape, classes) } = record
+        const { step: _step, sums, ...settings } = { ...record, epochs }
+        const { classes, preprocessing = presumedPreprocessing(imageOf(model), classes) } = record
         const source = await dataFor(choice, model, preprocessing)
         if (source.fromPictures && !record.preprocessing)
           throw new UserError(
             'the pictures of this run were prepared in another way by onnxgrad 0.1.0; train it again from the start',
           )
-        const found = fingerprints(source)
+        const found = await fingerprints(source)
         const { differences } = record.fingerprints
           ? compare(record.fingerprints, found)
           : { differences: [] }
@@ -120,18 +124,18 @@ export function makeLab(tell: (event: Event) => void): Handlers {
           model,
           // The model's own, whatever the data are now.
           data: { ...source, normalization, preprocessing },
-          from: { step, state },
+          from: { ...state, ...(sums ? { sums } : {}) },
         })
       }),
     pause() {
-      run?.pace.pause()
+      run?.gate.pause()
     },
     resume() {
-      run?.pace.resume()
+      run?.gate.resume()
     },
-    async stop() {
+    stop() {
       stopping = true
-      await run?.stop()
+      run?.stop()
     },
     async open(name, bytes) {
       const show = name.endsWith('.safetensors') ? shownCheckpoint : shownFile

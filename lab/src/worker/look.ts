@@ -1,24 +1,23 @@
 import { buildModel } from '../../../models/index.ts'
 import type { ViTConfig } from '../../../models/vit.ts'
-import { lower, OPSETS } from '../../../src/export/lower.ts'
 import { type FileInfo, readWeights } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { type Graph, substitute, type Tensors } from '../../../src/graph/graph.ts'
 import { layerEnds } from '../../../src/graph/layers.ts'
-import { input } from '../../../src/graph/leaf.ts'
-import type { AnyTensor, Tensor } from '../../../src/graph/tensor.ts'
-import type { Model } from '../../../src/nn/model.ts'
-import { optimizeFor } from '../../../src/passes/index.ts'
-import type { OrtTensors, Runtime, Session } from '../../../src/runtime/session.ts'
-import { unflatten } from '../../../src/train/forward.ts'
-import { type Layout, layoutOf, views } from '../../../src/train/layout.ts'
-import { servingGraph, type TrainedModel } from '../../../src/train/trained.ts'
+import type { Tensor } from '../../../src/graph/tensor.ts'
+import { type Layout, layoutOf, views } from '../../../src/nn/layout.ts'
+import { type Model, modelOf } from '../../../src/nn/model.ts'
+import { normalized } from '../../../src/nn/normalize.ts'
+import type { TrainedModel } from '../../../src/nn/trained.ts'
+import { inferenceForm } from '../../../src/ops/mode.ts'
+import type { OrtTensors, Runtime } from '../../../src/runtime/session.ts'
 import type { Look, Stage } from '../protocol.ts'
 import { cosines, cut } from '../see/maths.ts'
+import { imageOf, Reader } from './reader.ts'
 
 /** The model that a file of onnxgrad was made of; undefined where its metadata and weights do not make one. */
 export function trainedOf(info: FileInfo): TrainedModel | undefined {
-  const model = info.model && modelOf(info.model)
+  const model = knownModel(info)
   if (!model) return undefined
   const layout = layoutOf(model.parameters)
   const weights = readWeights(info)
@@ -28,14 +27,15 @@ export function trainedOf(info: FileInfo): TrainedModel | undefined {
     if (!(data instanceof Float32Array) || data.length !== place.length) return undefined
     place.set(data)
   }
-  const { normalization, classes, training } = info
-  const about = { ...(normalization && { normalization }), ...(classes && { classes }) }
-  return { model, params, ...about, ...(training && { training }) }
+  const { classes, training } = info
+  return { model, params, ...(classes && { classes }), ...(training && { training }) }
 }
 
-function modelOf({ name, config }: { readonly name: string; readonly config: object }): Model | undefined {
+function knownModel({ model: about, normalization }: FileInfo): Model | undefined {
+  if (!about) return undefined
   try {
-    return buildModel(name, config)
+    const model = buildModel(about.name, about.config)
+    return normalization ? normalized(model, 'image', normalization) : model
   } catch (error) {
     if (error instanceof UserError) return undefined
     throw error
@@ -43,31 +43,25 @@ function modelOf({ name, config }: { readonly name: string; readonly config: obj
 }
 
 /**
- * What happens inside a ViT while it reads an image. The parameters are an input: one session serves them while they
- * are trained.
+ * What happens inside a ViT while it reads an image. The parameters are given each time: one session serves them while
+ * they are trained.
  */
 export class Insides {
-  readonly #runtime: Runtime
-  readonly #model: Model
   readonly #config: ViTConfig
+  readonly #shape: readonly number[]
   readonly #layout: Layout
-  readonly #bytes: Uint8Array
-  #session: Promise<Session> | undefined
+  readonly #reader: Reader
 
-  private constructor(runtime: Runtime, trained: Pick<TrainedModel, 'model' | 'normalization'>) {
-    this.#runtime = runtime
-    this.#model = trained.model
-    this.#config = trained.model.config as ViTConfig
-    this.#layout = layoutOf(trained.model.parameters)
-    const stages = withStages(servingGraph(trained, { attention: true }), this.#config.depth)
-    const graph = withParameters(stages, this.#layout)
-    const purpose = { target: runtime.device.target, dtype: 'float32', training: false } as const
-    this.#bytes = lower(optimizeFor(graph, purpose), { name: 'inside', opset: OPSETS.max })
+  private constructor(runtime: Runtime, model: Model) {
+    this.#config = model.config as ViTConfig
+    this.#shape = imageOf(model)
+    this.#layout = layoutOf(model.parameters)
+    this.#reader = new Reader(runtime, withStages(model, this.#config.depth))
   }
 
   /** Undefined for a model that is no ViT. */
-  static of(runtime: Runtime, trained: Pick<TrainedModel, 'model' | 'normalization'>): Insides | undefined {
-    return trained.model.name === 'vit' ? new Insides(runtime, trained) : undefined
+  static of(runtime: Runtime, model: Model): Insides | undefined {
+    return model.name === 'vit' ? new Insides(runtime, model) : undefined
   }
 
   /**
@@ -77,28 +71,21 @@ export class Insides {
    * @throws UserError when the run fails
    */
   async look(params: Float32Array, pixels: Float32Array): Promise<Pick<Look, 'attention' | 'stages'>> {
-    const { shape } = this.#model.input
-    this.#session ??= this.#runtime.load(this.#bytes)
-    const got = await (await this.#session).run({
-      image: this.#runtime.tensor('float32', pixels, [1, ...shape]),
-      params: this.#runtime.tensor('float32', params, [this.#layout.size]),
-    })
-    return this.#read(
-      got,
-      views(this.#layout, params).get('pos_embed')!,
-      cut(pixels, shape, this.#config.patch),
-    )
+    const got = await this.#reader.outputs(params, pixels)
+    return this.#read(got, this.#positionsOf(params), cut(pixels, this.#shape, this.#config.patch))
   }
+
+  #positionsOf = (params: Float32Array): Float32Array => views(this.#layout, params).get('pos_embed')!
 
   /** Cosine similarity of the position embeddings, `[T, T]`. */
   positions(params: Float32Array): Stage {
     const { tokens } = this.#sizes()
-    const data = cosines(views(this.#layout, params).get('pos_embed')!, tokens)
+    const data = cosines(this.#positionsOf(params), tokens)
     return { name: 'positions', shape: [tokens, tokens], data }
   }
 
-  async close(): Promise<void> {
-    await (await this.#session)?.close()
+  close(): Promise<void> {
+    return this.#reader.close()
   }
 
   #sizes() {
@@ -137,8 +124,15 @@ export class Insides {
   }
 }
 
-/** The graph of a ViT with what its layers return as outputs too, and what its head would make of that. */
-function withStages(graph: Graph, depth: number): Graph {
+/** A ViT with what its layers return as outputs too, and what its head would make of that. */
+function withStages(model: Model, depth: number): Model {
+  const { name, config, inputs, layers, parameters, intermediates } = model
+  const graph = inferenceForm({ ...model.graph, outputs: { ...model.outputs, ...intermediates } })
+  const outputs = stagesOf(graph, depth)
+  return modelOf({ name, config, inputs, layers, parameters, leaves: graph.inputs, outputs })
+}
+
+function stagesOf(graph: Graph, depth: number): Tensors {
   const ends = layerEnds(graph)
   const blocks = Array.from({ length: depth }, (_, i) => ends.get(`blocks.${i}`)!)
   const places: readonly (readonly [string, Tensor])[] = [
@@ -150,19 +144,11 @@ function withStages(graph: Graph, depth: number): Graph {
   const { logits } = graph.outputs
   const answer = (from: Tensor): Tensor =>
     substitute({ ...graph, outputs: { logits: logits! } }, new Map([[last, from]])).logits!
-  const outputs: Tensors = {
+  return {
     ...graph.outputs,
     embedding: ends.get('patch_embed')!.output,
     norm: (ends.get('norm') ?? ends.get('fc_norm'))!.output,
     ...Object.fromEntries(places),
     ...Object.fromEntries(places.map(([name, t]) => [`${name}.answer`, answer(t)])),
   }
-  return { ...graph, outputs }
-}
-
-/** A graph that takes its parameters as one more input, flat. */
-function withParameters(graph: Graph, layout: Layout): Graph {
-  const params: AnyTensor = input('params', 'float32', [layout.size])
-  const outputs = substitute(graph, unflatten(graph, layout, params))
-  return { inputs: { ...graph.inputs, params }, parameters: {}, outputs }
 }

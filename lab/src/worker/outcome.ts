@@ -1,6 +1,6 @@
 import { batches } from '../../../src/data/batches.ts'
 import type { ImageDataset } from '../../../src/data/dataset.ts'
-import { argmaxAt, logSumExpAt } from '../../../src/train/evaluate.ts'
+import { argmaxAt, logSumExpAt } from '../../../src/train/scores.ts'
 import type { EpochReport, Mistake } from '../protocol.ts'
 import type { Reader } from './reader.ts'
 
@@ -19,20 +19,23 @@ export async function outcome(
 ): Promise<Pick<EpochReport, 'confusion' | 'mistakes'>> {
   let confusion: number[][] = []
   let mistakes: Mistake[] = []
-  for (const { input, label, count } of batches(set, { batch: 100, shuffle: false })) {
+  for (const { image, label } of batches(set, { batch: 100, shuffle: false })) {
     await passed()
-    const { logits } = await reader.read(params, input as Float32Array)
+    const images = image!.data as Float32Array
+    const labels = label!.data
+    const count = labels.length
+    const { logits } = await reader.read(params, images)
     const classes = logits.length / count
     if (!confusion.length)
       confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
-    const size = input.length / count
+    const size = images.length / count
     for (let i = 0; i < count; i++) {
-      const truth = label[i]!
+      const truth = Number(labels[i])
       const guess = argmaxAt(logits, i * classes, classes)
       confusion[truth]![guess]! += 1
       if (guess === truth) continue
       const certainty = Math.exp(logits[i * classes + guess]! - logSumExpAt(logits, i * classes, classes))
-      const pixels = (input as Float32Array).slice(i * size, (i + 1) * size)
+      const pixels = images.slice(i * size, (i + 1) * size)
       mistakes.push({ pixels, truth, guess, certainty })
     }
     mistakes = mistakes.sort((a, b) => b.certainty - a.certainty).slice(0, MISTAKES)

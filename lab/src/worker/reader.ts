@@ -1,7 +1,13 @@
-import type { Normalization } from '../../../src/data/dataset.ts'
+import type { ImageShape } from '../../../src/data/preprocess.ts'
+import { layoutOf } from '../../../src/nn/layout.ts'
 import type { Model } from '../../../src/nn/model.ts'
-import type { Runtime, Session } from '../../../src/runtime/session.ts'
-import { compileForward } from '../../../src/train/forward.ts'
+import type { OrtTensors, Runtime } from '../../../src/runtime/session.ts'
+import { imageShapeOf, modelInput } from '../../../src/train/classifier.ts'
+import { Forward, type HeldParams, holdParams } from '../../../src/train/forward.ts'
+import { type StateLayout, wholeLayout } from '../../../src/train/step/state.ts'
+
+/** `[channels, height, width]` of what a model of the page reads. @throws UserError where it reads tokens */
+export const imageOf = (model: Model, name = model.name): ImageShape => imageShapeOf(modelInput(model), name)
 
 export interface Reading {
   /** `[count, classes]`, flat. */
@@ -13,37 +19,41 @@ export interface Reading {
 /** Reads images with whatever parameters it is given, so that a model can be asked while it is trained. */
 export class Reader {
   readonly #runtime: Runtime
-  readonly #model: Model
-  readonly #normalization: Normalization | undefined
-  #session: Promise<Session> | undefined
+  readonly #forward: Forward
+  readonly #layout: StateLayout
+  readonly #shape: ImageShape
+  #held: { readonly params: Float32Array; readonly place: HeldParams } | undefined
 
-  constructor(runtime: Runtime, model: Model, normalization?: Normalization) {
+  /** @throws UserError when the model does not read images */
+  constructor(runtime: Runtime, model: Model) {
     this.#runtime = runtime
-    this.#model = model
-    this.#normalization = normalization
+    this.#shape = imageOf(model)
+    this.#layout = wholeLayout(layoutOf(model.parameters))
+    this.#forward = new Forward(model, runtime, this.#layout)
   }
 
-  /** @param params flat @param images `[count, channels, height, width]`, pixels in [0, 1] */
+  /**
+   * The model's outputs.
+   * @param params flat, in the model's order; must not change @param images `[count, channels, height, width]`, pixels in [0, 1]
+   */
+  outputs(params: Float32Array, images: Float32Array): Promise<OrtTensors> {
+    if (params !== this.#held?.params) {
+      this.#held?.place.release()
+      this.#held = { params, place: holdParams(this.#runtime, this.#layout, params) }
+    }
+    const count = images.length / this.#shape.reduce((a, b) => a * b, 1)
+    const image = { data: images, dims: [count, ...this.#shape] }
+    return this.#forward.predict({ image }, this.#held.place.of)
+  }
+
   async read(params: Float32Array, images: Float32Array): Promise<Reading> {
-    this.#session ??= this.#load()
-    const session = await this.#session
-    const { name, shape } = this.#model.input
-    const count = images.length / shape.reduce((a, b) => a * b, 1)
     const start = performance.now()
-    const { logits } = await session.run({
-      [name]: this.#runtime.tensor('float32', images, [count, ...shape]),
-      params: this.#runtime.tensor('float32', params, [params.length]),
-    })
+    const { logits } = await this.outputs(params, images)
     return { logits: logits!.data as Float32Array, milliseconds: performance.now() - start }
   }
 
-  #load(): Promise<Session> {
-    const { target } = this.#runtime.device
-    const normalization = this.#normalization ? { normalization: this.#normalization } : {}
-    return this.#runtime.load(compileForward(this.#model, { target, ...normalization }).bytes)
-  }
-
   async close(): Promise<void> {
-    await (await this.#session)?.close()
+    this.#held?.place.release()
+    await this.#forward.close()
   }
 }

@@ -1,21 +1,25 @@
-import { augmentation } from '../../../src/data/augment.ts'
+import { augmentation, mixes } from '../../../src/data/augment.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import { shownName } from '../../../src/graph/printable.ts'
+import { initialize, layoutOf } from '../../../src/nn/layout.ts'
 import type { Model } from '../../../src/nn/model.ts'
+import { normalized } from '../../../src/nn/normalize.ts'
+import type { TrainedModel } from '../../../src/nn/trained.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
-import { answering, EMA } from '../../../src/train/ema.ts'
+import { classification } from '../../../src/tasks/classification.ts'
 import { fit } from '../../../src/train/fit.ts'
-import { initialize, layoutOf } from '../../../src/train/layout.ts'
-import { type EpochResult, judged, type Reached } from '../../../src/train/progress.ts'
+import type { FitOptions, RunningFit } from '../../../src/train/fit-options.ts'
+import { type EpochResult, judged, type RunState } from '../../../src/train/progress.ts'
 import { recordedOptimizer, recordedSchedule } from '../../../src/train/record.ts'
-import type { TrainedModel } from '../../../src/train/trained.ts'
-import { updatedVectors } from '../../../src/train/update.ts'
+import { type Training, writeSaved } from '../../../src/train/saved.ts'
+import { answeringParams, completeVectors } from '../../../src/train/state.ts'
+import { ONLY, type StateLayout, wholeLayout } from '../../../src/train/step/state.ts'
 import type { Event } from '../protocol.ts'
-import { Curve } from './curve.ts'
+import { Curve, scoresOf } from './curve.ts'
+import { Gate, Stopped } from './gate.ts'
 import { outcome } from './outcome.ts'
-import { Pace, Stopped } from './pace.ts'
 import { Reader } from './reader.ts'
-import { aboutCheckpoint, type RunSettings, writeRun } from './record.ts'
+import { aboutCheckpoint, type RunSettings } from './record.ts'
 import type { Source } from './shown.ts'
 
 /** Milliseconds between two reports of progress. */
@@ -31,7 +35,7 @@ export interface RunOptions {
   readonly runtime: Runtime
   /** For what is looked at meanwhile. */
   readonly viewer: Runtime
-  readonly from?: Reached
+  readonly from?: RunState
   readonly tell: (event: Event) => void
   /** Called after each epoch's report. */
   readonly onEpoch: () => void
@@ -39,177 +43,199 @@ export interface RunOptions {
 
 /** One training, from its start or a checkpoint to its end, or until it is stopped. */
 export class Run implements Source {
-  readonly name: string
-  readonly model: Model
+  readonly name = 'Trained here'
   readonly data: ImageSource
-  readonly pace: Pace
+  readonly gate = new Gate()
   readonly reader: Reader
   /** On what is held out, after the last epoch. */
   accuracy: number | undefined
   readonly #options: RunOptions
-  /** What is known of the state at present; the training may be further. */
-  #reached: Reached
-  #params: { readonly values: Float32Array; readonly steps: number; readonly at: number } | undefined
-  #running = false
-  /** The vector that the run answers with. */
-  readonly #answering: string
+  /** With the data's normalization in front. */
+  readonly #model: Model
+  readonly #layout: StateLayout
+  /** What is known of the state at present, with the parameters that it answers with; the training may be further. */
+  #reached: { readonly state: RunState; readonly params: Float32Array }
+  /** The training after its last step; undefined before the first, and after the end. */
+  #now: { readonly step: number; readonly run: RunningFit } | undefined
+  /** Parameters that were read to look at. */
+  #seen: { readonly params: Float32Array; readonly step: number; readonly at: number } | undefined
 
   constructor(options: RunOptions) {
-    const { model, data, settings, from, runtime, viewer } = options
-    const layout = layoutOf(model.parameters)
+    const { model, data, settings, from, viewer } = options
     this.#options = options
-    this.name = 'Trained here'
-    this.model = model
     this.data = data
-    this.#reached = from ?? {
-      step: 0,
-      state: { params: initialize(layout, settings.seed) },
+    this.#model = normalized(model, 'image', data.normalization)
+    this.#layout = wholeLayout(layoutOf(model.parameters))
+    const start = (): RunState => {
+      const params = initialize(this.#layout.all, settings.seed)
+      return { step: 0, steps: { [ONLY]: 0 }, vectors: completeVectors([], this.#layout, params) }
     }
-    const optimizer = recordedOptimizer(settings.optimizer)
-    const { ema } = settings
-    const vectors = updatedVectors({ optimizer, ...(ema === undefined ? {} : { ema }) })
-    this.pace = new Pace(runtime, layout, vectors)
-    this.#answering = ema === undefined ? 'params' : EMA
-    this.pace.steps = this.#reached.step
-    this.reader = new Reader(viewer, model, data.normalization)
+    this.#reached = this.#known(from ?? start())
+    this.reader = new Reader(viewer, this.#model)
   }
+
+  #known = (state: RunState) => ({ state, params: answeringParams(this.#layout, state.vectors) })
 
   /** @throws UserError when model, data and device do not fit, or the training fails */
   async train(): Promise<{ stopped: boolean }> {
-    const { settings, data, tell, from } = this.#options
-    const { epochs, batch, accumulate = 1, seed, labelSmoothing, clipNorm, ema, augment } = settings
-    const step = { epochs, batch: batch * accumulate }
-    const curve = new Curve(data.train.size, step, () => this.pace.now())
+    const { settings, data, runtime, tell } = this.#options
+    const { epochs, batch, accumulate = 1 } = settings
+    const curve = new Curve(data.train.size, { epochs, batch: batch * accumulate }, () => this.gate.now())
     let told = 0
-    this.#running = true
     try {
       // biome-ignore lint/suspicious/noFocusedTests: fit trains, it is no test
-      await fit(this.model, this.pace.runtime, data, {
-        epochs,
-        batch,
-        accumulate,
-        seed,
-        optimizer: recordedOptimizer(settings.optimizer),
-        schedule: recordedSchedule(settings.schedule),
-        ...(labelSmoothing === undefined ? {} : { labelSmoothing }),
-        ...(clipNorm === undefined ? {} : { clipNorm }),
-        ...(ema === undefined ? {} : { ema }),
-        ...(augment ? { augment: augmentation(augment) } : {}),
-        ...(from ? { resume: from } : {}),
-        onStep(progress) {
+      await fit(runtime, this.#model, {
+        ...this.#fitting(),
+        onReady: () => this.gate.passed(),
+        onStep: async (progress, run) => {
+          this.#now = { step: progress.step, run }
           curve.add(progress)
           const now = performance.now()
-          if (now - told < REPORT) return
-          told = now
-          tell(curve.report())
+          if (now - told >= REPORT) {
+            told = now
+            tell(curve.report())
+          }
+          await this.#pass(run)
         },
-        onEpoch: async (epoch, reached) => {
-          this.#reached = await reached()
-          this.accuracy = judged(epoch).accuracy
+        onEpoch: async (epoch, run) => {
+          this.#now = { step: epoch.step, run }
+          await this.reach()
+          this.accuracy = judged(epoch)?.measured.accuracy
           tell(await this.#reportOf(epoch))
           tell(this.#saved())
           this.#options.onEpoch()
           // What is left would only look at the training set once more.
-          if (epoch.epoch === epochs) this.pace.stop()
+          if (epoch.epoch === epochs) this.gate.stop()
+          await this.#pass(run)
         },
       })
       return { stopped: false }
     } catch (error) {
       if (!(error instanceof Stopped)) throw error
-      const stopped = this.#reached.step < curve.steps
+      const stopped = this.#reached.state.step < curve.steps
       if (stopped) tell(this.#saved())
       return { stopped }
     } finally {
       if (curve.started) tell(curve.report())
-      this.#running = false
-      await this.pace.end()
+      this.#now = undefined
+    }
+  }
+
+  #fitting(): FitOptions {
+    const { settings, data, from } = this.#options
+    const { augment, labelSmoothing, optimizer, schedule } = settings
+    const { epochs, batch, accumulate, seed, clipNorm, ema } = settings
+    const changes = augment && augmentation(augment)
+    const targets = changes && mixes(changes) ? 'mixed' : 'labels'
+    return {
+      task: classification({ targets, ...(labelSmoothing === undefined ? {} : { labelSmoothing }) }),
+      data,
+      epochs,
+      batch,
+      accumulate,
+      seed,
+      optimizer: recordedOptimizer(optimizer),
+      schedule: recordedSchedule(schedule),
+      clipNorm,
+      ema,
+      augment: changes,
+      resume: from,
+    }
+  }
+
+  /** Waits while the training is paused. What was reached where it stops is known. @throws Stopped */
+  async #pass(run: RunningFit): Promise<void> {
+    try {
+      await this.gate.passed()
+    } catch (error) {
+      this.#reached = this.#known(await run.state())
+      this.#now = undefined
+      throw error
     }
   }
 
   async #reportOf(epoch: EpochResult): Promise<Event> {
-    const params = answering(this.#reached.state)
-    const { confusion, mistakes } = await outcome(this.reader, params, this.data.test, () =>
-      this.pace.passed(),
-    )
-    const { step, trainLoss, trainAccuracy, seconds } = epoch
-    const { loss: testLoss, accuracy: testAccuracy } = judged(epoch)
+    const { test } = this.data
+    const passed = () => this.gate.passed()
+    const { confusion, mistakes } = await outcome(this.reader, this.#reached.params, test, passed)
+    const { loss: trainLoss, accuracy: trainAccuracy } = scoresOf(epoch.train)
+    const { loss: testLoss, accuracy: testAccuracy } = scoresOf(judged(epoch)!.measured)
     return {
       event: 'epoch',
       report: {
         epoch: epoch.epoch,
-        step,
+        step: epoch.step,
         trainLoss,
         trainAccuracy,
         testLoss,
         testAccuracy,
-        seconds,
-        classes: this.data.test.classes.map(name => shownName(name)),
-        input: this.data.test.shape,
+        seconds: epoch.seconds,
+        classes: test.classes.map(name => shownName(name)),
+        input: test.shape,
         confusion,
         mistakes,
       },
     }
   }
 
-  /** Takes the state as it is now, between two steps, for {@link trained} and {@link checkpoint}. */
+  /** Takes the state as it is now, after the last step, for {@link trained} and {@link checkpoint}. */
   async reach(): Promise<void> {
-    if (this.#running) this.#reached = (await this.pace.read()) ?? this.#reached
+    if (this.#now && this.#now.step !== this.#reached.state.step)
+      this.#reached = this.#known(await this.#now.run.state())
   }
 
   /** Parameters that are good to look at: those of a second ago while the training goes on. */
   async params(): Promise<Float32Array> {
-    const { step, state } = this.#reached
-    if (!this.#running || this.pace.steps === step) return answering(state)
-    const known = this.#params
-    const age = performance.now() - (known?.at ?? 0)
-    if (known && (known.steps === this.pace.steps || (age < FRESH && !this.pace.paused))) return known.values
-    const now = await this.pace.read([this.#answering])
-    if (!now) return answering(state)
-    this.#params = { values: now.state[this.#answering]!, steps: now.step, at: performance.now() }
-    return this.#params.values
+    const { state, params } = this.#reached
+    const now = this.#now
+    if (!now || now.step === state.step) return params
+    const seen = this.#seen
+    const age = performance.now() - (seen?.at ?? 0)
+    if (seen && (seen.step === now.step || (age < FRESH && !this.gate.paused))) return seen.params
+    // A training that has just failed says so itself.
+    const trained = await now.run.trained().catch(() => undefined)
+    if (!trained) return this.#reached.params
+    this.#seen = { params: trained.params, step: now.step, at: performance.now() }
+    return trained.params
   }
 
-  async stop(): Promise<void> {
-    // Nothing runs between the two: what was reached is where it stops.
-    const reached = this.reach()
-    this.pace.stop()
-    await reached
+  stop(): void {
+    this.gate.stop()
   }
 
   /** The model with the parameters that are known. */
   trained(): TrainedModel {
-    const { train, normalization, preprocessing } = this.data
-    const { state } = this.#reached
-    const { classes } = train
+    const { train, preprocessing } = this.data
     return {
-      model: this.model,
-      params: answering(state),
+      model: this.#model,
+      params: this.#reached.params,
       ...(preprocessing ? { preprocessing } : {}),
-      normalization,
-      classes,
+      classes: train.classes,
       training: this.#training(),
     }
   }
 
   /** What the training came to so far. */
-  #training(): Readonly<Record<string, unknown>> {
+  #training(): Training {
     const { name, size } = this.data.train
     return {
       data: name,
       images: size,
-      steps: this.#reached.step,
+      steps: this.#reached.state.step,
       ...(this.accuracy === undefined ? {} : { testAccuracy: this.accuracy }),
     }
   }
 
+  get #record() {
+    const { step, sums } = this.#reached.state
+    return { ...this.#options.settings, step, ...(sums ? { sums } : {}) }
+  }
+
   #saved(): Event {
-    const { settings, model } = this.#options
-    const record = { ...settings, step: this.#reached.step }
-    return { event: 'saved', bytes: this.checkpoint(), about: aboutCheckpoint({ model, record }) }
+    return { event: 'saved', bytes: this.checkpoint(), about: aboutCheckpoint(this.#record, this.#model) }
   }
 
   checkpoint(): Uint8Array {
-    const { step, state } = this.#reached
-    return writeRun(this.model, state, { ...this.#options.settings, step }, this.#training())
+    return writeSaved(this.#layout, this.#reached.state, this.#record, this.#training())
   }
 }

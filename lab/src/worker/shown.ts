@@ -1,16 +1,17 @@
-import { preprocessingOf, presumedPreprocessing } from '../../../src/data/preprocess.ts'
+import { preprocessingOf } from '../../../src/data/preprocess.ts'
+import { exportOnnx } from '../../../src/export/export.ts'
 import { isWeight } from '../../../src/export/import.ts'
 import { readOnnx } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { shownName } from '../../../src/graph/printable.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
+import type { TrainedModel } from '../../../src/nn/trained.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
-import { answering } from '../../../src/train/ema.ts'
-import { modelInput } from '../../../src/train/predictor.ts'
-import { type TrainedModel, toOnnx } from '../../../src/train/trained.ts'
+import { fileInput, imageShapeOf, openClassifier } from '../../../src/train/classifier.ts'
+import { savedModel } from '../../../src/train/saved.ts'
 import type { ModelAbout } from '../protocol.ts'
 import { Insides, trainedOf } from './look.ts'
-import { Reader, type Reading } from './reader.ts'
+import { imageOf, Reader, type Reading } from './reader.ts'
 import { readRun } from './record.ts'
 
 /** A model that the page can look at. */
@@ -32,22 +33,21 @@ export interface Shown {
  */
 export async function shownFile(runtime: Runtime, name: string, bytes: Uint8Array): Promise<Shown> {
   const info = readOnnx(bytes, name)
-  const input = modelInput(info, name)
-  if (input.name !== 'image') throw new UserError(`${name}: takes tokens; this page has models of images`)
+  const input = fileInput(info, name)
+  const shape = imageShapeOf(input, name)
   const named = (error: unknown): never => {
-    throw error instanceof UserError ? new UserError(`${name}: ${error.message}`) : error
+    throw error instanceof UserError && !error.message.startsWith(name)
+      ? new UserError(`${name}: ${error.message}`)
+      : error
   }
-  const session = await runtime.load(bytes).catch(named)
-  const preprocessing = preprocessingOf(info, input.shape, name)
-  const output = session.outputs.includes('logits') ? 'logits' : session.outputs[0]!
+  const classifier = await openClassifier(runtime, bytes, input, { name }).catch(named)
+  const preprocessing = preprocessingOf(info, shape, name)
   const read = async (pixels: Float32Array): Promise<Reading> => {
-    const image = runtime.tensor('float32', pixels, [1, ...input.shape])
     const start = performance.now()
-    const got = await session.run({ [session.inputs[0]!]: image }).catch(named)
-    return { logits: got[output]!.data as Float32Array, milliseconds: performance.now() - start }
+    const logits = await classifier.scores({ data: pixels, dims: [1, ...shape] }).catch(named)
+    return { logits, milliseconds: performance.now() - start }
   }
-  const [channels = 0, height = 0, width = 0] = input.shape
-  const { logits } = await read(new Float32Array(channels * height * width))
+  const { logits } = await read(new Float32Array(shape.reduce((a, b) => a * b, 1)))
   const trained = trainedOf(info)
   const accuracy = info.training?.testAccuracy
   const weights = info.proto.graph?.initializer?.filter(t => isWeight(info.proto, t)) ?? []
@@ -57,16 +57,16 @@ export async function shownFile(runtime: Runtime, name: string, bytes: Uint8Arra
       ...(info.model ? { model: { ...info.model, name: shownName(info.model.name) } } : {}),
       parameters: weights.reduce((n, { dims = [] }) => n + dims.reduce((a, b) => a * b, 1), 0),
       classes: (info.classes ?? Array.from(logits, (_, i) => String(i))).map(label => shownName(label)),
-      input: [channels, height, width],
+      input: shape,
       preprocessing,
       ...(typeof accuracy === 'number' ? { testAccuracy: accuracy } : {}),
       bytes: bytes.length,
     },
     read,
-    insides: trained && Insides.of(runtime, trained),
+    insides: trained && Insides.of(runtime, trained.model),
     params: async () => trained!.params,
     onnx: async () => bytes.slice(),
-    close: () => session.close(),
+    close: () => classifier.close(),
   }
 }
 
@@ -84,17 +84,16 @@ export interface Source {
 
 export function shownModel(runtime: Runtime, source: Source): Shown {
   const { name, reader } = source
-  const { model, normalization } = source.trained()
   return {
     get about() {
       return aboutModel(name, source.trained())
     },
     read: async pixels => reader.read(await source.params(), pixels),
-    insides: Insides.of(runtime, { model, ...(normalization ? { normalization } : {}) }),
+    insides: Insides.of(runtime, source.trained().model),
     params: () => source.params(),
     async onnx() {
       await source.reach()
-      return toOnnx(source.trained())
+      return exportOnnx(source.trained())
     },
     close: () => reader.close(),
   }
@@ -103,33 +102,24 @@ export function shownModel(runtime: Runtime, source: Source): Shown {
 function aboutModel(name: string, trained: TrainedModel): ModelAbout {
   const { model, classes = [], preprocessing, training } = trained
   const accuracy = training?.testAccuracy
-  const [channels = 0, height = 0, width = 0] = model.input.shape
+  const shape = imageOf(model)
   return {
     name: shownName(name),
     model: { name: model.name, config: model.config },
     parameters: parameterCount(model),
     classes: classes.map(label => shownName(label)),
-    input: [channels, height, width],
-    preprocessing: preprocessing ?? presumedPreprocessing(model.input.shape, classes),
+    input: shape,
+    preprocessing: preprocessingOf({ preprocessing, classes }, shape, name),
     ...(typeof accuracy === 'number' ? { testAccuracy: accuracy } : {}),
   }
 }
 
 /** The model of a checkpoint. @throws UserError when the file is none */
 export function shownCheckpoint(runtime: Runtime, name: string, bytes: Uint8Array): Shown {
-  const { model, state, record, training } = readRun(name, bytes)
-  const { normalization, preprocessing, classes } = record
-  const trained: TrainedModel = {
-    model,
-    params: answering(state),
-    classes,
-    training,
-    ...(preprocessing ? { preprocessing } : {}),
-    ...(normalization ? { normalization } : {}),
-  }
+  const trained = savedModel(readRun(name, bytes))
   return shownModel(runtime, {
     name,
-    reader: new Reader(runtime, model, normalization),
+    reader: new Reader(runtime, trained.model),
     trained: () => trained,
     reach: async () => {},
     params: async () => trained.params,

@@ -1,8 +1,10 @@
 import { buildModel } from '../../../models/index.ts'
+import { adam } from '../../../src/optim/optimizer.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
-import { Executor, type StepInput } from '../../../src/train/executor.ts'
-import { layoutOf } from '../../../src/train/layout.ts'
-import { adam } from '../../../src/train/optimizer.ts'
+import { classification } from '../../../src/tasks/classification.ts'
+import { ONLY } from '../../../src/train/step/state.ts'
+import { Trainer } from '../../../src/train/trainer.ts'
+import type { SingleStep } from '../../../src/train/trainer-options.ts'
 import type { Request } from './protocol.ts'
 import type { Start } from './start.ts'
 
@@ -13,23 +15,19 @@ export async function trainOnnxgrad(
   { parameters, input, label }: Start,
 ): Promise<() => Promise<number>> {
   const model = buildModel(name, config)
-  const layout = layoutOf(model.parameters)
-  const params = new Float32Array(layout.size)
-  for (const slot of layout.slots) params.set(parameters[slot.name]!.data as Float32Array, slot.offset)
-  const executor = new Executor(
-    model,
-    runtime,
-    layout,
-    { params },
-    { seed: 1, optimizer: adam({ lr }), threads },
-  )
-  const count = input.shape[0]!
-  const batch: StepInput = {
-    input: input.data as Float32Array,
-    label: label.data as Int32Array,
-    count,
+  const weights = Object.entries(parameters).map(([key, { data }]) => [key, data as Float32Array])
+  const trainer = new Trainer<SingleStep>(runtime, model, {
+    task: classification(),
+    optimizer: adam({ lr }),
+    weights: Object.fromEntries(weights),
+    seed: 1,
+    threads,
+  })
+  const [key] = Object.keys(model.inputs) as [string]
+  const batch = {
+    [key]: { data: input.data, dims: input.shape },
+    label: { data: label.data, dims: label.shape },
   }
-  await executor.prepare(count)
-  let step = 0
-  return async () => (await executor.step(batch, ++step, lr)).loss
+  await trainer.executor.prepare(ONLY, { batch: input.shape[0]! })
+  return async () => (await trainer.step(batch)).loss
 }

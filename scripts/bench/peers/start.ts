@@ -1,8 +1,8 @@
+import type { Batch } from '../../../src/data/batches.ts'
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../../../src/export/safetensors.ts'
-import type { TypedArray } from '../../../src/export/tensor-data.ts'
+import type { DType } from '../../../src/graph/dtype.ts'
+import { initialize, layoutOf, views } from '../../../src/nn/layout.ts'
 import type { Model } from '../../../src/nn/model.ts'
-import type { StepInput } from '../../../src/train/executor.ts'
-import { initialize, layoutOf, views } from '../../../src/train/layout.ts'
 
 /** Where training starts: parameters, and the one batch that every step takes. */
 export interface Start {
@@ -11,20 +11,22 @@ export interface Start {
   readonly label: SafeTensor
 }
 
-export function writeStart(model: Model, { input, label, count }: StepInput, seed: number): Uint8Array {
+/** @param batch of a model with one input */
+export function writeStart(model: Model, batch: Batch, seed: number): Uint8Array {
   const layout = layoutOf(model.parameters)
   const parameters = views(layout, initialize(layout, seed))
-  const rows = (dtype: 'float32' | 'int32', data: TypedArray, shape: readonly number[]): SafeTensor => ({
-    dtype,
-    shape: [count, ...shape],
-    data,
+  const [name] = Object.keys(model.inputs) as [string]
+  const array = (key: string, type: DType): SafeTensor => ({
+    dtype: type,
+    shape: batch[key]!.dims,
+    data: batch[key]!.data,
   })
   return writeSafetensors({
     ...Object.fromEntries(
       layout.slots.map(({ name, shape }) => [name, { dtype: 'float32', shape, data: parameters.get(name)! }]),
     ),
-    input: rows(model.input.dtype, input, model.input.shape),
-    label: rows('int32', label, label.length === count ? [] : [label.length / count]),
+    input: array(name, model.graph.inputs[name]!.dtype),
+    label: array('label', 'int32'),
   })
 }
 

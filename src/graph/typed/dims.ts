@@ -76,7 +76,7 @@ export type List<L, O extends string = ''> = L extends readonly [infer N extends
   ? List<R, `${O}${O extends '' ? '' : ','}${N}`>
   : `[${O}]`
 
-/** Sum of dims; symbols are joined with `+`, the literal last. */
+/** Sum of dims; symbols are joined with `+`, the literal last: `['past+1', 'seq', 2]` gives `'past+seq+3'`. */
 export type SumDims<L, N extends string = '0', O extends string = ''> = L extends readonly [
   infer D,
   ...infer R,
@@ -84,13 +84,23 @@ export type SumDims<L, N extends string = '0', O extends string = ''> = L extend
   ? Kind<D> extends 'size'
     ? SumDims<R, N extends '0' ? Digits<D & number> : AddDigits<N, Digits<D & number>>, O>
     : Kind<D> extends 'symbol'
-      ? SumDims<R, N, O extends '' ? D & string : `${O}+${D & string}`>
+      ? D extends `${infer A}+${infer B}`
+        ? SumDims<[Factor<A>, Factor<B>, ...R], N, O>
+        : SumDims<R, N, O extends '' ? D & string : `${O}+${D & string}`>
       : number
   : O extends ''
     ? FromDigits<N>
     : N extends '0'
       ? O
       : `${O}+${FromDigits<N>}`
+
+/** Product of dims; symbols from left to right, the literal last. */
+export type ProductDims<L> =
+  AllFactors<L> extends [infer F, string]
+    ? Tally<F> extends [infer N extends string, infer Y extends readonly string[]]
+      ? FromTally<N, Y>
+      : never
+    : number
 
 /** Factors of a dim: `'batch*17'` is `['batch', 17]`; a sum is one factor. */
 type Factors<D> = D extends `${string}+${string}`

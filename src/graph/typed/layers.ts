@@ -15,10 +15,10 @@ export type Linear<Op extends string, X extends Shape, W extends Shape> = number
       : `${Op}: x of ${Show<X>} needs at least 1 dim`
     : `${Op}: weight ${Show<W>} is not [out,in]`
 
-/** The bias of a linear layer, one value per output. */
+/** The bias of a linear layer or a convolution, one value per output. */
 export type LinearBias<Op extends string, W extends Shape, B extends Shape> = W extends readonly [
   infer N extends Dim,
-  unknown,
+  ...unknown[],
 ]
   ? SameAs<B, [N]> extends false
     ? `${Op}: bias ${Show<B>} does not fit weight ${Show<W>}`
@@ -36,7 +36,19 @@ export type LayerNorm<Op extends string, X extends Shape, W extends Shape> = num
     ? `${Op}: weight ${Show<W>} does not fit the last dims of ${Show<X>}`
     : X
 
-type SameAs<A extends Shape, B extends Shape> = number extends A['length'] | B['length']
+/** RMS norm over the last dim. */
+export type RmsNorm<Op extends string, X extends Shape, W extends Shape> = (
+  X extends readonly []
+    ? false
+    : SameAs<W, [LastOf<X>]>
+) extends false
+  ? `${Op}: weight ${Show<W>} does not fit the last dim of ${Show<X>}`
+  : X
+
+type LastOf<X> = X extends readonly [...unknown[], infer D extends Dim] ? D : number
+
+/** `false` when two shapes certainly differ. */
+export type SameAs<A extends Shape, B extends Shape> = number extends A['length'] | B['length']
   ? true
   : A['length'] extends B['length']
     ? Tail<A, B>

@@ -89,6 +89,16 @@ export type Split<
     : never
 
 type EqualParts<Op extends string, S extends Shape, X extends keyof S, P extends number> =
+  PartSize<Op, S, X, P> extends infer D
+    ? D extends string
+      ? D
+      : Kind<P> extends 'size'
+        ? Repeat<SetAxes<S, X, D>, P>
+        : SetAxes<S, X, number>[]
+    : never
+
+/** Size of each of `P` equal pieces of dim `X`. */
+export type PartSize<Op extends string, S extends Shape, X extends keyof S, P extends number> =
   Kind<S[X]> extends 'symbol'
     ? `${Op}: symbolic dim ${S[X] & Dim} of ${Show<S>} cannot be split`
     : Kind<P> extends 'size'
@@ -97,11 +107,11 @@ type EqualParts<Op extends string, S extends Shape, X extends keyof S, P extends
         : Kind<S[X]> extends 'size'
           ? DivModDigits<Digits<S[X] & number>, Digits<P>> extends [infer Q extends string, infer R]
             ? R extends '0'
-              ? Repeat<SetAxes<S, X, FromDigits<Q>>, P>
+              ? FromDigits<Q>
               : `${Op}: dim ${S[X] & Dim} of ${Show<S>} does not split into ${P} equal parts`
             : never
-          : Repeat<SetAxes<S, X, number>, P>
-      : SetAxes<S, X, number>[]
+          : number
+      : number
 
 /** `N` times `T` as a tuple where that is cheap. */
 type Repeat<T, N extends number> = SubDigits<'46', Digits<N>> extends '-' ? T[] : Times<T, N>
@@ -176,3 +186,58 @@ type Count<From extends string, To extends string, Step extends string> =
         ? FromDigits<Q>
         : never
     : never
+
+/** Elements around each axis; a number below 0 takes some away. */
+export type Pad<
+  Op extends string,
+  S extends Shape,
+  B extends readonly number[],
+  A extends readonly number[],
+> = number extends S['length'] | B['length'] | A['length']
+  ? Loose<S>
+  : [B['length'], A['length']] extends [S['length'], S['length']]
+    ? Grow<S, B, A> extends infer R
+      ? R extends false
+        ? `${Op}: before ${List<B>} and after ${List<A>} take more from ${Show<S>} than it has`
+        : R
+      : never
+    : `${Op}: before ${List<B>} and after ${List<A>} must be one number for each axis of ${Show<S>}`
+
+/** `false` where more is taken away than there is. */
+type Grow<S, B, A, O extends readonly unknown[] = []> = [S, B, A] extends [
+  readonly [infer D, ...infer SR],
+  readonly [infer Low extends number, ...infer BR],
+  readonly [infer High extends number, ...infer AR],
+]
+  ? Grown<D, Low, High> extends infer N
+    ? N extends false
+      ? false
+      : Grow<SR, BR, AR, [...O, N]>
+    : never
+  : O
+
+type Grown<D, Low extends number, High extends number> = [Signed<Low>, Signed<High>] extends [
+  [infer P extends string, infer N extends string],
+  [infer Q extends string, infer M extends string],
+]
+  ? Kind<D> extends 'size'
+    ? SubDigits<AddDigits<Digits<D & number>, AddDigits<P, Q>>, AddDigits<N, M>> extends infer L extends
+        string
+      ? L extends '-'
+        ? false
+        : FromDigits<L>
+      : never
+    : AddDigits<N, M> extends '0'
+      ? SumDims<[D, Low, High]>
+      : number
+  : number
+
+/** Digits of what a whole number adds and takes away. */
+type Signed<I extends number> =
+  IsUnion<I> extends true
+    ? 0
+    : `${I}` extends `-${infer N extends bigint}`
+      ? ['0', Digits<N>]
+      : `${I}` extends `${bigint}`
+        ? [Digits<I>, '0']
+        : 0

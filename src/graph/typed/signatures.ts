@@ -2,8 +2,8 @@ import type { DType, FloatType, IntType } from '../dtype.ts'
 import type { Shape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import type { Gather, HasAxis, Reduce, Select, Squeeze, Unsqueeze } from './axes.ts'
-import type { Attention, LayerNorm, Linear, LinearBias, SameShape, Scores } from './layers.ts'
-import type { Concat, Slice, Split } from './pieces.ts'
+import type { Attention, LayerNorm, Linear, LinearBias, RmsNorm, SameShape, Scores } from './layers.ts'
+import type { Concat, Pad, Slice, Split } from './pieces.ts'
 import type { Arg, Broadcast, Expand, MatMul, Out, Reshape, Transpose } from './shapes.ts'
 
 /**
@@ -28,6 +28,12 @@ export type UnaryFn<Rest extends readonly unknown[] = []> = <D extends DType, S 
 export type FloatUnaryFn<Rest extends readonly unknown[] = []> = <D extends FloatType, S extends Shape>(
   x: Tensor<D, S>,
   ...rest: Rest
+) => Tensor<D, S>
+
+/** Two operands of one dtype and shape. */
+export type BinaryModeFn = <D extends DType, S extends Shape>(
+  training: Tensor<D, S>,
+  otherwise: Tensor<NoInfer<D>, NoInfer<S>>,
 ) => Tensor<D, S>
 
 export type CastFn = <S extends Shape, D extends DType>(x: Tensor<DType, S>, dtype: D) => Tensor<D, S>
@@ -126,6 +132,19 @@ export type SliceFn<Op extends string = 'slice'> = <
   end: To,
   step?: Step,
 ) => Tensor<D, Out<Slice<Op, S, A, From, To, Step>>>
+
+/** Elements around each axis. */
+export type PadFn<Op extends string = 'pad'> = <
+  D extends DType,
+  S extends Shape,
+  const Before extends readonly number[],
+  const After extends readonly number[],
+>(
+  x: Tensor<D, S>,
+  before: Before,
+  after: Arg<Pad<Op, S, Before, After>, After>,
+  value?: number,
+) => Tensor<D, Out<Pad<Op, S, Before, After>>>
 
 /** One element of an axis, which goes. */
 export type SelectFn<Op extends string = 'select'> = <
@@ -243,6 +262,17 @@ export type LayerNormFn<Op extends string = 'layerNorm'> = <
   x: Tensor<D, X>,
   weight: Arg<LayerNorm<Op, X, W>, Tensor<NoInfer<D>, W>>,
   bias: Arg<SameShape<Op, W, B>, Tensor<NoInfer<D>, B>>,
+  eps?: number,
+) => Tensor<D, X>
+
+/** `weight` is `[d]` for the last dim d of `x`. */
+export type RmsNormFn<Op extends string = 'rmsNorm'> = <
+  D extends FloatType,
+  X extends Shape,
+  W extends Shape,
+>(
+  x: Tensor<D, X>,
+  weight: Arg<RmsNorm<Op, X, W>, Tensor<NoInfer<D>, W>>,
   eps?: number,
 ) => Tensor<D, X>
 

@@ -20,3 +20,13 @@ test('sums over leading axes become products with a row', () => {
     return bias=v2, position=v5, weighted=v7, rows=v8, all=v9"
   `)
 })
+
+test('a factor that is the same for all rows is not their weight', () => {
+  expect(print(columnSums(COLUMN_SUMS[1]!.build()))).toMatchInlineSnapshot(`
+    "input x:f32[4,2]
+    parameter w:f32[1,1]
+    v0:f32[4,2] = Mul(x, w)
+    v1:f32[2] = MatMul(1:f32[4], v0)
+    return y=v1"
+  `)
+})

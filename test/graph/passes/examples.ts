@@ -22,7 +22,7 @@ import {
   sum,
   transpose,
 } from '../../../src/ops/index.ts'
-import { trainingForm } from '../../../src/passes/training-form.ts'
+import { trainingForm } from '../../../src/passes/training.ts'
 
 /** A small graph that a pass rewrites. */
 export interface Example {
@@ -180,7 +180,11 @@ export const SIMPLIFY: readonly Example[] = [
     title: 'the gradient of a GELU between linear layers',
     build() {
       const [h, w, b, v] = [x(16, 4), weight(2, 4), weight(2), weight(4, 2)]
-      const { y } = trainingForm(graph({}, {}, { y: linear(gelu(linear(h, w, b)), v) })).outputs
+      const seed = input('seed', 'float32', [])
+      const { y } = trainingForm(
+        graph({}, {}, { y: linear(gelu(linear(h, w, b)), v) }),
+        seed as AnyTensor,
+      ).outputs
       const [dx] = grad(sum(y as AnyTensor), [h])
       return graph({ x: h }, { w, b, v }, { dx: dx! })
     },
@@ -241,6 +245,13 @@ export const COLUMN_SUMS: readonly Example[] = [
           all: sum(h),
         },
       )
+    },
+  },
+  {
+    title: 'a factor of one row for all',
+    build() {
+      const [h, w] = [x(4, 2), weight(1, 1)]
+      return graph({ x: h }, { w }, { y: sum(mul(h, w), 0) })
     },
   },
 ]

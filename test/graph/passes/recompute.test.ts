@@ -11,12 +11,15 @@ import { exp, grad, matmul, mul, sum, tanh } from '../../../src/ops/index.ts'
 import { minCut } from '../../../src/passes/min-cut.ts'
 import { recompute } from '../../../src/passes/recompute.ts'
 import { deviceOf } from '../../../src/runtime/device.ts'
-import { adam } from '../../../src/train/optimizer.ts'
-import { compileStep } from '../../../src/train/step.ts'
+import { classification } from '../../../src/tasks/index.ts'
+import { plansOf } from '../../../src/train/plans.ts'
+import { compileStep } from '../../../src/train/step/step.ts'
 
 const { target } = deviceOf('cpu')
-const step = (model: Model, recompute = false): Graph =>
-  compileStep(model, { batch: 32, optimizer: adam(), target, recompute }).graph
+function step(model: Model, recompute = false): Graph {
+  const { plans } = plansOf(model, { task: classification() })
+  return compileStep(plans[0]!, { sizes: { batch: 32 }, target, recompute }).graph
+}
 
 /** ∂y/∂wᵢ for y = Σ f(f(x w₀) w₁) …: the elementwise results of every layer are read again on the way back. */
 function layers(count: number): Graph {

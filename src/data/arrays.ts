@@ -1,0 +1,196 @@
+import { ARRAYS, type NdArray, sizeOfDims, type TypedArray } from '../graph/array.ts'
+import { bindDim } from '../graph/bind.ts'
+import type { DType } from '../graph/dtype.ts'
+import { UserError } from '../graph/errors.ts'
+import { type Dim, type Shape, show } from '../graph/shape.ts'
+
+interface Nested extends ReadonlyArray<number | boolean | Nested> {}
+
+/**
+ * Values as users have them: an array of numbers, nested or flat, in row-major order; a typed array of the element type
+ * that is wanted; either with its dims, `{ data, dims }`; or a number for a scalar.
+ */
+export type ArrayValue =
+  | TypedArray
+  | Nested
+  | number
+  | boolean
+  | NdArray
+  | { readonly data: Nested; readonly dims: readonly number[] }
+
+/** What an array must be. */
+export interface ArrayPort {
+  readonly dtype: DType
+  /** With symbols for sizes that differ. */
+  readonly shape: Shape
+  /** Integers below this number … */
+  readonly below?: number | undefined
+  /** … or this one. */
+  readonly ignore?: number | undefined
+}
+
+const isTyped = (value: unknown): value is TypedArray =>
+  ArrayBuffer.isView(value) && !(value instanceof DataView)
+const isNdArray = (value: object): value is NdArray => 'data' in value && 'dims' in value
+
+/** Whether a value is one array, rather than a record of arrays or a data set. */
+export const isArrayValue = (value: unknown): value is ArrayValue =>
+  typeof value === 'number' ||
+  typeof value === 'boolean' ||
+  isTyped(value) ||
+  Array.isArray(value) ||
+  (typeof value === 'object' && value !== null && isNdArray(value))
+
+/** Dims of a nested array. @throws UserError where rows differ in length */
+function nestedDims(what: string, value: Nested): number[] {
+  const dims: number[] = []
+  for (let at: Nested | number | boolean | undefined = value; Array.isArray(at); at = (at as Nested)[0])
+    dims.push(at.length)
+  const check = (part: Nested | number | boolean, depth: number, place: string): void => {
+    const expected = dims[depth]
+    if (!Array.isArray(part)) {
+      if (expected !== undefined)
+        throw new UserError(`${what}${place} is ${String(part)}, an array of ${expected} is expected`)
+      return
+    }
+    if (part.length !== expected)
+      throw new UserError(
+        `${what}${place} has ${part.length} values, those before have ${expected ?? 'none'}`,
+      )
+    for (const [i, inner] of (part as Nested).entries()) check(inner, depth + 1, `${place}[${i}]`)
+  }
+  check(value, 0, '')
+  return dims
+}
+
+/** The dims of flat values for a shape of which one size at most is not known. */
+function flatDims(
+  what: string,
+  length: number,
+  shape: Shape,
+  known: Readonly<Record<string, Dim>>,
+): number[] {
+  const dims = shape.map(d => bindDim(d, known))
+  const open = dims.filter(d => typeof d === 'string')
+  const rest = dims.filter(d => typeof d === 'number').reduce((a, b) => a * b, 1)
+  if (open.length > 1)
+    throw new UserError(`${what}: the sizes ${open.join(' and ')} are not known; give it as { data, dims }`)
+  const size = rest ? length / rest : 0
+  if (open.length ? !Number.isInteger(size) : length !== rest)
+    throw new UserError(
+      `${what}: has ${length} values, ${open.length ? `a multiple of ${rest}` : rest} are expected for ${show(shape)}`,
+    )
+  return dims.map(d => (typeof d === 'number' ? d : size))
+}
+
+const LIMITS: Readonly<Partial<Record<DType, readonly [number, number]>>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  bool: [0, 1],
+}
+
+const describe = (value: unknown): string =>
+  isTyped(value) ? value.constructor.name : Array.isArray(value) ? 'an array' : typeof value
+
+/** Integer arrays that hold no value that int32 and int64 could not. */
+const NARROW = [Uint8Array, Int8Array, Int32Array] as const
+
+/** Elements in the array type of a dtype; the same array where it is of that type. @throws UserError for another type */
+function elements(what: string, data: TypedArray | Nested, dtype: DType): TypedArray {
+  if (dtype === 'float16') throw new UserError(`${what}: float16 arrays are not supported; use float32`)
+  const Wanted = ARRAYS[dtype]
+  if (isTyped(data)) {
+    if (data instanceof Wanted) return data
+    const widens = (dtype === 'int32' || dtype === 'int64') && NARROW.some(type => data instanceof type)
+    if (!widens)
+      throw new UserError(
+        `${what}: is ${describe(data)}, ${dtype} (${Wanted.name}) is expected; convert it${dtype.startsWith('float') ? `, such as with ${Wanted.name}.from` : ''}`,
+      )
+  }
+  const flat = isTyped(data) ? data : (data as readonly (number | boolean)[]).flat(Number.POSITIVE_INFINITY)
+  const limits = LIMITS[dtype]
+  const checked = Array.from(flat as ArrayLike<number | boolean>, (v, i) => {
+    const number = typeof v === 'boolean' ? Number(v) : v
+    const wrong =
+      typeof number !== 'number' ||
+      (limits && !(Number.isInteger(number) && number >= limits[0] && number <= limits[1]))
+    if (wrong) throw new UserError(`${what}: value ${i} is ${String(v)}, which is not ${dtype}`)
+    return number
+  })
+  return dtype === 'int64'
+    ? BigInt64Array.from(checked, BigInt)
+    : (Wanted as typeof Float32Array).from(checked)
+}
+
+/**
+ * A user's array with its dims, in the element type that is wanted.
+ * @param what names it in errors @param known sizes of symbols that are known already
+ * @throws UserError when elements, dims or number of values do not fit
+ */
+export function toNdArray(
+  what: string,
+  value: ArrayValue,
+  { dtype, shape }: ArrayPort,
+  known: Readonly<Record<string, Dim>> = {},
+): NdArray {
+  if (typeof value === 'number' || typeof value === 'boolean')
+    return { data: elements(what, [value], dtype), dims: [] }
+  if (isTyped(value)) {
+    const data = elements(what, value, dtype)
+    return { data, dims: flatDims(what, data.length, shape, known) }
+  }
+  if (Array.isArray(value)) {
+    const nested = value as Nested
+    const data = elements(what, nested, dtype)
+    const dims = nested.some(Array.isArray) || shape.length < 2 ? nestedDims(what, nested) : undefined
+    return { data, dims: dims ?? flatDims(what, data.length, shape, known) }
+  }
+  const { data: given, dims } = value as NdArray
+  if (!Array.isArray(dims) && !ArrayBuffer.isView(dims))
+    throw new UserError(`${what}: dims are ${String(dims)}; give the size of each axis`)
+  const data = elements(what, given, dtype)
+  if (data.length !== sizeOfDims([...dims]))
+    throw new UserError(
+      `${what}: has ${data.length} values, its dims [${[...dims].join()}] promise ${sizeOfDims([...dims])}`,
+    )
+  return { data, dims: [...dims] }
+}
+
+/**
+ * @param place where the array begins, such as its first example
+ * @throws UserError for a value that is not finite, or not a label that the port takes, with its place
+ */
+export function checkValues(
+  what: string,
+  { data, dims }: NdArray,
+  { dtype, below, ignore }: ArrayPort,
+  first = 0,
+): void {
+  const at = (i: number): string => {
+    const per = data.length / (dims[0] || 1)
+    const example = dims.length ? ` of example ${first + Math.floor(i / per)}` : ''
+    return `value ${i % per}${per === 1 ? '' : ''}${example}`
+  }
+  if (dtype === 'float32' || dtype === 'float64') {
+    const values = data as Float32Array
+    const i = values.findIndex(v => !Number.isFinite(v))
+    if (i >= 0) throw new UserError(`${what}: ${at(i)} is ${values[i]}; a finite number is needed`)
+  } else if (below !== undefined) {
+    const values = data as Int32Array
+    const i = values.findIndex(v => !((v >= 0 && v < below) || v === ignore))
+    if (i >= 0)
+      throw new UserError(
+        `${what}: ${at(i)} is ${values[i]}; it must be 0 … ${below - 1}${ignore === undefined ? '' : ` or ${ignore}`}`,
+      )
+  }
+}
+
+/** An array as it is, whatever its element type; numbers that have none become float64. A bare array has one axis. */
+export function asNdArray(what: string, value: ArrayValue): NdArray {
+  if (isTyped(value)) return { data: value, dims: [value.length] }
+  if (typeof value === 'object' && 'data' in value && isTyped(value.data))
+    return { data: value.data, dims: value.dims }
+  return toNdArray(what, value, { dtype: 'float64', shape: ['batch'] })
+}

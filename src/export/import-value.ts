@@ -1,0 +1,29 @@
+import type { DType } from '../graph/dtype.ts'
+import type { Int64 } from '../graph/int64.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+
+/** An integer, a size such as `'batch'`, or (undefined) a value that only the run time will know. */
+export type Element = Int64 | string | undefined
+
+/**
+ * A scalar or list of integers that is followed through a file, so that a shape which the file computes when it runs
+ * (`Shape → Gather → Concat → Reshape`) becomes dims. Unlike in a shape, -1 is the number.
+ */
+export interface Known {
+  readonly dtype: DType
+  readonly scalar: boolean
+  readonly values: readonly Element[]
+}
+
+/** Longer lists are data, not shapes. */
+export const MOST = 1024
+/** A derived size that is longer than this, as text, comes from no real model. */
+export const LONGEST_DIM = 256
+
+/** What a name in a file stands for. */
+export interface Value {
+  /** Its elements, where they are integers that follow from constants and the sizes of the inputs. */
+  readonly known?: Known
+  /** The tensor in the graph, made when a node first reads it as data. */
+  readonly tensor: () => AnyTensor
+}

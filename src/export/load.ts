@@ -1,0 +1,143 @@
+import { bind } from '../graph/bind.ts'
+import { UserError } from '../graph/errors.ts'
+import { type Graph, substitute } from '../graph/graph.ts'
+import { constant, type Parameter, parameter } from '../graph/leaf.ts'
+import { type Dim, show, unify } from '../graph/shape.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.ts'
+import { type Imported, importOnnx } from './import.ts'
+import { readOnnx } from './read.ts'
+
+export interface LoadOptions<I extends PortSpecs = PortSpecs> {
+  /**
+   * Inputs as in `model`: their sizes replace symbols in the file. The input of a file that has only one takes the name that
+   * is given here.
+   * @default the file's inputs
+   */
+  readonly inputs?: I
+}
+
+/** Running statistics of batch norms: kept, not learned. */
+const STATISTICS = 'BatchNormalization'
+
+/** Parameters of a file as parameters of a model that start at the file's values. */
+function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, 'buffer'>) {
+  const leaves = new Map<Tensor, AnyTensor>()
+  const named = new Map<string, Parameter>()
+  for (const [name, old] of Object.entries(graph.parameters)) {
+    const { dims, data } = weights.get(name)!
+    const values = data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>)
+    if (old.dtype !== 'float32') {
+      leaves.set(old, constant(values, old.dtype, dims) as AnyTensor)
+      continue
+    }
+    const made = parameter(
+      dims,
+      { kind: 'values', values },
+      {
+        buffer: users.has(old),
+        // As PyTorch users do it: biases and norms do not decay.
+        ...(users.has(old) ? {} : { decay: dims.length > 1 }),
+      },
+    ) as AnyTensor
+    leaves.set(old, made)
+    named.set(name, made)
+  }
+  return { leaves, named }
+}
+
+function statisticsOf(graph: Graph): Map<Tensor, 'buffer'> {
+  const found = new Map<Tensor, 'buffer'>()
+  const seen = new Set<Tensor>()
+  const stack: Tensor[] = Object.values(graph.outputs)
+  for (let t = stack.pop(); t; t = stack.pop()) {
+    if (seen.has(t)) continue
+    seen.add(t)
+    if (t.node.op.type === STATISTICS) for (const s of t.node.inputs.slice(3)) found.set(s, 'buffer')
+    stack.push(...t.node.inputs)
+  }
+  return found
+}
+
+/**
+ * The first dim of all inputs, where it is one symbol: the batch. Sizes that the caller gives take the place of other
+ * symbols.
+ */
+function bindingsOf(
+  name: string,
+  graph: Graph,
+  inputs: PortSpecs | undefined,
+): Readonly<Record<string, Dim>> {
+  const bindings: Record<string, Dim> = {}
+  for (const [key, t] of Object.entries(graph.inputs)) {
+    const spec = inputs?.[key]
+    const [first, ...rest] = t.shape
+    if (typeof first === 'string' && spec?.batch !== false) bindings[first] = 'batch'
+    if (!spec) continue
+    if ((spec.dtype ?? 'float32') !== t.dtype)
+      throw new UserError(`${name}: input ${key} is ${t.dtype}, not ${spec.dtype ?? 'float32'}`)
+    const own = spec.batch === false ? t.shape : rest
+    if (own.length !== spec.shape.length)
+      throw new UserError(
+        `${name}: input ${key} is ${show(t.shape)}, which is not [batch,${spec.shape.join()}]`,
+      )
+    for (const [i, d] of own.entries()) {
+      const wanted = spec.shape[i]!
+      if (typeof d === 'string') bindings[d] = wanted
+      else if (unify(d, wanted) === undefined)
+        throw new UserError(
+          `${name}: input ${key} is ${show(t.shape)}, which is not [batch,${spec.shape.join()}]`,
+        )
+    }
+  }
+  return bindings
+}
+
+/** A single input under the name that the caller gives it. */
+function renamed(graph: Graph, inputs: PortSpecs | undefined): Graph {
+  const [own, ...more] = Object.keys(graph.inputs)
+  const [asked, ...others] = Object.keys(inputs ?? {})
+  if (own === undefined || asked === undefined || more.length || others.length || own === asked) return graph
+  return { ...graph, inputs: { [asked]: graph.inputs[own]! } }
+}
+
+/**
+ * An `.onnx` file as a model like any other, which starts at the file's weights: it can be trained, be part of another
+ * model (`model.layer({ output })`), be evaluated and exported. Float32 weights are parameters, under their names in the
+ * file; running statistics are buffers; everything else is constant.
+ * @param name what errors call the file
+ * @throws UserError for an operator that onnxgrad does not have, a damaged file, or inputs that do not fit
+ */
+export function loadOnnx<const I extends PortSpecs = PortSpecs>(
+  bytes: Uint8Array,
+  name: string,
+  { inputs }: LoadOptions<I> = {},
+): ModelOf<I, Readonly<Record<string, AnyTensor>>, object> {
+  const imported = importOnnx(readOnnx(bytes, name), name)
+  const graph = renamed(imported.graph, inputs)
+  const unknown = Object.keys(inputs ?? {}).find(key => !graph.inputs[key])
+  if (unknown !== undefined)
+    throw new UserError(
+      `${name}: has no input ${unknown}; its inputs are ${Object.keys(graph.inputs).join(', ')}`,
+    )
+  const bound = bind(graph, bindingsOf(name, graph, inputs))
+  const { leaves, named } = parametersOf({ ...imported, graph: bound }, statisticsOf(bound))
+  const outputs = substitute(bound, leaves)
+  const specs: PortSpecs = Object.fromEntries(
+    Object.entries(bound.inputs).map(([key, t]) => {
+      const batch = t.shape[0] === 'batch'
+      return [key, { shape: batch ? t.shape.slice(1) : t.shape, dtype: t.dtype, ...(batch ? {} : { batch }) }]
+    }),
+  )
+  const base = name.replace(/^.*[\\/]/, '').replace(/\.onnx$/i, '')
+  const model: Model = modelOf({
+    name: base || 'model',
+    config: {},
+    inputs: specs,
+    layers: Object.fromEntries(named),
+    parameters: named,
+    leaves: bound.inputs,
+    outputs,
+  })
+  return model as ModelOf<I, Readonly<Record<string, AnyTensor>>, object>
+}

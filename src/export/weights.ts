@@ -1,0 +1,32 @@
+import { layoutOf, views } from '../nn/layout.ts'
+import type { Model } from '../nn/model.ts'
+import { initialized, type TrainedModel } from '../nn/trained.ts'
+import { readSafetensors, type SafeTensor, writeSafetensors } from './safetensors.ts'
+
+/** The weights of a model as a safetensors file, each under its name and shape. */
+export function writeWeightsFile(source: TrainedModel | Model): Uint8Array {
+  const { model, params } = 'params' in source && 'model' in source ? source : initialized(source as Model)
+  const layout = layoutOf(model.parameters)
+  const values = views(layout, params)
+  const tensors: Record<string, SafeTensor> = {}
+  for (const { name, shape } of layout.slots)
+    tensors[name] = { dtype: 'float32', shape, data: values.get(name)! }
+  return writeSafetensors(tensors, {})
+}
+
+/**
+ * The float weights of a safetensors file by name, as float32; the optimizer's vectors of a checkpoint are left out.
+ * @throws UserError when the file is damaged
+ */
+export function readWeightsFile(bytes: Uint8Array, name: string): Readonly<Record<string, Float32Array>> {
+  const { tensors } = readSafetensors(bytes, name)
+  const floats = Object.entries(tensors).filter(
+    ([key, { dtype }]) => !key.startsWith('optimizer.') && (dtype === 'float32' || dtype === 'float64'),
+  )
+  return Object.fromEntries(
+    floats.map(([key, { data }]) => [
+      key,
+      data instanceof Float32Array ? data : Float32Array.from(data as Float64Array),
+    ]),
+  )
+}

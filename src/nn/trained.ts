@@ -1,0 +1,50 @@
+import type { Tensors } from '../graph/graph.ts'
+import { constant } from '../graph/leaf.ts'
+import type { Tensor } from '../graph/tensor.ts'
+import { inferenceForm } from '../ops/mode.ts'
+import { initialize, layoutOf, views } from './layout.ts'
+import { insert, type Model } from './model.ts'
+
+/** A model with its weights: the result of training, and what prediction and export take. */
+export interface TrainedModel<M extends Model = Model> {
+  readonly model: M
+  /** All parameters and buffers, flat, in the order of declaration: float32 `[P]`. */
+  readonly params: Float32Array
+  /** Names of the classes, by label. */
+  readonly classes?: readonly string[]
+  /** How pictures are prepared as its input, such as `{ kind: 'resize' }`; written into exported files. */
+  readonly preprocessing?: { readonly kind: string }
+  /** Results of the training, such as `{ testAccuracy: 0.98 }`; written into exported files. */
+  readonly training?: Readonly<Record<string, unknown>>
+}
+
+/** A model with its initial weights; a loaded model has those of its file. @param seed of random weights */
+export const initialized = <M extends Model>(model: M, seed = 0): TrainedModel<M> => ({
+  model,
+  params: initialize(layoutOf(model.parameters), seed),
+})
+
+/** Weights by name, as views of the trained model's. */
+export const weightsOf = ({ model, params }: TrainedModel): ReadonlyMap<string, Float32Array> =>
+  views(layoutOf(model.parameters), params)
+
+/**
+ * A trained model as a function of tensors whose weights are constants, as in evaluation: part of another graph that
+ * nothing trains, such as the teacher of a distillation.
+ */
+export function constantModel(trained: TrainedModel): (inputs: Tensors) => Tensors {
+  const { model } = trained
+  const weights = weightsOf(trained)
+  const fixed = new Map<Tensor, Tensor>(
+    [...model.parameters].map(([name, p]) => [
+      p,
+      constant(weights.get(name) ?? [], 'float32', p.shape as readonly number[]),
+    ]),
+  )
+  const { outputs } = inferenceForm(model.graph)
+  return inputs => {
+    const names = Object.keys(outputs)
+    const made = insert(model.name, model.graph.inputs, inputs, Object.values(outputs), fixed)
+    return Object.fromEntries(names.map((name, i) => [name, made[i]!]))
+  }
+}

@@ -1,0 +1,38 @@
+import { ShapeError } from '../graph/errors.ts'
+import { type Graph, rewrite } from '../graph/graph.ts'
+import { marker, none } from '../graph/node.ts'
+import { show } from '../graph/shape.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import { type BinaryModeFn, typed } from '../graph/typed/signatures.ts'
+import { equalShape } from './layout.ts'
+
+/** Chooses between what a training step computes (input 0) and what everything else does (input 1). */
+export const Mode = marker('Mode', {
+  infer: ([training, otherwise]) => {
+    const [a, b] = [training!, otherwise!]
+    if (a.dtype !== b.dtype || !equalShape(a.shape, b.shape))
+      throw new ShapeError(
+        `whenTraining: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)} differ; both must be of one type`,
+      )
+    return [a]
+  },
+  vjp: none('the step compiler chooses before it differentiates'),
+  resolve: ([, otherwise]) => [otherwise!],
+})
+
+/**
+ * `training` in a training step and `otherwise` in evaluation, prediction and exported files; both have one dtype and
+ * shape. Batch norm is made of it: the batch's statistics or the running ones.
+ */
+export const whenTraining: BinaryModeFn = typed(
+  (training: AnyTensor, otherwise: AnyTensor): AnyTensor =>
+    training === otherwise ? training : Mode.apply([training, otherwise]),
+)
+
+/** A graph without markers: each takes the form that it has outside of training steps. */
+export const resolved = (graph: Graph): Graph =>
+  rewrite(graph, ({ op, attrs }, inputs) => op.resolve?.(inputs, attrs))
+
+/** A graph as evaluation, prediction and exported files compute it: dropout is the identity, no marker is left. */
+export const inferenceForm = (graph: Graph): Graph =>
+  rewrite(graph, ({ op, attrs }, inputs) => (op.random ? [inputs[0]!] : op.resolve?.(inputs, attrs)))

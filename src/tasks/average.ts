@@ -1,0 +1,86 @@
+import { type FloatType, isFloat } from '../graph/dtype.ts'
+import { ShapeError } from '../graph/errors.ts'
+import { marker, type Node } from '../graph/node.ts'
+import { sameShape, show } from '../graph/shape.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { cast, div, maximum, mul } from '../ops/elementwise.ts'
+import { vjp } from '../ops/grad.ts'
+import { mean, sum } from '../ops/reduce.ts'
+
+/** Stands in for a divisor of 0, where nothing counts and the sum is 0 too. */
+const NOTHING = 1e-30
+
+/**
+ * What is averaged: `elements`, all elements of one tensor; `weights`, the sum of a first tensor over the sum of a second;
+ * `examples`, a scalar that counts as much as its batch has examples.
+ */
+export type AverageKind = 'elements' | 'weights' | 'examples'
+
+/** Σ numerator / max(Σ denominator, tiny). */
+export const quotient = (numerator: AnyTensor, denominator: AnyTensor): AnyTensor =>
+  div(numerator, maximum(denominator, NOTHING))
+
+const batchValue = ([numerator, denominator]: readonly AnyTensor[], by: AverageKind): AnyTensor =>
+  by === 'examples'
+    ? numerator!
+    : by === 'elements'
+      ? mean(numerator!)
+      : quotient(sum(numerator!), sum(denominator!))
+
+/**
+ * A place where a sum is divided by a count. The step compiler finds these places: it divides once, by the count over all
+ * micro-batches, ranks or batches of an evaluation, so that the quotient is that of the whole. In a graph of its own it is
+ * the quotient of the batch.
+ */
+export const Average = marker('Average', {
+  infer: ([numerator], _: { by: AverageKind }) => [{ dtype: numerator!.dtype, shape: [] }],
+  vjp: ({ x, dy, attrs: { by } }) => vjp(batchValue(x, by), dy, x),
+  resolve: (inputs, { by }) => [batchValue(inputs, by)],
+})
+
+export interface AverageNode {
+  readonly by: AverageKind
+  readonly numerator: AnyTensor
+  readonly denominator: AnyTensor | undefined
+}
+
+/** An average taken apart; undefined for a node that is none. */
+export const averageOf = ({ op, inputs, attrs }: Node): AverageNode | undefined =>
+  (op as unknown) === Average
+    ? { by: attrs.by as AverageKind, numerator: inputs[0]!, denominator: inputs[1] }
+    : undefined
+
+const float = (what: string, t: AnyTensor): AnyTensor => {
+  if (t.dtype === 'float16' || !isFloat(t.dtype))
+    throw new ShapeError(`${what}: takes float32 or float64, not ${t.dtype}; cast it`)
+  return t
+}
+
+/**
+ * The mean of all elements, as a scalar; with weights, such as a mask, Σ w v / Σ w. Losses and metrics are made of it:
+ * over uneven batches, micro-batches and masks it is the mean over all elements, not a mean of means.
+ * @param weights of the shape of `values`, any dtype (bool counts as 0 and 1); if all are 0, the average is 0
+ * @throws ShapeError when the shapes differ, or values are not float32 or float64
+ */
+export function average<D extends FloatType>(values: Tensor<D>, weights?: Tensor): Tensor<D, []> {
+  const v = float('average', values as AnyTensor)
+  if (!weights) return Average.apply([v], { by: 'elements' }) as AnyTensor
+  if (!sameShape(weights.shape, v.shape))
+    throw new ShapeError(
+      `average: weights ${show(weights.shape)} differ from the values ${show(v.shape)}; both must have the same shape`,
+    )
+  const w = cast(weights as AnyTensor, v.dtype)
+  return Average.apply([mul(v, w), w], { by: 'weights' }) as AnyTensor
+}
+
+/**
+ * Σ numerator / Σ denominator over all elements, as a scalar, such as intersection over union. Both sums run over the
+ * whole data set before the division. 0 if the denominator is 0.
+ */
+export function ratio<D extends FloatType>(numerator: Tensor<D>, denominator: Tensor<D>): Tensor<D, []> {
+  const sums = [float('ratio', numerator as AnyTensor), float('ratio', denominator as AnyTensor)]
+  return Average.apply(sums, { by: 'weights' }) as AnyTensor
+}
+
+/** A scalar that counts as much as its batch has examples: what a loss is that is not made of averages. */
+export const perExample = (value: AnyTensor): AnyTensor => Average.apply([value], { by: 'examples' })

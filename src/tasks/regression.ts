@@ -1,0 +1,27 @@
+import { huber, l1, mse } from './losses.ts'
+import { outputOf } from './outputs.ts'
+import { type AnySpec, defineTask, type Task } from './task.ts'
+
+export interface RegressionOptions {
+  /** The output that is compared. @default `y`, or the only float output */
+  readonly output?: string
+  /** Name of the target, of the output's shape. @default the output's name, `target` where an input has that name */
+  readonly target?: string
+  /** `mse`, `l1`, or `huber` with δ = 1. @default 'mse' */
+  readonly loss?: 'mse' | 'l1' | 'huber'
+}
+
+const LOSSES = { mse, l1, huber } as const
+
+/** Regression, with the mean absolute error as the metric `mae`. The target has the shape of the output. */
+export function regression({ output, target, loss = 'mse' }: RegressionOptions = {}): Task<'mae'> {
+  return defineTask('regression', (model): AnySpec => {
+    const { key, tensor } = outputOf('regression', model, 'y', output)
+    const name = target ?? (Object.hasOwn(model.inputs, key) ? 'target' : key)
+    return {
+      targets: { [name]: { shape: tensor.shape.slice(1), dtype: tensor.dtype } },
+      loss: ({ out, target: t }) => LOSSES[loss](out[key]!, t[name]!),
+      metrics: { mae: ({ out, target: t }) => l1(out[key]!, t[name]!) },
+    }
+  }) as Task<'mae'>
+}

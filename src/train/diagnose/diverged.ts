@@ -1,0 +1,54 @@
+import type { Runtime } from '../../runtime/session.ts'
+import { DivergenceError, divergenceMessage } from '../divergence.ts'
+import type { RunState } from '../progress.ts'
+import type { StepAnswer } from '../step/answer.ts'
+import type { Examples } from '../step/examples.ts'
+import { ONLY } from '../step/state.ts'
+import type { Trainer } from '../trainer.ts'
+import type { Work } from '../work.ts'
+import { describeDiagnosis, diagnose } from './diagnose.ts'
+
+export interface DivergedIn {
+  readonly trainer: Trainer
+  readonly runtime: Runtime
+  readonly seed: number
+  readonly findNode: boolean
+}
+
+/** The batches of step i of some work: micro-batches, or one. */
+function batchesAt(work: Work, i: number): readonly Examples[] {
+  if ('micro' in work) return work.micro
+  const { arrays, sizes, steps } = work.examples
+  if (steps === 1) return [{ arrays, sizes }]
+  const own = Object.entries(arrays).map(([name, { data, dims }]) => {
+    const size = data.length / steps
+    return [name, { data: data.subarray(i * size, (i + 1) * size), dims: dims.slice(1) }]
+  })
+  return [{ arrays: Object.fromEntries(own), sizes }]
+}
+
+/**
+ * Restores the state before a bad step, by doing the steps of its run again that were good, and looks for what went bad.
+ * Afterwards the trainer has that state.
+ */
+export async function diverged(
+  { trainer, runtime, seed, findNode }: DivergedIn,
+  bad: { readonly work: Work; readonly at: number; readonly answer: StepAnswer; readonly epoch: number },
+  more: Pick<RunState, 'best' | 'bestParams' | 'sums'>,
+): Promise<DivergenceError> {
+  const { work, at, answer, epoch } = bad
+  const step = work.first + at
+  const said = divergenceMessage(answer, `at step ${step} (epoch ${epoch})`, work.rates[at]!)
+  if (!(await trainer.rewind(ONLY, work.first - 1))) return new DivergenceError(said)
+  for (let i = 0; i < at; i++) {
+    const [examples] = batchesAt(work, i)
+    await trainer.run(ONLY, { ...examples!, steps: 1 }, [work.rates[i]!])
+  }
+  const state = await trainer.state()
+  // It must not hide what it explains.
+  const why = await diagnose(trainer, runtime, state.vectors, batchesAt(work, at), step, {
+    seed,
+    findNode,
+  }).then(describeDiagnosis, (error: Error) => `what went bad could not be found: ${error.message}`)
+  return new DivergenceError(`${said}. ${why}`, { ...state, ...more })
+}

@@ -1,0 +1,94 @@
+import { UserError } from '../../graph/errors.ts'
+import { rewriteTensors } from '../../graph/graph.ts'
+import { input } from '../../graph/leaf.ts'
+import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
+import { type AverageKind, averageOf } from '../../tasks/average.ts'
+import type { Objective } from '../../tasks/objective.ts'
+import type { TracedObjective } from '../../tasks/task.ts'
+
+/** A sum and a count that a program answers, of which the host makes an average over several runs. */
+export interface Statistic {
+  readonly by: AverageKind
+  readonly average: AnyTensor
+}
+
+/** The loss and metrics of a task as functions of statistics. */
+export interface Measures {
+  readonly statistics: readonly Statistic[]
+  /** By name, `loss` among them. */
+  readonly objectives: Readonly<Record<string, Objective>>
+}
+
+export function measuresOf({ loss, metrics }: TracedObjective): Measures {
+  const objectives = { loss, ...metrics }
+  const averages = [...new Set(Object.values(objectives).flatMap(o => o.averages))]
+  return {
+    objectives,
+    statistics: averages.map(average => ({ by: averageOf(average.node)!.by, average })),
+  }
+}
+
+/** Which statistic an objective is; undefined where it is a function of several, or of one. */
+export const statisticOf = ({ statistics }: Measures, { value }: Objective): number | undefined => {
+  const at = statistics.findIndex(s => s.average === value)
+  return at < 0 ? undefined : at
+}
+
+/** Sums and counts over the runs of programs, in double precision. */
+export class Sums {
+  readonly sums: Float64Array
+  readonly counts: Float64Array
+
+  constructor(
+    { statistics }: Measures,
+    before?: { readonly sums: ArrayLike<number>; readonly counts: ArrayLike<number> },
+  ) {
+    this.sums = Float64Array.from(before?.sums ?? { length: statistics.length }, v => v ?? 0)
+    this.counts = Float64Array.from(before?.counts ?? { length: statistics.length }, v => v ?? 0)
+    if (this.sums.length !== statistics.length || this.counts.length !== statistics.length)
+      throw new UserError('the sums of the epoch that was begun belong to another task')
+  }
+
+  add(sums: ArrayLike<number>, counts: ArrayLike<number>): void {
+    for (let i = 0; i < this.sums.length; i++) {
+      this.sums[i]! += sums[i]!
+      this.counts[i]! += counts[i]!
+    }
+  }
+
+  /** Each average; 0 where nothing counted. */
+  averages(): number[] {
+    return Array.from(this.sums, (s, i) => (this.counts[i] ? s / this.counts[i]! : s))
+  }
+}
+
+/** Computes the value of a graph that has only these scalar inputs. */
+export type Evaluate = (
+  outputs: Readonly<Record<string, Tensor>>,
+  feeds: Readonly<Record<string, readonly number[]>>,
+) => Promise<Readonly<Record<string, number>>>
+
+/** Loss and metrics from their averages: those that are a function of averages are evaluated. */
+export async function measured(
+  measures: Measures,
+  averages: readonly number[],
+  evaluate: Evaluate,
+): Promise<Record<string, number>> {
+  const own: Record<string, number | undefined> = {}
+  const derived: Record<string, AnyTensor> = {}
+  for (const [name, objective] of Object.entries(measures.objectives)) {
+    const at = statisticOf(measures, objective)
+    own[name] = at === undefined ? undefined : averages[at]
+    if (at === undefined) derived[name] = objective.value
+  }
+  if (Object.keys(derived).length) {
+    const leaves = new Map<Tensor, Tensor>(
+      measures.statistics.map(({ average }, i) => [average, input(`average${i}`, average.dtype, [])]),
+    )
+    const roots = rewriteTensors(Object.values(derived), () => undefined, leaves)
+    const outputs = Object.fromEntries(Object.keys(derived).map((name, i) => [name, roots[i]!]))
+    const feeds = Object.fromEntries(averages.map((v, i) => [`average${i}`, [v]]))
+    Object.assign(own, await evaluate(outputs, feeds))
+  }
+  return own as Record<string, number>
+}
