@@ -3,7 +3,7 @@
 //   npx tsx examples/own-data.ts [drawings.onnx]
 
 import { vit } from 'onnxgrad/models'
-import { adamW, cosine, type Dataset, exportOnnx, train } from 'onnxgrad/node'
+import { adamW, cosine, type Dataset, save, train } from 'onnxgrad/node'
 
 const SIZE = 16
 const PIXELS = SIZE * SIZE
@@ -42,25 +42,24 @@ function draw(kind: number, next: () => number, pixels: Float32Array, at: number
   }
 }
 
-/** So many drawings. What `train` asks of a data set is that an epoch is wholly decided by `seed` and `epoch`. */
+/** Drawings, with the names of the model's input and its target. An epoch is decided by `seed` and `epoch` alone. */
 function drawings(name: string, size: number, series: number): Dataset {
   return {
     name,
     size,
-    shape: [1, SIZE, SIZE],
     classes: KINDS,
     *batches({ batch, seed = 0, epoch = 0, shuffle = true, skip = 0 }) {
       for (let start = skip * batch; start < size; start += batch) {
         const count = Math.min(batch, size - start)
-        const input = new Float32Array(count * PIXELS)
+        const image = new Float32Array(count * PIXELS)
         const label = new Int32Array(count)
         for (let i = 0; i < count; i++) {
           // Evaluation does not shuffle, and is to see the same drawings each time.
           const next = shuffle ? random(series, start + i, seed, epoch) : random(series, start + i)
           label[i] = Math.floor(KINDS.length * next())
-          draw(label[i]!, next, input, i * PIXELS)
+          draw(label[i]!, next, image, i * PIXELS)
         }
-        yield { input, label, count }
+        yield { image, label }
       }
     },
   }
@@ -71,14 +70,13 @@ const run = await train(model, {
   data: {
     train: drawings('drawings', 4000, 1),
     test: drawings('other drawings', 1000, 2),
-    origin: 'drawings made by examples/own-data.ts',
   },
   epochs: 8,
   batch: 50,
   optimizer: adamW({ lr: 3e-3 }),
   schedule: cosine(),
-  onEpoch: e => console.log('epoch', e.epoch, 'test accuracy', e.testAccuracy),
+  onEpoch: e => console.log('epoch', e.epoch, 'test accuracy', e.test?.accuracy),
 })
 const path = process.argv[2] ?? 'drawings.onnx'
-await exportOnnx(run.model, path)
-console.log(`${path} knows ${KINDS.join(', ')}: ${(100 * run.test.accuracy).toFixed(1)} % of new ones`)
+await save(run.model, path)
+console.log(`${path} knows ${KINDS.join(', ')}: ${(100 * run.test!.accuracy!).toFixed(1)} % of new ones`)

@@ -27,7 +27,7 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
     option.disabled = !available
     device.add(option)
   }
-  if (data.progress) part('loss').textContent = data.progress.loss.toFixed(3)
+  if (data.progress) part('loss').textContent = data.progress.mean.loss.toFixed(3)
   if (data.onnx) {
     onnx = data.onnx
     say(`${(100 * data.accuracy!).toFixed(1)} % of the held-out digits are right.`)

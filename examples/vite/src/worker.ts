@@ -2,10 +2,11 @@ import digitsUrl from 'onnxgrad/digits.bin?url'
 import { lenet } from 'onnxgrad/models'
 import {
   adamW,
+  type Closable,
   digits,
   exportOnnx,
   type ImagePredictor,
-  openPredictor,
+  imagePredictor,
   train,
   type WebDeviceName,
   webDevices,
@@ -26,7 +27,7 @@ export type Question =
   | { readonly ask: 'predict'; readonly picture: Blob }
 
 let stop = new AbortController()
-let predictor: ImagePredictor | undefined
+let predictor: (ImagePredictor & Closable) | undefined
 
 async function answer(question: Question): Promise<object> {
   switch (question.ask) {
@@ -39,7 +40,7 @@ async function answer(question: Question): Promise<object> {
       stop = new AbortController()
       const { device, epochs } = question
       const run = await train(lenet({ image: 28, channels: 1, classes: 10 }), {
-        data: digits(digitsUrl),
+        data: await digits(digitsUrl),
         device,
         wasmPaths: RUNTIMES[device],
         epochs,
@@ -48,8 +49,8 @@ async function answer(question: Question): Promise<object> {
         onStep: progress => postMessage({ progress }),
       })
       await predictor?.close()
-      predictor = await openPredictor(run.model, { wasmPaths: RUNTIMES.wasm })
-      return { accuracy: run.test.accuracy, onnx: exportOnnx(run.model) }
+      predictor = await imagePredictor(run.model, { wasmPaths: RUNTIMES.wasm })
+      return { accuracy: run.test?.accuracy, onnx: exportOnnx(run.model) }
     }
     case 'predict':
       return { prediction: await predictor?.predict(question.picture) }
