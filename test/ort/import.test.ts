@@ -222,7 +222,7 @@ describe('a file that cannot be imported is refused in one line that names the p
     [
       'an input without a type',
       { input: [{ name: 'x' }], output: [x], node: [relu] },
-      /input x: is no tensor/,
+      /input x: is not a tensor/,
     ],
     [
       'absurd dims',

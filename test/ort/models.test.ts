@@ -93,7 +93,7 @@ describe('a configuration that does not fit is refused with its numbers', () => 
     // @ts-expect-error the compiler says it too
     ['conv2d: 6 output channels are not divisible by groups 4', () => conv2d(8, 6, 3, { groups: 4 })],
     [
-      'mlp has no attention.* to put out',
+      'mlp has no attention.*; it has no intermediates',
       () => exportOnnx(mlp(MODELS.mlp.presets.small), { intermediates: 'attention.*' }),
     ],
   ])('%s', (message, build) => {
@@ -162,7 +162,7 @@ describe.each(Object.keys(small))('%s agrees with PyTorch', name => {
     const trained = { model, params: Float32Array.from(params) }
     const asked = { intermediates: 'attention.*', probabilities: true }
     if (!expected.attention.length) {
-      expect(() => exportOnnx(trained, asked)).toThrow(`${name} has no attention.* to put out`)
+      expect(() => exportOnnx(trained, asked)).toThrow(`${name} has no attention.*; it has no intermediates`)
       return
     }
     const session = await cpu.load(exportOnnx(trained, asked))

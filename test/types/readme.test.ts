@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { leastRuntime, OPSETS } from '../../src/export/lower.ts'
+import { type Block, blocksOf, check } from './blocks.ts'
+
+const readme = blocksOf('README.md')
+const guide = blocksOf('docs/library.md')
+const blocks = [...readme, ...guide]
+
+/** A block in which the imported name does not exist: proof that errors are found. */
+const wrong: Block = {
+  place: 'here',
+  code: "import { nothing } from 'onnxgrad/node'\nnothing()\n",
+  shown: [],
+}
+
+let errors: Awaited<ReturnType<typeof check>>
+beforeAll(async () => {
+  errors = await check([...blocks, wrong])
+}, 120_000)
+
+test('the pages have code', () => {
+  expect(readme.length).toBeGreaterThan(8)
+  expect(guide.length).toBeGreaterThan(8)
+  expect(blocks.filter(b => b.shown.length).length).toBeGreaterThanOrEqual(2)
+})
+
+describe('every block of TypeScript compiles, or gives exactly the errors that it shows', () => {
+  test.each(blocks.map((block, i) => [block.place, block, i] as const))('%s', (_, { shown }, i) => {
+    const plain = (text: string) => text.replaceAll(/\s+/g, ' ').replaceAll('"', "'").replace(/\.$/, '')
+    expect(errors[i]!.map(e => `line ${e.line}: ${plain(e.text)}`)).toEqual(
+      shown.map(s => expect.stringContaining(plain(s.text))),
+    )
+    expect(errors[i]!.map(e => e.line)).toEqual(shown.map(s => s.line))
+  })
+})
+
+test('a block that is wrong is found', () => {
+  expect(errors.at(-1)!.map(e => e.text)).toEqual([expect.stringContaining("no exported member 'nothing'")])
+})
+
+test("the table of opsets is the exporter's", () => {
+  const rows = readFileSync(new URL('../../README.md', import.meta.url), 'utf8').split('\n')
+  const cells = (start: string): string[] =>
+    rows
+      .find(row => row.startsWith(start))!
+      .split('|')
+      .slice(2, -1)
+      .map(cell => cell.trim().replace(' (default)', ''))
+  const opsets = Array.from({ length: OPSETS.max - OPSETS.min + 1 }, (_, i) => OPSETS.min + i)
+  expect(cells('| opset')).toEqual(opsets.map(String))
+  expect(cells('| onnxruntime, at least')).toEqual(opsets.map(leastRuntime))
+})
