@@ -5,6 +5,7 @@ import type { Dataset } from '../data/dataset.ts'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { textDataset } from '../data/text.ts'
 import { type FileInfo, readWeights } from '../export/read.ts'
+import { elementsOf } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { rng } from '../graph/random.ts'
 import { layoutOf } from '../nn/layout.ts'
@@ -68,7 +69,7 @@ function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
     const w = weights.get(slot.name)
     if (!(w?.data instanceof Float32Array) || w.dims.join() !== slot.shape.join())
       throw new UserError(
-        `${path}: ${slot.name} should be float32 [${slot.shape.join()}], the file has ${w ? `${w.data.constructor.name} [${w.dims.join()}]` : 'none'}`,
+        `${path}: ${slot.name} should be float32 [${slot.shape.join()}], the file has ${w ? `${elementsOf(w.data)} [${w.dims.join()}]` : 'none'}`,
       )
     params.set(w.data, slot.offset)
   }

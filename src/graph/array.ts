@@ -28,6 +28,10 @@ export const ARRAYS = {
   bool: Uint8Array,
 } as const satisfies Record<DType, unknown>
 
+/** What an array holds, for messages; of bytes, which may also stand for bools, `uint8`. */
+export const elementsOf = (data: TypedArray): string =>
+  Object.entries(ARRAYS).find(([, type]) => data instanceof type)?.[0] ?? data.constructor.name
+
 /** Zeros of a dtype. */
 export const emptyArray = (dtype: DType, size: number): TypedArray => new ARRAYS[dtype](size)
 

@@ -1,7 +1,7 @@
 import { toNdArray } from '../data/arrays.ts'
 import { batches } from '../data/batches.ts'
 import type { Dataset, ImageDataset, UserBatch } from '../data/dataset.ts'
-import type { NdArray } from '../graph/array.ts'
+import { elementsOf, type NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
 import { show } from '../graph/shape.ts'
@@ -75,7 +75,7 @@ function logitsOf(
   const { data: logits, dims } = got[name]!
   if (!(logits instanceof Float32Array))
     throw new UserError(
-      `the model answers ${printable(name)}, ${logits.constructor.name} ${show(dims)}; float32 [batch, classes] belongs there`,
+      `the model answers ${printable(name)}, ${elementsOf(logits)} ${show(dims)}; float32 [batch, classes] belongs there`,
     )
   const classes = logits.length / labels
   if (!(Number.isInteger(classes) && classes >= 1 && classes <= MOST_CLASSES))

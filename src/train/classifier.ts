@@ -2,7 +2,7 @@ import { featuresOf } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { ImageShape } from '../data/preprocess.ts'
 import type { FileInfo } from '../export/read.ts'
-import type { NdArray } from '../graph/array.ts'
+import { elementsOf, type NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
 import type { Model } from '../nn/model.ts'
@@ -113,7 +113,7 @@ export async function openClassifier(
       const { data, dims } = (await predictor.run({ [input.name]: examples }))[output]!
       if (data instanceof Float32Array && data.length > 0 && dims[0] === count) return data
       throw new UserError(
-        `the model answers ${printable(output)}, ${data.constructor.name} [${dims.join()}], for ${count} examples; float32 [${count}, classes] belongs there`,
+        `the model answers ${printable(output)}, ${elementsOf(data)} [${dims.join()}], for ${count} examples; float32 [${count}, classes] belongs there`,
       )
     },
     close: predictor.close,

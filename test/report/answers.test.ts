@@ -157,7 +157,7 @@ describe('what a model answers must be scores of the labels', () => {
     const { label: _, ...arrays } = four.arrays
     await expect(answersOf(scoring(12), { ...four, arrays })).rejects.toThrow('four: has no label')
     const whole = answering('image', () => new Int32Array(12))
-    await expect(answersOf(whole, four)).rejects.toThrow('the model answers logits, Int32Array [12]')
+    await expect(answersOf(whole, four)).rejects.toThrow('the model answers logits, int32 [12]')
     const { data, dims } = four.arrays.label!
     const below = { ...four.arrays, label: { data: (data as Int32Array).map(v => v - 1), dims } }
     await expect(answersOf(scoring(12), { ...four, arrays: below })).rejects.toThrow('have a label -1')
