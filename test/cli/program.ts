@@ -7,7 +7,8 @@ import { afterAll } from 'vitest'
 import { type ImageDataset, subset } from '../../src/data/dataset.ts'
 import { idx, realDigits } from '../data/files.ts'
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+/** Compiled by global-setup.ts. */
+const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Finished {
@@ -18,11 +19,12 @@ export interface Finished {
   readonly json: Record<string, unknown>
 }
 
-/** The command line of the program, from its sources. */
-export function program(args: readonly string[]): [command: string, ...args: string[]] {
-  const loader = new URL('../../node_modules/tsx/dist/esm/index.mjs', import.meta.url).href
-  return [process.execPath, '--import', loader, main, ...args]
-}
+/** The command line of the program. */
+export const program = (args: readonly string[]): [command: string, ...args: string[]] => [
+  process.execPath,
+  main,
+  ...args,
+]
 
 /** A flag for Node that makes these packages look as if they were not installed, in its threads too. */
 export function hiding(...packages: readonly string[]): string {
