@@ -36,7 +36,7 @@ async function lines(out: string, name: string): Promise<object[]> {
     .trim()
     .split('\n')
     .map(line => {
-      const { seconds, setupSeconds, imagesPerSecond, dataWaitShare, out: _, ...rest } = JSON.parse(line)
+      const { seconds, setupSeconds, examplesPerSecond, dataWaitShare, out: _, ...rest } = JSON.parse(line)
       return rest
     })
 }
