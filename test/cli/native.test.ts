@@ -6,16 +6,7 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it, test } from 'vitest'
 import { type Machine, nativeProblem } from '../../src/runtime/native-node.ts'
 import { realDigits } from '../data/files.ts'
-import {
-  complaint,
-  type Finished,
-  hiding,
-  onnxgrad,
-  program,
-  start,
-  workFolder,
-  writeDigits,
-} from './program.ts'
+import { complaint, type Finished, hiding, onnxgrad, start, workFolder, writeDigits } from './program.ts'
 
 const HIDDEN = hiding('onnxruntime-node')
 const folder = await workFolder()
@@ -74,13 +65,13 @@ describe('without onnxruntime-node', () => {
 
   it('train() of the library does the same, with a warning on the console', async () => {
     const source = fileURLToPath(new URL('library-train.ts', import.meta.url))
-    const [node, ...flags] = program([])
-    const args = [...flags.slice(0, -1), source, folder]
-    const trained = await promisify(execFile)(node, [HIDDEN, ...args])
+    const loader = new URL('../../node_modules/tsx/dist/esm/index.mjs', import.meta.url).href
+    const args = ['--import', loader, source, folder]
+    const trained = await promisify(execFile)(process.execPath, [HIDDEN, ...args])
     expect(trained.stderr.trim()).toMatch(`onnxgrad: ${NOTICE}`)
     expect(trained.stderr.trim()).not.toContain('\n')
     expect(Number(trained.stdout)).toBeGreaterThan(0)
-    expect((await promisify(execFile)(node, args)).stderr).toBe('')
+    expect((await promisify(execFile)(process.execPath, args)).stderr).toBe('')
   })
 
   it('the doctor says what is missing, and that training works all the same', async () => {

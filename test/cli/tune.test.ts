@@ -263,16 +263,13 @@ it('a space may be a module', async () => {
   const at = join(folder, 'module')
   await mkdir(at)
   await writeFile(join(at, 'package.json'), '{"type": "module"}')
-  const module = join(at, 'space.ts')
-  await writeFile(
-    module,
-    'const low: number = 1e-3\nexport default { lr: { log: [low, 10 * low] }, depth: [1] }\n',
-  )
+  const module = join(at, 'space.js')
+  await writeFile(module, 'const low = 1e-3\nexport default { lr: { log: [low, 10 * low] }, depth: [1] }\n')
   const args = ['--space', module, '--strategy', 'random', '--trials', '1', '--epochs', '1', '--data', data]
   const { json, code } = await onnxgrad('tune', 'vit', ...args, '--out', join(at, 'tune'), '--json')
   expect(code).toBe(0)
   expect(json.trials).toMatchObject([{ values: { lr: expect.any(Number), depth: 1 } }])
   await writeFile(module, 'export const space = 1\n')
   const none = await onnxgrad('tune', 'vit', ...args, '--out', join(at, 'none'))
-  expect(complaint(none)).toEqual([expect.stringContaining('space.ts: a space is an object such as')])
+  expect(complaint(none)).toEqual([expect.stringContaining('space.js: a space is an object such as')])
 })
