@@ -4,7 +4,7 @@ import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { layoutOf } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
-import { initialized, type TrainedModel, weightsOf } from '../nn/trained.ts'
+import { type TrainedModel, trainedOf, weightsOf } from '../nn/trained.ts'
 import { inferenceForm } from '../ops/mode.ts'
 import { softmax } from '../ops/norm.ts'
 import { pushSlices } from '../passes/slices.ts'
@@ -72,7 +72,7 @@ const typeText = (t: Tensor): string => `${t.dtype} ${show(t.shape)}`
  * @throws UserError when options, opset and model do not match
  */
 export function exportOnnx(source: TrainedModel | Model, options: ExportOptions = {}): Uint8Array {
-  const trained = 'model' in source && 'params' in source ? source : initialized(source as Model)
+  const trained = trainedOf(source)
   const { model, classes, preprocessing, training } = trained
   const { inputs, normalization } = model
   const { opset = 17 } = options

@@ -1,11 +1,11 @@
 import { layoutOf, views } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
-import { initialized, type TrainedModel } from '../nn/trained.ts'
+import { type TrainedModel, trainedOf } from '../nn/trained.ts'
 import { readSafetensors, type SafeTensor, writeSafetensors } from './safetensors.ts'
 
 /** The weights of a model as a safetensors file, each under its name and shape. */
 export function writeWeightsFile(source: TrainedModel | Model): Uint8Array {
-  const { model, params } = 'params' in source && 'model' in source ? source : initialized(source as Model)
+  const { model, params } = trainedOf(source)
   const layout = layoutOf(model.parameters)
   const values = views(layout, params)
   const tensors: Record<string, SafeTensor> = {}

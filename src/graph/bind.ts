@@ -98,12 +98,6 @@ const conflict = (what: string, symbol: string, a: Dim, b: Dim): never => {
   throw new ShapeError(`${what}: ${symbol} is ${b} here and ${a} elsewhere`)
 }
 
-/** Symbols in the shapes of tensors, derived dims taken apart, in order of appearance. */
-export function symbolsOf(tensors: readonly Pick<Tensor, 'shape'>[]): string[] {
-  const dims = tensors.flatMap(({ shape }) => shape.filter(d => typeof d === 'string'))
-  return [...new Set(dims.flatMap(d => d.split(/[+*]/)).filter(part => !isLiteral(part)))]
-}
-
 /** Whether every dim is a size. */
 export const isConcrete = (shape: Shape): shape is readonly number[] =>
   shape.every(d => typeof d === 'number' && d !== UNKNOWN)

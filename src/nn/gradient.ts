@@ -4,7 +4,7 @@ import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { grad } from '../ops/grad.ts'
 import { inferenceForm } from '../ops/mode.ts'
 import { type Model, modelOf } from './model.ts'
-import type { TrainedModel } from './trained.ts'
+import { isTrained, type TrainedModel } from './trained.ts'
 
 export interface GradientOptions {
   /** The scalar to differentiate, computed from outputs and inputs, such as the sum of the logits of a class. */
@@ -25,7 +25,7 @@ export interface GradientOptions {
 export function gradient(source: Model, options: GradientOptions): Model
 export function gradient(source: TrainedModel, options: GradientOptions): TrainedModel
 export function gradient(source: Model | TrainedModel, options: GradientOptions): Model | TrainedModel {
-  if ('params' in source && 'model' in source) return { ...source, model: gradientOf(source.model, options) }
+  if (isTrained(source)) return { ...source, model: gradientOf(source.model, options) }
   return gradientOf(source as Model, options)
 }
 

@@ -24,6 +24,12 @@ export const initialized = <M extends Model>(model: M, seed = 0): TrainedModel<M
   params: initialize(layoutOf(model.parameters), seed),
 })
 
+export const isTrained = (source: object): source is TrainedModel => 'params' in source && 'model' in source
+
+/** What is given with its weights: its own, or the initial ones of a model alone. */
+export const trainedOf = (source: TrainedModel | Model): TrainedModel =>
+  isTrained(source) ? source : initialized(source)
+
 /** Weights by name, as views of the trained model's. */
 export const weightsOf = ({ model, params }: TrainedModel): ReadonlyMap<string, Float32Array> =>
   views(layoutOf(model.parameters), params)

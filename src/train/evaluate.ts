@@ -1,6 +1,6 @@
 import { type DataInput, datasetOf } from '../data/source.ts'
 import type { Model } from '../nn/model.ts'
-import { initialized, type TrainedModel } from '../nn/trained.ts'
+import { type TrainedModel, trainedOf } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkDataset } from './check-data.ts'
@@ -24,7 +24,7 @@ export async function evaluateModel(
   source: TrainedModel | Model,
   { task, data, batch, threads }: EvaluateOptions,
 ): Promise<Evaluation> {
-  const trained = 'params' in source && 'model' in source ? source : initialized(source as Model)
+  const trained = trainedOf(source)
   const { model } = trained
   const objective = task.trace(model).evaluation
   const ports = portsOf(objective)

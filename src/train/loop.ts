@@ -149,32 +149,12 @@ export class Loop {
 
   /** The steps of an epoch. @returns the last learning rate, and whether the epoch came to its end */
   async #learn(epoch: number, counter: EpochCounter): Promise<{ lr: number; whole: boolean }> {
-    const {
-      signal,
-      batch,
-      accumulate,
-      stepsPerRun,
-      seed,
-      augment,
-      perEpoch,
-      onSave,
-      saveEvery = 120,
-    } = this.#o
+    const { signal, perEpoch, onSave, saveEvery = 120 } = this.#o
     const within = this.#step - this.#epochStart
     let stopped = false
     const { allocate, parallel } = this.#runtime
     const ports = portsOf(this.#trainer.plans[0]!.task)
-    const options = {
-      batch,
-      accumulate,
-      stepsPerRun,
-      seed,
-      augment,
-      perEpoch,
-      rate: this.#rate,
-      allocate,
-      ports,
-    }
+    const options = { ...this.#o, rate: this.#rate, allocate, ports }
     const { train } = this.#data
     const from = this.#step
     async function* plan() {

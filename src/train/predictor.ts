@@ -7,7 +7,7 @@ import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { Model } from '../nn/model.ts'
-import type { TrainedModel } from '../nn/trained.ts'
+import { isTrained, type TrainedModel } from '../nn/trained.ts'
 import type { OrtTensors, Runtime } from '../runtime/session.ts'
 import { examplesOf, type Ports } from './examples.ts'
 
@@ -43,9 +43,6 @@ export function inputPorts({ proto }: FileInfo, name: string): Ports {
     }),
   )
 }
-
-const isTrained = (source: TrainedModel | Model): source is TrainedModel =>
-  'params' in source && 'model' in source
 
 /**
  * Loads a model on a runtime.
