@@ -140,7 +140,8 @@ export function compileStep(
   const state = stateInputs([...parts.trained, ...parts.read])
   const scalars = scalarInputs(plan)
   const own = trainedBlocks(plan.layout.blocks, plan.name)
-  const back = backward(plan.task, state, own, options.sizes, options)
+  const purpose = purposeOf(`${plan.task.model.name}-step`, options, true)
+  const back = backward(plan.task, state, own, options.sizes, purpose)
   const gradients = withRegularizer(back)
   const flat = new Map(parts.trained.map(p => [p, flatGradient(p.part, gradients)]))
   const next = updated(plan, parts, state, p => flat.get(p)!, scalars)
@@ -155,7 +156,7 @@ export function compileStep(
       ...bufferOutputs(back),
     },
   }
-  const program = finish(`${plan.task.model.name}-step`, graph, purposeOf(options, true), {
+  const program = finish(`${plan.task.model.name}-step`, graph, purpose, {
     parts: [...state.tensors],
     writes: [...next.writes, ...back.buffers.keys()],
     random: back.random,
@@ -210,7 +211,8 @@ export function compileGradients(plan: TaskPlan, options: StepOptions): BatchPro
     return scales[i]
   }
   const own = trainedBlocks(plan.layout.blocks, plan.name)
-  const back = backward(plan.task, state, own, options.sizes, options, scaleOf)
+  const purpose = purposeOf(`${plan.task.model.name}-gradients`, options, true)
+  const back = backward(plan.task, state, own, options.sizes, purpose, scaleOf)
   const added = parts.trained.map((p): [StateVector, AnyTensor] => [
     gradientVector(p),
     add(where(begun, sums.get(p)! as AnyTensor, 0), flatGradient(p.part, back.gradients)) as AnyTensor,
@@ -225,7 +227,7 @@ export function compileGradients(plan: TaskPlan, options: StepOptions): BatchPro
       ...bufferOutputs(back),
     },
   }
-  const program = finish(`${plan.task.model.name}-gradients`, graph, purposeOf(options, true), {
+  const program = finish(`${plan.task.model.name}-gradients`, graph, purpose, {
     parts: [...state.tensors, ...[...sums].map(([p, t]) => [gradientVector(p), t as AnyTensor] as const)],
     writes: [...added.map(([v]) => v), ...back.buffers.keys()],
     random: back.random,
@@ -259,7 +261,7 @@ export function compileUpdate(plan: TaskPlan, options: ProgramOptions): Program 
     parameters: {},
     outputs: { ...(value ? { regularizer: value } : {}), ...next.outputs },
   }
-  return finish(`${model.name}-update`, graph, purposeOf(options, true), {
+  return finish(`${model.name}-update`, graph, purposeOf(`${model.name}-update`, options, true), {
     parts: [...state.tensors, ...[...sums].map(([p, t]) => [gradientVector(p), t] as const)],
     writes: next.writes,
     random: false,
