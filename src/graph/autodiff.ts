@@ -1,5 +1,6 @@
 import { UserError } from './errors.ts'
 import { postorder } from './graph.ts'
+import { withScope } from './scope.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 
 /** The few ops that reverse mode itself needs. */
@@ -32,13 +33,17 @@ export function reverse(algebra: Algebra, y: Tensor, dy: Tensor, wrt: readonly T
         `${node.op.type} has no gradient: ${node.op.vjp.none}${node.scope && ` (in ${node.scope})`}`,
       )
     const first = dys[0] ?? algebra.zerosLike(node.outputs[0]!)
-    const given = node.op.vjp({ x: node.inputs, y: node.outputs, dy: first, dys, attrs: node.attrs })
-    node.inputs.forEach((t, i) => {
-      const g = given[i]
-      if (!g || !active.has(t)) return
-      const shaped = algebra.sumTo(g, t)
-      const before = grads.get(t)
-      grads.set(t, before ? algebra.add(before, shaped) : shaped)
+    const { vjp } = node.op
+    // Nodes of a gradient belong to the layer of the node whose gradient it is.
+    withScope(node.scope, () => {
+      const given = vjp({ x: node.inputs, y: node.outputs, dy: first, dys, attrs: node.attrs })
+      node.inputs.forEach((t, i) => {
+        const g = given[i]
+        if (!g || !active.has(t)) return
+        const shaped = algebra.sumTo(g, t)
+        const before = grads.get(t)
+        grads.set(t, before ? algebra.add(before, shaped) : shaped)
+      })
     })
   }
   return wrt.map(t => grads.get(t) ?? algebra.zerosLike(t))

@@ -52,7 +52,9 @@ function leftOut(): ReadonlySet<string> {
 /** What fails inside a pass is a fault of the pass: its name is said. */
 function run<P>(pass: Pass<P>, graph: Graph, purpose: P): Graph {
   try {
-    return pass.run(graph, purpose)
+    const after = pass.run(graph, purpose)
+    checkPass(graph, after, pass.dtype === true)
+    return after
   } catch (error) {
     if (error instanceof Error && error.message.startsWith(INTERNAL))
       error.message = `${INTERNAL} pass ${pass.name}: ${error.message.slice(INTERNAL.length).trim()}`
@@ -74,7 +76,6 @@ export function runPasses<P extends { readonly trace?: Trace | undefined }>(
     const start = performance.now()
     const after = run(pass, before, purpose)
     const ms = performance.now() - start
-    checkPass(pass.name, before, after, pass.dtype === true)
     purpose.trace?.({ pass: pass.name, before, after, ms })
     return after
   }, graph)

@@ -2,6 +2,7 @@ import type { Bindings } from '../../graph/bind.ts'
 import { UserError } from '../../graph/errors.ts'
 import type { Graph, Tensors } from '../../graph/graph.ts'
 import { input } from '../../graph/leaf.ts'
+import { withScope } from '../../graph/scope.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { add, greater, where } from '../../ops/elementwise.ts'
 import { grad } from '../../ops/grad.ts'
@@ -104,16 +105,13 @@ function updated(
 ) {
   const moments = (p: StatePart) =>
     Object.fromEntries(Object.entries(p.moments).map(([m, v]) => [m, tensors.get(v)!]))
-  const { next, norm } = update(
-    trained.map(p => ({
-      part: p.part,
-      params: tensors.get(p.params)!,
-      moments: moments(p),
-      gradient: gradientOf(p),
-    })),
-    scalars,
-    plan,
-  )
+  const parts = trained.map(p => ({
+    part: p.part,
+    params: tensors.get(p.params)!,
+    moments: moments(p),
+    gradient: gradientOf(p),
+  }))
+  const { next, norm } = withScope('optimizer', () => update(parts, scalars, plan))
   const values = trained.flatMap((p, i): [StateVector, AnyTensor][] => [
     [p.params, next[i]!.params],
     ...Object.entries(p.moments).map(([m, v]): [StateVector, AnyTensor] => [v, next[i]!.moments[m]!]),
