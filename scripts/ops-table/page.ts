@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs'
 import { lower, OPSETS } from '../../src/export/lower.ts'
 import { BYTES, type DType, isFloat } from '../../src/graph/dtype.ts'
 import { UserError } from '../../src/graph/errors.ts'
+import { type Example, exampleOf } from '../../src/graph/example.ts'
 import { isLeaf, nodesOf, type Tensors } from '../../src/graph/graph.ts'
 import { filledWith, Input, input } from '../../src/graph/leaf.ts'
-import { allOps, type Node } from '../../src/graph/node.ts'
+import type { Node } from '../../src/graph/node.ts'
+import { allOps } from '../../src/graph/op.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
 import { resolved } from '../../src/ops/mode.ts'
@@ -12,16 +14,27 @@ import { decompose } from '../../src/passes/decompose.ts'
 import { DEVICES } from '../../src/runtime/device.ts'
 import { graphOf } from '../../src/runtime/evaluate.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import * as averages from '../../src/tasks/average.ts'
-import * as losses from '../../src/tasks/losses.ts'
+import * as tasks from '../../src/tasks/index.ts'
 import { LIMIT } from '../oracles/ops.ts'
-import { AVERAGES, type Example, LOSSES, OPS, PARTS } from './examples.ts'
 
 const DTYPES = Object.keys(BYTES) as DType[]
 
-const build = (example: Example, dtype: DType): { outputs: readonly AnyTensor[]; inputs: AnyTensor[] } => {
+/** A public function with the arguments that show it. */
+interface Shown {
+  readonly f: (...args: readonly unknown[]) => unknown
+  readonly args: Example
+}
+
+const isTensor = (value: unknown): value is AnyTensor =>
+  typeof value === 'object' && value !== null && 'node' in value
+
+/** The tensors that a function returns: one, a list, or a record. */
+const tensorsOf = (result: unknown): AnyTensor[] =>
+  isTensor(result) ? [result] : Object.values(result as object).filter(isTensor)
+
+const build = ({ f, args }: Shown, dtype: DType): { outputs: readonly AnyTensor[]; inputs: AnyTensor[] } => {
   let count = 0
-  const made = [example((...shape) => input(`x${count++}`, dtype, shape))].flat() as AnyTensor[]
+  const made = tensorsOf(f(...args((...shape) => input(`x${count++}`, dtype, shape))))
   const nodes = nodesOf({ inputs: {}, parameters: {}, outputs: named(made) })
   return { outputs: made, inputs: nodes.filter(n => n.op === Input).map(n => n.outputs[0] as AnyTensor) }
 }
@@ -33,7 +46,7 @@ const nodesFor = (tensors: readonly AnyTensor[]): Node[] =>
   nodesOf(resolved({ inputs: {}, parameters: {}, outputs: named(tensors) })).filter(n => !isLeaf(n))
 
 /** Whether onnxgrad takes the dtype and onnxruntime's CPU has the kernels. */
-async function takes(example: Example, dtype: DType, cpu: Runtime): Promise<boolean> {
+async function takes(example: Shown, dtype: DType, cpu: Runtime): Promise<boolean> {
   try {
     const graph = decompose(graphOf(named(build(example, dtype).outputs)), cpu.device.target.lacks)
     const session = await cpu.load(lower(graph, { name: 'example', opset: OPSETS.max }), {
@@ -90,7 +103,7 @@ function describe(name: string, source: string): string {
   return text.split(/@\w/)[0]!.replace(/\s+/g, ' ').trim().replaceAll('|', '\\|')
 }
 
-async function row(name: string, example: Example, source: string, cpu: Runtime): Promise<string> {
+async function row(name: string, example: Shown, source: string, cpu: Runtime): Promise<string> {
   const dtypes: DType[] = []
   for (const dtype of DTYPES) if (await takes(example, dtype, cpu)) dtypes.push(dtype)
   // What is said of an op is of its float form, where it has one.
@@ -121,30 +134,30 @@ const HEAD = ['op', 'what it is', 'ONNX', 'opset', 'dtypes', 'gradient', 'device
 /** Title of each module of `src/ops`; `src/ops/index.ts` says which there are. */
 const modules = [...readFileSync('src/ops/index.ts', 'utf8').matchAll(/'\.\/([\w-]+)\.ts'/g)].map(m => m[1]!)
 
+/** Functions among the ops that are none. */
+const REVERSE_MODE = new Set<unknown>([ops.grad, ops.vjp])
+
 /** The page that lists every public op. @throws Error when an op has no example or no documentation comment */
 export async function opsPage(cpu: Runtime): Promise<string> {
   const sections: string[] = []
-  const listed = new Set<string>()
-  const section = async (title: string, file: string, examples: Readonly<Record<string, Example>>) => {
+  const missing: string[] = []
+  const section = async (title: string, file: string, functions: object) => {
     const source = readFileSync(file, 'utf8')
     const names = [...source.matchAll(/^export (?:const|function) (\w+)/gm)].map(m => m[1]!)
     const rows: string[] = []
-    for (const name of names.filter(n => examples[n])) {
-      rows.push(await row(name, examples[name]!, source, cpu))
-      listed.add(name)
+    for (const [name, f] of names.flatMap(n => Object.entries(functions).filter(([key]) => key === n))) {
+      const args = typeof f === 'function' ? exampleOf(f) : undefined
+      if (args) rows.push(await row(name, { f, args }, source, cpu))
+      else if (!REVERSE_MODE.has(f)) missing.push(name)
     }
     if (!rows.length) return
     const head = [`| ${HEAD.join(' | ')} |`, `|${HEAD.map(() => '---').join('|')}|`]
     sections.push([`## ${title}`, '', ...head, ...rows].join('\n'))
   }
-  for (const name of modules) await section(name, `src/ops/${name}.ts`, OPS)
-  await section('averages', 'src/tasks/average.ts', AVERAGES)
-  await section('losses', 'src/tasks/losses.ts', LOSSES)
-  const functions = Object.entries({ ...ops, ...averages, ...losses }).filter(
-    ([, value]) => typeof value === 'function',
-  )
-  const missing = functions.map(([name]) => name).filter(name => !listed.has(name) && !PARTS.has(name))
-  if (missing.length) throw new Error(`no example in scripts/ops-table/examples.ts of ${missing.join(', ')}`)
+  for (const name of modules) await section(name, `src/ops/${name}.ts`, ops)
+  await section('averages', 'src/tasks/average.ts', tasks)
+  await section('losses', 'src/tasks/losses.ts', tasks)
+  if (missing.length) throw new Error(`no example beside ${missing.join(', ')}`)
   return `${introduction(cpu)}\n\n${sections.join('\n\n')}\n`
 }
 

@@ -8,6 +8,7 @@ import type { AttributeProto, NodeProto, TensorProto } from './onnx-proto.ts'
 interface Kinds {
   readonly float: number
   readonly int: number
+  readonly number: number
   readonly int64: Int64
   readonly string: string
   readonly tensor: TensorProto
@@ -19,6 +20,8 @@ interface Kinds {
 const CODES: Readonly<Record<keyof Kinds, number>> = {
   float: 1,
   int: 2,
+  /** A float as well. */
+  number: 2,
   int64: 2,
   string: 3,
   tensor: 4,
@@ -36,6 +39,7 @@ export function asNumber(value: Int64, what: string): number {
 const READ: { readonly [K in keyof Kinds]: (a: AttributeProto) => Kinds[K] } = {
   float: a => a.f ?? 0,
   int: a => asNumber(a.i ?? 0, `attribute ${a.name}`),
+  number: a => (a.type === CODES.float ? (a.f ?? 0) : asNumber(a.i ?? 0, `attribute ${a.name}`)),
   int64: a => a.i ?? 0,
   string: a => new TextDecoder().decode(a.s ?? new Uint8Array()),
   tensor: a => a.t ?? {},
@@ -71,8 +75,9 @@ export class NodeReader {
     const found = this.#attributes.get(name)
     if (!found) return undefined
     this.#read.add(name)
-    if (found.type !== undefined && found.type !== CODES[kind])
-      throw new UserError(`attribute ${name} has type ${found.type} where ${kind} (${CODES[kind]}) belongs`)
+    const code = kind === 'number' && found.type === CODES.float ? CODES.float : CODES[kind]
+    if (found.type !== undefined && found.type !== code)
+      throw new UserError(`attribute ${name} has type ${found.type} where ${kind} (${code}) belongs`)
     return READ[kind](found)
   }
 

@@ -3,16 +3,18 @@ import type { DType } from '../graph/dtype.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { input, parameter } from '../graph/leaf.ts'
-import { allOps, makeNode, type Node, type Op } from '../graph/node.ts'
+import { makeNode } from '../graph/node.ts'
+import { importOf } from '../graph/op.ts'
 import { printable } from '../graph/printable.ts'
 import { withScope } from '../graph/scope.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import * as ops from '../ops/index.ts'
-import { attrsOf, refuseUnread } from './import-attrs.ts'
+// Loaded for what its modules declare: the operators that files are read with.
+import '../ops/index.ts'
+import { argumentsOf, refuseUnread } from './import-attrs.ts'
 import { knownResult, toTensor } from './import-known.ts'
 import { NodeReader } from './import-node.ts'
-import { COMPOSITES, computed } from './import-ops.ts'
+import { computed, VALUES } from './import-ops.ts'
 import { tensorValue } from './import-tensor.ts'
 import { LONGEST_DIM, type Value } from './import-value.ts'
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx-proto.ts'
@@ -45,10 +47,6 @@ export function importOnnx(info: FileInfo, name: string): Imported {
     return new Importer(info, name, 'unknown').run()
   }
 }
-
-/** Every op by domain and type. Reading the names of all modules keeps a bundler from leaving one out as unused. */
-const opTable = (): ReadonlyMap<string, Op> =>
-  new Map(Object.keys(ops).length ? allOps().map(op => [`${op.domain ?? ''}.${op.type}`, op]) : [])
 
 /** Constants that the exporter names by itself. */
 const OWN_CONSTANT = /^const_\d+(_\d+)?$/
@@ -94,13 +92,11 @@ class Importer {
   readonly #weights = new Map<string, { dims: readonly number[]; data: TypedArray }>()
   readonly #anonymous = new Map<string, string>()
   readonly #computed: Tensor[] = []
-  readonly #ops: ReadonlyMap<string, Op>
 
   constructor(info: FileInfo, file: string, dims: 'symbols' | 'unknown') {
     this.#info = info
     this.#file = file
     this.#dims = dims
-    this.#ops = opTable()
   }
 
   run(): Imported {
@@ -201,7 +197,8 @@ class Importer {
     const node = new NodeReader(proto, inputs, this.#info.opset)
     const weights = (proto.input ?? []).filter(name => this.#parameters.has(name))
     const results = withScope(scopeOf(proto.name ?? '') || sharedPath(weights), () => this.#results(node))
-    refuseUnread(node)
+    const { op, composite } = importOf(node.type, node.domain)
+    refuseUnread(node, (composite ?? op)?.neutral)
     for (const [i, name] of (proto.output ?? []).entries()) {
       if (!name) continue
       const result = results[i] ?? missing(i, proto)
@@ -212,13 +209,8 @@ class Importer {
   #results(node: NodeReader): readonly Value[] {
     const known = knownResult(node)
     if (known) return [{ known, tensor: () => toTensor(known) }]
-    const composite = node.domain ? undefined : COMPOSITES.get(node.type)
-    const op = this.#ops.get(`${node.domain}.${node.type}`)
-    if (!composite && !op)
-      throw new UserError(
-        `operator ${printable(node.domain && `${node.domain}.`)}${printable(node.type)} is not supported; inspect still lists the file's inputs, outputs and operators`,
-      )
-    const results = composite ? [composite(node)] : build(op!, node).outputs.map(computed)
+    const value = node.domain ? undefined : VALUES.get(node.type)
+    const results = value ? [value(node)] : this.#build(node)
     for (const { known, tensor } of results) {
       if (known) continue
       checkShape(tensor())
@@ -226,7 +218,26 @@ class Importer {
     }
     return results
   }
+
+  /** The outputs of an operator that is declared in src/ops, or with `op` by the user. */
+  #build(node: NodeReader): readonly Value[] {
+    const { op, composite } = importOf(node.type, node.domain)
+    if (composite) {
+      const { inputs, attrs } = argumentsOf(composite, node)
+      return [computed(composite.build(inputs, attrs))]
+    }
+    if (!op)
+      throw new UserError(
+        `operator ${operatorName(node)} is not supported; inspect still lists the file's inputs, outputs and operators`,
+      )
+    const { inputs, attrs } = argumentsOf(op, node)
+    // In a file that is run, an op that draws random numbers passes its input on.
+    return op.random ? [node.value(0)] : makeNode(op, inputs, attrs).outputs.map(computed)
+  }
 }
+
+const operatorName = ({ domain, type }: NodeReader): string =>
+  `${printable(domain && `${domain}.`)}${printable(type)}`
 
 /** An output that onnxgrad's op does not have, such as the mask of a dropout: no harm while nothing reads it. */
 const missing = (i: number, { name, opType }: NodeProto): Value => ({
@@ -234,22 +245,6 @@ const missing = (i: number, { name, opType }: NodeProto): Value => ({
     throw new UserError(`output ${i} of ${printable(name || (opType ?? ''))} is not supported`)
   },
 })
-
-/** The node of a registered op. */
-function build(op: Op, node: NodeReader): Node {
-  // Inputs that are attributes here come after the others.
-  const attributes = Object.values(op.attrs ?? {}).flatMap(form => form?.input ?? [])
-  const count = Math.min(node.inputs.length, ...attributes)
-  const most = Math.max(count, ...attributes.map(i => i + 1))
-  if (node.inputs.length > most)
-    throw new UserError(`${node.inputs.length} inputs are not supported, only ${most}`)
-  const inputs = Array.from({ length: count }, (_, i) => node.data(i))
-  // An op takes as many inputs as its samples have; ONNX's Concat any number.
-  const counts = [...new Set(op.samples.map(s => s.inputs.length))]
-  const fits = op.type === 'Concat' ? count > 0 : counts.includes(count)
-  if (!fits) throw new UserError(`has ${count} inputs where ${counts.join(' or ')} belong`)
-  return makeNode(op, inputs, attrsOf(op, node, inputs))
-}
 
 /** No size that is negative, fractional or beyond what a tensor can have. */
 function checkShape({ shape }: { readonly shape: Shape }): void {

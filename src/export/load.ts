@@ -1,3 +1,4 @@
+import { at } from '../graph/at.ts'
 import { bind } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, substitute } from '../graph/graph.ts'
@@ -16,9 +17,6 @@ export interface LoadOptions<I extends PortSpecs = PortSpecs> {
    */
   readonly inputs?: I
 }
-
-/** Running statistics of batch norms: kept, not learned. */
-const STATISTICS = 'BatchNormalization'
 
 /** Parameters of a file as parameters of a model that start at the file's values. */
 function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, 'buffer'>) {
@@ -46,6 +44,7 @@ function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, '
   return { leaves, named }
 }
 
+/** Inputs that ops keep but do not learn, such as the running statistics of a batch norm. */
 function statisticsOf(graph: Graph): Map<Tensor, 'buffer'> {
   const found = new Map<Tensor, 'buffer'>()
   const seen = new Set<Tensor>()
@@ -53,8 +52,9 @@ function statisticsOf(graph: Graph): Map<Tensor, 'buffer'> {
   for (let t = stack.pop(); t; t = stack.pop()) {
     if (seen.has(t)) continue
     seen.add(t)
-    if (t.node.op.type === STATISTICS) for (const s of t.node.inputs.slice(3)) found.set(s, 'buffer')
-    stack.push(...t.node.inputs)
+    const { op, inputs } = t.node
+    for (const [i, s] of inputs.entries()) if (op.buffers?.includes(at(op.inputs, i))) found.set(s, 'buffer')
+    stack.push(...inputs)
   }
   return found
 }

@@ -1,7 +1,8 @@
+import type { Attr, AttrForm } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, saturated } from '../graph/int64.ts'
-import type { Attr, AttrForm, Node } from '../graph/node.ts'
+import type { Node } from '../graph/node.ts'
 import type { AttributeProto } from './onnx-proto.ts'
 import { DATA_TYPE } from './tensor-data.ts'
 
@@ -15,8 +16,9 @@ export function integersOf(name: string, { saturates }: AttrForm, value: Attr): 
 }
 
 /** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7. */
-export function attributeOf(name: string, form: AttrForm, node: Node): AttributeProto {
-  const value = node.attrs[name]
+export function attributeOf(own: string, form: AttrForm, node: Node): AttributeProto {
+  const { name = own } = form
+  const value = node.attrs[own]
   switch (form.kind) {
     case 'float':
     case 'scalar':

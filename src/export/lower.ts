@@ -1,10 +1,13 @@
 import type { TypedArray } from '../graph/array.ts'
+import { at } from '../graph/at.ts'
+import type { AttrForm } from '../graph/attributes.ts'
+import { isConcrete } from '../graph/bind.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
 import type { Int64 } from '../graph/int64.ts'
 import { Constant, type ConstantData, Input, SizeOf } from '../graph/leaf.ts'
-import type { AttrForm, Node } from '../graph/node.ts'
+import type { Node } from '../graph/node.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
@@ -148,7 +151,7 @@ class Writer {
     const input = node.inputs.map(t => this.#value(t))
     const attribute: AttributeProto[] = []
     for (const [name, form] of Object.entries(op.attrs ?? {})) {
-      if (!form || node.attrs[name] === undefined) continue
+      if (form.kind === 'internal' || node.attrs[name] === undefined) continue
       if (form.input === undefined || (form.since ?? 0) > this.#opset)
         attribute.push(attributeOf(name, form, node))
       else {
@@ -229,7 +232,7 @@ class Writer {
     const value = node.attrs[name]
     if (form.kind === 'scalar')
       return this.#constant(toTyped([value as Int64], node.inputs[0]!.dtype, 1), node.inputs[0]!.dtype, [])
-    if (form.kind === 'dims') return this.#dims(value as Shape, node)
+    if (form.kind === 'dims') return this.#dims(value as Shape, node, form)
     const integers = integersOf(name, form, value)
     return form.kind === 'int'
       ? this.#constant(toTyped(integers, 'int64', 1), 'int64', [])
@@ -237,24 +240,14 @@ class Writer {
   }
 
   /** A shape as an int64 tensor: constant where it can be, else put together at run time. */
-  #dims(shape: Shape, node: Node): string {
-    if (shape.every(d => typeof d === 'number' && d >= 0)) return this.#ints(shape as number[])
-    if (node.op.type === 'Reshape') {
-      // 0 copies the dim at the same place, one -1 is computed.
-      const from = node.inputs[0]!.shape
-      const copied = shape.map((d, i) => (typeof d === 'string' ? (d === from[i] ? 0 : -1) : d))
-      if (copied.filter(d => d === -1).length <= 1) return this.#ints(copied)
-    }
+  #dims(shape: Shape, node: Node, form: AttrForm): string {
+    if (isConcrete(shape)) return this.#ints(shape)
+    const written = form.dims?.write(shape, at(node.inputs, 0).shape)
+    if (written) return this.#ints(written)
     if (shape.includes(UNKNOWN))
       throw new UserError(
         `${node.op.type} in ${node.scope || 'the graph'} needs the shape ${show(shape)}, which is not known`,
       )
-    if (node.op.type === 'Expand') {
-      // A 1 keeps the dim that the input has already.
-      const from = node.inputs[0]!.shape
-      const kept = shape.map((d, i) => (d === from[i - shape.length + from.length] ? 1 : d))
-      if (kept.every(d => typeof d === 'number')) return this.#ints(kept as number[])
-    }
     return this.#concatDims(shape)
   }
 

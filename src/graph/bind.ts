@@ -1,8 +1,9 @@
+import type { Attr, Attrs } from './attributes.ts'
 import { type Dim, product, type Shape, show, sum, UNKNOWN, unify } from './dim.ts'
 import { ShapeError } from './errors.ts'
 import { type Graph, rewriteTensors, type Tensors } from './graph.ts'
 import { input, SizeOf, sizeOf } from './leaf.ts'
-import { type Attr, type Attrs, makeNode } from './node.ts'
+import { makeNode } from './node.ts'
 import { currentScope } from './scope.ts'
 import type { Tensor } from './tensor.ts'
 

@@ -1,3 +1,4 @@
+import { at } from './at.ts'
 import { type Dim, product, type Shape, show, UNKNOWN, unify } from './dim.ts'
 import { ShapeError } from './errors.ts'
 import { equalParts, sameShape } from './shape.ts'
@@ -18,12 +19,13 @@ export interface WindowOptions {
 
 /** How a window moves over the last two dims of an image, as ONNX writes it; pairs are [vertical, horizontal]. */
 export type WindowAttrs = {
-  readonly kernel_shape: readonly number[]
-  readonly strides: readonly number[]
+  readonly kernel_shape: Two
+  readonly strides: Two
   /** top, left, bottom, right */
-  readonly pads: readonly number[]
-  readonly dilations: readonly number[]
+  readonly pads: readonly [number, number, number, number]
+  readonly dilations: Two
 }
+type Two = readonly [number, number]
 
 const fail = (message: string): never => {
   throw new ShapeError(message)
@@ -59,11 +61,11 @@ export function windowAttrs(
 }
 
 /** How many places a window has along each of the last two dims. A symbol stays where every pixel is one place. */
-export function windowDims(op: string, x: Shape, a: WindowAttrs): Dim[] {
-  return [0, 1].map(i => {
-    const n = x[i + 2]!
-    const padding = a.pads[i]! + a.pads[i + 2]!
-    const reach = a.dilations[i]! * (a.kernel_shape[i]! - 1)
+export function windowDims(op: string, x: Shape, a: WindowAttrs): [Dim, Dim] {
+  const along = (i: 0 | 1): Dim => {
+    const n = at(x, i + 2)
+    const padding = a.pads[i] + a.pads[i === 0 ? 2 : 3]
+    const reach = a.dilations[i] * (a.kernel_shape[i] - 1)
     if (typeof n === 'string') return a.strides[i] === 1 && padding === reach ? n : UNKNOWN
     if (n === UNKNOWN) return UNKNOWN
     const room = n + padding - reach - 1
@@ -71,8 +73,9 @@ export function windowDims(op: string, x: Shape, a: WindowAttrs): Dim[] {
       fail(
         `${op}: kernel ${list(a.kernel_shape)} does not fit into ${show(x)} with padding ${list(a.pads)} and dilation ${list(a.dilations)}`,
       )
-    return Math.floor(room / a.strides[i]!) + 1
-  })
+    return Math.floor(room / a.strides[i]) + 1
+  }
+  return [along(0), along(1)]
 }
 
 /** Shape of the results of a window at each of its places: `[n, c, h, w]` → `[n, c, h', w']`. */
@@ -92,8 +95,8 @@ export function conv2d(
 ): Shape {
   images(op, x)
   filters(op, weight)
-  const [n, channels] = x as [Dim, Dim]
-  const [outputs, perGroup] = weight as [Dim, Dim]
+  const [n, channels] = [at(x, 0), at(x, 1)]
+  const [outputs, perGroup] = [at(weight, 0), at(weight, 1)]
   if (!(groups >= 1) || unify(channels, product([perGroup, groups])) === undefined)
     fail(
       `${op}: ${channels} channels of ${show(x)} do not fit the weight ${show(weight)} in ${groups} groups`,
@@ -117,12 +120,12 @@ export function filters(op: string, weight: Shape): void {
 export function channels(op: string, x: Shape, vectors: Readonly<Record<string, Shape>>): void {
   if (x.length < 2) fail(`${op}: takes [n, channels, ...], not ${show(x)}`)
   for (const [what, shape] of Object.entries(vectors))
-    if (!sameShape(shape, [x[1]!]))
+    if (!sameShape(shape, [at(x, 1)]))
       fail(`${op}: ${what} ${show(shape)} does not fit the channels of ${show(x)}`)
 }
 
 /** How many channels of `[n, c, ...]` are in each of `groups` equal groups. */
 export function channelsPerGroup(op: string, x: Shape, groups: number): number {
   channels(op, x, {})
-  return equalParts(op, x, 1, groups)[0]!
+  return at(equalParts(op, x, 1, groups), 0)
 }

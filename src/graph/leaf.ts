@@ -1,8 +1,10 @@
+import type { Attrs } from './attributes.ts'
 import type { DType } from './dtype.ts'
 import { UserError } from './errors.ts'
 import type { Init } from './init.ts'
 import { type Int64, toInt64 } from './int64.ts'
-import { type Attrs, makeNode, none, type Op } from './node.ts'
+import { makeNode, type Node, type Op } from './node.ts'
+import { none } from './op.ts'
 import type { Dim, Shape } from './shape.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 import { currentTrace } from './tracing.ts'
@@ -28,6 +30,7 @@ export const parameterAttrs = (p: Parameter): ParameterAttrs => p.node.attrs as 
 const leaf = (type: string): Op => {
   const self: Op = {
     type,
+    inputs: [],
     infer: (_, attrs) => [{ dtype: attrs.dtype as DType, shape: attrs.shape as Shape }],
     vjp: none('a leaf has no inputs'),
     samples: [],
@@ -109,6 +112,12 @@ export function constant<D extends DType, const S extends readonly number[]>(
 export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
   if (typeof dim === 'number' && dim >= 0) return constant(dim, dtype, [])
   return makeNode(SizeOf, [], { dim, dtype, shape: [] }).outputs[0] as AnyTensor
+}
+
+/** The elements of a constant: one where it is filled with one number. */
+export const constantOf = ({ attrs: { data } }: Node): ConstantData => {
+  if (data instanceof Float64Array || data instanceof BigInt64Array) return data
+  throw new Error('internal: not a constant')
 }
 
 /** The number that a tensor is filled with, when it is a constant of one value (that a number holds without loss). */

@@ -7,11 +7,8 @@ import type { Tensor } from './tensor.ts'
 export const bytesOf = ({ dtype, shape }: Tensor): number =>
   shape.reduce<number>((n, d) => n * (typeof d === 'number' && d >= 0 ? d : 1), BYTES[dtype])
 
-/** Operators that read the memory of their input under another shape. */
-const VIEWS = new Set(['Reshape'])
-
 /** What the caller gave is copied, not viewed. */
-const isView = ({ op, inputs }: Node): boolean => VIEWS.has(op.type) && !isLeaf(inputs[0]!.node)
+const isView = ({ op, inputs: [x] }: Node): boolean => op.view === true && x !== undefined && !isLeaf(x.node)
 
 /** The tensor whose memory a tensor lies in: itself, or what it is a view of. */
 export function ownerOf(t: Tensor): Tensor {

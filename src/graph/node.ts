@@ -1,9 +1,9 @@
+import type { Attr, AttrForm, Attrs, OnnxNode, TensorType } from './attributes.ts'
 import type { DType } from './dtype.ts'
-import { ShapeError } from './errors.ts'
-import type { Init } from './init.ts'
-import type { Sample } from './sample.ts'
+import type { Each, Given, Names } from './names.ts'
+import type { Sample, SampleInput } from './sample.ts'
 import { currentScope } from './scope.ts'
-import type { Dim, Shape } from './shape.ts'
+import type { Shape } from './shape.ts'
 
 /**
  * An immutable value in a graph: what it holds is known when the graph runs, its dtype and shape when it is built.
@@ -21,106 +21,102 @@ export interface Tensor<out D extends DType = DType, out S = Shape> {
 // biome-ignore lint/suspicious/noExplicitAny: the one place where shape checking is switched off
 export type AnyTensor = Tensor<any, any>
 
-/** Dtype and shape of a tensor, without the node that makes it. */
-export interface TensorType {
-  readonly dtype: DType
-  readonly shape: Shape
-}
-
-export type Attr =
-  | number
-  | bigint
-  | string
-  | boolean
-  | readonly Dim[]
-  | Float64Array
-  | BigInt64Array
-  | Init
-  | undefined
-export type Attrs = Readonly<Record<string, Attr>>
-
 /**
- * How ONNX writes an attribute: its kind and, where ONNX wants it as a tensor, which input it is (`since` an opset).
- * `scalar` is a number of the first input's dtype, `dims` a shape that may hold symbols. Integers that saturate are places
- * in an axis: those beyond every size mean what the largest size means, so ±2⁵³ stand for them.
+ * A rule of an op. Its parameters are compared bivariantly, so that an op of known arity and attributes is an `Op`: the
+ * graph calls a rule only with the inputs and attributes of a node of that very op, which its type rule has accepted.
  */
-export interface AttrForm {
-  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'dtype' | 'ints' | 'dims' | 'scalar'
-  readonly input?: number
-  readonly since?: number
-  readonly saturates?: true
-}
+type Rule<P extends readonly unknown[], R> = { rule(...args: P): R }['rule']
 
-export interface VjpArgs<A extends Attrs> {
+export interface VjpArgs<A extends Attrs, I extends Names, O extends Names> {
   /** Inputs and outputs of the node. */
-  readonly x: readonly AnyTensor[]
-  readonly y: readonly AnyTensor[]
+  readonly x: Each<I, AnyTensor>
+  readonly y: Each<O, AnyTensor>
   /** Gradient of the first output (zeros when only another output is used). */
   readonly dy: AnyTensor
   /** Gradients of all outputs; `undefined` where nothing depends on one. */
-  readonly dys: readonly (AnyTensor | undefined)[]
+  readonly dys: Each<O, AnyTensor | undefined>
   readonly attrs: A
 }
 
 /** One gradient for each input, `null` where an input has none. Broadcasting is undone by the engine. */
-export type Vjp<A extends Attrs> = (args: VjpArgs<A>) => readonly (AnyTensor | null)[]
+export type Vjp<A extends Attrs = Attrs, I extends Names = Names, O extends Names = readonly ['Y']> = Rule<
+  [args: VjpArgs<A, I, O>],
+  Given<I, AnyTensor | null>
+>
 
 /** Why an op has no gradient. */
 export interface NoGradient {
   readonly none: string
 }
-export const none = (why: string): NoGradient => ({ none: why })
 
-export interface OpSpec<A extends Attrs> {
+/** What ONNX says of an operator: its inputs, attributes and their defaults. */
+export interface Signature<A extends Attrs, I extends Names> {
+  /** ONNX's names of the inputs: `'B?'` may be left out, `'...inputs'` stands for one or more. */
+  readonly inputs: I
+  /** @default ONNX's own domain */
   readonly domain?: string
-  /** How each attribute is written in ONNX; one that is not listed is not written. */
-  readonly attrs?: { readonly [K in keyof A]?: AttrForm }
+  /** How each attribute is written in ONNX. */
+  readonly attrs?: { readonly [K in keyof A]: AttrForm<A[K]> }
+  /** Attributes of ONNX that the op does not have, each with the one value that changes nothing. */
+  readonly neutral?: Readonly<Record<string, number | string | readonly number[]>>
+  /** Throws a UserError for a node that ONNX allows and the op does not support. */
+  readonly check?: (node: OnnxNode) => void
+}
+
+/** Everything about an op. `I` and `O` are the names of its inputs and outputs; they give the rules their tuples. */
+export interface OpSpec<A extends Attrs, I extends Names, O extends Names> extends Signature<A, I> {
+  /** ONNX's names of the outputs, as for `inputs`. @default ['Y'] */
+  readonly outputs?: O
+  /** Inputs that a trained model keeps but does not learn, such as running statistics. */
+  readonly buffers?: readonly NoInfer<I[number]>[]
   /** The type rule: output types for input types. Throws a ShapeError that starts with the op's public name. */
-  readonly infer: (inputs: readonly TensorType[], attrs: A) => readonly TensorType[]
-  readonly vjp: Vjp<A> | NoGradient
+  readonly infer: Rule<[inputs: Each<I, TensorType>, attrs: A], Given<O, TensorType>>
+  readonly vjp: Vjp<A, I, O> | NoGradient
   /** Inputs (and attributes) to test the op with. */
-  readonly samples: readonly Sample<NoInfer<A>>[]
+  readonly samples: readonly Sample<NoInfer<A>, Given<I, SampleInput>>[]
   /** Multiply–accumulates of one evaluation, for ops that have any. */
-  readonly macs?: (inputs: readonly TensorType[], outputs: readonly TensorType[], attrs: A) => number
+  readonly macs?: Rule<[inputs: Each<I, TensorType>, outputs: Each<O, TensorType>, attrs: A], number>
   /**
    * Where the op works element by element: for an axis of its outputs, the axis of each input that runs along with it
    * (`null`: that input is read whole); undefined where the op mixes the axis.
    */
-  readonly along?: Along<A>
+  readonly along?: Along<A, I>
+  /** The output reads the memory of the input under another shape. */
+  readonly view?: true
   /** The same outputs by elementary ops, for targets that have no kernel for this one. */
-  readonly decompose?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
+  readonly decompose?: Rewriting<A, I, O>
+  /** The same outputs by nodes of at most `most` inputs and outputs, for ops that may have more. */
+  readonly narrow?: Rule<[inputs: Each<I, AnyTensor>, attrs: A, most: number], Given<O, AnyTensor>>
   /** The op draws random numbers while training and is the identity elsewhere. */
   readonly random?: true
   /** The same outputs in the form that a training step computes and differentiates, where another one pays there. */
-  readonly training?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
+  readonly training?: Rewriting<A, I, O>
   /** Opset that introduced the operator, where it is newer than 13. */
   readonly since?: number
   /** What takes the op's place outside of training steps, where it is not an operator of ONNX. */
-  readonly resolve?: (inputs: readonly AnyTensor[], attrs: A) => readonly AnyTensor[]
+  readonly resolve?: Rewriting<A, I, O>
 }
 
-export type Along<A extends Attrs = Attrs> = (
-  axis: number,
-  inputs: readonly TensorType[],
-  attrs: A,
-) => readonly (number | null)[] | undefined
+type Rewriting<A extends Attrs, I extends Names, O extends Names> = Rule<
+  [inputs: Each<I, AnyTensor>, attrs: A],
+  Given<O, AnyTensor>
+>
 
-/** {@link OpSpec.along} of ops that broadcast their inputs against each other. */
-export const elementwise: Along = (axis, inputs) => {
-  const rank = Math.max(...inputs.map(t => t.shape.length))
-  return inputs.map(({ shape }) => {
-    const i = axis - rank + shape.length
-    return i >= 0 && shape[i] !== 1 ? i : null
-  })
-}
+export type Along<A extends Attrs = Attrs, I extends Names = Names> = Rule<
+  [axis: number, inputs: Each<I, TensorType>, attrs: A],
+  readonly (number | null)[] | undefined
+>
+
+type Arguments<A> = [keyof A] extends [never] ? [] : [attrs: A]
 
 /** A primitive: one operator of ONNX with its rules. */
-export interface Op<A extends Attrs = Attrs> extends OpSpec<A> {
+export interface Op<A extends Attrs = Attrs, I extends Names = Names, O extends Names = Names>
+  extends OpSpec<A, I, O> {
   readonly type: string
   /** Adds a node for this op and returns its first output. */
-  readonly apply: (inputs: readonly Tensor[], attrs?: A) => AnyTensor
+  readonly apply: Rule<[inputs: Given<I, Tensor>, ...Arguments<A>], AnyTensor>
   /** The same for ops with several outputs. */
-  readonly applyAll: (inputs: readonly Tensor[], attrs?: A) => readonly AnyTensor[]
+  readonly applyAll: Rule<[inputs: Given<I, Tensor>, ...Arguments<A>], Each<O, AnyTensor>>
 }
 
 export interface Node {
@@ -176,45 +172,4 @@ export function makeNode(op: Op, inputs: readonly Tensor[], attrs: Attrs, key?: 
     forget.register(node, name)
   }
   return node
-}
-
-function makeOp<A extends Attrs>(type: string, spec: OpSpec<A>): Op<A> {
-  const self: Op<A> = {
-    ...spec,
-    type,
-    apply: (inputs, attrs) => self.applyAll(inputs, attrs)[0]!,
-    applyAll: (inputs, attrs) => makeNode(self as unknown as Op, inputs, attrs ?? {}).outputs,
-  }
-  return self
-}
-
-/** Defines a primitive. Its public function is written beside it and calls `apply`. */
-export function op<A extends Attrs = Record<never, never>>(type: string, spec: OpSpec<A>): Op<A> {
-  const self = makeOp(type, spec)
-  registry.push(self as unknown as Op)
-  return self
-}
-
-/**
- * Defines an op that ONNX does not have: it marks a place in a graph, and is resolved before the graph is written. It is
- * not among {@link allOps}.
- */
-export const marker = <A extends Attrs = Record<never, never>>(
-  type: string,
-  spec: Omit<OpSpec<A>, 'samples' | 'attrs'> & Required<Pick<OpSpec<A>, 'resolve'>>,
-): Op<A> => makeOp(type, { ...spec, samples: [] })
-
-const registry: Op[] = []
-
-/** All primitives of the modules that have been loaded; what the op test and the importer walk through. */
-export const allOps = (): readonly Op[] => registry
-
-/** Throws unless all tensors have one dtype, and one that the op takes. */
-export function sameDType(name: string, inputs: readonly TensorType[], allowed?: readonly DType[]): DType {
-  const dtype = inputs[0]!.dtype
-  const other = inputs.find(t => t.dtype !== dtype)
-  if (other) throw new ShapeError(`${name}: dtypes ${dtype} and ${other.dtype} differ; cast one of them`)
-  if (allowed && !allowed.includes(dtype))
-    throw new ShapeError(`${name}: takes ${allowed.join(', ')}, not ${dtype}; cast it`)
-  return dtype
 }

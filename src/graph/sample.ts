@@ -16,8 +16,8 @@ export interface SampleInput {
 /** Attributes of an op, by name. */
 type Attributes = Readonly<Record<string, unknown>>
 
-export interface Sample<A extends Attributes = Attributes> {
-  readonly inputs: readonly SampleInput[]
+export interface Sample<A extends Attributes = Attributes, X = readonly SampleInput[]> {
+  readonly inputs: X
   readonly attrs: A
 }
 
@@ -36,10 +36,12 @@ export const f32 = (...shape: number[]): SampleInput => input('float32', shape, 
 export const i64 = (below: number, ...shape: number[]): SampleInput => input('int64', shape, { below })
 export const bool = (...shape: number[]): SampleInput => input('bool', shape, { below: 2 })
 
-export function sample(...inputs: SampleInput[]): Sample<Record<never, never>>
-export function sample<const A extends Attributes>(...args: [...SampleInput[], A]): Sample<A>
-export function sample(...args: (SampleInput | Attributes)[]): Sample {
-  const inputs = args.filter((a): a is SampleInput => 'domain' in a && 'dtype' in a)
-  const last = args.at(-1)
-  return { inputs, attrs: last && !inputs.includes(last as SampleInput) ? (last as Attributes) : {} }
+/** What an op is tested with: its inputs and, at last, its attributes. */
+export function sample<X extends readonly SampleInput[]>(...inputs: X): Sample<Record<never, never>, X>
+export function sample<X extends readonly SampleInput[], const A extends Attributes>(
+  ...args: [...inputs: X, attrs: A]
+): Sample<A, X>
+export function sample(...args: readonly (SampleInput | Attributes)[]): Sample {
+  const isInput = (a: SampleInput | Attributes): a is SampleInput => 'domain' in a && 'dtype' in a
+  return { inputs: args.filter(isInput), attrs: args.find((a): a is Attributes => !isInput(a)) ?? {} }
 }

@@ -245,6 +245,14 @@ export function expand(op: string, from: Shape, target: Shape): Shape {
 }
 
 /** Whether two shapes may be one: dims that are not known count as equal. */
+/** Multiply–accumulates of a matrix product `[…, K]` × … = y: elements of y × K; symbols count as 1. */
+export const productMacs = (a: Shape, y: Shape): number =>
+  [...y, ...a.slice(-1)].reduce<number>((n, d) => n * (typeof d === 'number' && d > 0 ? d : 1), 1)
+
+/** Whether two shapes are the same, dim by dim; a dim that is not known equals none. */
+export const equalShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i] && d !== UNKNOWN)
+
 export const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => unify(d, b[i]!) !== undefined)
 

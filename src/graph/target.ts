@@ -1,5 +1,5 @@
+import type { Attrs } from './attributes.ts'
 import type { DType } from './dtype.ts'
-import type { Attrs } from './node.ts'
 
 /** What the graph compiler must know of the place where a graph will run. */
 export interface Target {

@@ -2,10 +2,9 @@ import { UserError } from '../graph/errors.ts'
 import { rewriteTensors } from '../graph/graph.ts'
 import type { Init } from '../graph/init.ts'
 import { isParameter, type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
-import { show } from '../graph/shape.ts'
+import { equalShape, show } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { currentTrace } from '../graph/tracing.ts'
-import { equalShape } from '../ops/layout.ts'
 
 /**
  * A tensor that is kept with the parameters but not learned, such as running statistics: training steps give it new

@@ -1,18 +1,11 @@
-import { constant } from '../graph/leaf.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type AttentionFn, typed } from '../graph/typed/signatures.ts'
-import { greater, mul, where } from './elementwise.ts'
-import { fill, transposeLast } from './layout.ts'
+import { hideFuture } from './causal.ts'
+import { mul } from './elementwise.ts'
+import { transposeLast } from './layout.ts'
 import { matmul } from './matmul.ts'
 import { softmax } from './norm.ts'
-import { tril } from './scan.ts'
-
-/** Scores `[..., T, S]` with −∞ where token i would see one after it. */
-export const hideFuture = (scores: AnyTensor): AnyTensor => {
-  const visible = greater(tril(fill(1, scores.dtype, scores.shape.slice(-2))), 0)
-  return where(visible, scores, constant(Number.NEGATIVE_INFINITY, scores.dtype, []))
-}
 
 /**
  * Scaled dot-product attention, softmax(q kᵀ / √d) v (Vaswani et al. 2017).
@@ -31,4 +24,5 @@ export const attention: AttentionFn = typed(
     if (!causal) return matmul(softmax(scores), v)
     return matmul(softmax(hideFuture(scores)), v)
   },
+  t => [t(4, 2), t(3, 2), t(3, 5), { causal: true }],
 )

@@ -1,19 +1,31 @@
+import { attr } from '../graph/attributes.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
-import { none, op } from '../graph/node.ts'
+import { none, op } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { currentScope } from '../graph/scope.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
 
-type DropoutAttrs = { readonly rate: number; readonly site: string; readonly per: 'element' | 'sample' }
+type Per = 'element' | 'sample'
 
 const Dropout = op('Dropout', {
   random: true,
+  inputs: ['data'],
+  outputs: ['output'],
   // `site` keeps apart two layers that drop the same tensor; it and `per` are not written: ONNX's Dropout is the
   // identity unless its third input says that it trains.
-  infer: ([x], _: DropoutAttrs) => [x!],
-  attrs: { rate: { kind: 'scalar', input: 1 } },
+  attrs: {
+    rate: attr.scalar({ name: 'ratio', input: 1, default: 0.5 }),
+    site: attr.internal({ default: '' }),
+    per: attr.internal<Per>({ default: 'element' }),
+  },
+  check: node => {
+    node.number('seed')
+    if (node.number('training_mode', 2))
+      throw new UserError('dropout of a model in training is not supported')
+  },
+  infer: ([x]) => [x],
   vjp: none('the step compiler replaces it by a random mask before it differentiates'),
   samples: [
     sample(f32(3, 4), { rate: 0.5, site: '', per: 'element' }),
@@ -21,7 +33,7 @@ const Dropout = op('Dropout', {
   ],
 })
 
-const drop = (name: string, x: AnyTensor, rate: number, per: DropoutAttrs['per']): AnyTensor => {
+const drop = (name: string, x: AnyTensor, rate: number, per: Per): AnyTensor => {
   if (!(rate >= 0 && rate < 1))
     throw new UserError(`${name}: the rate must be at least 0 and below 1, not ${rate}`)
   return rate === 0 ? x : Dropout.apply([x], { rate, site: currentScope(), per })
@@ -33,6 +45,7 @@ const drop = (name: string, x: AnyTensor, rate: number, per: DropoutAttrs['per']
  */
 export const dropout: FloatUnaryFn<[rate: number]> = typed(
   (x: AnyTensor, rate: number): AnyTensor => drop('dropout', x, rate, 'element'),
+  t => [t(2, 3), 0.5],
 )
 
 /**
@@ -40,7 +53,10 @@ export const dropout: FloatUnaryFn<[rate: number]> = typed(
  * axis 0, to zero as a whole and scales the others by 1 / (1 − rate), as timm's DropPath, in a training step; anywhere
  * else it is the identity. @param x `[B, ...]`
  */
-export const dropPath: FloatUnaryFn<[rate: number]> = typed((x: AnyTensor, rate: number): AnyTensor => {
-  if (x.shape.length === 0) throw new ShapeError(`dropPath: ${show(x.shape)} has no axis of samples`)
-  return drop('dropPath', x, rate, 'sample')
-})
+export const dropPath: FloatUnaryFn<[rate: number]> = typed(
+  (x: AnyTensor, rate: number): AnyTensor => {
+    if (x.shape.length === 0) throw new ShapeError(`dropPath: ${show(x.shape)} has no axis of samples`)
+    return drop('dropPath', x, rate, 'sample')
+  },
+  t => [t(2, 3), 0.5],
+)

@@ -1,53 +1,48 @@
-import { none, op, sameDType } from '../graph/node.ts'
+import { at } from '../graph/at.ts'
+import { attr } from '../graph/attributes.ts'
+import { none, op, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
 import { mul } from './elementwise.ts'
 import { transpose } from './layout.ts'
-import { matmul, productMacs } from './matmul.ts'
-
-interface FusedAttrs {
-  readonly [key: string]: number | boolean
-  readonly alpha: number
-  readonly transA: boolean
-  readonly transB: boolean
-  readonly transBatchA: boolean
-  readonly transBatchB: boolean
-}
+import { matmul } from './matmul.ts'
 
 /** How an operand is read: the order of its axes that `trans` and `transBatch` stand for. */
 export function readOrder(rank: number, trans: boolean, batch: boolean): number[] {
   const order = Array.from({ length: rank }, (_, i) => i)
   // transBatch reads [T, …, K] as […, T, K].
-  if (batch) order.splice(rank - 2, 0, order.shift()!)
-  if (trans) order.push(order.splice(rank - 2, 1)[0]!)
+  if (batch) order.splice(rank - 2, 0, ...order.splice(0, 1))
+  if (trans) order.push(...order.splice(rank - 2, 1))
   return order
 }
 
 const seen = (shape: Shape, trans: boolean, batch: boolean): Shape =>
-  readOrder(shape.length, trans, batch).map(i => shape[i]!)
+  readOrder(shape.length, trans, batch).map(i => at(shape, i))
 
 /** onnxruntime's matrix product alpha · A B that reads its operands transposed: which passes write and models do not. */
 export const FusedMatMul = op('FusedMatMul', {
   domain: 'com.microsoft',
+  inputs: ['A', 'B'],
   attrs: {
-    alpha: { kind: 'float' },
-    transA: { kind: 'bool' },
-    transB: { kind: 'bool' },
-    transBatchA: { kind: 'bool' },
-    transBatchB: { kind: 'bool' },
+    alpha: attr.float({ default: 1 }),
+    transA: attr.bool({ default: false }),
+    transB: attr.bool({ default: false }),
+    transBatchA: attr.bool({ default: false }),
+    transBatchB: attr.bool({ default: false }),
   },
-  infer: ([a, b], { transA, transB, transBatchA, transBatchB }: FusedAttrs) => [
+  infer: ([a, b], { transA, transB, transBatchA, transBatchB }) => [
     {
-      dtype: sameDType('fused matmul', [a!, b!]),
+      dtype: sameDType('fused matmul', [a, b]),
       shape: shapes.matmul(
         'fused matmul',
-        seen(a!.shape, transA, transBatchA),
-        seen(b!.shape, transB, transBatchB),
+        seen(a.shape, transA, transBatchA),
+        seen(b.shape, transB, transBatchB),
       ),
     },
   ],
-  macs: ([a], [y], { transA, transBatchA }) => productMacs(seen(a!.shape, transA, transBatchA), y!.shape),
+  macs: ([a], [y], { transA, transBatchA }) =>
+    shapes.productMacs(seen(a.shape, transA, transBatchA), y.shape),
   vjp: none('passes make it after differentiation'),
   samples: [
     sample(f32(7, 5), f32(7, 3), {
@@ -82,8 +77,8 @@ export const FusedMatMul = op('FusedMatMul', {
   decompose: ([a, b], { alpha, transA, transB, transBatchA, transBatchB }) => [
     mul(
       matmul(
-        transpose(a!, readOrder(a!.shape.length, transA, transBatchA)),
-        transpose(b!, readOrder(b!.shape.length, transB, transBatchB)),
+        transpose(a, readOrder(a.shape.length, transA, transBatchA)),
+        transpose(b, readOrder(b.shape.length, transB, transBatchB)),
       ),
       alpha,
     ),

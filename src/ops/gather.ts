@@ -1,6 +1,10 @@
+import { at } from '../graph/at.ts'
+import { attr, type TensorType } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { none, op, sameDType, type TensorType } from '../graph/node.ts'
+import { example } from '../graph/example.ts'
+import { constant } from '../graph/leaf.ts'
+import { none, op, sameDType } from '../graph/op.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -17,55 +21,69 @@ import { cast, equal } from './elementwise.ts'
 import { arange } from './fill.ts'
 import { expand, fill, reshape } from './layout.ts'
 
+/** Indices for examples. */
+const zeros = (...shape: number[]): AnyTensor => constant(0, 'int64', shape)
+
 const wantIndices = (name: string, t: TensorType): void => {
   if (t.dtype !== 'int32' && t.dtype !== 'int64')
     throw new ShapeError(`${name}: indices must be int32 or int64, not ${t.dtype}`)
 }
 
+const axis = attr.int({ default: 0 })
+
 const Gather = op('Gather', {
-  attrs: { axis: { kind: 'int' } },
-  infer: ([x, indices], { axis }: { axis: number }) => {
-    wantIndices('gather', indices!)
-    return [{ dtype: x!.dtype, shape: shapes.gather('gather', x!.shape, indices!.shape, axis) }]
+  inputs: ['data', 'indices'],
+  outputs: ['output'],
+  attrs: { axis },
+  infer: ([x, indices], { axis }) => {
+    wantIndices('gather', indices)
+    return [{ dtype: x.dtype, shape: shapes.gather('gather', x.shape, indices.shape, axis) }]
   },
   // d gather(x, i) = dy added into zeros at i
-  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterSlices(x!.shape, indices!, dy, axis), null],
+  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterSlices(x.shape, indices, dy, axis), null],
   samples: [sample(f32(9, 6), i64(9, 4, 3), { axis: 0 }), sample(f32(3, 9), i64(9, 4), { axis: 1 })],
 })
 /** Slices of `x` along `axis` at `indices` (an embedding, for axis 0). */
 export const gather: GatherFn = typed(
   (x: AnyTensor, indices: AnyTensor, axis = 0): AnyTensor =>
     Gather.apply([x, indices], { axis: shapes.axisOf('gather', axis, x.shape.length) }),
+  t => [t(5, 2), zeros(3)],
 )
 
 const GatherElements = op('GatherElements', {
-  attrs: { axis: { kind: 'int' } },
-  infer: ([x, indices], { axis }: { axis: number }) => {
-    wantIndices('gatherElements', indices!)
-    wantElements('gatherElements', x!.shape, indices!.shape, axis)
-    return [{ dtype: x!.dtype, shape: indices!.shape }]
+  inputs: ['data', 'indices'],
+  outputs: ['output'],
+  attrs: { axis },
+  infer: ([x, indices], { axis }) => {
+    wantIndices('gatherElements', indices)
+    wantElements('gatherElements', x.shape, indices.shape, axis)
+    return [{ dtype: x.dtype, shape: indices.shape }]
   },
   // d gather(x, i) = dy added into zeros at i
-  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterAdd(x!.shape, indices!, dy, axis), null],
+  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterAdd(x.shape, indices, dy, axis), null],
   samples: [sample(f32(4, 9), i64(9, 4, 6), { axis: 1 }), sample(f32(5, 4, 3), i64(5, 7, 2, 3), { axis: 0 })],
 })
 /** `y[i, j, k] = x[i, indices[i, j, k], k]` for axis 1 of three, as torch.gather. @param indices int32 or int64 */
-export const gatherElements: GatherElementsFn = typed((x: AnyTensor, indices: AnyTensor, axis: number) =>
-  GatherElements.apply([x, indices], { axis: shapes.axisOf('gatherElements', axis, x.shape.length) }),
+export const gatherElements: GatherElementsFn = typed(
+  (x: AnyTensor, indices: AnyTensor, axis: number) =>
+    GatherElements.apply([x, indices], { axis: shapes.axisOf('gatherElements', axis, x.shape.length) }),
+  t => [t(5, 2), zeros(3, 2), 0],
 )
 
 // Not ScatterND, which onnxruntime runs on several threads without a lock: repeated indices lose updates.
 const ScatterElements = op('ScatterElements', {
   since: 16,
-  attrs: { axis: { kind: 'int' }, reduction: { kind: 'string' } },
-  infer: ([data, indices, updates], { axis }: { axis: number; reduction: 'add' }) => {
-    wantIndices('scatterElements', indices!)
-    wantElements('scatterElements', data!.shape, indices!.shape, axis)
-    shapes.expand('scatterElements', updates!.shape, indices!.shape)
-    return [{ dtype: sameDType('scatterElements', [data!, updates!]), shape: data!.shape }]
+  inputs: ['data', 'indices', 'updates'],
+  outputs: ['output'],
+  attrs: { axis, reduction: attr.string<'add' | 'none'>({ of: ['add'], default: 'none' }) },
+  infer: ([data, indices, updates], { axis }) => {
+    wantIndices('scatterElements', indices)
+    wantElements('scatterElements', data.shape, indices.shape, axis)
+    shapes.expand('scatterElements', updates.shape, indices.shape)
+    return [{ dtype: sameDType('scatterElements', [data, updates]), shape: data.shape }]
   },
   // y = data with updates added at i: d data = dy, d updates = dy gathered at i
-  vjp: ({ x: [, indices], dy, attrs: { axis } }) => [dy, null, gatherElements(dy, indices!, axis)],
+  vjp: ({ x: [, indices], dy, attrs: { axis } }) => [dy, null, gatherElements(dy, indices, axis)],
   samples: [
     sample(f32(5, 3), i64(5, 9, 3), f32(9, 3), { axis: 0, reduction: 'add' }),
     sample(f32(2, 4), i64(4, 2, 3), f32(2, 3), { axis: 1, reduction: 'add' }),
@@ -74,9 +92,9 @@ const ScatterElements = op('ScatterElements', {
 
 /** Throws unless `indices` has the dims of `x` on all axes but one, or fewer. */
 function wantElements(name: string, x: Shape, indices: Shape, axis: number): void {
-  const at = shapes.axisOf(name, axis, x.length)
+  const place = shapes.axisOf(name, axis, x.length)
   const fits = (d: Dim, i: number) =>
-    i === at || (typeof d === 'number' && typeof x[i] === 'number' ? d <= x[i] : shapes.unify(d, x[i]!))
+    i === place || (typeof d === 'number' && typeof x[i] === 'number' ? d <= x[i] : shapes.unify(d, at(x, i)))
   if (indices.length !== x.length || !indices.every(fits))
     throw new ShapeError(
       `${name}: indices ${shapes.show(indices)} do not fit ${shapes.show(x)} along axis ${axis}`,
@@ -86,6 +104,7 @@ function wantElements(name: string, x: Shape, indices: Shape, axis: number): voi
 /** Zeros of `shape` with each element of `updates` added at its index along `axis`; what {@link gatherElements} is transposed to. */
 export const scatterAdd = (shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor =>
   ScatterElements.apply([fill(0, updates.dtype, shape), indices, updates], { axis, reduction: 'add' })
+example(scatterAdd, t => [[5, 2], zeros(3, 2), t(3, 2), 0])
 
 /** Zeros of `shape` with the slices of `updates` added at `indices` of `axis`; what {@link gather} is transposed to. */
 function scatterSlices(shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor {
@@ -99,9 +118,12 @@ function scatterSlices(shape: Shape, indices: AnyTensor, updates: AnyTensor, axi
 }
 
 const ArgMax = op('ArgMax', {
-  attrs: { axis: { kind: 'int' }, keepdims: { kind: 'bool' } },
-  infer: ([x], { axis, keepdims }: { axis: number; keepdims: boolean }) => [
-    { dtype: 'int64', shape: shapes.reduce('argmax', x!.shape, [axis], keepdims) },
+  inputs: ['data'],
+  outputs: ['reduced'],
+  attrs: { axis, keepdims: attr.bool({ default: true }) },
+  neutral: { select_last_index: 0 },
+  infer: ([x], { axis, keepdims }) => [
+    { dtype: 'int64', shape: shapes.reduce('argmax', x.shape, [axis], keepdims) },
   ],
   vjp: none('its output is an index'),
   samples: [sample(f32(3, 5), { axis: 1, keepdims: false })],
@@ -110,6 +132,7 @@ const ArgMax = op('ArgMax', {
 export const argmax: ArgReduceFn<'argmax'> = typed(
   (x: AnyTensor, axis: number, keepdims = false): AnyTensor =>
     ArgMax.apply([x], { axis: shapes.axisOf('argmax', axis, x.shape.length), keepdims }),
+  t => [t(2, 3), 1],
 )
 
 /** `classes` numbers for each index, 1 at it and 0 elsewhere: `[...]` → `[..., classes]`; an index that is no class gives zeros. */
@@ -120,46 +143,44 @@ export const oneHot: OneHotFn = typed(
       throw new ShapeError(`oneHot: ${classes} is not a number of classes`)
     return cast(equal(reshape(labels, [...labels.shape, 1]), arange(classes, labels.dtype)), dtype)
   },
+  t => [t(2), 3],
 )
 
-type TopKAttrs = {
-  readonly k: readonly [number]
-  readonly axis: number
-  readonly largest: boolean
-  readonly sorted: boolean
-}
-
 const TopK = op('TopK', {
+  inputs: ['X'],
+  outputs: ['Values', 'Indices'],
   attrs: {
-    k: { kind: 'ints', input: 1 },
-    axis: { kind: 'int' },
-    largest: { kind: 'bool' },
-    sorted: { kind: 'bool' },
+    k: attr.ints<readonly [number]>({ input: 1 }),
+    axis: attr.int({ default: -1 }),
+    largest: attr.bool({ default: true }),
+    sorted: attr.bool({ default: true }),
   },
-  infer: ([x], { k: [k], axis }: TopKAttrs) => {
-    const at = shapes.axisOf('topK', axis, x!.shape.length)
-    const dim = x!.shape[at]!
+  infer: ([x], { k: [k], axis }) => {
+    const place = shapes.axisOf('topK', axis, x.shape.length)
+    const dim = at(x.shape, place)
     if (!Number.isInteger(k) || k < 0 || (typeof dim === 'number' && dim !== shapes.UNKNOWN && k > dim))
-      throw new ShapeError(`topK: cannot take ${k} of dim ${dim} of ${shapes.show(x!.shape)}`)
-    const shape = x!.shape.with(at, k)
+      throw new ShapeError(`topK: cannot take ${k} of dim ${dim} of ${shapes.show(x.shape)}`)
+    const shape = x.shape.with(place, k)
     return [
-      { dtype: x!.dtype, shape },
+      { dtype: x.dtype, shape },
       { dtype: 'int64', shape },
     ]
   },
   // values = x gathered at the indices: dx = dy added into zeros there
-  vjp: ({ x: [x], y: [, indices], dy, attrs: { axis } }) => [scatterAdd(x!.shape, indices!, dy, axis)],
+  vjp: ({ x: [x], y: [, indices], dy, attrs: { axis } }) => [scatterAdd(x.shape, indices, dy, axis)],
   samples: [
     sample(f32(3, 7).distinct(), { k: [3], axis: 1, largest: true, sorted: true }),
     sample(f32(5, 2, 3).distinct(), { k: [2], axis: 0, largest: false, sorted: true }),
   ],
 })
 /** The `k` largest elements along `axis`, largest first, and their indices (int64), the lower one first at a tie. */
-export const topK: TopKFn = typed((x: AnyTensor, k: number, axis = -1): readonly AnyTensor[] =>
-  TopK.applyAll([x], {
-    k: [k],
-    axis: shapes.axisOf('topK', axis, x.shape.length),
-    largest: true,
-    sorted: true,
-  }),
+export const topK: TopKFn = typed(
+  (x: AnyTensor, k: number, axis = -1): readonly AnyTensor[] =>
+    TopK.applyAll([x], {
+      k: [k],
+      axis: shapes.axisOf('topK', axis, x.shape.length),
+      largest: true,
+      sorted: true,
+    }),
+  t => [t(2, 3), 2],
 )

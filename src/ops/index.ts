@@ -1,3 +1,7 @@
+// Ops that passes write; files may have them too.
+import './fused-matmul.ts'
+import './gemm.ts'
+
 export * from './activation.ts'
 export * from './attention.ts'
 export * from './batch-norm.ts'

@@ -1,7 +1,10 @@
+import { at } from '../graph/at.ts'
+import { attr, type OnnxNode } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
-import { ShapeError } from '../graph/errors.ts'
+import { ShapeError, UserError } from '../graph/errors.ts'
+import { example } from '../graph/example.ts'
 import { constant } from '../graph/leaf.ts'
-import { op, sameDType, type TensorType } from '../graph/node.ts'
+import { imports, op, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -20,42 +23,96 @@ import {
   type UnsqueezeFn,
 } from '../graph/typed/signatures.ts'
 
-export const Reshape = op('Reshape', {
-  attrs: { shape: { kind: 'dims', input: 1 } },
-  infer: ([x], { shape }: { shape: Shape }) => [
-    { dtype: x!.dtype, shape: shapes.reshape('reshape', x!.shape, shape) },
-  ],
+/** A 0 copies the dim at its place. Copies cancel out of what the -1 is computed from, known or not. */
+function copiedDims(target: Shape, x: Shape): Shape {
+  const copies = (i: number) => target[i] === 0
+  if (target.some((_, i) => copies(i) && i >= x.length))
+    throw new UserError(`${shapes.show(target)} copies a dim that ${shapes.show(x)} does not have`)
+  const rest = shapes.reshape(
+    'reshape',
+    x.filter((_, i) => !copies(i)),
+    target.filter((_, i) => !copies(i)),
+  )
+  let next = 0
+  return target.map((_, i) => (copies(i) ? at(x, i) : at(rest, next++)))
+}
+
+const Reshape = op('Reshape', {
+  inputs: ['data'],
+  outputs: ['reshaped'],
+  view: true,
+  attrs: {
+    shape: attr.dims({
+      input: 1,
+      dims: {
+        read: (target, x, node) =>
+          node.number('allowzero') ? shapes.reshape('reshape', x, target) : copiedDims(target, x),
+        // 0 copies the dim at the same place, one -1 is computed.
+        write: (dims, x) => {
+          const copied = dims.map((d, i) => (typeof d === 'number' ? d : d === x[i] ? 0 : -1))
+          return copied.filter(d => d === -1).length <= 1 ? copied : undefined
+        },
+      },
+    }),
+  },
+  infer: ([x], { shape }) => [{ dtype: x.dtype, shape: shapes.reshape('reshape', x.shape, shape) }],
   // d reshape(x) = reshape back
-  vjp: ({ x: [x], dy }) => [reshape(dy, x!.shape)],
+  vjp: ({ x: [x], dy }) => [reshape(dy, x.shape)],
   samples: [sample(f32(2, 3, 4), { shape: [6, 4] }), sample(f32(2, 3, 4), { shape: [-1, 2] })],
 })
 /** The same elements in row-major order under another shape; one dim may be -1. */
-export const reshape: ReshapeFn = typed((x: AnyTensor, shape: Shape): AnyTensor => {
-  const target = shapes.reshape('reshape', x.shape, shape)
-  return equalShape(x.shape, target) ? x : Reshape.apply([x], { shape: target })
+export const reshape: ReshapeFn = typed(
+  (x: AnyTensor, shape: Shape): AnyTensor => {
+    const target = shapes.reshape('reshape', x.shape, shape)
+    return shapes.equalShape(x.shape, target) ? x : Reshape.apply([x], { shape: target })
+  },
+  t => [t(2, 3), [3, 2]],
+)
+imports('Flatten', {
+  inputs: ['input'],
+  attrs: { axis: attr.int({ default: 1 }) },
+  build: ([x], { axis }) =>
+    reshape(x, [shapes.product(x.shape.slice(0, axis)), shapes.product(x.shape.slice(axis))]),
 })
-
-export const equalShape = (a: Shape, b: Shape): boolean =>
-  a.length === b.length && a.every((d, i) => d === b[i] && d !== shapes.UNKNOWN)
 
 /** Removes dims of size 1. */
 export const squeeze: SqueezeFn = typed(
   (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
     reshape(x, shapes.squeeze('squeeze', x.shape, [axes].flat())),
+  t => [t(2, 1), 1],
 )
+imports('Squeeze', {
+  inputs: ['data'],
+  attrs: {
+    axes: attr.ints({
+      input: 1,
+      since: 13,
+      default: ({ inputs: [x] }) => (x?.shape ?? []).flatMap((d, i) => (d === 1 ? [i] : [])),
+    }),
+  },
+  build: ([x], { axes }) => squeeze(x, axes),
+})
 
 /** Puts dims of size 1 in; `axes` are positions of the result. */
 export const unsqueeze: UnsqueezeFn = typed(
   (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
     reshape(x, shapes.unsqueeze('unsqueeze', x.shape, [axes].flat())),
+  t => [t(2), 1],
 )
+imports('Unsqueeze', {
+  inputs: ['data'],
+  attrs: { axes: attr.ints({ input: 1, since: 13 }) },
+  build: ([x], { axes }) => unsqueeze(x, axes),
+})
 
-export const Transpose = op('Transpose', {
-  attrs: { perm: { kind: 'ints' } },
-  infer: ([x], { perm }: { perm: readonly number[] }) => [
-    { dtype: x!.dtype, shape: shapes.transpose('transpose', x!.shape, perm) },
-  ],
-  along: (axis, _, { perm }) => [perm[axis]!],
+const Transpose = op('Transpose', {
+  inputs: ['data'],
+  outputs: ['transposed'],
+  attrs: {
+    perm: attr.ints({ default: ({ inputs: [x] }) => [...(x?.shape ?? []).keys()].reverse() }),
+  },
+  infer: ([x], { perm }) => [{ dtype: x.dtype, shape: shapes.transpose('transpose', x.shape, perm) }],
+  along: (axis, _, { perm }) => [at(perm, axis)],
   // d transpose(x, p) = transpose(dy, p⁻¹)
   vjp: ({ dy, attrs: { perm } }) => [
     transpose(
@@ -69,6 +126,7 @@ export const Transpose = op('Transpose', {
 export const transpose: TransposeFn = typed(
   (x: AnyTensor, perm: readonly number[]): AnyTensor =>
     perm.length === x.shape.length && perm.every((p, i) => p === i) ? x : Transpose.apply([x], { perm }),
+  t => [t(2, 3), [1, 0]],
 )
 
 /** Exchanges the last two axes. */
@@ -78,10 +136,13 @@ export const transposeLast = (x: AnyTensor): AnyTensor => {
   ;[perm[n - 2], perm[n - 1]] = [n - 1, n - 2]
   return transpose(x, perm)
 }
+example(transposeLast, t => [t(2, 3)])
 
-export const Concat = op('Concat', {
-  attrs: { axis: { kind: 'int' } },
-  infer: (inputs, { axis }: { axis: number }) => [
+const Concat = op('Concat', {
+  inputs: ['...inputs'],
+  outputs: ['concat_result'],
+  attrs: { axis: attr.int() },
+  infer: (inputs, { axis }) => [
     {
       dtype: sameDType('concat', inputs),
       shape: shapes.concat(
@@ -93,33 +154,76 @@ export const Concat = op('Concat', {
   ],
   // d concat(x₁, x₂, …) = the pieces of dy
   vjp: ({ x, dy, attrs: { axis } }) => {
-    const at = shapes.axisOf('concat', axis, dy.shape.length)
-    const sizes = x.map(t => t.shape[at])
-    return split(dy, axis, sizes as number[])
+    const place = shapes.axisOf('concat', axis, dy.shape.length)
+    return split(
+      dy,
+      axis,
+      x.map(t => t.shape[place]),
+    )
+  },
+  // A tree of small ones.
+  narrow: (inputs, { axis }, most) => {
+    let level: readonly AnyTensor[] = inputs
+    while (level.length > 1) {
+      const groups = Array.from({ length: Math.ceil(level.length / most) }, (_, i) =>
+        level.slice(i * most, (i + 1) * most),
+      )
+      level = groups.map(group => concat(group, axis))
+    }
+    return [at(level, 0)]
   },
   samples: [sample(f32(2, 3, 4), f32(2, 1, 4), f32(2, 5, 4), { axis: 1 })],
 })
 /** Tensors one after the other along `axis`. */
-export const concat: ConcatFn = typed((tensors: readonly AnyTensor[], axis: number): AnyTensor => {
-  shapes.concat(
-    'concat',
-    tensors.map(t => t.shape),
-    axis,
-  )
-  return tensors.length === 1 ? tensors[0]! : Concat.apply(tensors, { axis })
-})
+export const concat: ConcatFn = typed(
+  (tensors: readonly AnyTensor[], axis: number): AnyTensor => {
+    shapes.concat(
+      'concat',
+      tensors.map(t => t.shape),
+      axis,
+    )
+    const [first, ...more] = tensors
+    return first && !more.length ? first : Concat.apply(tensors, { axis })
+  },
+  t => [[t(2, 3), t(4, 3)], 0],
+)
 
-export const Split = op('Split', {
-  attrs: { axis: { kind: 'int' }, sizes: { kind: 'ints', input: 1 } },
-  infer: ([x], { axis, sizes }: { axis: number; sizes: readonly number[] }): TensorType[] =>
-    shapes.split('split', x!.shape, axis, sizes).map(shape => ({ dtype: x!.dtype, shape })),
+/** Parts of one size, of which the last one takes what is left. */
+function equalSizes({ inputs: [x], attrs, outputs, number }: OnnxNode): number[] {
+  const parts = number('num_outputs') ?? outputs
+  if (parts !== outputs) throw new UserError(`num_outputs is ${parts}, but the node has ${outputs} outputs`)
+  const axis = Number(attrs.axis ?? 0)
+  const dim = x?.shape.at(axis)
+  if (!x || typeof dim !== 'number' || dim === shapes.UNKNOWN)
+    throw new UserError(`axis ${axis} of ${shapes.show(x?.shape ?? [])} has no known size to split`)
+  const size = Math.ceil(dim / parts)
+  return Array.from({ length: parts }, (_, i) => Math.min(size, dim - i * size))
+}
+
+const Split = op('Split', {
+  inputs: ['input'],
+  outputs: ['...outputs'],
+  attrs: {
+    axis: attr.int({ default: 0 }),
+    sizes: attr.ints({ name: 'split', input: 1, since: 13, default: equalSizes }),
+  },
+  infer: ([x], { axis, sizes }) =>
+    shapes.split('split', x.shape, axis, sizes).map(shape => ({ dtype: x.dtype, shape })),
   // d split(x) = concat of the gradients, zeros for pieces that nothing reads
   vjp: ({ y, dys, attrs: { axis } }) => [
     concat(
-      dys.map((g, i) => g ?? zeros(y[i]!)),
+      dys.map((g, i) => g ?? zeros(at(y, i))),
       axis,
     ),
   ],
+  // A slice for each piece.
+  narrow: ([x], { axis, sizes }) => {
+    let start = 0
+    return sizes.map(size => {
+      start += size
+      return slice(x, axis, start - size, start)
+    })
+  },
   samples: [sample(f32(2, 6, 4), { axis: 1, sizes: [2, 1, 3] })],
 })
 /** Pieces along `axis`: a number of equal parts, or the size of each. */
@@ -127,42 +231,38 @@ export const split: SplitFn = typed(
   (x: AnyTensor, axis: number, parts: number | readonly number[]): readonly AnyTensor[] => {
     const sizes = typeof parts === 'number' ? shapes.equalParts('split', x.shape, axis, parts) : parts
     shapes.split('split', x.shape, axis, sizes)
-    const at = shapes.axisOf('split', axis, x.shape.length)
-    return sizes.length === 1 ? [x] : Split.applyAll([x], { axis: at, sizes })
+    const place = shapes.axisOf('split', axis, x.shape.length)
+    return sizes.length === 1 ? [x] : Split.applyAll([x], { axis: place, sizes })
   },
+  t => [t(4, 3), 0, [1, 3]],
 )
 
-export const Slice = op('Slice', {
+const Slice = op('Slice', {
+  inputs: ['data'],
+  outputs: ['output'],
   attrs: {
-    starts: { kind: 'ints', input: 1, saturates: true },
-    ends: { kind: 'ints', input: 2, saturates: true },
-    axes: { kind: 'ints', input: 3 },
-    steps: { kind: 'ints', input: 4, saturates: true },
+    starts: attr.ints({ input: 1, saturates: true }),
+    ends: attr.ints({ input: 2, saturates: true }),
+    axes: attr.ints({ input: 3, default: ({ attrs }) => [...[attrs.starts].flat().keys()] }),
+    steps: attr.ints({
+      input: 4,
+      saturates: true,
+      default: ({ attrs }) => [attrs.starts].flat().map(() => 1),
+    }),
   },
-  infer: (
-    [x],
-    {
-      axes,
-      starts,
-      ends,
-      steps,
-    }: {
-      starts: readonly number[]
-      ends: readonly number[]
-      axes: readonly number[]
-      steps: readonly number[]
-    },
-  ) => [{ dtype: x!.dtype, shape: shapes.slice('slice', x!.shape, axes, starts, ends, steps) }],
+  infer: ([x], { axes, starts, ends, steps }) => [
+    { dtype: x.dtype, shape: shapes.slice('slice', x.shape, axes, starts, ends, steps) },
+  ],
   // d slice(x) = dy set into zeros of x's shape
-  vjp: ({ x: [x], dy, attrs }) => [unslice(dy, x!.shape, attrs)],
+  vjp: ({ x: [x], dy, attrs }) => [unslice(dy, x.shape, attrs)],
   // Axis by axis; a step back is one forward in the reversed axis, where index i is -1 - i.
   decompose: ([x], { axes, starts, ends, steps }) => [
     axes.reduce((y, axis, i): AnyTensor => {
-      const [start, end, step] = [starts[i]!, ends[i]!, steps[i]!]
+      const [start, end, step] = [at(starts, i), at(ends, i), at(steps, i)]
       return step > 0
         ? slice(y, axis, start, end, step)
         : slice(reversed(y, axis), axis, -1 - start, -1 - end, -step)
-    }, x!),
+    }, x),
   ],
   samples: [
     sample(f32(2, 7, 5), { starts: [1], ends: [4], axes: [1], steps: [1] }),
@@ -178,18 +278,18 @@ function unslice(
 ): AnyTensor {
   return axes.reduce((y, given, i) => {
     const axis = shapes.axisOf('slice', given, shape.length)
-    const n = shape[axis]!
+    const n = at(shape, axis)
     if (typeof n === 'string' || n === shapes.UNKNOWN)
       throw new ShapeError(
         `slice: no gradient along axis ${axis} of ${shapes.show(shape)}, its size is not known`,
       )
     const step = steps[i] ?? 1
-    const { start, length } = shapes.sliceRange(n, starts[i]!, ends[i]!, step)
+    const { start, length } = shapes.sliceRange(n, at(starts, i), at(ends, i), step)
     if (length === 0) return fill(0, dy.dtype, y.shape.with(axis, n))
     const forward = step > 0 ? y : reversed(y, axis)
     const first = step > 0 ? start : start + (length - 1) * step
     const spread = dilate(forward, axis, Math.abs(step))
-    return padAxis(spread, axis, first, n - first - (spread.shape[axis] as number))
+    return padAxis(spread, axis, first, n - first - spread.shape[axis])
   }, dy)
 }
 
@@ -200,11 +300,12 @@ export const padAxis = (x: AnyTensor, axis: number, before: number, after: numbe
   const none = x.shape.map(() => 0)
   return pad(x, none.with(axis, before), none.with(axis, after), value)
 }
+example(padAxis, t => [t(2, 3), 1, 1, 2])
 
 /** `step - 1` zeros between the elements of an axis. */
 const dilate = (x: AnyTensor, axis: number, step: number): AnyTensor => {
   if (step === 1) return x
-  const n = x.shape[axis] as number
+  const n: number = x.shape[axis]
   const columns = reshape(x, x.shape.toSpliced(axis, 1, n, 1))
   const spread = reshape(padAxis(columns, axis + 1, 0, step - 1), x.shape.with(axis, n * step))
   return slice(spread, axis, 0, n * step - step + 1)
@@ -219,27 +320,46 @@ export const slice: SliceFn = typed(
       axes: [shapes.axisOf('slice', axis, x.shape.length)],
       steps: [step],
     }),
+  t => [t(7, 3), 0, -2, 0, -2],
 )
 
 /** One element of an axis, which goes. */
-export const select: SelectFn = typed((x: AnyTensor, axis: number, index: number): AnyTensor => {
-  const shape = shapes.select('select', x.shape, axis, index)
-  const end = index === -1 ? Number.MAX_SAFE_INTEGER : index + 1
-  return reshape(slice(x, axis, index, end), shape)
-})
+export const select: SelectFn = typed(
+  (x: AnyTensor, axis: number, index: number): AnyTensor => {
+    const shape = shapes.select('select', x.shape, axis, index)
+    const end = index === -1 ? Number.MAX_SAFE_INTEGER : index + 1
+    return reshape(slice(x, axis, index, end), shape)
+  },
+  t => [t(2, 3), 0, 1],
+)
 
-export const Expand = op('Expand', {
-  attrs: { shape: { kind: 'dims', input: 1 } },
-  infer: ([x], { shape }: { shape: Shape }) => [
-    { dtype: x!.dtype, shape: shapes.expand('expand', x!.shape, shape) },
-  ],
+const Expand = op('Expand', {
+  inputs: ['input'],
+  outputs: ['output'],
+  attrs: {
+    shape: attr.dims({
+      input: 1,
+      dims: {
+        read: (target, x) => shapes.broadcast('expand', x, target),
+        // A 1 keeps the dim that the input has already.
+        write: (dims, x) => {
+          if (dims.includes(shapes.UNKNOWN)) return undefined
+          const kept = dims.map((d, i) => (d === x[i - dims.length + x.length] ? 1 : d))
+          return kept.every(d => typeof d === 'number') ? kept : undefined
+        },
+      },
+    }),
+  },
+  infer: ([x], { shape }) => [{ dtype: x.dtype, shape: shapes.expand('expand', x.shape, shape) }],
   // d expand(x) = the sum over the repeats, which the engine takes
   vjp: ({ dy }) => [dy],
   samples: [sample(f32(3, 1), { shape: [4, 3, 5] })],
 })
 /** Repeats dims of size 1 (and missing leading ones) up to `shape`. */
 export const expand: ExpandFn = typed(
-  (x: AnyTensor, shape: Shape): AnyTensor => (equalShape(x.shape, shape) ? x : Expand.apply([x], { shape })),
+  (x: AnyTensor, shape: Shape): AnyTensor =>
+    shapes.equalShape(x.shape, shape) ? x : Expand.apply([x], { shape }),
+  t => [t(1, 3), [4, 3]],
 )
 
 /** A tensor filled with `value`, of a shape that may hold symbols. */
@@ -247,19 +367,27 @@ export const fill = (value: number, dtype: DType, shape: Shape): AnyTensor => {
   const known = shape.every((d): d is number => typeof d === 'number' && d >= 0)
   return known ? constant(value, dtype, shape) : expand(constant(value, dtype, []), shape)
 }
+example(fill, t => [1, t().dtype, [2, 3]])
 
-export const Pad = op('Pad', {
-  attrs: { pads: { kind: 'ints', input: 1 }, value: { kind: 'scalar', input: 2 } },
-  infer: ([x], { pads }: { pads: readonly number[]; value: number }) => {
-    const rank = x!.shape.length
-    return [{ dtype: x!.dtype, shape: shapes.pad('pad', x!.shape, pads.slice(0, rank), pads.slice(rank)) }]
+const Pad = op('Pad', {
+  inputs: ['data'],
+  outputs: ['output'],
+  attrs: {
+    pads: attr.ints({ input: 1 }),
+    value: attr.scalar({ input: 2, default: 0 }),
+  },
+  neutral: { mode: 'constant' },
+  infer: ([x], { pads }) => {
+    const rank = x.shape.length
+    return [{ dtype: x.dtype, shape: shapes.pad('pad', x.shape, pads.slice(0, rank), pads.slice(rank)) }]
   },
   // d pad(x) = the middle of dy
   vjp: ({ x: [x], dy, attrs: { pads } }) => {
-    const rank = x!.shape.length
-    const axes = [...x!.shape.keys()].filter(i => pads[i] || pads[i + rank])
-    const ends = axes.map(i => (pads[i + rank] ? -pads[i + rank]! : Number.MAX_SAFE_INTEGER))
-    return [Slice.apply([dy], { starts: axes.map(i => pads[i]!), ends, axes, steps: axes.map(() => 1) })]
+    const rank = x.shape.length
+    const axes = [...x.shape.keys()].filter(i => pads[i] || pads[i + rank])
+    const starts = axes.map(i => at(pads, i))
+    const ends = axes.map(i => -at(pads, i + rank) || Number.MAX_SAFE_INTEGER)
+    return [Slice.apply([dy], { starts, ends, axes, steps: axes.map(() => 1) })]
   },
   samples: [sample(f32(2, 4, 5), { pads: [0, 0, 1, 0, 3, 2], value: 0 })],
 })
@@ -269,6 +397,10 @@ export const pad: PadFn = typed(
     shapes.pad('pad', x.shape, before, after)
     return [...before, ...after].some(Boolean) ? Pad.apply([x], { pads: [...before, ...after], value }) : x
   },
+  t => [t(2, 3), [0, 1], [1, 0]],
 )
 
 const zeros = (like: AnyTensor): AnyTensor => fill(0, like.dtype, like.shape)
+
+/** Primitives that passes look for. `ops` has functions alone: `export *` leaves this out. */
+export default { Concat, Expand, Pad, Reshape, Slice, Split, Transpose }

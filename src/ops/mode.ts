@@ -1,15 +1,15 @@
 import { ShapeError } from '../graph/errors.ts'
 import { type Graph, rewrite } from '../graph/graph.ts'
-import { marker, none } from '../graph/node.ts'
-import { show } from '../graph/shape.ts'
+import { marker, none } from '../graph/op.ts'
+import { equalShape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type BinaryModeFn, typed } from '../graph/typed/signatures.ts'
-import { equalShape } from './layout.ts'
+import { mul } from './elementwise.ts'
 
 /** Chooses between what a training step computes (input 0) and what everything else does (input 1). */
 export const Mode = marker('Mode', {
-  infer: ([training, otherwise]) => {
-    const [a, b] = [training!, otherwise!]
+  inputs: ['training', 'otherwise'],
+  infer: ([a, b]) => {
     if (a.dtype !== b.dtype || !equalShape(a.shape, b.shape))
       throw new ShapeError(
         `whenTraining: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)} differ; both must be of one type`,
@@ -17,7 +17,7 @@ export const Mode = marker('Mode', {
     return [a]
   },
   vjp: none('the step compiler chooses before it differentiates'),
-  resolve: ([, otherwise]) => [otherwise!],
+  resolve: ([, otherwise]) => [otherwise],
 })
 
 /**
@@ -27,6 +27,7 @@ export const Mode = marker('Mode', {
 export const whenTraining: BinaryModeFn = typed(
   (training: AnyTensor, otherwise: AnyTensor): AnyTensor =>
     training === otherwise ? training : Mode.apply([training, otherwise]),
+  t => [mul(t(2, 3), 2), t(2, 3)],
 )
 
 /** A graph without markers: each takes the form that it has outside of training steps. */

@@ -1,8 +1,10 @@
+import { attr, type OnnxNode, type TensorType } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
-import { ShapeError } from '../graph/errors.ts'
+import { ShapeError, UserError } from '../graph/errors.ts'
+import { one } from '../graph/example.ts'
 import { channels, channelsPerGroup } from '../graph/images.ts'
 import { filledWith } from '../graph/leaf.ts'
-import { op, sameDType, type TensorType } from '../graph/node.ts'
+import { op, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -12,41 +14,54 @@ import { add, div, exp, log, mul, reciprocal, sqrt, sub } from './elementwise.ts
 import { reshape } from './layout.ts'
 import { max, mean, sum, variance } from './reduce.ts'
 
-/** {@link OpSpec.along} of ops that mix one axis. */
-const others = (axis: number, [x]: readonly TensorType[], attrs: { axis: number }) =>
-  axis === shapes.axisOf('softmax', attrs.axis, x!.shape.length) ? undefined : [axis]
+/** The axis that runs along, of ops that mix one axis. */
+const others = (axis: number, [x]: readonly [TensorType], attrs: { axis: number }) =>
+  axis === shapes.axisOf('softmax', attrs.axis, x.shape.length) ? undefined : [axis]
 
-const softmaxForm = { axis: { kind: 'int' } } as const
+const axisForm = { axis: attr.int({ default: ({ opset }) => (opset < 13 ? 1 : -1) }) }
 
-export const Softmax = op('Softmax', {
-  attrs: softmaxForm,
-  infer: ([x], { axis }: { axis: number }) => {
-    sameDType('softmax', [x!], FLOATS)
-    shapes.axisOf('softmax', axis, x!.shape.length)
-    return [x!]
+/** Until opset 12 the dims from `axis` on were one. */
+function lastAxis({ opset, attrs: { axis = 1 }, inputs: [x] }: OnnxNode): void {
+  if (opset < 13 && axis !== -1 && x && axis !== x.shape.length - 1)
+    throw new UserError(`axis ${axis} of ${shapes.show(x.shape)} in opset ${opset} is not supported`)
+}
+
+const Softmax = op('Softmax', {
+  inputs: ['input'],
+  outputs: ['output'],
+  attrs: axisForm,
+  check: lastAxis,
+  infer: ([x], { axis }) => {
+    sameDType('softmax', [x], FLOATS)
+    shapes.axisOf('softmax', axis, x.shape.length)
+    return [x]
   },
   along: others,
   // y = softmax(x): dx = y (dy − Σ y dy)
-  vjp: ({ y: [y], dy, attrs: { axis } }) => [mul(sub(dy, sum(mul(dy, y!), axis, true)), y!)],
+  vjp: ({ y: [y], dy, attrs: { axis } }) => [mul(sub(dy, sum(mul(dy, y), axis, true)), y)],
   samples: [sample(f32(2, 3, 9), { axis: -1 }), sample(f32(2, 5, 4), { axis: 1 })],
 })
 /** exp(x) / Σ exp(x) along `axis`. */
 export const softmax: SoftmaxFn<'softmax'> = typed(
   (x: AnyTensor, axis = -1): AnyTensor => Softmax.apply([x], { axis }),
+  one,
 )
 
 const LogSoftmax = op('LogSoftmax', {
-  attrs: softmaxForm,
-  infer: ([x], { axis }: { axis: number }) => {
-    sameDType('logSoftmax', [x!], FLOATS)
-    shapes.axisOf('logSoftmax', axis, x!.shape.length)
-    return [x!]
+  inputs: ['input'],
+  outputs: ['output'],
+  attrs: axisForm,
+  check: lastAxis,
+  infer: ([x], { axis }) => {
+    sameDType('logSoftmax', [x], FLOATS)
+    shapes.axisOf('logSoftmax', axis, x.shape.length)
+    return [x]
   },
   along: others,
   // y = x − ln Σ exp(x): dx = dy − exp(y) Σ dy
-  vjp: ({ y: [y], dy, attrs: { axis } }) => [sub(dy, mul(exp(y!), sum(dy, axis, true)))],
+  vjp: ({ y: [y], dy, attrs: { axis } }) => [sub(dy, mul(exp(y), sum(dy, axis, true)))],
   decompose: ([x], { axis }) => {
-    const shifted = sub(x!, max(x!, axis, true))
+    const shifted = sub(x, max(x, axis, true))
     return [sub(shifted, log(sum(exp(shifted), axis, true)))]
   },
   samples: [sample(f32(4, 9), { axis: -1 })],
@@ -54,39 +69,43 @@ const LogSoftmax = op('LogSoftmax', {
 /** ln softmax(x) along `axis`, computed without overflow. */
 export const logSoftmax: SoftmaxFn<'logSoftmax'> = typed(
   (x: AnyTensor, axis = -1): AnyTensor => LogSoftmax.apply([x], { axis }),
+  one,
 )
 
-export const LayerNormalization = op('LayerNormalization', {
+const LayerNormalization = op('LayerNormalization', {
   since: 17,
-  attrs: { axis: { kind: 'int' }, epsilon: { kind: 'float' } },
-  infer: ([x, scale, bias], { axis }: { axis: number; epsilon: number }) => {
-    sameDType('layerNorm', bias ? [x!, scale!, bias] : [x!, scale!], FLOATS)
-    shapes.layerNorm('layerNorm', x!.shape, scale!.shape, bias?.shape)
-    const at = shapes.axisOf('layerNorm', axis, x!.shape.length)
-    if (at !== x!.shape.length - scale!.shape.length)
-      throw new ShapeError(`layerNorm: weight ${shapes.show(scale!.shape)} does not start at axis ${axis}`)
-    const statistics = x!.shape.map((d, i) => (i < at ? d : 1))
-    return [x!, { dtype: x!.dtype, shape: statistics }, { dtype: x!.dtype, shape: statistics }]
+  inputs: ['X', 'Scale', 'B?'],
+  outputs: ['Y', 'Mean', 'InvStdDev'],
+  attrs: { axis: attr.int({ default: -1 }), epsilon: attr.float({ default: 1e-5 }) },
+  neutral: { stash_type: 1 },
+  infer: ([x, scale, bias], { axis }) => {
+    sameDType('layerNorm', [x, scale, bias], FLOATS)
+    shapes.layerNorm('layerNorm', x.shape, scale.shape, bias?.shape)
+    const at = shapes.axisOf('layerNorm', axis, x.shape.length)
+    if (at !== x.shape.length - scale.shape.length)
+      throw new ShapeError(`layerNorm: weight ${shapes.show(scale.shape)} does not start at axis ${axis}`)
+    const statistics = x.shape.map((d, i) => (i < at ? d : 1))
+    return [x, { dtype: x.dtype, shape: statistics }, { dtype: x.dtype, shape: statistics }]
   },
   along: (axis, [x, ...rest], attrs) =>
-    axis < shapes.axisOf('layerNorm', attrs.axis, x!.shape.length)
+    axis < shapes.axisOf('layerNorm', attrs.axis, x.shape.length)
       ? [axis, ...rest.map(() => null)]
       : undefined,
   // x̂ = (x − μ) r, r = 1/√(σ² + ε): dx = r (c − x̂ mean(c x̂)) with dx̂ = γ dy and c = dx̂ − mean dx̂;
   // the outputs μ and r add dμ/n and −r² x̂ dr/n.
   vjp: ({ x: [x, scale, bias], y: [y, mu, r], dy, dys: [, dMu, dR], attrs: { axis } }) => {
-    const rank = x!.shape.length
+    const rank = x.shape.length
     const at = shapes.axisOf('layerNorm', axis, rank)
     const axes = Array.from({ length: rank - at }, (_, i) => at + i)
-    const n = shapes.product(x!.shape.slice(at)) as number
-    const plain = !bias && filledWith(scale!) === 1
-    const xhat = plain ? y! : mul(sub(x!, mu!), r!)
-    const dxhat = plain ? dy : mul(dy, scale!)
+    const n = shapes.product(x.shape.slice(at)) as number
+    const plain = !bias && filledWith(scale) === 1
+    const xhat = plain ? y : mul(sub(x, mu), r)
+    const dxhat = plain ? dy : mul(dy, scale)
     const centred = sub(dxhat, mean(dxhat, axes, true))
-    let dx = mul(sub(centred, mul(xhat, mean(mul(centred, xhat), axes, true))), r!)
+    let dx = mul(sub(centred, mul(xhat, mean(mul(centred, xhat), axes, true))), r)
     if (dMu) dx = add(dx, div(dMu, n))
-    if (dR) dx = sub(dx, mul(xhat, div(mul(dR, mul(r!, r!)), n)))
-    return [dx, mul(dy, xhat), ...(bias ? [dy] : [])]
+    if (dR) dx = sub(dx, mul(xhat, div(mul(dR, mul(r, r)), n)))
+    return bias ? [dx, mul(dy, xhat), dy] : [dx, mul(dy, xhat)]
   },
   samples: [
     sample(f32(3, 5, 8), f32(8), f32(8), { axis: -1, epsilon: 1e-5 }),
@@ -94,12 +113,12 @@ export const LayerNormalization = op('LayerNormalization', {
     sample(f32(3, 8), f32(8), { axis: -1, epsilon: 1e-2 }),
   ],
   decompose: ([x, scale, bias], { axis, epsilon }) => {
-    const rank = x!.shape.length
+    const rank = x.shape.length
     const at = shapes.axisOf('layerNorm', axis, rank)
     const axes = Array.from({ length: rank - at }, (_, i) => at + i)
-    const mu = mean(x!, axes, true)
-    const r = reciprocal(sqrt(add(variance(x!, axes, true), epsilon)))
-    const y = mul(mul(sub(x!, mu), r), scale!)
+    const mu = mean(x, axes, true)
+    const r = reciprocal(sqrt(add(variance(x, axes, true), epsilon)))
+    const y = mul(mul(sub(x, mu), r), scale)
     return [bias ? add(y, bias) : y, mu, r]
   },
 })
@@ -110,34 +129,24 @@ export const LayerNormalization = op('LayerNormalization', {
 export const layerNorm: LayerNormFn = typed(
   (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
     LayerNormalization.apply([x, weight, bias], { axis: -weight.shape.length, epsilon: eps }),
+  t => [t(2, 3), t(3), t(3)],
 )
-
-/** Layer norm of elementary ops: the same values as {@link layerNorm}, which is what tests hold it against. */
-export const layerNormPlain = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor, eps = 1e-5): AnyTensor =>
-  add(
-    mul(
-      standardize(
-        x,
-        [...weight.shape.keys()].map(i => i - weight.shape.length),
-        eps,
-      ),
-      weight,
-    ),
-    bias,
-  )
 
 /**
  * x / √(mean(x²) + eps) · weight over the last dim (Zhang & Sennrich 2019).
  * @param weight `[d]` @throws ShapeError when it does not fit the last dim
  */
-export const rmsNorm: RmsNormFn = typed((x: AnyTensor, weight: AnyTensor, eps = 1e-6) => {
-  shapes.rmsNorm('rmsNorm', x.shape, weight.shape)
-  return mul(mul(x, reciprocal(sqrt(add(mean(mul(x, x), -1, true), eps)))), weight)
-})
+export const rmsNorm: RmsNormFn = typed(
+  (x: AnyTensor, weight: AnyTensor, eps = 1e-6) => {
+    shapes.rmsNorm('rmsNorm', x.shape, weight.shape)
+    return mul(mul(x, reciprocal(sqrt(add(mean(mul(x, x), -1, true), eps)))), weight)
+  },
+  t => [t(2, 3), t(3)],
+)
 
 /** A weight and a bias `[c]` for the channels of `[n, c, ...]`. */
 const perChannel = (x: AnyTensor, weight: AnyTensor, bias: AnyTensor): AnyTensor => {
-  const shape = [weight.shape[0]!, ...x.shape.slice(2).map(() => 1)]
+  const shape = [weight.shape[0], ...x.shape.slice(2).map(() => 1)]
   return add(mul(x, reshape(weight, shape)), reshape(bias, shape))
 }
 
@@ -151,6 +160,7 @@ export const batchNorm: BatchNormFn = typed(
     const axes = [...x.shape.keys()].filter(i => i !== 1)
     return perChannel(standardize(x, axes, eps), weight, bias)
   },
+  t => [t(4, 3, 2, 2), t(3), t(3)],
 )
 
 /** Layer norm over each of `groups` equal groups of channels (Wu & He 2018). @param x `[n, c, ...]` */
@@ -162,4 +172,8 @@ export const groupNorm: GroupNormFn = typed(
     const grouped = reshape(x, [n, groups, shapes.product([...rest, size])])
     return perChannel(reshape(standardize(grouped, [2], eps), x.shape), weight, bias)
   },
+  t => [t(2, 4, 2, 2), 2, t(4), t(4)],
 )
+
+/** Primitives that passes look for. `ops` has functions alone: `export *` leaves this out. */
+export default { LayerNormalization, Softmax }

@@ -1,5 +1,10 @@
+import { at } from '../graph/at.ts'
+import { attr } from '../graph/attributes.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Example } from '../graph/example.ts'
 import { sizeOf } from '../graph/leaf.ts'
-import { type Along, type AttrForm, type Op, op, type TensorType } from '../graph/node.ts'
+import type { Vjp } from '../graph/node.ts'
+import { op } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -9,33 +14,40 @@ import { add, cast, div, equal, exp, log, mul, sub } from './elementwise.ts'
 import { expand, reshape } from './layout.ts'
 
 type Axes = number | readonly number[] | undefined
-interface ReduceAttrs {
-  readonly [key: string]: readonly number[] | boolean
-  readonly axes: readonly number[]
-  readonly keepdims: boolean
-}
+type ReduceAttrs = { readonly axes: readonly number[]; readonly keepdims: boolean }
+type ReduceVjp = Vjp<ReduceAttrs, readonly ['data']>
 
-const forms = (since: number): { axes: AttrForm; keepdims: AttrForm } => ({
-  axes: { kind: 'ints', input: 1, since },
-  keepdims: { kind: 'bool' },
-})
-
-const infer =
-  (name: string) =>
-  ([x]: readonly TensorType[], { axes, keepdims }: ReduceAttrs): TensorType[] => [
-    { dtype: x!.dtype, shape: shapes.reduce(name, x!.shape, axes, keepdims) },
-  ]
-
-const along: Along<ReduceAttrs> = (axis, [x], { axes, keepdims }) => {
-  const kept = [...x!.shape.keys()].filter(i => !axes.includes(i))
-  const i = keepdims ? axis : kept[axis]!
-  return kept.includes(i) ? [i] : undefined
-}
-
-const samples = [
-  sample(f32(3, 4, 5), { axes: [0, 2], keepdims: true }),
-  sample(f32(3, 4, 5), { axes: [1], keepdims: false }),
-]
+/** @param since the opset from which on the axes are an input */
+const reduction = (type: string, name: string, since: number, vjp: ReduceVjp) =>
+  op(type, {
+    inputs: ['data'],
+    attrs: {
+      axes: attr.ints({
+        input: 1,
+        since,
+        emptyIsDefault: true,
+        default: ({ inputs: [x] }) => [...(x?.shape ?? []).keys()],
+      }),
+      keepdims: attr.bool({ default: true }),
+    },
+    check: ({ number, attrs }) => {
+      if (number('noop_with_empty_axes') && !attrs.axes)
+        throw new UserError('noop_with_empty_axes without axes is not supported')
+    },
+    infer: ([x], { axes, keepdims }) => [
+      { dtype: x.dtype, shape: shapes.reduce(name, x.shape, axes, keepdims) },
+    ],
+    along: (axis, [x], { axes, keepdims }) => {
+      const kept = [...x.shape.keys()].filter(i => !axes.includes(i))
+      const i = keepdims ? axis : at(kept, axis)
+      return kept.includes(i) ? [i] : undefined
+    },
+    vjp,
+    samples: [
+      sample(f32(3, 4, 5), { axes: [0, 2], keepdims: true }),
+      sample(f32(3, 4, 5), { axes: [1], keepdims: false }),
+    ],
+  })
 
 /** A reduced tensor with its reduced dims back as 1, so that it broadcasts against `shape`. */
 const unreduced = (y: AnyTensor, shape: Shape, { axes }: ReduceAttrs): AnyTensor =>
@@ -43,7 +55,7 @@ const unreduced = (y: AnyTensor, shape: Shape, { axes }: ReduceAttrs): AnyTensor
 
 /** Applies a reduction, unless there are no axes to reduce. */
 const reduced = (
-  op: Op<ReduceAttrs>,
+  op: ReturnType<typeof reduction>,
   name: string,
   x: AnyTensor,
   axes: Axes,
@@ -58,58 +70,48 @@ const attrsFor = (name: string, x: AnyTensor, axes: Axes, keepdims: boolean): Re
   keepdims,
 })
 
-export const ReduceSum = op('ReduceSum', {
-  attrs: forms(13),
-  infer: infer('sum'),
-  along,
-  // d Σx = dy, repeated
-  vjp: ({ x: [x], dy, attrs }) => [expand(unreduced(dy, x!.shape, attrs), x!.shape)],
-  samples,
-})
+const example: Example = t => [t(2, 3), 1]
+
+// d Σx = dy, repeated
+const ReduceSum = reduction('ReduceSum', 'sum', 13, ({ x: [x], dy, attrs }) => [
+  expand(unreduced(dy, x.shape, attrs), x.shape),
+])
 /** Sum over `axes` (all when left out). */
 export const sum: ReduceFn<'sum'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceSum, 'sum', x, axes, keepdims),
+  example,
 )
 
-export const ReduceMean = op('ReduceMean', {
-  attrs: forms(18),
-  infer: infer('mean'),
-  along,
-  // d mean(x) = dy / n, repeated
-  vjp: ({ x: [x], dy, attrs }) => {
-    const n = sizeOf(shapes.product(attrs.axes.map(a => x!.shape[a]!)), dy.dtype)
-    return [expand(unreduced(div(dy, n), x!.shape, attrs), x!.shape)]
-  },
-  samples,
+// d mean(x) = dy / n, repeated
+const ReduceMean = reduction('ReduceMean', 'mean', 18, ({ x: [x], dy, attrs }) => {
+  const n = sizeOf(shapes.product(attrs.axes.map(a => x.shape[a])), dy.dtype)
+  return [expand(unreduced(div(dy, n), x.shape, attrs), x.shape)]
 })
 /** Arithmetic mean over `axes` (all when left out). */
 export const mean: ReduceFn<'mean'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMean, 'mean', x, axes, keepdims),
+  example,
 )
 
 /** Gradient of an extreme: shared by the elements that attain it. */
-const extremeVjp = ({ x: [x], y: [y], dy, attrs }: ExtremeArgs): AnyTensor[] => {
-  const hits = cast(equal(x!, unreduced(y!, x!.shape, attrs)), dy.dtype)
-  const share = div(unreduced(dy, x!.shape, attrs), sum(hits, attrs.axes, true))
+const extremeVjp: ReduceVjp = ({ x: [x], y: [y], dy, attrs }) => {
+  const hits = cast(equal(x, unreduced(y, x.shape, attrs)), dy.dtype)
+  const share = div(unreduced(dy, x.shape, attrs), sum(hits, attrs.axes, true))
   return [mul(hits, share)]
 }
-interface ExtremeArgs {
-  readonly x: readonly AnyTensor[]
-  readonly y: readonly AnyTensor[]
-  readonly dy: AnyTensor
-  readonly attrs: ReduceAttrs
-}
 
-const ReduceMax = op('ReduceMax', { attrs: forms(18), infer: infer('max'), along, vjp: extremeVjp, samples })
+const ReduceMax = reduction('ReduceMax', 'max', 18, extremeVjp)
 /** Largest element over `axes` (all when left out); a tie shares the gradient evenly, as torch.amax does. */
 export const max: ReduceFn<'max'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMax, 'max', x, axes, keepdims),
+  example,
 )
 
-const ReduceMin = op('ReduceMin', { attrs: forms(18), infer: infer('min'), along, vjp: extremeVjp, samples })
+const ReduceMin = reduction('ReduceMin', 'min', 18, extremeVjp)
 /** Smallest element over `axes` (all when left out); a tie shares the gradient evenly, as torch.amin does. */
 export const min: ReduceFn<'min'> = typed(
   (x: AnyTensor, axes?: Axes, keepdims = false): AnyTensor => reduced(ReduceMin, 'min', x, axes, keepdims),
+  example,
 )
 
 /** Variance over `axes`, divided by n (not n − 1). */
@@ -118,6 +120,7 @@ export const variance: ReduceFn<'variance'> = typed(
     const centred = sub(x, mean(x, axes, true))
     return mean(mul(centred, centred), axes, keepdims)
   },
+  example,
 )
 
 /** ln Σ exp(x), computed without overflow. */
@@ -128,11 +131,15 @@ export const logsumexp: ReduceFn<'logsumexp'> = typed(
     const attrs = attrsFor('logsumexp', x, axes, keepdims)
     return reshape(add(spread, top), shapes.reduce('logsumexp', x.shape, attrs.axes, keepdims))
   },
+  example,
 )
 
 /** Undoes a broadcast: sums `x` down to the shape of `like`. */
-export const sumTo = (x: AnyTensor, like: AnyTensor): AnyTensor => {
+const sumTo = (x: AnyTensor, like: AnyTensor): AnyTensor => {
   const lead = x.shape.length - like.shape.length
   const axes = [...x.shape.keys()].filter(i => i < lead || (like.shape[i - lead] === 1 && x.shape[i] !== 1))
   return reshape(sum(x, axes, false), like.shape)
 }
+
+/** Parts for passes and reverse mode. `ops` has functions alone: `export *` leaves this out. */
+export default { ReduceMean, ReduceSum, sumTo }

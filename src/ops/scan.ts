@@ -1,15 +1,20 @@
+import { attr } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op } from '../graph/node.ts'
+import { one } from '../graph/example.ts'
+import { op } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { typed, type UnaryFn } from '../graph/typed/signatures.ts'
 
 const CumSum = op('CumSum', {
-  attrs: { axis: { kind: 'int', input: 1 }, reverse: { kind: 'bool' } },
-  infer: ([x], { axis }: { axis: number; reverse: boolean }) => {
-    shapes.axisOf('cumsum', axis, x!.shape.length)
-    return [x!]
+  inputs: ['x'],
+  outputs: ['y'],
+  attrs: { axis: attr.int({ input: 1 }), reverse: attr.bool({ default: false }) },
+  neutral: { exclusive: 0 },
+  infer: ([x], { axis }) => {
+    shapes.axisOf('cumsum', axis, x.shape.length)
+    return [x]
   },
   // d cumsum(x) = cumsum of dy from the other end
   vjp: ({ dy, attrs: { axis, reverse } }) => [scan(dy, axis, !reverse)],
@@ -18,16 +23,22 @@ const CumSum = op('CumSum', {
 const scan = (x: AnyTensor, axis: number, reverse: boolean): AnyTensor => CumSum.apply([x], { axis, reverse })
 
 /** Running sums along `axis`, each with its own element. */
-export const cumsum: UnaryFn<[axis: number]> = typed((x: AnyTensor, axis: number) =>
-  scan(x, shapes.axisOf('cumsum', axis, x.shape.length), false),
+export const cumsum: UnaryFn<[axis: number]> = typed(
+  (x: AnyTensor, axis: number) => scan(x, shapes.axisOf('cumsum', axis, x.shape.length), false),
+  t => [t(2, 3), 1],
 )
 
 const Trilu = op('Trilu', {
-  attrs: { upper: { kind: 'bool' }, k: { kind: 'int', input: 1, saturates: true } },
-  infer: ([x], { upper }: { upper: boolean; k: number }) => {
-    if (x!.shape.length < 2)
-      throw new ShapeError(`${upper ? 'triu' : 'tril'}: ${shapes.show(x!.shape)} needs at least 2 dims`)
-    return [x!]
+  inputs: ['input'],
+  outputs: ['output'],
+  attrs: {
+    upper: attr.bool({ default: true }),
+    k: attr.int({ input: 1, saturates: true, default: 0 }),
+  },
+  infer: ([x], { upper }) => {
+    if (x.shape.length < 2)
+      throw new ShapeError(`${upper ? 'triu' : 'tril'}: ${shapes.show(x.shape)} needs at least 2 dims`)
+    return [x]
   },
   // d tril(x) = tril(dy)
   vjp: ({ dy, attrs: { upper, k } }) => [upper ? triu(dy, k) : tril(dy, k)],
@@ -40,8 +51,10 @@ const Trilu = op('Trilu', {
 /** The last two axes' lower triangle, zeros above; `k` diagonals above the main one are kept too. */
 export const tril: UnaryFn<[k?: number]> = typed(
   (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: false, k }),
+  one,
 )
 /** The last two axes' upper triangle, zeros below; it starts `k` diagonals above the main one. */
 export const triu: UnaryFn<[k?: number]> = typed(
   (x: AnyTensor, k = 0): AnyTensor => Trilu.apply([x], { upper: true, k }),
+  one,
 )

@@ -1,4 +1,5 @@
 import { ShapeError } from '../graph/errors.ts'
+import { example } from '../graph/example.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { expand, reshape } from './layout.ts'
@@ -16,3 +17,4 @@ export const upsample2d = (x: AnyTensor, scale: number): AnyTensor => {
   const apart = reshape(x, [n, c, h, 1, w, 1])
   return reshape(expand(apart, [n, c, h, scale, w, scale]), [n, c, h * scale, w * scale])
 }
+example(upsample2d, t => [t(1, 2, 3, 3), 2])

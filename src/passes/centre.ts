@@ -1,9 +1,10 @@
 import type { Graph } from '../graph/graph.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { Add, add, Sub, sub } from '../ops/elementwise.ts'
-import { Pad, pad, Reshape, reshape } from '../ops/layout.ts'
-import { MatMul, matmul } from '../ops/matmul.ts'
-import { mean, ReduceMean } from '../ops/reduce.ts'
+import { add, sub } from '../ops/elementwise.ts'
+import { pad, reshape } from '../ops/layout.ts'
+import { matmul } from '../ops/matmul.ts'
+import { Add, MatMul, Pad, ReduceMean, Reshape, Sub } from '../ops/primitives.ts'
+import { mean } from '../ops/reduce.ts'
 import { elements, match, rewriteCounting } from './match.ts'
 
 const centred = (x: AnyTensor): AnyTensor => sub(x, mean(x, -1, true))

@@ -1,10 +1,10 @@
 import { type Graph, rewrite } from '../graph/graph.ts'
-import { product } from '../graph/shape.ts'
+import { equalShape, product } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { Mul, mul } from '../ops/elementwise.ts'
-import { equalShape, fill, reshape } from '../ops/layout.ts'
+import { mul } from '../ops/elementwise.ts'
+import { fill, reshape } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
-import { ReduceSum } from '../ops/reduce.ts'
+import { Mul, ReduceSum } from '../ops/primitives.ts'
 import { match, numberOff, pairs } from './match.ts'
 
 /**

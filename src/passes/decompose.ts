@@ -1,7 +1,7 @@
+import type { Attrs } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, rewrite } from '../graph/graph.ts'
-import type { Attrs } from '../graph/node.ts'
 
 /**
  * Replaces what a target has no kernel for by elementary ops that every target has.

@@ -2,10 +2,10 @@ import type { DType } from '../graph/dtype.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Node } from '../graph/node.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { Mul } from '../ops/elementwise.ts'
 import { FusedMatMul, readOrder } from '../ops/fused-matmul.ts'
-import { Transpose, transpose } from '../ops/layout.ts'
-import { MatMul, matmul } from '../ops/matmul.ts'
+import { transpose } from '../ops/layout.ts'
+import { matmul } from '../ops/matmul.ts'
+import { MatMul, Mul, Transpose } from '../ops/primitives.ts'
 import { match, numberOff, pairs, rewriteCounting, scalar } from './match.ts'
 
 /** A matrix to multiply, `alpha` times `t` read in another order of axes. */

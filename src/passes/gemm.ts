@@ -1,10 +1,9 @@
 import type { Graph } from '../graph/graph.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { Add } from '../ops/elementwise.ts'
 import { FusedMatMul } from '../ops/fused-matmul.ts'
 import { Gemm } from '../ops/gemm.ts'
 import { reshape } from '../ops/layout.ts'
-import { MatMul, rows } from '../ops/matmul.ts'
+import { Add, MatMul, rows } from '../ops/primitives.ts'
 import { elements, match, pairs, rewriteCounting } from './match.ts'
 
 /** Largest result, in elements, whose bias Gemm adds; beyond a core's cache it copies the bias in on one core first. */

@@ -1,21 +1,32 @@
+import type { Attrs } from '../graph/attributes.ts'
 import { type Graph, isLeaf, nodesOf, rewrite, type Tensors, usersOf } from '../graph/graph.ts'
 import { filledWith, Input, SizeOf } from '../graph/leaf.ts'
-import { type Attrs, makeNode, type Node, type Op } from '../graph/node.ts'
+import type { Each, Names } from '../graph/names.ts'
+import { makeNode, type Node, type Op } from '../graph/node.ts'
 import { type Dim, product, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import { Mul } from '../ops/elementwise.ts'
-import { Reshape, reshape } from '../ops/layout.ts'
+import { reshape } from '../ops/layout.ts'
+import { type Add, Mul, Reshape } from '../ops/primitives.ts'
 
-/** A node of a known op: its attributes are typed, its inputs unchecked. */
-export interface Match<A extends Attrs> {
-  readonly inputs: readonly AnyTensor[]
+/** A node of a known op: its inputs and attributes have that op's types. */
+export interface Match<A extends Attrs, I extends Names> {
+  readonly inputs: Each<I, AnyTensor>
   readonly attrs: A
   readonly node: Node
 }
 
 /** The node, when it is one of `op`. */
-export const match = <A extends Attrs>(node: Node, op: Op<A>): Match<A> | undefined =>
-  (node.op as unknown) === op ? { inputs: node.inputs, attrs: node.attrs as A, node } : undefined
+export const match = <A extends Attrs, I extends Names, O extends Names>(
+  node: Node,
+  op: Op<A, I, O>,
+): Match<A, I> | undefined =>
+  isNodeOf(node, op) ? { inputs: node.inputs, attrs: node.attrs, node } : undefined
+
+/** What a node's op says of its inputs and attributes. */
+const isNodeOf = <A extends Attrs, I extends Names, O extends Names>(
+  node: Node,
+  op: Op<A, I, O>,
+): node is Node & Omit<Match<A, I>, 'node'> => (node.op as unknown) === op
 
 /** Size of a dim; a symbol counts as a usual batch. */
 const typical = (dim: Dim): number => {
@@ -64,7 +75,7 @@ export function rewriteCounting(
 export const scalar = (t: Tensor): number | undefined => (t.shape.length === 0 ? filledWith(t) : undefined)
 
 /** Both orders of the operands of a node of `op`, which commutes; none for another node. */
-export const pairs = (node: Node, op: Op<Record<never, never>>): [AnyTensor, AnyTensor][] => {
+export const pairs = (node: Node, op: typeof Add): [AnyTensor, AnyTensor][] => {
   const [a, b] = match(node, op)?.inputs ?? []
   return a && b
     ? [

@@ -1,6 +1,7 @@
 import { type Graph, isLeaf, rewrite } from '../graph/graph.ts'
 import { bytesOf, type Memory, memoryOf, ownerOf } from '../graph/memory.ts'
-import { elementwise, makeNode, type Node } from '../graph/node.ts'
+import { makeNode, type Node } from '../graph/node.ts'
+import { elementwise } from '../graph/op.ts'
 import { withScope } from '../graph/scope.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { reshape } from '../ops/layout.ts'

@@ -1,11 +1,11 @@
 import { type Graph, nodesOf, rewrite, usersOf } from '../graph/graph.ts'
 import { filledWith } from '../graph/leaf.ts'
-import type { Dim, Shape } from '../graph/shape.ts'
+import { type Dim, equalShape, type Shape } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import { Add, add, Mul, mul, Where, where } from '../ops/elementwise.ts'
-import { equalShape, Reshape, reshape, Transpose, transpose } from '../ops/layout.ts'
-import { MatMul, matmul } from '../ops/matmul.ts'
-import { Softmax } from '../ops/norm.ts'
+import { add, mul, where } from '../ops/elementwise.ts'
+import { reshape, transpose } from '../ops/layout.ts'
+import { matmul } from '../ops/matmul.ts'
+import { Add, MatMul, Mul, Reshape, Softmax, Transpose, Where } from '../ops/primitives.ts'
 import { elements, groups, match, pairs, scalar } from './match.ts'
 
 /**

@@ -1,11 +1,12 @@
 import { isFloat } from '../graph/dtype.ts'
 import type { Graph } from '../graph/graph.ts'
 import { constant, filledWith } from '../graph/leaf.ts'
-import { elementwise, makeNode, type Node } from '../graph/node.ts'
+import { makeNode, type Node } from '../graph/node.ts'
+import { elementwise } from '../graph/op.ts'
+import { equalShape } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { Add, add, Div, Exp, exp, Mul, mul, Neg, Sqrt, Sub, sub } from '../ops/elementwise.ts'
-import { Expand, equalShape, Reshape } from '../ops/layout.ts'
-import { MatMul } from '../ops/matmul.ts'
+import { add, exp, mul, sub } from '../ops/elementwise.ts'
+import { Add, Div, Exp, Expand, MatMul, Mul, Neg, Reshape, Sqrt, Sub } from '../ops/primitives.ts'
 import { elements, match, pairs, type Readers, rewriteCounting, scalar } from './match.ts'
 
 /** What a node's output becomes; undefined leaves it. */

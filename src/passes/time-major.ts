@@ -1,9 +1,10 @@
 import { type Graph, nodesOf, rewriteTensors, usersOf } from '../graph/graph.ts'
-import { elementwise, makeNode, type Node } from '../graph/node.ts'
+import { makeNode, type Node } from '../graph/node.ts'
+import { elementwise } from '../graph/op.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { readOrder } from '../ops/fused-matmul.ts'
-import { Concat, Expand, Reshape, reshape, Slice, Split, Transpose } from '../ops/layout.ts'
-import { MatMul } from '../ops/matmul.ts'
+import { reshape } from '../ops/layout.ts'
+import { Concat, Expand, MatMul, Reshape, Slice, Split, Transpose } from '../ops/primitives.ts'
 import { elements, match } from './match.ts'
 import { simplifyViews, transposed } from './views.ts'
 

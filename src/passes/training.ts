@@ -15,7 +15,7 @@ export const isRandom = (graph: Graph): boolean => nodesOf(graph).some(n => n.op
 export function trainingForm(graph: Graph, seed: AnyTensor): Graph {
   let site = 0
   return rewrite(graph, ({ op, attrs }, inputs) => {
-    if ((op as unknown) === Mode) return [inputs[0]!]
+    if (op === Mode) return inputs.slice(0, 1)
     if (!op.random) return op.resolve?.(inputs, attrs) ?? op.training?.(inputs, attrs)
     const x: AnyTensor = inputs[0]!
     const { rate, per } = attrs as { rate: number; per: 'element' | 'sample' }

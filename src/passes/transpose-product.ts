@@ -2,7 +2,8 @@ import { type Graph, rewrite } from '../graph/graph.ts'
 import { constant } from '../graph/leaf.ts'
 import { product } from '../graph/shape.ts'
 import { FusedMatMul } from '../ops/fused-matmul.ts'
-import { reshape, Transpose } from '../ops/layout.ts'
+import { reshape } from '../ops/layout.ts'
+import { Transpose } from '../ops/primitives.ts'
 import { match } from './match.ts'
 
 /** Longest row that is moved so: each element costs as many multiplications as a row is long. */

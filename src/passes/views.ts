@@ -1,6 +1,7 @@
 import { type Graph, rewrite } from '../graph/graph.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { Reshape, reshape, Transpose, transpose } from '../ops/layout.ts'
+import { reshape, transpose } from '../ops/layout.ts'
+import { Reshape, Transpose } from '../ops/primitives.ts'
 import { groups, match } from './match.ts'
 
 /**

@@ -1,6 +1,6 @@
+import type { Attrs } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
-import type { Attrs } from '../graph/node.ts'
 import type { Target } from '../graph/target.ts'
 
 export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'wasm'

@@ -1,6 +1,9 @@
+import { attr } from '../graph/attributes.ts'
 import { type FloatType, isFloat } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { marker, type Node } from '../graph/node.ts'
+import { example } from '../graph/example.ts'
+import type { Node } from '../graph/node.ts'
+import { marker } from '../graph/op.ts'
 import { sameShape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { cast, div, maximum, mul } from '../ops/elementwise.ts'
@@ -20,12 +23,13 @@ export type AverageKind = 'elements' | 'weights' | 'examples'
 export const quotient = (numerator: AnyTensor, denominator: AnyTensor): AnyTensor =>
   div(numerator, maximum(denominator, NOTHING))
 
-const batchValue = ([numerator, denominator]: readonly AnyTensor[], by: AverageKind): AnyTensor =>
-  by === 'examples'
-    ? numerator!
-    : by === 'elements'
-      ? mean(numerator!)
-      : quotient(sum(numerator!), sum(denominator!))
+const batchValue = (
+  [numerator, denominator]: readonly [AnyTensor, AnyTensor?],
+  by: AverageKind,
+): AnyTensor => {
+  if (denominator) return quotient(sum(numerator), sum(denominator))
+  return by === 'examples' ? numerator : mean(numerator)
+}
 
 /**
  * A place where a sum is divided by a count. The step compiler finds these places: it divides once, by the count over all
@@ -33,8 +37,13 @@ const batchValue = ([numerator, denominator]: readonly AnyTensor[], by: AverageK
  * the quotient of the batch.
  */
 export const Average = marker('Average', {
-  infer: ([numerator], _: { by: AverageKind }) => [{ dtype: numerator!.dtype, shape: [] }],
-  vjp: ({ x, dy, attrs: { by } }) => vjp(batchValue(x, by), dy, x),
+  inputs: ['numerator', 'denominator?'],
+  attrs: { by: attr.internal<AverageKind>() },
+  infer: ([numerator]) => [{ dtype: numerator.dtype, shape: [] }],
+  vjp: ({ x: [numerator, denominator], dy, attrs: { by } }) =>
+    denominator
+      ? vjp(batchValue([numerator, denominator], by), dy, [numerator, denominator])
+      : vjp(batchValue([numerator], by), dy, [numerator]),
   resolve: (inputs, { by }) => [batchValue(inputs, by)],
 })
 
@@ -46,9 +55,7 @@ export interface AverageNode {
 
 /** An average taken apart; undefined for a node that is none. */
 export const averageOf = ({ op, inputs, attrs }: Node): AverageNode | undefined =>
-  (op as unknown) === Average
-    ? { by: attrs.by as AverageKind, numerator: inputs[0]!, denominator: inputs[1] }
-    : undefined
+  op === Average ? { by: attrs.by as AverageKind, numerator: inputs[0]!, denominator: inputs[1] } : undefined
 
 const float = (what: string, t: AnyTensor): AnyTensor => {
   if (t.dtype === 'float16' || !isFloat(t.dtype))
@@ -72,15 +79,18 @@ export function average<D extends FloatType>(values: Tensor<D>, weights?: Tensor
   const w = cast(weights as AnyTensor, v.dtype)
   return Average.apply([mul(v, w), w], { by: 'weights' }) as AnyTensor
 }
+example(average, t => [t(4, 3)])
 
 /**
  * Σ numerator / Σ denominator over all elements, as a scalar, such as intersection over union. Both sums run over the
  * whole data set before the division. 0 if the denominator is 0.
  */
 export function ratio<D extends FloatType>(numerator: Tensor<D>, denominator: Tensor<D>): Tensor<D, []> {
-  const sums = [float('ratio', numerator as AnyTensor), float('ratio', denominator as AnyTensor)]
-  return Average.apply(sums, { by: 'weights' }) as AnyTensor
+  const [top, bottom] = [float('ratio', numerator as AnyTensor), float('ratio', denominator as AnyTensor)]
+  return Average.apply([top, bottom], { by: 'weights' }) as AnyTensor
 }
+
+example(ratio, t => [t(4, 3), t(4, 3)])
 
 /** A scalar that counts as much as its batch has examples: what a loss is that is not made of averages. */
 export const perExample = (value: AnyTensor): AnyTensor => Average.apply([value], { by: 'examples' })

@@ -1,4 +1,5 @@
 import { ShapeError, UserError } from '../graph/errors.ts'
+import { example, one } from '../graph/example.ts'
 import { constant } from '../graph/leaf.ts'
 import { sameShape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
@@ -107,3 +108,7 @@ export const bceWithLogits = elementwise('bceWithLogits', (x, target) => sub(sof
 /** Σ x²: a regularizer, for one tensor or several. */
 export const l2 = (...tensors: readonly Tensor[]): AnyTensor =>
   tensors.map(t => sum(mul(t as AnyTensor, t as AnyTensor)) as AnyTensor).reduce((a, b) => add(a, b))
+
+for (const loss of [mse, l1, huber, bceWithLogits]) example(loss, t => [t(4, 3), t(4, 3)])
+example(crossEntropy, t => [t(4, 3), constant(0, 'int64', [4])])
+example(l2, one)

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { allOps } from '../../src/graph/node.ts'
+import { allOps } from '../../src/graph/op.ts'
 import { DEVICES } from '../../src/runtime/device.ts'
 import { allCases } from '../ort/samples.ts'
 import { noSwiftShader, runProgram } from './swiftshader.ts'

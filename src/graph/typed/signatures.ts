@@ -1,4 +1,5 @@
 import type { DType, FloatType, IntType } from '../dtype.ts'
+import { type Example, example } from '../example.ts'
 import type { Shape } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import type { Gather, HasAxis, Reduce, Select, Squeeze, Unsqueeze } from './axes.ts'
@@ -15,9 +16,10 @@ type Axes = number | readonly number[]
 
 /**
  * Gives an untyped function the type `F` that is wanted. The one cast between the two levels: `F` says what the shape
- * rules do that the function runs whatever the types are.
+ * rules do that the function runs whatever the types are. @param args an example for the documentation
  */
-export const typed = <F>(f: (...args: never[]) => unknown): F => f as unknown as F
+export const typed = <F>(f: (...args: never[]) => unknown, args?: Example): F =>
+  (args ? example(f, args) : f) as unknown as F
 
 export type UnaryFn<Rest extends readonly unknown[] = []> = <D extends DType, S extends Shape>(
   x: Tensor<D, S>,

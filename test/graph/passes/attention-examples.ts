@@ -1,17 +1,7 @@
 import { input, parameter } from '../../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../../src/graph/tensor.ts'
-import {
-  add,
-  grad,
-  hideFuture,
-  linear,
-  matmul,
-  mul,
-  reshape,
-  softmax,
-  sum,
-  transpose,
-} from '../../../src/ops/index.ts'
+import { hideFuture } from '../../../src/ops/causal.ts'
+import { add, grad, linear, matmul, mul, reshape, softmax, sum, transpose } from '../../../src/ops/index.ts'
 import { attention, type Example } from './examples.ts'
 
 const weight = (...shape: number[]): AnyTensor => parameter(shape, { kind: 'normal', std: 1 })

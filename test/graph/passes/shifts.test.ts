@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { nodesOf } from '../../../src/graph/graph.ts'
 import { print } from '../../../src/graph/print.ts'
-import { Add } from '../../../src/ops/elementwise.ts'
+import { Add } from '../../../src/ops/primitives.ts'
 import { moveShifts } from '../../../src/passes/shifts.ts'
 import { SHIFTS } from './attention-examples.ts'
 

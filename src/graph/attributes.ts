@@ -1,0 +1,94 @@
+import type { DType } from './dtype.ts'
+import type { Init } from './init.ts'
+import type { Dim, Shape } from './shape.ts'
+
+/** Dtype and shape of a tensor, without the node that makes it. */
+export interface TensorType {
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+export type Attr =
+  | number
+  | bigint
+  | string
+  | boolean
+  | readonly Dim[]
+  | Float64Array
+  | BigInt64Array
+  | Init
+  | undefined
+export type Attrs = Readonly<Record<string, Attr>>
+
+/** A node of a file, as the facts about its operator see it. */
+export interface OnnxNode {
+  readonly opset: number
+  /** Types of the inputs that are data. */
+  readonly inputs: readonly TensorType[]
+  /** How many outputs the node has. */
+  readonly outputs: number
+  /** Attributes that the node gives, by the op's names. */
+  readonly attrs: Attrs
+  /** A number that the node gives as an attribute or, as a constant, as an input. */
+  readonly number: (name: string, input?: number) => number | undefined
+}
+
+/** How ONNX writes an attribute whose value is a `T`. Made by {@link attr}. */
+export interface AttrForm<out T extends Attr = Attr> extends FormOptions<T> {
+  /**
+   * `scalar` is a number of the first input's dtype, `dims` a shape that may hold symbols; `internal` is not part of a
+   * file.
+   */
+  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'dtype' | 'ints' | 'dims' | 'scalar' | 'internal'
+}
+
+export interface FormOptions<out T extends Attr> {
+  /** ONNX's name. @default the name in onnxgrad */
+  readonly name?: string
+  /** Which input it is, where ONNX wants a tensor. */
+  readonly input?: number
+  /** The opset from which on it is that input; it was an attribute before. @default all */
+  readonly since?: number
+  /** ONNX's default. Without one a node must give the attribute. */
+  readonly default?: T | ((node: OnnxNode) => T)
+  /** ONNX needs no value, and there is none by default. */
+  readonly optional?: true
+  /** The values that are supported. @default all */
+  readonly of?: readonly T[]
+  /** An empty list means the default. */
+  readonly emptyIsDefault?: true
+  /**
+   * Integers are places in an axis: those beyond every size mean what the largest size means, so ±2⁵³ stand for them.
+   */
+  readonly saturates?: true
+  /** Of `dims`: the dims that a file asks for, written out, and the reverse where not all of them are known. */
+  readonly dims?: DimsRule
+}
+
+export interface DimsRule {
+  readonly read: (target: Shape, x: Shape, node: OnnxNode) => Shape
+  /** Dims for the file where the operator finds symbols by itself; undefined where it does not. */
+  readonly write: (dims: Shape, x: Shape) => readonly number[] | undefined
+}
+
+type Form = <T extends Attr>(kind: AttrForm['kind'], options: FormOptions<T> | undefined) => AttrForm<T>
+const form: Form = (kind, options) => ({ kind, ...options })
+
+/** Forms of attributes: `attrs: { axis: attr.int({ default: -1 }) }`. The type of the attribute follows from its form. */
+export const attr = {
+  int: (options?: FormOptions<number>): AttrForm<number> => form('int', options),
+  float: (options?: FormOptions<number>): AttrForm<number> => form('float', options),
+  bool: (options?: FormOptions<boolean>): AttrForm<boolean> => form('bool', options),
+  string: <const T extends string = string>(options?: FormOptions<T>): AttrForm<T> => form('string', options),
+  /** An element type, such as the target of a cast. */
+  dtype: (options?: FormOptions<DType>): AttrForm<DType> => form('dtype', options),
+  ints: <T extends readonly number[] = readonly number[]>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
+    form('ints', options),
+  /** A shape, which may hold symbols. */
+  dims: (options?: FormOptions<Shape>): AttrForm<Shape> => form('dims', options),
+  /** A number of the first input's dtype. */
+  scalar: <T extends number | undefined = number>(options?: FormOptions<T>): AttrForm<T> =>
+    form('scalar', options),
+  /** Known to onnxgrad alone: it is not written. */
+  internal: <T extends Attr>(options?: FormOptions<T>): AttrForm<T> => form('internal', options),
+}

@@ -1,0 +1,126 @@
+import type { Attrs, TensorType } from './attributes.ts'
+import type { DType } from './dtype.ts'
+import { ShapeError, UserError } from './errors.ts'
+import type { Each, Names } from './names.ts'
+import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec, type Signature } from './node.ts'
+
+type Plain = Record<never, never>
+
+export const none = (why: string): NoGradient => ({ none: why })
+
+/** Where an op works element by element on inputs that broadcast against each other. */
+export const elementwise = (axis: number, inputs: readonly TensorType[]): (number | null)[] => {
+  const rank = Math.max(...inputs.map(t => t.shape.length))
+  return inputs.map(({ shape }) => {
+    const i = axis - rank + shape.length
+    return i >= 0 && shape[i] !== 1 ? i : null
+  })
+}
+
+/** Names that are taken, those of leaves from the outset. */
+const taken = new Set(['Input', 'Parameter', 'Constant', 'SizeOf'].map(type => keyOf(type)))
+
+/** Equal nodes are one node by the name of their op, so that two ops of one name would be mixed up. */
+function claim(type: string, domain: string | undefined): void {
+  const key = keyOf(type, domain)
+  if (taken.has(key))
+    throw new UserError(
+      `op ${domain ? `${domain}.` : ''}${type} is defined already; use that one, or choose another domain or name`,
+    )
+  taken.add(key)
+}
+
+function keyOf(type: string, domain = ''): string {
+  return `${domain}.${type}`
+}
+
+function makeOp<A extends Attrs, I extends Names, O extends Names>(
+  type: string,
+  spec: OpSpec<A, I, O>,
+): Op<A, I, O> {
+  claim(type, spec.domain)
+  const self: Op<A, I, O> = {
+    ...spec,
+    type,
+    apply: (inputs, ...[attrs]) => makeNode(erased(self), inputs, attrs ?? {}).outputs[0] as AnyTensor,
+    // The one place where a node's outputs get the arity of its op.
+    applyAll: (inputs, ...[attrs]) =>
+      makeNode(erased(self), inputs, attrs ?? {}).outputs as readonly unknown[] as Each<O, AnyTensor>,
+  }
+  return self
+}
+
+/** An op whose arity is a type parameter, as graphs hold it; one of known arity is an `Op` without a cast. */
+const erased = <A extends Attrs, I extends Names, O extends Names>(op: Op<A, I, O>): Op => op as unknown as Op
+
+/**
+ * Defines a primitive: one operator of ONNX, or of another domain. Its public function is written beside it and calls
+ * `apply`. Ops of `com.microsoft` run where onnxruntime has them; ops of any other domain are yours, and always run by
+ * their `decompose`.
+ * @param type ONNX's name of the operator
+ * @throws UserError when the domain has an op of that name already
+ */
+export function op<const I extends Names, A extends Attrs = Plain, const O extends Names = readonly ['Y']>(
+  type: string,
+  spec: OpSpec<A, I, O>,
+): Op<A, I, O> {
+  const self = makeOp(type, spec)
+  registry.set(keyOf(type, spec.domain), erased(self))
+  return self
+}
+
+/**
+ * Defines an op that ONNX does not have: it marks a place in a graph, and is resolved before the graph is written. It is
+ * not among {@link allOps}.
+ */
+export const marker = <
+  const I extends Names,
+  A extends Attrs = Plain,
+  const O extends Names = readonly ['Y'],
+>(
+  type: string,
+  spec: Omit<OpSpec<A, I, O>, 'samples'> & Required<Pick<OpSpec<A, I, O>, 'resolve'>>,
+): Op<A, I, O> => makeOp<A, I, O>(type, { ...spec, samples: [] })
+
+const registry = new Map<string, Op>()
+
+/** All primitives of the modules that have been loaded; what the op test and the importer walk through. */
+export const allOps = (): readonly Op[] => [...registry.values()]
+
+/** How an operator of ONNX is said with ops. */
+export interface Import<A extends Attrs = Attrs, I extends Names = Names> extends Signature<A, I> {
+  build(inputs: Each<I, AnyTensor>, attrs: A): AnyTensor
+}
+
+const imported = new Map<string, Import>()
+
+/** Declares how files that have an operator of ONNX are read, where it is not a primitive: beside the function it is. */
+export function imports<const I extends Names, A extends Attrs = Plain>(
+  type: string,
+  spec: Import<A, I>,
+): void {
+  imported.set(keyOf(type, spec.domain), spec)
+}
+
+/** The op that reads an operator of a file, and how where the operator is not a primitive. */
+export const importOf = (
+  type: string,
+  domain: string,
+): { readonly op: Op | undefined; readonly composite: Import | undefined } => ({
+  op: registry.get(keyOf(type, domain)),
+  composite: imported.get(keyOf(type, domain)),
+})
+
+/** Throws unless all tensors have one dtype, and one that the op takes. */
+export function sameDType(
+  name: string,
+  inputs: readonly [TensorType, ...(TensorType | undefined)[]],
+  allowed?: readonly DType[],
+): DType {
+  const [{ dtype }] = inputs
+  const other = inputs.find(t => t && t.dtype !== dtype)
+  if (other) throw new ShapeError(`${name}: dtypes ${dtype} and ${other.dtype} differ; cast one of them`)
+  if (allowed && !allowed.includes(dtype))
+    throw new ShapeError(`${name}: takes ${allowed.join(', ')}, not ${dtype}; cast it`)
+  return dtype
+}
