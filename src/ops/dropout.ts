@@ -60,3 +60,5 @@ export const dropPath: FloatUnaryFn<[rate: number]> = typed(
   },
   t => [t(2, 3), 0.5],
 )
+
+export default { Dropout }

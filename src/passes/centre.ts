@@ -15,7 +15,7 @@ function pushed(x: AnyTensor, limit: number, alone: (t: AnyTensor) => boolean): 
   if (!alone(x)) return undefined
   const product = match(x.node, MatMul)
   if (product) {
-    const [a, b] = product.inputs as [AnyTensor, AnyTensor]
+    const [a, b] = product.inputs
     return b.shape.length === 2 && elements(b.shape) < elements(x.shape) ? matmul(a, centred(b)) : undefined
   }
   const rowsOf = (t: AnyTensor) => (t.shape.at(-1) === x.shape.at(-1) ? pushed(t, limit, alone) : undefined)
@@ -27,11 +27,11 @@ function pushed(x: AnyTensor, limit: number, alone: (t: AnyTensor) => boolean): 
   const padded = match(x.node, Pad)
   if (padded) {
     const { pads, value } = padded.attrs
-    const inner = value === 0 && rowsOf(padded.inputs[0]!)
+    const inner = value === 0 && rowsOf(padded.inputs[0])
     return inner ? pad(inner, pads.slice(0, pads.length / 2), pads.slice(pads.length / 2)) : undefined
   }
   const view = match(x.node, Reshape)
-  const inner = view && rowsOf(view.inputs[0]!)
+  const inner = view && rowsOf(view.inputs[0])
   return inner && reshape(inner, x.shape)
 }
 

@@ -1,3 +1,4 @@
+import { isFloat } from '../graph/dtype.ts'
 import { type Graph, rewrite } from '../graph/graph.ts'
 import { equalShape, product } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -12,18 +13,20 @@ import { match, numberOff, pairs } from './match.ts'
  * such an axis in memory order of the result, its matrix product in that of the operand, on all cores.
  */
 export const columnSums = (graph: Graph): Graph =>
-  rewrite(graph, (node, [x]) => {
-    const sum = match(node, ReduceSum)
-    if (!sum || !x!.dtype.startsWith('float')) return undefined
+  rewrite(graph, (node, inputs) => {
+    const sum = match(node, ReduceSum, inputs)
+    if (!sum) return undefined
+    const [x] = sum.inputs
+    if (!isFloat(x.dtype)) return undefined
     const { axes } = sum.attrs
-    const rank = x!.shape.length
+    const rank = x.shape.length
     const leading = axes.every((axis, i) => axis === i) && axes.length < rank
-    const rows = product(x!.shape.slice(0, axes.length))
-    const columns = product(x!.shape.slice(axes.length))
+    const rows = product(x.shape.slice(0, axes.length))
+    const columns = product(x.shape.slice(axes.length))
     if (!leading || typeof rows !== 'number' || rows < 2 || columns === 1) return undefined
-    const { x: summed, c } = numberOff(x!)
+    const { x: summed, c } = numberOff(x)
     const [weight, matrix] = weighted(reshape(summed, [rows, columns]))
-    const total = reshape(matmul(weight, matrix), node.outputs[0]!.shape)
+    const total = reshape(matmul(weight, matrix), sum.outputs[0].shape)
     return [c === 1 ? total : mul(total, c)]
   })
 

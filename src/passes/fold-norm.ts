@@ -7,16 +7,15 @@ import { fill, transposeLast } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
 import { Add, LayerNormalization, MatMul, Reshape, Slice } from '../ops/primitives.ts'
 import { sum } from '../ops/reduce.ts'
-import { match, staticNodes } from './match.ts'
+import { match, outputOf, staticNodes } from './match.ts'
 import { transposed } from './views.ts'
 
 /** The same rows, or some of them, in another order. */
 const keepsRows = (node: Node): boolean => {
-  const [x] = node.inputs
-  const last = (x?.shape.length ?? 0) - 1
   const cut = match(node, Slice)
-  if (cut) return !cut.attrs.axes.includes(last)
-  return match(node, Reshape) !== undefined && x!.shape.at(-1) === node.outputs[0]!.shape.at(-1)
+  if (cut) return !cut.attrs.axes.includes(cut.inputs[0].shape.length - 1)
+  const view = match(node, Reshape)
+  return view !== undefined && view.inputs[0].shape.at(-1) === view.outputs[0].shape.at(-1)
 }
 
 /**
@@ -34,46 +33,46 @@ export function foldNorms(graph: Graph): Graph {
     const readers = users.get(t) ?? []
     if (results.has(t) || !readers.length) return false
     return readers.every(user => {
-      if (keepsRows(user)) return ontoProducts(user.outputs[0]!)
+      if (keepsRows(user)) return ontoProducts(outputOf(user))
       const [x, w] = match(user, MatMul)?.inputs ?? []
       return x === t && w?.shape.length === 2 && fixed.has(w.node)
     })
   }
   const foldable = (node: Node): boolean => {
-    const [, scale, shift] = match(node, LayerNormalization)?.inputs ?? []
-    if (!scale || !shift || scale.shape.length !== 1 || filledWith(scale) === 1) return false
-    const [y, ...statistics] = node.outputs
+    const norm = match(node, LayerNormalization)
+    const [, scale, shift] = norm?.inputs ?? []
+    if (!norm || !scale || !shift || scale.shape.length !== 1 || filledWith(scale) === 1) return false
+    const [y, ...statistics] = norm.outputs
     const unread = statistics.every(t => !users.has(t) && !results.has(t))
-    return unread && fixed.has(scale.node) && fixed.has(shift.node) && ontoProducts(y!)
+    return unread && fixed.has(scale.node) && fixed.has(shift.node) && ontoProducts(y)
   }
 
   // Keyed by the tensors of the graph that is given: two norms of one x have the same x̂.
   const missing = new Map<Tensor, { scale: AnyTensor; shift: AnyTensor }>()
   const shifted = new Map<Tensor, { product: AnyTensor; shift: AnyTensor }>()
   return rewrite(graph, (node, inputs) => {
-    const [y] = node.outputs as [Tensor]
-    if (foldable(node)) {
-      const [x, scale, shift] = inputs as [AnyTensor, AnyTensor, AnyTensor]
-      missing.set(y, { scale, shift })
-      const attrs = match(node, LayerNormalization)!.attrs
-      return LayerNormalization.applyAll([x, fill(1, scale.dtype, scale.shape)], attrs)
+    const norm = match(node, LayerNormalization, inputs)
+    const [x, scale, shift] = norm?.inputs ?? []
+    if (norm && x && scale && shift && foldable(node)) {
+      missing.set(outputOf(node), { scale, shift })
+      return LayerNormalization.applyAll([x, fill(1, scale.dtype, scale.shape)], norm.attrs)
     }
     const lacks = node.inputs[0] && missing.get(node.inputs[0])
-    if (lacks && keepsRows(node)) missing.set(y, lacks)
-    if (lacks && match(node, MatMul)) {
-      const [x, w] = inputs as [AnyTensor, AnyTensor]
+    if (lacks && keepsRows(node)) missing.set(outputOf(node), lacks)
+    const reading = lacks && match(node, MatMul, inputs)
+    if (reading) {
+      const [x, w] = reading.inputs
       const rows = transposed(w, [1, 0]) // [out, in], as weights are stored
       const product = matmul(x, transposeLast(mul(rows, lacks.scale)))
       const shift = sum(mul(rows, lacks.shift), 1)
-      shifted.set(y, { product, shift })
+      shifted.set(outputOf(node), { product, shift })
       return [add(product, shift)]
     }
     // The shift joins a bias that is added next.
     if (!match(node, Add)) return undefined
     const at = node.inputs.findIndex(t => shifted.has(t) && users.get(t)?.length === 1)
-    const bias: AnyTensor | undefined = inputs[1 - at]
-    if (at < 0 || bias?.shape.length !== 1) return undefined
-    const { product, shift } = shifted.get(node.inputs[at]!)!
-    return [add(product, add(shift, bias))]
+    const [total, bias]: (AnyTensor | undefined)[] = [node.inputs[at], inputs[1 - at]]
+    const parts = total && shifted.get(total)
+    return parts && bias?.shape.length === 1 ? [add(parts.product, add(parts.shift, bias))] : undefined
   })
 }

@@ -6,7 +6,7 @@ import { FusedMatMul, readOrder } from '../ops/fused-matmul.ts'
 import { transpose } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
 import { MatMul, Mul, Transpose } from '../ops/primitives.ts'
-import { match, numberOff, pairs, rewriteCounting, scalar } from './match.ts'
+import { match, numberOff, outputOf, pairs, permuted, rewriteCounting, scalar } from './match.ts'
 
 /** A matrix to multiply, `alpha` times `t` read in another order of axes. */
 interface Operand {
@@ -39,13 +39,13 @@ function peel(operand: Operand, batched: boolean): Operand {
   const turning = match(t.node, Transpose)
   if (!turning || batch) return operand
   const { perm } = turning.attrs
-  const source = turning.inputs[0]!
+  const [source] = turning.inputs
   const rank = perm.length
   for (const [more, turn] of FORMS)
     if ((!turn || batched) && readOrder(rank, more, turn).every((p, i) => p === perm[i]))
       return peel({ t: source, trans: trans !== more, batch: turn, alpha }, batched)
   // A transposition that keeps rows whole is faster, and often serves another product too.
-  const kept = swap(rank).map(i => perm[i]!)
+  const kept = permuted(perm, swap(rank))
   return kept[rank - 1] === rank - 1 ? { t: transpose(source, kept), trans: !trans, batch, alpha } : operand
 }
 
@@ -78,7 +78,7 @@ function operands(node: Node): [Operand, Operand] | undefined {
 /** (A B)ᵀ = Bᵀ Aᵀ, for a transposition of the result that tears rows apart. */
 function transposedProduct([a, b]: [Operand, Operand], perm: readonly number[]): AnyTensor | undefined {
   const rank = perm.length
-  const rest = perm.map(p => swap(rank)[p]!)
+  const rest = permuted(swap(rank), perm)
   if (rest[rank - 1] !== rank - 1 || a.t.shape.length !== rank || b.t.shape.length !== rank) return undefined
   return transpose(product(turned(b), turned(a)), rest)
 }
@@ -89,17 +89,18 @@ function transposedProduct([a, b]: [Operand, Operand], perm: readonly number[]):
  */
 export const fuseMatMuls = (graph: Graph, lacks: (op: string, dtype: DType) => boolean): Graph =>
   rewriteCounting(graph, (node, readers) => {
-    if (lacks(FusedMatMul.type, node.outputs[0]!.dtype)) return undefined
+    if (lacks(FusedMatMul.type, outputOf(node).dtype)) return undefined
     const parts = match(node, MatMul) && operands(node)
     if (parts) {
       // A product with one matrix is one large product, whatever the axes before the last.
-      const [left, right] = parts.map(o => o.t.shape.length)
-      const batched = left === right && left! > 2
-      return [product(peel(parts[0], batched), peel(parts[1], batched))]
+      const [a, b] = parts
+      const rank = a.t.shape.length
+      const batched = rank === b.t.shape.length && rank > 2
+      return [product(peel(a, batched), peel(b, batched))]
     }
     const turning = match(node, Transpose)
     if (turning) {
-      const [x] = turning.inputs as [AnyTensor]
+      const [x] = turning.inputs
       const inner = readers(x) === 1 && operands(x.node)
       const y = inner && transposedProduct(inner, turning.attrs.perm)
       return y ? [y] : undefined

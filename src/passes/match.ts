@@ -3,30 +3,44 @@ import { type Graph, isLeaf, nodesOf, rewrite, type Tensors, usersOf } from '../
 import { filledWith, Input, SizeOf } from '../graph/leaf.ts'
 import type { Each, Names } from '../graph/names.ts'
 import { makeNode, type Node, type Op } from '../graph/node.ts'
+import { nth, zip } from '../graph/present.ts'
 import { type Dim, product, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { reshape } from '../ops/layout.ts'
 import { type Add, Mul, Reshape } from '../ops/primitives.ts'
 
-/** A node of a known op: its inputs and attributes have that op's types. */
-export interface Match<A extends Attrs, I extends Names> {
+/** A node of a known op: inputs, outputs and attributes have that op's types. */
+export interface Match<A extends Attrs, I extends Names, O extends Names> {
   readonly inputs: Each<I, AnyTensor>
+  readonly outputs: Each<O, AnyTensor>
   readonly attrs: A
-  readonly node: Node
 }
 
-/** The node, when it is one of `op`. */
+/** The node, when it is one of `op`. @param inputs read in place of its own, such as those that are rewritten already */
 export const match = <A extends Attrs, I extends Names, O extends Names>(
   node: Node,
   op: Op<A, I, O>,
-): Match<A, I> | undefined =>
-  isNodeOf(node, op) ? { inputs: node.inputs, attrs: node.attrs, node } : undefined
+  inputs: readonly Tensor[] = node.inputs,
+): Match<A, I, O> | undefined => {
+  const { outputs, attrs } = node
+  const found: Matched = { op: node.op, inputs, outputs, attrs }
+  return isOf(found, op) ? found : undefined
+}
 
-/** What a node's op says of its inputs and attributes. */
-const isNodeOf = <A extends Attrs, I extends Names, O extends Names>(
-  node: Node,
+type Matched = Pick<Node, 'op' | 'inputs' | 'outputs' | 'attrs'>
+
+/** A node's op tells the types of its inputs, outputs and attributes. */
+const isOf = <A extends Attrs, I extends Names, O extends Names>(
+  found: Matched,
   op: Op<A, I, O>,
-): node is Node & Omit<Match<A, I>, 'node'> => (node.op as unknown) === op
+): found is Matched & Match<A, I, O> => (found.op as unknown) === op
+
+/** The only output of a node. */
+export const outputOf = ({ outputs }: Node): AnyTensor => nth(outputs, 0)
+
+/** Items in another order: item i of the result is item `order[i]`. */
+export const permuted = <T>(items: readonly T[], order: readonly number[]): T[] =>
+  order.map(i => nth(items, i))
 
 /** Size of a dim; a symbol counts as a usual batch. */
 const typical = (dim: Dim): number => {
@@ -63,10 +77,10 @@ export function rewriteCounting(
   return rewrite(graph, (node, inputs) => {
     const next = isLeaf(node) ? node : makeNode(node.op, inputs, node.attrs)
     const outputs = (isLeaf(node) ? undefined : rule(next, readers)) ?? next.outputs
-    node.outputs.forEach((t, i) => {
+    for (const [t, next] of zip(node.outputs, outputs)) {
       const count = (users.get(t)?.length ?? 0) + (results.has(t) ? 1 : 0)
-      counts.set(outputs[i]!, (counts.get(outputs[i]!) ?? 0) + count)
-    })
+      counts.set(next, (counts.get(next) ?? 0) + count)
+    }
     return outputs
   })
 }

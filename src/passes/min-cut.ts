@@ -1,3 +1,5 @@
+import { lookup } from '../graph/present.ts'
+
 /** An edge of a network. */
 export interface Edge<T> {
   readonly from: T
@@ -12,10 +14,10 @@ export interface Edge<T> {
  * @param edges every path from source to sink has one of finite capacity
  */
 export function minCut<T>(edges: readonly Edge<T>[], source: T, sink: T): Set<T> {
-  const room = new Map<T, Map<T, number>>()
+  const capacities = new Map<T, Map<T, number>>()
   const widen = (from: T, to: T, by: number) => {
-    const ways = room.get(from) ?? new Map<T, number>()
-    room.set(from, ways.set(to, (ways.get(to) ?? 0) + by))
+    const ways = capacities.get(from) ?? new Map<T, number>()
+    capacities.set(from, ways.set(to, (ways.get(to) ?? 0) + by))
   }
   for (const { from, to, capacity } of edges) {
     widen(from, to, capacity)
@@ -24,12 +26,16 @@ export function minCut<T>(edges: readonly Edge<T>[], source: T, sink: T): Set<T>
   for (;;) {
     const before = new Map<T, T>([[source, source]])
     for (const node of before.keys())
-      for (const [next, left] of room.get(node) ?? [])
+      for (const [next, left] of capacities.get(node) ?? [])
         if (left > 0 && !before.has(next)) before.set(next, node)
     if (!before.has(sink)) return new Set(before.keys())
     const path: [from: T, to: T][] = []
-    for (let to = sink; to !== source; to = before.get(to)!) path.push([before.get(to)!, to])
-    const flow = Math.min(...path.map(([from, to]) => room.get(from)!.get(to)!))
+    for (let to = sink; to !== source; ) {
+      const from = lookup(before, to)
+      path.push([from, to])
+      to = from
+    }
+    const flow = Math.min(...path.map(([from, to]) => lookup(lookup(capacities, from), to)))
     for (const [from, to] of path) {
       widen(from, to, -flow)
       widen(to, from, flow)

@@ -2,6 +2,7 @@ import { type Graph, isLeaf, rewrite } from '../graph/graph.ts'
 import { bytesOf, type Memory, memoryOf, ownerOf } from '../graph/memory.ts'
 import { makeNode, type Node } from '../graph/node.ts'
 import { elementwise } from '../graph/op.ts'
+import { lookup, nth, zip } from '../graph/present.ts'
 import { withScope } from '../graph/scope.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { reshape } from '../ops/layout.ts'
@@ -45,7 +46,9 @@ function dropOver(graph: Graph, { order, at }: Memory): Graph {
   }
   return rewrite(graph, (node, inputs) => {
     if (!later.has(node)) return undefined
-    const late = inputs.map((t, i) => (dropped.has(ownerOf(node.inputs[i]!)) ? readLate(node.inputs[i]!) : t))
+    const late = zip(inputs, node.inputs).map(([t, before]) =>
+      dropped.has(ownerOf(before)) ? readLate(before) : t,
+    )
     return makeNode(node.op, late, node.attrs).outputs
   })
 }
@@ -59,9 +62,10 @@ function again(t: Tensor, read: (t: Tensor) => AnyTensor): AnyTensor {
     // onnxruntime.
     const sizes = operands.map(bytesOf)
     const least = sizes.indexOf(Math.min(...sizes))
-    operands[least] = reshape(operands[least]!, [1, ...operands[least]!.shape])
+    const smallest: AnyTensor = nth(operands, least)
+    operands[least] = reshape(smallest, [1, ...smallest.shape])
   }
-  const copy: AnyTensor = makeNode(op, operands, attrs).outputs[t.index]!
+  const copy: AnyTensor = nth(makeNode(op, operands, attrs).outputs, t.index)
   return reshape(copy, t.shape)
 }
 
@@ -79,11 +83,12 @@ function droppable(graph: Graph, earlier: readonly Node[], later: ReadonlySet<No
   for (const t of made) {
     const cheap = t.node.op.along === elementwise
     edges.push({ from: SOURCE, to: t, capacity: cheap ? WORTH * bytesOf(t) : FREELY })
-    edges.push({ from: t, to: there.get(t)!, capacity: results.has(t) ? 0 : bytesOf(t) })
-    if (read.has(t)) edges.push({ from: there.get(t)!, to: SINK, capacity: FREELY })
+    const later = lookup(there, t)
+    edges.push({ from: t, to: later, capacity: results.has(t) ? 0 : bytesOf(t) })
+    if (read.has(t)) edges.push({ from: later, to: SINK, capacity: FREELY })
     if (!cheap) continue
     for (const x of new Set(t.node.inputs.map(ownerOf)))
-      if (!isLeaf(x.node)) edges.push({ from: there.get(x)!, to: t, capacity: FREELY })
+      if (!isLeaf(x.node)) edges.push({ from: lookup(there, x), to: t, capacity: FREELY })
   }
   const kept = minCut(edges, SOURCE, SINK)
   return new Set(made.filter(t => !kept.has(t)))

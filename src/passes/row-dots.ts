@@ -16,10 +16,12 @@ import { transposed } from './views.ts'
  */
 export function rowDots(graph: Graph): Graph {
   const present = new Set<Tensor>(nodesOf(graph).flatMap(node => node.outputs))
-  return rewrite(graph, (node, [x]) => {
-    const total = match(node, ReduceSum)
-    if (!total || total.attrs.axes.join() !== String(x!.shape.length - 1)) return undefined
-    for (const [product, p] of pairs(x!.node, Mul)) {
+  return rewrite(graph, (node, inputs) => {
+    const total = match(node, ReduceSum, inputs)
+    if (!total) return undefined
+    const [x] = total.inputs
+    if (total.attrs.axes.join() !== String(x.shape.length - 1)) return undefined
+    for (const [product, p] of pairs(x.node, Mul)) {
       const [a, bt] = match(product.node, MatMul)?.inputs ?? []
       const rank = p.shape.length
       if (!a || !bt || !equalShape(product.shape, p.shape)) continue
@@ -27,7 +29,7 @@ export function rowDots(graph: Graph): Graph {
       const b = transposed(bt, [...Array(rank - 2).keys(), rank - 1, rank - 2])
       if (elements(b.shape) * 2 > elements(p.shape)) continue
       const pb = matmul(p, b)
-      if (present.has(pb)) return [reshape(dots(a, pb), node.outputs[0]!.shape)]
+      if (present.has(pb)) return [reshape(dots(a, pb), total.outputs[0].shape)]
     }
     return undefined
   })
@@ -36,12 +38,12 @@ export function rowDots(graph: Graph): Graph {
 /** Σ a ∘ b over the last axis, in the order of axes in which `a` is stored. */
 function dots(a: AnyTensor, b: AnyTensor): AnyTensor {
   const turning = match(a.node, Transpose)
-  const perm = turning?.attrs.perm
   const last = a.shape.length - 1
-  if (!perm || perm[last] !== last) return sum(mul(a, b), -1, true)
+  if (turning?.attrs.perm[last] !== last) return sum(mul(a, b), -1, true)
+  const { perm } = turning.attrs
   const stored = transposed(
     b,
     perm.map((_, axis) => perm.indexOf(axis)),
   )
-  return transpose(sum(mul(turning.inputs[0]!, stored), -1, true), perm)
+  return transpose(sum(mul(turning.inputs[0], stored), -1, true), perm)
 }

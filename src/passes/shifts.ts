@@ -1,12 +1,13 @@
 import { type Graph, nodesOf, rewrite, usersOf } from '../graph/graph.ts'
 import { filledWith } from '../graph/leaf.ts'
+import { lookup } from '../graph/present.ts'
 import { type Dim, equalShape, type Shape } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { add, mul, where } from '../ops/elementwise.ts'
 import { reshape, transpose } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
 import { Add, MatMul, Mul, Reshape, Softmax, Transpose, Where } from '../ops/primitives.ts'
-import { elements, groups, match, pairs, scalar } from './match.ts'
+import { elements, groups, match, outputOf, pairs, scalar } from './match.ts'
 
 /**
  * Biases move on to where they cost less, or vanish. Softmax does not see what is added alike to a whole row: in
@@ -17,30 +18,31 @@ export function moveShifts(graph: Graph): Graph {
   const users = usersOf(nodesOf(graph))
   const moved = new Map<Tensor, Shifted>()
   return rewrite(graph, (node, inputs) => {
-    const [x, w] = inputs as [AnyTensor, AnyTensor]
-    const soft = match(node, Softmax)
+    const soft = match(node, Softmax, inputs)
     if (soft) {
-      const parts = split(x)
+      const parts = split(soft.inputs[0])
       return parts?.shift.shape.at(soft.attrs.axis) === 1
         ? [Softmax.apply([parts.base], soft.attrs)]
         : undefined
     }
-    if (match(node, MatMul) && w.shape.length === 2) {
+    const product = match(node, MatMul, inputs)
+    const [x, w] = product?.inputs ?? []
+    if (x && w?.shape.length === 2) {
       const parts = split(x)
       if (!parts || parts.shift.shape.slice(0, -1).some((d: Dim) => d !== 1)) return undefined
       const next = {
         base: matmul(parts.base, w),
-        shift: matmul(reshape(parts.shift, [w.shape[0]!]), w),
+        shift: matmul(reshape(parts.shift, w.shape.slice(0, 1)), w),
       }
-      moved.set(node.outputs[0]!, next)
+      moved.set(outputOf(node), next)
       return [add(next.base, next.shift)]
     }
     // What was moved joins a bias that is added next.
     const at = match(node, Add) ? node.inputs.findIndex(t => moved.has(t)) : -1
-    const bias = inputs[1 - at] as AnyTensor | undefined
-    if (at < 0 || bias?.shape.length !== 1 || users.get(node.inputs[at]!)!.length > 1) return undefined
-    const { base, shift } = moved.get(node.inputs[at]!)!
-    return [add(base, add(shift, bias))]
+    const [sum, bias]: (Tensor | undefined)[] = [node.inputs[at], inputs[1 - at]]
+    const parts = sum && moved.get(sum)
+    if (!parts || bias?.shape.length !== 1 || lookup(users, sum).length > 1) return undefined
+    return [add(parts.base, add(parts.shift, bias))]
   })
 }
 
@@ -57,29 +59,30 @@ function split(t: AnyTensor): Shifted | undefined {
   }
   for (const [x, c] of pairs(t.node, Mul)) {
     const factor = scalar(c)
-    const inner = factor === undefined ? undefined : split(x)
-    if (inner) return { base: mul(inner.base, factor!), shift: mul(inner.shift, factor!) }
+    if (factor === undefined) continue
+    const inner = split(x)
+    if (inner) return { base: mul(inner.base, factor), shift: mul(inner.shift, factor) }
   }
   const turning = match(t.node, Transpose)
   if (turning) {
     const { perm } = turning.attrs
-    return through(turning.inputs[0]!, x => transpose(x, perm))
+    return through(turning.inputs[0], x => transpose(x, perm))
   }
   const view = match(t.node, Reshape)
   if (view) {
-    const inner = split(view.inputs[0]!)
+    const inner = split(view.inputs[0])
     const shape = inner && reshapedShift(inner, t.shape)
     return shape && { base: reshape(inner.base, t.shape), shift: reshape(inner.shift, shape) }
   }
   // −∞ hides a score whatever is added to it.
   const choice = match(t.node, Where)
   if (choice) {
-    const [condition, x, hidden] = choice.inputs as [AnyTensor, AnyTensor, AnyTensor]
+    const [condition, x, hidden] = choice.inputs
     const inner = filledWith(hidden) === Number.NEGATIVE_INFINITY ? split(x) : undefined
     return inner && { ...inner, base: where(condition, inner.base, hidden) }
   }
   const product = match(t.node, MatMul)
-  return product && splitProduct(product.inputs as [AnyTensor, AnyTensor])
+  return product && splitProduct(product.inputs)
 }
 
 const through = (t: AnyTensor, f: (t: AnyTensor) => AnyTensor): Shifted | undefined => {
@@ -88,7 +91,7 @@ const through = (t: AnyTensor, f: (t: AnyTensor) => AnyTensor): Shifted | undefi
 }
 
 /** A (b + s): rows of a softmax sum to 1, so that s stays what it is; elsewhere it shifts each row by itself. */
-function splitProduct([a, b]: [AnyTensor, AnyTensor]): Shifted | undefined {
+function splitProduct([a, b]: readonly [AnyTensor, AnyTensor]): Shifted | undefined {
   const inner = a.shape.length === b.shape.length ? split(b) : undefined
   if (!inner) return undefined
   const base = matmul(a, inner.base)

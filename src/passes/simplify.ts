@@ -1,3 +1,4 @@
+import { isConcrete } from '../graph/bind.ts'
 import { isFloat } from '../graph/dtype.ts'
 import type { Graph } from '../graph/graph.ts'
 import { constant, filledWith } from '../graph/leaf.ts'
@@ -7,7 +8,7 @@ import { equalShape } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { add, exp, mul, sub } from '../ops/elementwise.ts'
 import { Add, Div, Exp, Expand, MatMul, Mul, Neg, Reshape, Sqrt, Sub } from '../ops/primitives.ts'
-import { elements, match, pairs, type Readers, rewriteCounting, scalar } from './match.ts'
+import { elements, match, outputOf, pairs, type Readers, rewriteCounting, scalar } from './match.ts'
 
 /** What a node's output becomes; undefined leaves it. */
 type Rule = (node: Node, readers: Readers) => AnyTensor | undefined
@@ -40,13 +41,18 @@ const ARITHMETIC = new Map<unknown, (a: number, b: number) => number>([
 
 /** Arithmetic of constants of one value. */
 const fold: Rule = node => {
-  const [y] = node.outputs
+  const { dtype, shape } = outputOf(node)
   const f = ARITHMETIC.get(node.op)
   const [a, b] = node.inputs.map(filledWith)
-  const known = y!.shape.every((d): d is number => typeof d === 'number' && d >= 0)
-  if (!f || !known || !isFloat(y!.dtype) || a === undefined || (node.inputs.length > 1 && b === undefined))
+  if (
+    !f ||
+    !isConcrete(shape) ||
+    !isFloat(dtype) ||
+    a === undefined ||
+    (node.inputs.length > 1 && b === undefined)
+  )
     return undefined
-  return constant(f(a, b ?? 0), y!.dtype, y!.shape as number[])
+  return constant(f(a, b ?? 0), dtype, shape)
 }
 
 /** Operands that are one value, or repeated, only to have the shape of the others are read as they are. */
@@ -59,8 +65,8 @@ const narrow: Rule = node => {
   const choices = [small, ...node.inputs.map((t, i) => small.with(i, t))]
   for (const inputs of choices) {
     if (inputs.every((t, i) => t === node.inputs[i])) continue
-    const y = makeNode(node.op, inputs, node.attrs).outputs[0]!
-    if (equalShape(y.shape, node.outputs[0]!.shape)) return y
+    const y = outputOf(makeNode(node.op, inputs, node.attrs))
+    if (equalShape(y.shape, outputOf(node).shape)) return y
   }
   return undefined
 }
@@ -68,7 +74,7 @@ const narrow: Rule = node => {
 /** x + c, with −a + c written as c − a. */
 const plus = (x: AnyTensor, c: number): AnyTensor => {
   const negated = match(x.node, Neg)
-  return negated ? sub(constant(c, x.dtype, []), negated.inputs[0]!) : add(x, c)
+  return negated ? sub(constant(c, x.dtype, []), negated.inputs[0]) : add(x, c)
 }
 
 /** x and c of x · c with a number. */
@@ -102,13 +108,13 @@ const RULES: readonly Rule[] = [
   // −x · c ⇒ x · −c
   first(Mul, (x, b) => {
     const [negated, c] = [match(x.node, Neg), scalar(b)]
-    return negated && c !== undefined ? mul(negated.inputs[0]!, -c) : undefined
+    return negated && c !== undefined ? mul(negated.inputs[0], -c) : undefined
   }),
   // exp(x) · c ⇒ exp(x + ln c)
   first(Mul, (x, b, readers) => {
     const [power, c] = [match(x.node, Exp), scalar(b)]
     const fits = power && c !== undefined && c > 0 && readers(x) === 1
-    return fits ? exp(plus(power.inputs[0]!, Math.log(c))) : undefined
+    return fits ? exp(plus(power.inputs[0], Math.log(c))) : undefined
   }),
   // (A B + b) · c ⇒ (A B) · c + b · c: a product takes the factor in
   first(Mul, (x, f, readers) => {
@@ -122,7 +128,7 @@ const RULES: readonly Rule[] = [
   // −a + b ⇒ b − a
   first(Add, (x, b) => {
     const negated = match(x.node, Neg)
-    return negated && sub(b, negated.inputs[0]!)
+    return negated && sub(b, negated.inputs[0])
   }),
   // g a + g b ⇒ g (a + b)
   first(Add, (x, y, readers) => {
@@ -130,14 +136,15 @@ const RULES: readonly Rule[] = [
     const [left, right] = [factors(x, readers), factors(y, readers)]
     const common = left.find(t => right.includes(t))
     if (!common || left.length < 2 || right.length < 2) return undefined
-    const [a, b] = [left, right].map(all => all.toSpliced(all.indexOf(common), 1).reduce((p, q) => mul(p, q)))
-    return mul(common, add(a!, b!))
+    const others = (all: AnyTensor[]) =>
+      all.toSpliced(all.indexOf(common), 1).reduce((p, q): AnyTensor => mul(p, q))
+    return mul(common, add(others(left), others(right)))
   }),
   // a − (−b) ⇒ a + b
   node => {
     const [a, b] = match(node, Sub)?.inputs ?? []
     const negated = b && match(b.node, Neg)
-    return a && negated && add(a, negated.inputs[0]!)
+    return a && negated && add(a, negated.inputs[0])
   },
   // −(−x) ⇒ x
   node => {

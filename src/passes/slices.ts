@@ -19,10 +19,22 @@ function partOf(node: Node): Part | undefined {
   const found = match(node, Slice)
   if (!found) return undefined
   const { axes, starts, ends, steps } = found.attrs
-  const size = found.inputs[0]!.shape[axes[0]!]
-  if (axes.length !== 1 || steps[0] !== 1 || typeof size !== 'number' || size < 1) return undefined
-  const range = sliceRange(size, starts[0]!, ends[0]!, 1)
-  return range.length ? { axis: axes[0]!, ...range } : undefined
+  const [axis, ...others] = axes
+  const [[start], [end], [step]] = [starts, ends, steps]
+  if (axis === undefined || start === undefined || end === undefined || others.length || step !== 1)
+    return undefined
+  const size = found.inputs[0].shape[axis]
+  if (typeof size !== 'number' || size < 1) return undefined
+  const range = sliceRange(size, start, end, 1)
+  return range.length ? { axis, ...range } : undefined
+}
+
+/** A slice of one tensor. @param inputs of the node, which may be rewritten already */
+const sliceOf = (node: Node, inputs: readonly Tensor[] = node.inputs) => {
+  const part = partOf(node)
+  const x: AnyTensor | undefined = inputs[0]
+  const source = node.inputs[0]
+  return part && x && source ? { part, x, source } : undefined
 }
 
 const take = (x: AnyTensor, { axis, start, length }: Part): AnyTensor =>
@@ -61,12 +73,13 @@ function pushOnce(graph: Graph): Graph {
     }
     return share <= 1 + 1e-9
   }
-  return rewrite(graph, (node, [x]) => {
-    const part = partOf(node)
-    if (!part) return undefined
-    if (part.length === x!.shape[part.axis]) return [x!]
-    if (!cuttable(node.inputs[0]!.node)) return undefined
-    const y = sliced(x!.node, x!.index, part)
+  return rewrite(graph, (node, inputs) => {
+    const cut = sliceOf(node, inputs)
+    if (!cut) return undefined
+    const { part, x, source } = cut
+    if (part.length === x.shape[part.axis]) return [x]
+    if (!cuttable(source.node)) return undefined
+    const y = sliced(x.node, x.index, part)
     return y && [y]
   })
 }
@@ -79,10 +92,10 @@ const sliced = (node: Node, index: number, part: Part): AnyTensor | undefined =>
 function slicedNode(node: Node, index: number, part: Part): AnyTensor | undefined {
   const { axis, length } = part
   const reshaping = match(node, Reshape)
-  if (reshaping) return slicedReshape(reshaping.inputs[0]!, reshaping.attrs.shape, part)
+  if (reshaping) return slicedReshape(reshaping.inputs[0], reshaping.attrs.shape, part)
   const expansion = match(node, Expand)
   if (expansion) {
-    const x = expansion.inputs[0]!
+    const [x] = expansion.inputs
     const i = axis - expansion.attrs.shape.length + x.shape.length
     const source = i < 0 || x.shape[i] === 1 ? x : take(x, { ...part, axis: i })
     return expand(source, expansion.attrs.shape.with(axis, length))
@@ -98,9 +111,13 @@ function slicedNode(node: Node, index: number, part: Part): AnyTensor | undefine
   return makeNode(node.op, inputs, node.attrs).outputs[index]
 }
 
-function slicedConcat(inputs: readonly AnyTensor[], along: number, part: Part): AnyTensor | undefined {
+function slicedConcat(
+  inputs: readonly [AnyTensor, ...AnyTensor[]],
+  along: number,
+  part: Part,
+): AnyTensor | undefined {
   const { axis, start, length } = part
-  const at = along < 0 ? along + inputs[0]!.shape.length : along
+  const at = along < 0 ? along + inputs[0].shape.length : along
   if (at !== axis)
     return concat(
       inputs.map(t => take(t, part)),
@@ -143,11 +160,12 @@ function slicedReshape(x: AnyTensor, shape: Shape, { axis, start, length }: Part
 export function joinSlices(graph: Graph): Graph {
   const cuts = new Map<Tensor, Map<number, Part[]>>()
   for (const node of nodesOf(graph)) {
-    const part = partOf(node)
-    if (!part) continue
-    const axes = cuts.get(node.inputs[0]!) ?? new Map<number, Part[]>()
+    const cut = sliceOf(node)
+    if (!cut) continue
+    const { part, source } = cut
+    const axes = cuts.get(source) ?? new Map<number, Part[]>()
     axes.set(part.axis, [...(axes.get(part.axis) ?? []), part])
-    cuts.set(node.inputs[0]!, axes)
+    cuts.set(source, axes)
   }
   const covers = (parts: readonly Part[], size: Dim | undefined): boolean => {
     let end = 0
@@ -162,15 +180,17 @@ export function joinSlices(graph: Graph): Graph {
       parts.sort((a, b) => a.start - b.start)
       if (parts.length < 2 || !covers(parts, t.shape[axis])) axes.delete(axis)
     }
-  return rewrite(graph, (node, [x]) => {
-    const part = partOf(node)
-    const parts = part && cuts.get(node.inputs[0]!)?.get(part.axis)
-    if (!part || !parts) return undefined
-    const pieces = split(
-      x!,
+  return rewrite(graph, (node, inputs) => {
+    const cut = sliceOf(node, inputs)
+    const parts = cut && cuts.get(cut.source)?.get(cut.part.axis)
+    if (!parts) return undefined
+    const { x, part } = cut
+    const pieces: readonly AnyTensor[] = split(
+      x,
       part.axis,
       parts.map(p => p.length),
     )
-    return [pieces[parts.findIndex(p => p.start === part.start)]!]
+    const piece = pieces[parts.findIndex(p => p.start === part.start)]
+    return piece && [piece]
   })
 }

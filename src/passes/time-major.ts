@@ -1,14 +1,16 @@
 import { type Graph, nodesOf, rewriteTensors, usersOf } from '../graph/graph.ts'
 import { makeNode, type Node } from '../graph/node.ts'
 import { elementwise } from '../graph/op.ts'
+import { nth, zip } from '../graph/present.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { readOrder } from '../ops/fused-matmul.ts'
 import { reshape } from '../ops/layout.ts'
 import { Concat, Expand, MatMul, Reshape, Slice, Split, Transpose } from '../ops/primitives.ts'
-import { elements, match } from './match.ts'
+import { elements, match, outputOf } from './match.ts'
 import { simplifyViews, transposed } from './views.ts'
 
-const exchange = <T>([a, b, ...rest]: readonly T[]): T[] => [b!, a!, ...rest]
+/** Items with the first two exchanged; there are at least two. */
+const exchange = <T>(items: readonly T[]): T[] => [nth(items, 1), nth(items, 0), ...items.slice(2)]
 const exchangeAxis = (axis: number): number => (axis === 0 ? 1 : axis === 1 ? 0 : axis)
 const exchanged = (x: AnyTensor): AnyTensor => transposed(x, exchange([...x.shape.keys()]))
 
@@ -28,9 +30,10 @@ function exchangeOf(node: Node): Exchange | undefined {
   const [x] = node.inputs
   if (!x || node.outputs.some(t => t.shape.length < 2)) return undefined
   const all = node.inputs.map(() => true)
-  const shape = (match(node, Reshape) ?? match(node, Expand))?.attrs.shape
+  const reshaping = match(node, Reshape)
+  const shape = (reshaping ?? match(node, Expand))?.attrs.shape
   if (shape) {
-    const kept = match(node, Reshape)
+    const kept = reshaping
       ? x.shape[0] === shape[0] && x.shape[1] === shape[1]
       : x.shape.length === shape.length
     return kept ? { carried: all, build: remade(node, { shape: exchange(shape) }) } : undefined
@@ -51,7 +54,7 @@ function exchangeOf(node: Node): Exchange | undefined {
 
   const [first, second] = [0, 1].map(axis => node.op.along?.(axis, node.inputs, node.attrs))
   if (!first || !second) return undefined
-  const rank = node.outputs[0]!.shape.length
+  const rank = outputOf(node).shape.length
   const carried: boolean[] = []
   const short: boolean[] = []
   for (const [i, t] of node.inputs.entries()) {
@@ -66,17 +69,19 @@ function exchangeOf(node: Node): Exchange | undefined {
     if (!whole && !carried[i] && !short[i]) return undefined
   }
   const build = (inputs: readonly Tensor[]) =>
-    remade(node)(inputs.map((t, i) => (short[i] ? reshape(t, [t.shape[0]!, 1, ...t.shape.slice(1)]) : t)))
+    remade(node)(inputs.map((t, i) => (short[i] ? reshape(t, t.shape.toSpliced(1, 0, 1)) : t)))
   return { carried, build }
 }
 
+const READS = [
+  [true, false],
+  [false, true],
+  [true, true],
+] as const
+
 /** Orders of axes in which a batched product reads an operand by itself. */
 const readable = (perm: readonly number[]): boolean =>
-  [
-    [true, false],
-    [false, true],
-    [true, true],
-  ].some(([trans, batch]) => readOrder(perm.length, trans!, batch!).every((p, i) => p === perm[i]))
+  READS.some(([trans, batch]) => readOrder(perm.length, trans, batch).every((p, i) => p === perm[i]))
 
 /** Elements that transpositions move, but for those that products read in place. */
 function moved(graph: Graph): number {
@@ -86,7 +91,7 @@ function moved(graph: Graph): number {
   for (const node of nodes) {
     const turning = match(node, Transpose)
     if (!turning) continue
-    const y = node.outputs[0]!
+    const [y] = turning.outputs
     const inPlace = (users.get(y) ?? []).every(user => match(user, MatMul)) && readable(turning.attrs.perm)
     if (!inPlace) total += elements(y.shape)
   }
@@ -121,9 +126,11 @@ export function timeMajor(graph: Graph): Graph {
     if (!found) continue
     exchanges.set(node, found)
     const together = [...node.outputs, ...node.inputs.filter((_, i) => found.carried[i])]
-    for (const t of together.slice(1)) {
-      link(together[0]!, t)
-      link(t, together[0]!)
+    const [first, ...others] = together
+    if (!first) continue
+    for (const t of others) {
+      link(first, t)
+      link(t, first)
     }
   }
   const region = new Set<Tensor>(anchors(nodes))
@@ -132,19 +139,20 @@ export function timeMajor(graph: Graph): Graph {
   const back = (made: Tensor, original: Tensor): Tensor => (region.has(original) ? exchanged(made) : made)
   const rule = (node: Node, inputs: readonly Tensor[]): readonly Tensor[] => {
     const found = exchanges.get(node)
-    if (found && region.has(node.outputs[0]!))
-      return found.build(inputs.map((t, i) => (found.carried[i] ? t : back(t, node.inputs[i]!))))
-    const plain = inputs.map((t, i) => back(t, node.inputs[i]!))
+    if (found && region.has(outputOf(node)))
+      return found.build(
+        zip(inputs, node.inputs).map(([t, before], i) => (found.carried[i] ? t : back(t, before))),
+      )
+    const plain = zip(inputs, node.inputs).map(([t, before]) => back(t, before))
     const same = plain.every((t, i) => t === node.inputs[i])
     const outputs = same ? node.outputs : makeNode(node.op, plain, node.attrs).outputs
-    return outputs.map((t, i) => back(t, node.outputs[i]!))
+    return zip(outputs, node.outputs).map(([t, before]) => back(t, before))
   }
-  const names = Object.keys(graph.outputs)
   const roots = Object.values(graph.outputs)
-  const made = rewriteTensors(roots, rule).map((t, i) => back(t, roots[i]!))
+  const made = zip(rewriteTensors(roots, rule), roots).map(([t, before]) => back(t, before))
   const next = simplifyViews({
     ...graph,
-    outputs: Object.fromEntries(names.map((name, i) => [name, made[i]!])),
+    outputs: Object.fromEntries(zip(Object.keys(graph.outputs), made)),
   })
   return moved(next) < moved(graph) ? next : graph
 }

@@ -3,7 +3,9 @@ import type { Dim, Shape } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { mul } from '../ops/elementwise.ts'
 import { Mode } from '../ops/mode.ts'
+import { Dropout } from '../ops/primitives.ts'
 import { randomMask } from '../ops/random.ts'
+import { match } from './match.ts'
 
 /** Whether a graph draws random numbers in a training step and so needs a seed. */
 export const isRandom = (graph: Graph): boolean => nodesOf(graph).some(n => n.op.random)
@@ -14,11 +16,13 @@ export const isRandom = (graph: Graph): boolean => nodesOf(graph).some(n => n.op
  */
 export function trainingForm(graph: Graph, seed: AnyTensor): Graph {
   let site = 0
-  return rewrite(graph, ({ op, attrs }, inputs) => {
+  return rewrite(graph, (node, inputs) => {
+    const { op, attrs } = node
     if (op === Mode) return inputs.slice(0, 1)
-    if (!op.random) return op.resolve?.(inputs, attrs) ?? op.training?.(inputs, attrs)
-    const x: AnyTensor = inputs[0]!
-    const { rate, per } = attrs as { rate: number; per: 'element' | 'sample' }
+    const dropout = match(node, Dropout, inputs)
+    if (!dropout) return op.resolve?.(inputs, attrs) ?? op.training?.(inputs, attrs)
+    const [x] = dropout.inputs
+    const { rate, per } = dropout.attrs
     const shape: Shape = per === 'element' ? x.shape : x.shape.map((d: Dim, i: number) => (i ? 1 : d))
     return [mul(x, randomMask(shape, x.dtype, rate, seed, site++))]
   })

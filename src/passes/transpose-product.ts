@@ -14,18 +14,21 @@ const LONGEST = 32
  * operand so: onnxruntime transposes on one core, row by row, and multiplies on all.
  */
 export const transposeByProduct = (graph: Graph): Graph =>
-  rewrite(graph, (node, [x]) => {
-    const turning = match(node, Transpose)
-    const rank = x?.shape.length ?? 0
-    const moves = turning?.attrs.perm.every((p, i) => p === (i === 0 ? rank - 2 : i === rank - 1 ? i : i - 1))
-    const [rows, size] = [x?.shape.at(-2), x?.shape.at(-1)]
+  rewrite(graph, (node, inputs) => {
+    const turning = match(node, Transpose, inputs)
+    if (!turning) return undefined
+    const [x] = turning.inputs
+    const { shape } = x
+    const rank = shape.length
+    const moves = turning.attrs.perm.every((p, i) => p === (i === 0 ? rank - 2 : i === rank - 1 ? i : i - 1))
+    const [rows, size] = [shape.at(-2), shape.at(-1)]
     if (!moves || rank < 3 || typeof size !== 'number' || size > LONGEST) return undefined
     const identity = constant(
       Array.from({ length: size * size }, (_, i) => (i % (size + 1) ? 0 : 1)),
       'float32',
       [1, size, size],
     )
-    const flat = reshape(x!, [product(x!.shape.slice(0, -2)), rows!, size])
+    const flat = reshape(x, [product(shape.slice(0, -2)), rows, size])
     const attrs = { alpha: 1, transA: false, transB: false, transBatchA: true, transBatchB: false }
-    return [reshape(FusedMatMul.apply([flat, identity], attrs), node.outputs[0]!.shape)]
+    return [reshape(FusedMatMul.apply([flat, identity], attrs), turning.outputs[0].shape)]
   })

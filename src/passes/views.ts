@@ -1,43 +1,38 @@
 import { type Graph, rewrite } from '../graph/graph.ts'
+import { nth } from '../graph/present.ts'
+import type { Dim } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { reshape, transpose } from '../ops/layout.ts'
 import { Reshape, Transpose } from '../ops/primitives.ts'
-import { groups, match } from './match.ts'
+import { groups, match, permuted } from './match.ts'
 
 /**
  * Fewer steps between one layout and another: reshapes and transpositions that follow each other become one, and
  * those that move nothing go; a transposition leaves axes of size 1 to a reshape, which costs nothing.
  */
 export const simplifyViews = (graph: Graph): Graph =>
-  rewrite(graph, (node, [x]) => {
-    const reshaping = match(node, Reshape)
-    if (reshaping) return [reshaped(x!, reshaping.attrs.shape)]
-    const turning = match(node, Transpose)
-    return turning && [transposed(x!, turning.attrs.perm)]
+  rewrite(graph, (node, inputs) => {
+    const reshaping = match(node, Reshape, inputs)
+    if (reshaping) return [reshaped(reshaping.inputs[0], reshaping.attrs.shape)]
+    const turning = match(node, Transpose, inputs)
+    return turning && [transposed(turning.inputs[0], turning.attrs.perm)]
   })
 
 const reshaped = (x: AnyTensor, shape: readonly (number | string)[]): AnyTensor => {
   const before = match(x.node, Reshape)
-  return reshape(before ? before.inputs[0]! : x, shape)
+  return reshape(before ? before.inputs[0] : x, shape)
 }
 
 export function transposed(x: AnyTensor, perm: readonly number[]): AnyTensor {
   const before = match(x.node, Transpose)
-  if (before)
-    return transposed(
-      before.inputs[0]!,
-      perm.map(p => before.attrs.perm[p]!),
-    )
+  if (before) return transposed(before.inputs[0], permuted(before.attrs.perm, perm))
   const block = blockwise(x, perm)
   if (block) return block
   const kept = perm.filter(p => x.shape[p] !== 1)
   if (kept.length === perm.length) return transpose(x, perm)
-  const shape = perm.map(p => x.shape[p]!)
+  const shape = permuted<Dim>(x.shape, perm)
   const order = [...kept].sort((a, b) => a - b)
-  const narrow = reshaped(
-    x,
-    order.map(p => x.shape[p]!),
-  )
+  const narrow = reshaped(x, permuted<Dim>(x.shape, order))
   return reshaped(
     transposed(
       narrow,
@@ -55,11 +50,8 @@ function blockwise(x: AnyTensor, perm: readonly number[]): AnyTensor | undefined
   if (runs.length !== x.shape.length || runs.some(({ to: [first, end] }) => end !== first + 1))
     return undefined
   const order = perm.flatMap(p => {
-    const [first, end] = runs[p]!.from
+    const [first, end] = nth(runs, p).from
     return Array.from({ length: end - first }, (_, i) => first + i)
   })
-  return reshaped(
-    transposed(source, order),
-    perm.map(p => x.shape[p]!),
-  )
+  return reshaped(transposed(source, order), permuted<Dim>(x.shape, perm))
 }
