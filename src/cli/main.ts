@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
 import { honourNohup } from './interrupt.ts'
@@ -12,7 +13,7 @@ const FAILED = 1
 
 function fail(error: unknown): never {
   const text = error instanceof Error ? error.message : String(error)
-  const debug = process.env.ONNXGRAD_DEBUG
+  const debug = debugLevel() > 0
   // A mistake of the user's is one line; anything else is ours, and says how to see more.
   const hint = error instanceof UserError || debug ? '' : ' (a bug? set ONNXGRAD_DEBUG=1 to see where)'
   note(`onnxgrad: ${text.replace(/\s*\n\s*/g, ' ')}${hint}`)

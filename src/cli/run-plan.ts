@@ -1,5 +1,6 @@
 import { mixes } from '../data/augment.ts'
 import { exportOnnx } from '../export/export.ts'
+import { debugLevel } from '../graph/debug.ts'
 import { layoutOf } from '../nn/layout.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -184,7 +185,7 @@ export async function runPlan(
       ...{ recompute, stepsPerRun, saveEvery, until, augment, resume: from, signal: watch.signal },
       optimizer,
       schedule,
-      findNode: Boolean(process.env.ONNXGRAD_DEBUG),
+      findNode: debugLevel() > 0,
       // Not before: a setting that cannot be compiled must cost no folder, and no older run its files.
       onReady: () => (plan.goesOn ? folder.goOn(changes) : folder.begin(config)),
       async onStep(progress) {

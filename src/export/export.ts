@@ -1,15 +1,15 @@
 import { UserError } from '../graph/errors.ts'
-import { type Graph, rewrite, type Tensors } from '../graph/graph.ts'
+import type { Graph, Tensors } from '../graph/graph.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { layoutOf } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import { type TrainedModel, trainedOf, weightsOf } from '../nn/trained.ts'
-import { inferenceForm } from '../ops/mode.ts'
 import { softmax } from '../ops/norm.ts'
-import { pushSlices } from '../passes/slices.ts'
+import { forServing, inOpset } from '../passes/index.ts'
 import { VERSION } from '../version.ts'
 import { lower } from './lower.ts'
+import { tracePasses } from './trace.ts'
 
 export interface ExportOptions {
   /** 17 to 24. @default 17, which onnxruntime reads from 1.12 on */
@@ -61,7 +61,7 @@ export function servingGraph(
     ...chosen(model, intermediates),
     ...(probabilities && logits ? { probabilities: softmax(logits) as AnyTensor } : {}),
   }
-  return pushSlices(inferenceForm({ ...model.graph, outputs }))
+  return forServing({ ...model.graph, outputs }, { trace: tracePasses(`${model.name}-export`) })
 }
 
 const typeText = (t: Tensor): string => `${t.dtype} ${show(t.shape)}`
@@ -102,10 +102,7 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
     ...json('classes', classes),
     ...json('training', training),
   ]
-  // What came after the opset is written in older operators, in a form that runtimes know.
-  const written = rewrite(graph, ({ op, attrs }, args) =>
-    (op.since ?? 0) > opset ? op.decompose?.(args, attrs) : undefined,
-  )
+  const written = inOpset(graph, { opset, trace: tracePasses(`${model.name}-export`) })
   const weights = weightsOf(trained)
   const sizes = layoutOf(model.parameters).size
   if (trained.params.length !== sizes)

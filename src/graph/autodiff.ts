@@ -3,6 +3,7 @@ import { type Shape, show, unify } from './dim.ts'
 import { UserError } from './errors.ts'
 import { postorder } from './graph.ts'
 import type { Node } from './node.ts'
+import { withScope } from './scope.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 
 /** The few ops that reverse mode itself needs. */
@@ -33,14 +34,18 @@ export function reverse(algebra: Algebra, y: Tensor, dy: Tensor, wrt: readonly T
     if ('none' in node.op.vjp)
       throw new UserError(`${node.op.type} has no gradient: ${node.op.vjp.none}${place(node)}`)
     const first = dys[0] ?? algebra.zerosLike(at(node.outputs, 0))
-    const given = node.op.vjp({ x: node.inputs, y: node.outputs, dy: first, dys, attrs: node.attrs })
-    checkGradients(node, given)
-    node.inputs.forEach((t, i) => {
-      const g = given[i]
-      if (!g || !active.has(t)) return
-      const shaped = algebra.sumTo(g, t)
-      const before = grads.get(t)
-      grads.set(t, before ? algebra.add(before, shaped) : shaped)
+    const { vjp } = node.op
+    // Nodes of a gradient belong to the layer of the node whose gradient it is.
+    withScope(node.scope, () => {
+      const given = vjp({ x: node.inputs, y: node.outputs, dy: first, dys, attrs: node.attrs })
+      checkGradients(node, given)
+      node.inputs.forEach((t, i) => {
+        const g = given[i]
+        if (!g || !active.has(t)) return
+        const shaped = algebra.sumTo(g, t)
+        const before = grads.get(t)
+        grads.set(t, before ? algebra.add(before, shaped) : shaped)
+      })
     })
   }
   return wrt.map(t => grads.get(t) ?? algebra.zerosLike(t))

@@ -1,3 +1,4 @@
+import { debugLevel } from './debug.ts'
 import { printable } from './printable.ts'
 import { currentScope } from './scope.ts'
 
@@ -28,12 +29,11 @@ const PLACE = /:\d+:\d+\)?$/
 
 /** A stack that starts at the caller's line; as it was where no line is the caller's, or while debugging. */
 function fromCaller(stack: string): string {
-  const host = globalThis as { process?: { env?: Record<string, string | undefined> } }
   const lines = stack.split('\n')
   const first = lines.findIndex(line => PLACE.test(line))
   const frames = first < 0 ? [] : lines.slice(first)
   const caller = frames.findIndex(frame => !isOwn(frame))
-  if (caller < 0 || host.process?.env?.ONNXGRAD_DEBUG) return stack
+  if (caller < 0 || debugLevel()) return stack
   return [...lines.slice(0, first), ...frames.slice(caller)].join('\n')
 }
 

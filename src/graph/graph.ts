@@ -1,6 +1,7 @@
 import { Constant, Input, ParameterOp, SizeOf } from './leaf.ts'
 import { makeNode, type Node } from './node.ts'
 import { withScope } from './scope.ts'
+import { show, UNKNOWN, unify } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 export type Tensors = Readonly<Record<string, Tensor>>
@@ -80,10 +81,34 @@ export function rewriteTensors(
   return roots.map(t => made.get(t)!)
 }
 
-/** {@link rewriteTensors} for a whole graph: same inputs and parameters, new outputs. */
+const typeText = ({ dtype, shape }: Tensor): string => `${dtype} ${show(shape)}`
+
+/** Whether one tensor can stand for another: a dim that only one of them knows may be any size. */
+export const sameType = (a: Tensor, b: Tensor): boolean =>
+  a.dtype === b.dtype &&
+  a.shape.length === b.shape.length &&
+  a.shape.every((d, i) => unify(d, b.shape[i] ?? UNKNOWN) !== undefined)
+
+/** @throws Error when a tensor cannot stand for another: what made it has a fault @param what names the replaced one */
+export function checkReplaced(what: string, before: Tensor, after: Tensor): void {
+  if (!sameType(before, after))
+    throw new Error(`internal: ${what}, ${typeText(before)}, is replaced by ${typeText(after)}`)
+}
+
+/**
+ * {@link rewriteTensors} for a whole graph: same inputs and parameters, new outputs.
+ * @throws Error when the rule changes the dtype or shape of a tensor
+ */
 export function rewrite(graph: Graph, rule: Rule): Graph {
   const names = Object.keys(graph.outputs)
-  const outputs = rewriteTensors(Object.values(graph.outputs), rule)
+  const outputs = rewriteTensors(Object.values(graph.outputs), (node, inputs) => {
+    const replaced = rule(node, inputs)
+    replaced?.forEach((t, i) => {
+      const before = node.outputs[i]
+      if (before && before !== t) checkReplaced(`${node.op.type} of ${node.scope || 'the graph'}`, before, t)
+    })
+    return replaced
+  })
   return { ...graph, outputs: Object.fromEntries(names.map((name, i) => [name, outputs[i]!])) }
 }
 

@@ -6,7 +6,7 @@ import { type Graph, nodesOf, type Tensors } from '../graph/graph.ts'
 import { Input, ParameterOp } from '../graph/leaf.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { resolved } from '../ops/mode.ts'
-import { decompose } from '../passes/decompose.ts'
+import { runnableOn } from '../passes/index.ts'
 import type { OrtTensor, Runtime } from './session.ts'
 
 export interface Evaluated {
@@ -38,7 +38,7 @@ export async function evaluate(
   dims: Readonly<Record<string, readonly number[]>> = {},
   opset = 21,
 ): Promise<Record<string, Evaluated>> {
-  const graph = decompose(graphOf(outputs), runtime.device.target.lacks)
+  const graph = runnableOn(graphOf(outputs), runtime.device)
   const session = await runtime.load(lower(graph, { name: 'evaluate', opset }), { optimize: 'disabled' })
   const ready: Record<string, OrtTensor> = {}
   for (const [name, t] of Object.entries(graph.inputs)) {

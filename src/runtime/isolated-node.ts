@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Answer, Calls } from './calls.ts'
 import { deviceOf } from './device.ts'
@@ -207,7 +208,7 @@ class Child {
       return `${this.#file}: ${this.#doing()} it took more than ${(this.#memory / 1e9).toFixed(1)} GB of memory`
     if (this.#doing() === WORDS.open)
       return `${this.#file}: the process to run it in could not be started (${end}): ${this.#said.trim()}`
-    const words = process.env.ONNXGRAD_DEBUG ? `: ${this.#said}` : ''
+    const words = debugLevel() ? `: ${this.#said}` : ''
     return `${this.#file}: the runtime crashed while ${this.#doing()} it (${end})${words}; the file is damaged, or made to crash it`
   }
 

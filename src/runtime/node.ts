@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os'
+import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
 import { add } from '../ops/elementwise.ts'
 import { type Device, type DeviceName, deviceOf } from './device.ts'
 import { evaluate } from './evaluate.ts'
 import { loadNative, NativeProblem } from './native-node.ts'
+import { startProfile } from './profile-node.ts'
 import { makeRuntime, type Ort, plainMessage, type Runtime } from './session.ts'
 
 /**
@@ -28,7 +30,7 @@ export async function nodeRuntime(name: string): Promise<Runtime> {
 
 async function nativeRuntime(device: Device): Promise<Runtime> {
   const { ort, version } = await loadNative()
-  return makeRuntime(ort, device, version)
+  return makeRuntime(ort, device, version, debugLevel() >= 3 ? startProfile : undefined)
 }
 
 /** As many as a page takes, but no more than half of the processors: two threads on one core wait for each other. */

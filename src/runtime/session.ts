@@ -127,8 +127,17 @@ function unsharing(): (name: string, tensor: OrtTensor) => TypedArray {
 
 const plain = ({ type, dims, data }: Tensor): OrtTensor => ({ type, dims, data: data as TypedArray })
 
-/** onnxruntime in the thread that asks: while a model runs, nothing else does. */
-export function makeRuntime(ort: Ort, device: Device, version: string): Runtime {
+/** What looks where the time of a session goes; see profile-node.ts. */
+export interface Profile {
+  readonly options: { readonly enableProfiling: true; readonly profileFilePrefix: string }
+  end(session: InferenceSession, name: string): void
+}
+
+/**
+ * onnxruntime in the thread that asks: while a model runs, nothing else does.
+ * @param profile begins the profile of a session
+ */
+export function makeRuntime(ort: Ort, device: Device, version: string, profile?: () => Profile): Runtime {
   const values = new Map<Held, Tensor | undefined>()
   let last: Promise<unknown> = Promise.resolve()
   let idleSince = performance.now()
@@ -145,12 +154,18 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
     if (!value) throw new Error('internal: a held tensor is read before it is written or after its release')
     return value
   }
-  const create = async (bytes: Uint8Array, settings: SessionSettings): Promise<InferenceSession> => {
+  const create = async (bytes: Uint8Array, settings: SessionSettings, profiled = profile?.()) => {
     const failed = `${device.name}: the model could not be loaded`
-    readModel(bytes, failed)
-    return ort.InferenceSession.create(bytes, optionsFor(device, settings)).catch((error: unknown) => {
+    const { proto } = readModel(bytes, failed)
+    const options = { ...optionsFor(device, settings), ...profiled?.options }
+    const session = await ort.InferenceSession.create(bytes, options).catch((error: unknown) => {
       throw new UserError(`${failed}: ${plainMessage(error)}`)
     })
+    const release = (): Promise<void> => {
+      profiled?.end(session, proto.graph?.name ?? 'model')
+      return session.release()
+    }
+    return { session, release }
   }
 
   return {
@@ -170,7 +185,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
         if (value.location !== 'gpu-buffer') return (value.data as Float32Array).slice()
         // getData() on a GPU tensor aborts Node (onnxruntime 1.30): a graph that returns it on the CPU does not.
         const reader = await create(identityBytes(held), { optimize: 'disabled' })
-        const { y } = await reader.run({ x: value })
+        const { y } = await reader.session.run({ x: value })
         await reader.release()
         return y!.data as TypedArray
       }),
@@ -183,7 +198,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
     close: () => inTurn(async () => {}),
 
     async load(bytes, settings = {}) {
-      const session = await create(bytes, settings)
+      const { session, release } = await create(bytes, settings)
       const unshared = unsharing()
       let idle = 0
 
@@ -221,7 +236,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
               idleSince = performance.now()
             }
           }),
-        close: () => inTurn(() => session.release()),
+        close: () => inTurn(release),
       }
     },
   }

@@ -232,7 +232,7 @@ test.each([0, 0.3])('training with all passes on equals training with all off, d
 test('a pass that is not known is refused by name', () => {
   process.env.ONNXGRAD_PASSES = '-slice'
   expect(() => optimizeForward(randomGraph([0]), purpose)).toThrowErrorMatchingInlineSnapshot(
-    `[UserError: ONNXGRAD_PASSES: -slice is not known; choose of -all, -fold-norm, -slices, -splits, -views, -shifts, -time-major, -simplify, -row-dots, -centre, -column-sums, -fuse, -gemm, -transpose]`,
+    `[UserError: ONNXGRAD_PASSES: -slice is not known; choose from -all, -fold-norm, -slices, -splits, -views, -shifts, -time-major, -simplify, -row-dots, -centre, -column-sums, -fuse, -gemm, -transpose]`,
   )
   process.env.ONNXGRAD_PASSES = ''
 })

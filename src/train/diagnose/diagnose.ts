@@ -7,8 +7,7 @@ import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
 import { type Layout, views } from '../../nn/layout.ts'
 import { grad } from '../../ops/grad.ts'
 import { SEED_SIZE, seedValues } from '../../ops/random.ts'
-import { decompose } from '../../passes/decompose.ts'
-import { trainingForm } from '../../passes/training.ts'
+import { forTraining, runnableOn } from '../../passes/index.ts'
 import { evaluate } from '../../runtime/evaluate.ts'
 import type { Runtime } from '../../runtime/session.ts'
 import type { TracedTask } from '../../tasks/task.ts'
@@ -149,7 +148,8 @@ function stepResults(task: TracedTask, layout: Layout, runtime: Runtime, sizes: 
     outputs: Object.fromEntries(named.map(([, , t], i) => [i, t])),
   }
   const seed = input(SEED, 'float32', [SEED_SIZE]) as AnyTensor
-  const forward = trainingForm(bind(symbolic, sizes), seed)
+  const bound = bind(symbolic, sizes)
+  const forward = forTraining({ ...bound, inputs: { ...bound.inputs, [SEED]: seed } }, { seed })
   const leaves = layout.slots.map(({ name, shape }): [Tensor, AnyTensor] => [
     forward.parameters[name]!,
     input(PARAMETER + name, 'float32', shape) as AnyTensor,
@@ -168,7 +168,7 @@ function stepResults(task: TracedTask, layout: Layout, runtime: Runtime, sizes: 
   ]
   // What the device lacks is decomposed here already, so that the nodes which run are those which are named.
   const all = Object.fromEntries(results.map(({ tensor }, i) => [i, tensor]))
-  const ready = decompose({ inputs: {}, parameters: {}, outputs: all }, runtime.device.target.lacks).outputs
+  const ready = runnableOn({ inputs: {}, parameters: {}, outputs: all }, runtime.device).outputs
   return results.map((r, i) => ({ ...r, tensor: ready[i]! as AnyTensor }))
 }
 

@@ -119,7 +119,7 @@ async function described(
   { ends, loss }: Ends,
   feeds: Feeds,
 ): Promise<FirstBad> {
-  const { inputs, outputs, op } = node
+  const { inputs, outputs, op, scope } = node
   const tensors = [outputs[0]!, ...inputs]
   const got = await evaluate(runtime, Object.fromEntries(tensors.map((t, i) => [i, t])), feeds)
   const contains = (root: Tensor) => postorder([root]).includes(node)
@@ -128,7 +128,7 @@ async function described(
     op: op.type,
     shape: outputs[0]!.shape as number[],
     part,
-    layer: part === 'loss' ? '' : layerOf(node),
+    layer: part === 'loss' ? '' : scope,
     ...defectsOf(got[0]!.data),
     operands: inputs.map((t, i): Operand => {
       const name = t.node.attrs.name as string | undefined
@@ -144,15 +144,4 @@ function rangeOf(data: TypedArray): { least: number; most: number } {
     most = Math.max(most, Number(v))
   }
   return { least, most }
-}
-
-/** Path of the layer that made a node or, in a gradient, of the nearest result that the node is computed from. */
-function layerOf(node: Node): string {
-  // A set is walked in the order of adding, what is added meanwhile included: breadth first.
-  const seen = new Set([node])
-  for (const n of seen) {
-    if (n.scope) return n.scope
-    for (const t of n.inputs) seen.add(t.node)
-  }
-  return ''
 }

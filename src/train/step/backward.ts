@@ -8,11 +8,11 @@ import { grad } from '../../ops/grad.ts'
 import { concat, reshape } from '../../ops/layout.ts'
 import { SEED_SIZE } from '../../ops/random.ts'
 import { sum } from '../../ops/reduce.ts'
-import { optimizeForward, type Purpose } from '../../passes/index.ts'
-import { isRandom, trainingForm } from '../../passes/training.ts'
+import { forTraining, optimizeForward, type Purpose } from '../../passes/index.ts'
+import { isRandom } from '../../passes/training.ts'
 import { averageOf } from '../../tasks/average.ts'
 import type { TracedTask } from '../../tasks/task.ts'
-import { type ProgramOptions, purposeOf, SEED, unflatten } from './program.ts'
+import { SEED, unflatten } from './program.ts'
 import { type Block, BUFFERS, type StatePart, type StateVector, stateInput } from './state.ts'
 import { type Measures, measuresOf, statisticOf } from './statistics.ts'
 
@@ -102,7 +102,7 @@ export function backward(
   state: StateInputs,
   trained: readonly Block[],
   sizes: Bindings,
-  options: ProgramOptions,
+  purpose: Purpose,
   scales?: (i: number) => AnyTensor,
 ): Backward {
   const { model } = traced
@@ -111,7 +111,8 @@ export function backward(
   const bound = bind(scales ? withScales(graph, measures, scales) : graph, sizes)
   const random = isRandom(bound)
   const seed = input(SEED, 'float32', [SEED_SIZE])
-  const forward = optimized(trainingForm(bound, seed as AnyTensor), purposeOf(options, true))
+  const seeded = random ? { ...bound, inputs: { ...bound.inputs, [SEED]: seed } } : bound
+  const forward = optimized(forTraining(seeded, { seed, trace: purpose.trace }), purpose)
   const leaves = unflatten(forward.parameters, valuesOf(state))
   const results = substitute(forward, leaves) as Readonly<Record<string, AnyTensor>>
   const loss = results.loss!
@@ -123,7 +124,7 @@ export function backward(
   const { counts, outputs } = statisticOutputs(measures, results, sizes, lossIs)
   const derived = Object.entries(results).filter(([name]) => name.startsWith('metric.'))
   return {
-    inputs: { ...forward.inputs, ...(random ? { [SEED]: seed } : {}) },
+    inputs: forward.inputs,
     outputs: { loss, ...outputs, ...Object.fromEntries(derived) },
     answers: { measures, counts, lossIs },
     random,

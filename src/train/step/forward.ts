@@ -3,9 +3,8 @@ import { type Graph, substitute, type Tensors } from '../../graph/graph.ts'
 import { UNKNOWN } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import type { Model } from '../../nn/model.ts'
-import { inferenceForm } from '../../ops/mode.ts'
 import { sum } from '../../ops/reduce.ts'
-import { optimizeForward } from '../../passes/index.ts'
+import { forInference, optimizeForward } from '../../passes/index.ts'
 import { averageOf } from '../../tasks/average.ts'
 import type { TracedObjective } from '../../tasks/task.ts'
 import { lossStatistics, stateInputs, valuesOf } from './backward.ts'
@@ -21,8 +20,8 @@ function compileForward(
   options: ProgramOptions,
   finishing: (results: Readonly<Record<string, AnyTensor>>) => Tensors,
 ): Program {
-  const purpose = purposeOf(options, false)
-  const forward = optimizeForward(inferenceForm(traced), purpose)
+  const purpose = purposeOf(name, options, false)
+  const forward = optimizeForward(forInference(traced, purpose), purpose)
   const state = stateInputs(statePartsOf(layout.blocks, options.target, '', []))
   const results = substitute(forward, unflatten(forward.parameters, valuesOf(state)))
   const graph: Graph = {

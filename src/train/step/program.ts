@@ -1,4 +1,5 @@
 import { lower } from '../../export/lower.ts'
+import { tracePasses } from '../../export/trace.ts'
 import { type Graph, postorder } from '../../graph/graph.ts'
 import { hash } from '../../graph/random.ts'
 import type { Target } from '../../graph/target.ts'
@@ -34,10 +35,12 @@ export const SEED = 'scalar.seed'
 /** The seed of a step's micro-batch, counted from 0: each draws masks of its own. */
 export const seedOfPart = (seed: number, part: number): number => (part ? hash(seed, 'part', part) : seed)
 
+/** @param name of the program, such as `vit-step` */
 export const purposeOf = (
+  name: string,
   { target, dtype = 'float32', recompute = false }: ProgramOptions,
   training: boolean,
-): Purpose => ({ target, dtype, training, recompute })
+): Purpose => ({ target, dtype, training, recompute, trace: tracePasses(name) })
 
 /** Parameters as pieces of flat vectors: what each leaf is replaced by. @param flat of each part */
 export function unflatten(

@@ -2,6 +2,7 @@ import type { Bindings } from '../../graph/bind.ts'
 import { UserError } from '../../graph/errors.ts'
 import type { Graph, Tensors } from '../../graph/graph.ts'
 import { input } from '../../graph/leaf.ts'
+import { withScope } from '../../graph/scope.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { add, greater, where } from '../../ops/elementwise.ts'
 import { grad } from '../../ops/grad.ts'
@@ -104,16 +105,13 @@ function updated(
 ) {
   const moments = (p: StatePart) =>
     Object.fromEntries(Object.entries(p.moments).map(([m, v]) => [m, tensors.get(v)!]))
-  const { next, norm } = update(
-    trained.map(p => ({
-      part: p.part,
-      params: tensors.get(p.params)!,
-      moments: moments(p),
-      gradient: gradientOf(p),
-    })),
-    scalars,
-    plan,
-  )
+  const parts = trained.map(p => ({
+    part: p.part,
+    params: tensors.get(p.params)!,
+    moments: moments(p),
+    gradient: gradientOf(p),
+  }))
+  const { next, norm } = withScope('optimizer', () => update(parts, scalars, plan))
   const values = trained.flatMap((p, i): [StateVector, AnyTensor][] => [
     [p.params, next[i]!.params],
     ...Object.entries(p.moments).map(([m, v]): [StateVector, AnyTensor] => [v, next[i]!.moments[m]!]),
@@ -140,7 +138,8 @@ export function compileStep(
   const state = stateInputs([...parts.trained, ...parts.read])
   const scalars = scalarInputs(plan)
   const own = trainedBlocks(plan.layout.blocks, plan.name)
-  const back = backward(plan.task, state, own, options.sizes, options)
+  const purpose = purposeOf(`${plan.task.model.name}-step`, options, true)
+  const back = backward(plan.task, state, own, options.sizes, purpose)
   const gradients = withRegularizer(back)
   const flat = new Map(parts.trained.map(p => [p, flatGradient(p.part, gradients)]))
   const next = updated(plan, parts, state, p => flat.get(p)!, scalars)
@@ -155,7 +154,7 @@ export function compileStep(
       ...bufferOutputs(back),
     },
   }
-  const program = finish(`${plan.task.model.name}-step`, graph, purposeOf(options, true), {
+  const program = finish(`${plan.task.model.name}-step`, graph, purpose, {
     parts: [...state.tensors],
     writes: [...next.writes, ...back.buffers.keys()],
     random: back.random,
@@ -210,7 +209,8 @@ export function compileGradients(plan: TaskPlan, options: StepOptions): BatchPro
     return scales[i]
   }
   const own = trainedBlocks(plan.layout.blocks, plan.name)
-  const back = backward(plan.task, state, own, options.sizes, options, scaleOf)
+  const purpose = purposeOf(`${plan.task.model.name}-gradients`, options, true)
+  const back = backward(plan.task, state, own, options.sizes, purpose, scaleOf)
   const added = parts.trained.map((p): [StateVector, AnyTensor] => [
     gradientVector(p),
     add(where(begun, sums.get(p)! as AnyTensor, 0), flatGradient(p.part, back.gradients)) as AnyTensor,
@@ -225,7 +225,7 @@ export function compileGradients(plan: TaskPlan, options: StepOptions): BatchPro
       ...bufferOutputs(back),
     },
   }
-  const program = finish(`${plan.task.model.name}-gradients`, graph, purposeOf(options, true), {
+  const program = finish(`${plan.task.model.name}-gradients`, graph, purpose, {
     parts: [...state.tensors, ...[...sums].map(([p, t]) => [gradientVector(p), t as AnyTensor] as const)],
     writes: [...added.map(([v]) => v), ...back.buffers.keys()],
     random: back.random,
@@ -259,7 +259,7 @@ export function compileUpdate(plan: TaskPlan, options: ProgramOptions): Program 
     parameters: {},
     outputs: { ...(value ? { regularizer: value } : {}), ...next.outputs },
   }
-  return finish(`${model.name}-update`, graph, purposeOf(options, true), {
+  return finish(`${model.name}-update`, graph, purposeOf(`${model.name}-update`, options, true), {
     parts: [...state.tensors, ...[...sums].map(([p, t]) => [gradientVector(p), t] as const)],
     writes: next.writes,
     random: false,

@@ -1,0 +1,21 @@
+interface Host {
+  readonly process?: { readonly env?: Readonly<Record<string, string | undefined>> }
+}
+
+/** An environment variable; in a page, a global variable of that name. Read without node:process, because pages load this file. */
+export function setting(name: string): string {
+  const host = globalThis as Host & Readonly<Record<string, unknown>>
+  return String(host.process?.env?.[name] ?? host[name] ?? '')
+}
+
+/**
+ * How much ONNXGRAD_DEBUG asks for; each level includes those below it. 1: stacks of errors, passes and their times; 2: printed
+ * graphs; 3: time by layer and by operator of each session; 4: the `.onnx` file of every stage. A text that is no number
+ * counts as 1.
+ */
+export function debugLevel(): number {
+  const text = setting('ONNXGRAD_DEBUG')
+  if (!text) return 0
+  const level = Number(text)
+  return Number.isFinite(level) ? level : 1
+}
