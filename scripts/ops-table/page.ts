@@ -48,7 +48,7 @@ const nodesFor = (tensors: readonly AnyTensor[]): Node[] =>
 /** Whether onnxgrad takes the dtype and onnxruntime's CPU has the kernels. */
 async function takes(example: Shown, dtype: DType, cpu: Runtime): Promise<boolean> {
   try {
-    const graph = decompose(graphOf(named(build(example, dtype).outputs)), cpu.device.target.lacks)
+    const graph = decompose(graphOf(named(build(example, dtype).outputs)), cpu.device.target)
     const session = await cpu.load(lower(graph, { name: 'example', opset: OPSETS.max }), {
       optimize: 'disabled',
     })

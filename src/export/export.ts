@@ -14,6 +14,11 @@ import { tracePasses } from './trace.ts'
 export interface ExportOptions {
   /** 17 to 24. @default 17, which onnxruntime reads from 1.12 on */
   readonly opset?: number
+  /**
+   * Keep operators of onnxruntime's own (`com.microsoft`), which only a custom op brings into a model; false writes their
+   * `decompose`, for other runtimes. @default true
+   */
+  readonly contrib?: boolean
   /** Add an output `probabilities`, the softmax of the output `logits`. @default false */
   readonly probabilities?: boolean
   /** Intermediates to add as outputs: a name, with `*` for any characters. @default none */
@@ -75,7 +80,7 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
   const trained = trainedOf(source)
   const { model, classes, preprocessing, training } = trained
   const { inputs, normalization } = model
-  const { opset = 17 } = options
+  const { opset = 17, contrib = true } = options
   const graph = servingGraph(model, options)
   const count = (model.outputs.logits?.shape ?? []).at(-1)
   if (classes && typeof count === 'number' && classes.length !== count)
@@ -102,7 +107,7 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
     ...json('classes', classes),
     ...json('training', training),
   ]
-  const written = inOpset(graph, { opset, trace: tracePasses(`${model.name}-export`) })
+  const written = inOpset(graph, { opset, contrib, trace: tracePasses(`${model.name}-export`) })
   const weights = weightsOf(trained)
   const sizes = layoutOf(model.parameters).size
   if (trained.params.length !== sizes)

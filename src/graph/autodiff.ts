@@ -1,5 +1,8 @@
+import { at } from './at.ts'
+import { type Shape, show, unify } from './dim.ts'
 import { UserError } from './errors.ts'
 import { postorder } from './graph.ts'
+import type { Node } from './node.ts'
 import { withScope } from './scope.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 
@@ -29,14 +32,13 @@ export function reverse(algebra: Algebra, y: Tensor, dy: Tensor, wrt: readonly T
     const dys = node.outputs.map(t => grads.get(t))
     if (dys.every(g => g === undefined)) continue
     if ('none' in node.op.vjp)
-      throw new UserError(
-        `${node.op.type} has no gradient: ${node.op.vjp.none}${node.scope && ` (in ${node.scope})`}`,
-      )
-    const first = dys[0] ?? algebra.zerosLike(node.outputs[0]!)
+      throw new UserError(`${node.op.type} has no gradient: ${node.op.vjp.none}${place(node)}`)
+    const first = dys[0] ?? algebra.zerosLike(at(node.outputs, 0))
     const { vjp } = node.op
     // Nodes of a gradient belong to the layer of the node whose gradient it is.
     withScope(node.scope, () => {
       const given = vjp({ x: node.inputs, y: node.outputs, dy: first, dys, attrs: node.attrs })
+      checkGradients(node, given)
       node.inputs.forEach((t, i) => {
         const g = given[i]
         if (!g || !active.has(t)) return
@@ -47,4 +49,32 @@ export function reverse(algebra: Algebra, y: Tensor, dy: Tensor, wrt: readonly T
     })
   }
   return wrt.map(t => grads.get(t) ?? algebra.zerosLike(t))
+}
+
+const place = ({ scope }: Node): string => scope && ` (in ${scope})`
+
+/** Whether a gradient of shape `from` can be summed down to an input of shape `to`. */
+function sumsTo(from: Shape, to: Shape): boolean {
+  const lead = from.length - to.length
+  return lead >= 0 && to.every((d, i) => d === 1 || unify(d, at(from, i + lead)) !== undefined)
+}
+
+/** Throws unless a rule has given each input a gradient of its dtype, and of a shape that its own was broadcast to. */
+function checkGradients(node: Node, given: readonly (AnyTensor | null)[]): void {
+  const { op, inputs } = node
+  const wrong = (message: string) => new UserError(`${op.type}: its gradient rule ${message}${place(node)}`)
+  if (given.length !== inputs.length)
+    throw wrong(
+      `returns ${given.length} gradients for ${inputs.length} inputs; return null for an input that has none`,
+    )
+  for (const [i, t] of inputs.entries()) {
+    const g = given[i]
+    if (g === null) continue
+    const which = `input ${i} (${op.inputs[i]?.replace('?', '') ?? at(op.inputs, op.inputs.length - 1)})`
+    if (!g) throw wrong(`returns no gradient for ${which}; return null if it has none`)
+    if (g.dtype !== t.dtype)
+      throw wrong(`returns a gradient of ${g.dtype} for ${which} of ${t.dtype}; cast it`)
+    if (!sumsTo(g.shape, t.shape))
+      throw wrong(`returns a gradient of ${show(g.shape)} for ${which} of ${show(t.shape)}`)
+  }
 }

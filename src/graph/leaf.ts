@@ -4,7 +4,7 @@ import { UserError } from './errors.ts'
 import type { Init } from './init.ts'
 import { type Int64, toInt64 } from './int64.ts'
 import { makeNode, type Node, type Op } from './node.ts'
-import { none } from './op.ts'
+import { noGradient } from './op.ts'
 import type { Dim, Shape } from './shape.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 import { currentTrace } from './tracing.ts'
@@ -32,8 +32,7 @@ const leaf = (type: string): Op => {
     type,
     inputs: [],
     infer: (_, attrs) => [{ dtype: attrs.dtype as DType, shape: attrs.shape as Shape }],
-    vjp: none('a leaf has no inputs'),
-    samples: [],
+    vjp: noGradient('a leaf has no inputs'),
     apply: () => {
       throw new Error(`internal: a ${type} is not applied`)
     },

@@ -71,9 +71,10 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   readonly buffers?: readonly NoInfer<I[number]>[]
   /** The type rule: output types for input types. Throws a ShapeError that starts with the op's public name. */
   readonly infer: Rule<[inputs: Each<I, TensorType>, attrs: A], Given<O, TensorType>>
+  /** The gradient rule, or why there is none: `noGradient('its output is boolean')`. */
   readonly vjp: Vjp<A, I, O> | NoGradient
-  /** Inputs (and attributes) to test the op with. */
-  readonly samples: readonly Sample<NoInfer<A>, Given<I, SampleInput>>[]
+  /** Inputs (and attributes) to test the op with; they may be given to the test instead. */
+  readonly samples?: readonly Sample<NoInfer<A>, Given<I, SampleInput>>[]
   /** Multiply–accumulates of one evaluation, for ops that have any. */
   readonly macs?: Rule<[inputs: Each<I, TensorType>, outputs: Each<O, TensorType>, attrs: A], number>
   /**
@@ -85,6 +86,11 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   readonly view?: true
   /** The same outputs by elementary ops, for targets that have no kernel for this one. */
   readonly decompose?: Rewriting<A, I, O>
+  /** Whether onnxruntime has no (correct) kernel on a device: `decompose` takes its place there. */
+  readonly lacks?: Rule<
+    [place: { readonly device: string; readonly dtype: DType; readonly attrs: A }],
+    boolean
+  >
   /** The same outputs by nodes of at most `most` inputs and outputs, for ops that may have more. */
   readonly narrow?: Rule<[inputs: Each<I, AnyTensor>, attrs: A, most: number], Given<O, AnyTensor>>
   /** The op draws random numbers while training and is the identity elsewhere. */

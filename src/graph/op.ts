@@ -6,7 +6,8 @@ import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec, type S
 
 type Plain = Record<never, never>
 
-export const none = (why: string): NoGradient => ({ none: why })
+/** Says why an op has no gradient. */
+export const noGradient = (why: string): NoGradient => ({ none: why })
 
 /** Where an op works element by element on inputs that broadcast against each other. */
 export const elementwise = (axis: number, inputs: readonly TensorType[]): (number | null)[] => {
@@ -79,8 +80,8 @@ export const marker = <
   const O extends Names = readonly ['Y'],
 >(
   type: string,
-  spec: Omit<OpSpec<A, I, O>, 'samples'> & Required<Pick<OpSpec<A, I, O>, 'resolve'>>,
-): Op<A, I, O> => makeOp<A, I, O>(type, { ...spec, samples: [] })
+  spec: OpSpec<A, I, O> & Required<Pick<OpSpec<A, I, O>, 'resolve'>>,
+): Op<A, I, O> => makeOp(type, spec)
 
 const registry = new Map<string, Op>()
 

@@ -1,6 +1,6 @@
 import { attr } from '../graph/attributes.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
-import { none, op } from '../graph/op.ts'
+import { noGradient, op } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { currentScope } from '../graph/scope.ts'
 import { show } from '../graph/shape.ts'
@@ -26,7 +26,7 @@ const Dropout = op('Dropout', {
       throw new UserError('dropout of a model in training is not supported')
   },
   infer: ([x]) => [x],
-  vjp: none('the step compiler replaces it by a random mask before it differentiates'),
+  vjp: noGradient('the step compiler replaces it by a random mask before it differentiates'),
   samples: [
     sample(f32(3, 4), { rate: 0.5, site: '', per: 'element' }),
     sample(f32(3, 4), { rate: 0.2, site: '', per: 'sample' }),

@@ -3,7 +3,7 @@ import { type DType, FLOATS } from '../graph/dtype.ts'
 import { one, two } from '../graph/example.ts'
 import { constant, filledWith } from '../graph/leaf.ts'
 import type { Vjp } from '../graph/node.ts'
-import { elementwise, imports, none, op, sameDType } from '../graph/op.ts'
+import { elementwise, imports, noGradient, op, sameDType } from '../graph/op.ts'
 import { bool, f32, type Sample, type SampleInput, sample } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -266,7 +266,7 @@ const comparison = (type: string, name: string) =>
       return [{ dtype: 'bool', shape: broadcast(name, a.shape, b.shape) }]
     },
     along: elementwise,
-    vjp: none('its output is boolean'),
+    vjp: noGradient('its output is boolean'),
     samples: [sample(f32(3, 4), f32(4))],
   })
 

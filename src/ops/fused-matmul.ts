@@ -1,6 +1,6 @@
 import { at } from '../graph/at.ts'
 import { attr } from '../graph/attributes.ts'
-import { none, op, sameDType } from '../graph/op.ts'
+import { noGradient, op, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -43,7 +43,7 @@ export const FusedMatMul = op('FusedMatMul', {
   ],
   macs: ([a], [y], { transA, transBatchA }) =>
     shapes.productMacs(seen(a.shape, transA, transBatchA), y.shape),
-  vjp: none('passes make it after differentiation'),
+  vjp: noGradient('passes make it after differentiation'),
   samples: [
     sample(f32(7, 5), f32(7, 3), {
       alpha: 0.5,

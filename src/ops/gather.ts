@@ -4,7 +4,7 @@ import type { DType } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
 import { constant } from '../graph/leaf.ts'
-import { none, op, sameDType } from '../graph/op.ts'
+import { noGradient, op, sameDType } from '../graph/op.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -125,7 +125,7 @@ const ArgMax = op('ArgMax', {
   infer: ([x], { axis, keepdims }) => [
     { dtype: 'int64', shape: shapes.reduce('argmax', x.shape, [axis], keepdims) },
   ],
-  vjp: none('its output is an index'),
+  vjp: noGradient('its output is an index'),
   samples: [sample(f32(3, 5), { axis: 1, keepdims: false })],
 })
 /** Index (int64) of the largest element along `axis`, the first one at a tie. */

@@ -1,5 +1,5 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
-import { imports, none, op } from '../graph/op.ts'
+import { imports, noGradient, op } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -24,7 +24,7 @@ export const Gemm = op('Gemm', {
     return [{ dtype: a.dtype, shape: c ? shapes.expand('gemm', c.shape, shape) : shape }]
   },
   macs: ([a], [y], { transA }) => shapes.productMacs(turned(a, transA), y.shape),
-  vjp: none('passes make it after differentiation'),
+  vjp: noGradient('passes make it after differentiation'),
   samples: [
     sample(f32(5, 7), f32(3, 7), f32(3), { alpha: 0.5, transA: false, transB: true }),
     sample(f32(7, 5), f32(7, 3), f32(3), { alpha: 1, transA: true, transB: false }),

@@ -58,7 +58,7 @@ const Reshape = op('Reshape', {
   infer: ([x], { shape }) => [{ dtype: x.dtype, shape: shapes.reshape('reshape', x.shape, shape) }],
   // d reshape(x) = reshape back
   vjp: ({ x: [x], dy }) => [reshape(dy, x.shape)],
-  samples: [sample(f32(2, 3, 4), { shape: [6, 4] }), sample(f32(2, 3, 4), { shape: [-1, 2] })],
+  samples: [sample(f32(2, 3, 4), { shape: [6, 4] }), sample(f32(2, 3, 4), { shape: [12, 2] })],
 })
 /** The same elements in row-major order under another shape; one dim may be -1. */
 export const reshape: ReshapeFn = typed(

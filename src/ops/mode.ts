@@ -1,6 +1,6 @@
 import { ShapeError } from '../graph/errors.ts'
 import { type Graph, rewrite } from '../graph/graph.ts'
-import { marker, none } from '../graph/op.ts'
+import { marker, noGradient } from '../graph/op.ts'
 import { equalShape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type BinaryModeFn, typed } from '../graph/typed/signatures.ts'
@@ -16,7 +16,7 @@ export const Mode = marker('Mode', {
       )
     return [a]
   },
-  vjp: none('the step compiler chooses before it differentiates'),
+  vjp: noGradient('the step compiler chooses before it differentiates'),
   resolve: ([, otherwise]) => [otherwise],
 })
 

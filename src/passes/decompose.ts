@@ -1,22 +1,73 @@
-import type { Attrs } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, rewrite } from '../graph/graph.ts'
+import type { Node, Op } from '../graph/node.ts'
+import type { Target } from '../graph/target.ts'
+import { sameTensors } from './match.ts'
+
+/** The domain of onnxruntime's own operators. */
+const CONTRIB = 'com.microsoft'
+
+/** A decomposition may hold what is lacking in its turn: an op of a user's own a GELU, that an erf, that a sign. */
+const DEPTH = 8
+
+/** Whether an op is of a user's own domain, so that no runtime has it. */
+export const isOwn = ({ domain = '' }: Op): boolean => domain !== '' && domain !== CONTRIB
+
+/** Whether no runtime has a node's operator, or none but onnxruntime where that is not meant. */
+const isForeign = ({ op }: Node, contrib: boolean): boolean =>
+  isOwn(op) || (!contrib && op.domain === CONTRIB)
+
+/** Replaces nodes by the decompositions of their ops. @param why what is said of a node whose op has none */
+function replaceAll(graph: Graph, lacks: (node: Node) => boolean, why: (node: Node) => string): Graph {
+  const once = (given: Graph): Graph =>
+    rewrite(given, (node, inputs) => {
+      if (!lacks(node)) return undefined
+      if (!node.op.decompose) throw new UserError(`${nameOf(node)} ${why(node)}`)
+      return node.op.decompose(inputs, node.attrs)
+    })
+  let current = graph
+  for (let depth = 0; depth < DEPTH; depth++) {
+    const next = once(current)
+    if (sameTensors(current.outputs, next.outputs)) break
+    current = next
+  }
+  return current
+}
+
+const nameOf = ({ op: { type, domain } }: Node): string => (domain ? `${domain}.${type}` : type)
+const dtypeOf = ({ inputs: [x] }: Node): DType | undefined => x?.dtype
 
 /**
  * Replaces what a target has no kernel for by elementary ops that every target has.
- * @param lacks whether the target has no kernel of an operator for the dtype of its first input and the node's attributes
  * @throws UserError when such an op has no decomposition
  */
-export function decompose(graph: Graph, lacks: (op: string, dtype: DType, attrs: Attrs) => boolean): Graph {
-  const once = (given: Graph): Graph =>
-    rewrite(given, ({ op, attrs }, inputs) => {
-      const dtype = inputs[0]?.dtype
-      if (!dtype || !lacks(op.type, dtype, attrs)) return undefined
-      if (!op.decompose)
-        throw new UserError(`${op.type} of ${dtype} does not run on this target; compute it in another dtype`)
-      return op.decompose(inputs, attrs)
-    })
-  // What an op is made of may be lacking in its turn (GELU's erf), but not what that is made of.
-  return once(once(graph))
+export function decompose(graph: Graph, target: Pick<Target, 'name' | 'lacks' | 'contrib'>): Graph {
+  const lacks = (node: Node): boolean => {
+    const dtype = dtypeOf(node)
+    if (isForeign(node, target.contrib)) return true
+    if (!dtype) return false
+    return (
+      target.lacks(node.op.type, dtype, node.attrs) ||
+      node.op.lacks?.({ device: target.name, dtype, attrs: node.attrs }) === true
+    )
+  }
+  return replaceAll(graph, lacks, node =>
+    isForeign(node, target.contrib)
+      ? `does not run on ${target.name}; give the op decompose`
+      : `of ${dtypeOf(node)} does not run on this target; compute it in another dtype`,
+  )
 }
+
+/**
+ * What came after the opset is written in older operators, in a form that runtimes know, and so is what runtimes do not
+ * know at all.
+ * @param contrib whether the runtimes are onnxruntime, which has operators of its own
+ * @throws UserError when an op that no runtime knows has no decomposition
+ */
+export const forOpset = (graph: Graph, opset: number, contrib: boolean): Graph =>
+  replaceAll(
+    graph,
+    node => isForeign(node, contrib) || ((node.op.since ?? 0) > opset && node.op.decompose !== undefined),
+    () => 'is not an operator of ONNX; to export it, give the op decompose',
+  )

@@ -5,13 +5,12 @@ import { FusedMatMul } from '../ops/fused-matmul.ts'
 import { inferenceForm } from '../ops/mode.ts'
 import { centreWeights } from './centre.ts'
 import { columnSums } from './column-sums.ts'
-import { decompose } from './decompose.ts'
+import { decompose, forOpset } from './decompose.ts'
 import { limitFanout } from './fanout.ts'
 import { withDType } from './float64.ts'
 import { foldNorms } from './fold-norm.ts'
 import { fuseMatMuls } from './fused-matmul.ts'
 import { biasIntoGemm } from './gemm.ts'
-import { forOpset } from './opset.ts'
 import { inOrder, runPasses, type Trace } from './pass.ts'
 import { recompute } from './recompute.ts'
 import { rowDots } from './row-dots.ts'
@@ -46,6 +45,8 @@ export interface SeedPurpose extends ServingPurpose {
 
 export interface OpsetPurpose extends ServingPurpose {
   readonly opset: number
+  /** Operators of onnxruntime's own may be used. */
+  readonly contrib: boolean
 }
 
 /** Graphs as a training step computes them, and as everything else does. */
@@ -74,7 +75,7 @@ const FORWARD = inOrder<Purpose>([
 /** Operators that the target has. */
 const DECOMPOSE = {
   name: 'decompose',
-  run: (g: Graph, p: Pick<Purpose, 'target'>) => decompose(g, p.target.lacks),
+  run: (g: Graph, p: Pick<Purpose, 'target'>) => decompose(g, p.target),
   required: true,
 } as const
 
@@ -107,7 +108,9 @@ const PLAIN = inOrder<Pick<Purpose, 'target' | 'trace'>>([DECOMPOSE])
 
 /** Passes over a graph that is written to a file. */
 const SERVING = inOrder<ServingPurpose>([...INFERENCE, SLICES])
-const OPSET = inOrder<OpsetPurpose>([{ name: 'opset', run: (g, p) => forOpset(g, p.opset), required: true }])
+const OPSET = inOrder<OpsetPurpose>([
+  { name: 'opset', run: (g, p) => forOpset(g, p.opset, p.contrib), required: true },
+])
 
 /** A forward graph as a training step computes it. */
 export const forTraining = (graph: Graph, purpose: SeedPurpose): Graph => runPasses(TRAINING, graph, purpose)

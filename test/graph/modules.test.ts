@@ -19,6 +19,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   train: ['runtime', 'export', 'passes', 'tasks', 'optim', 'nn', 'ops', 'graph', 'data'],
   report: ['train', 'runtime', 'export', 'tasks', 'optim', 'nn', 'graph', 'data'],
   tune: ['report', 'train', 'tasks', 'optim', 'graph', 'data'],
+  testing: ['runtime', 'export', 'passes', 'ops', 'graph'],
   models: ['nn', 'ops', 'graph'],
   cli: [
     'tune',

@@ -49,7 +49,7 @@ for (let i = 0; i < cases.length; i += CHUNK) {
 
 /** Whether all nodes have a kernel on WebGPU; onnxruntime computes the others on the CPU without a word. */
 async function runsThere(outputs: Tensors): Promise<boolean> {
-  const graph = decompose(graphOf(outputs), webgpu.device.target.lacks)
+  const graph = decompose(graphOf(outputs), webgpu.device.target)
   const options = {
     executionProviders: ['webgpu'],
     graphOptimizationLevel: 'disabled',
