@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { TestProject } from 'vitest/node'
@@ -16,19 +16,24 @@ declare module 'vitest' {
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
+const PARTS = [
+  'cli/main',
+  'node',
+  ...['thread-node', 'isolated-child-node', 'isolated-guard-node', 'worker-node'].map(n => `runtime/${n}`),
+]
+
 /**
- * The program and the programs of its threads and processes, as a few files: it starts five times as fast as from its
- * sources, and tests start it some hundred times. It lies as deep in dist as the compiled one, whose neighbours it reads.
+ * The program, the library and the programs of its threads and processes, as a few files that start several times as fast
+ * as the sources: tests start programs some hundred times. They lie as deep in dist as the compiled ones, beside whose
+ * neighbours they look for files.
  */
 const bundle = (outdir: string) =>
   build({
-    entryPoints: [
-      'cli/main',
-      'runtime/thread-node',
-      'runtime/isolated-child-node',
-      'runtime/isolated-guard-node',
-    ].map(name => here(`../src/${name}.ts`)),
-    ...{ outdir, entryNames: '[name]', bundle: true, splitting: true, packages: 'external' },
+    entryPoints: {
+      ...Object.fromEntries(PARTS.map(path => [basename(path), here(`../src/${path}.ts`)])),
+      models: here('../models/index.ts'),
+    },
+    ...{ outdir, bundle: true, splitting: true, packages: 'external' },
     ...{ format: 'esm', platform: 'node', target: 'node20', logLevel: 'warning' },
   })
 

@@ -6,8 +6,8 @@ import { inject } from 'vitest'
 
 const root = inject('shared')
 
-/** The program, as global-setup.ts builds it. */
-export const PROGRAM = join(root, 'program/main.js')
+/** A file of those that global-setup.ts bundles: `main`, the program, or `node`, `models` and others, the library. */
+export const bundled = (name: string): string => join(root, 'program', `${name}.js`)
 
 /** Whether this process is the first to make the folder. */
 const first = (folder: string): Promise<boolean> =>

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 import { type ImageDataset, subset } from '../../src/data/dataset.ts'
 import { idx, realDigits } from '../data/files.ts'
-import { PROGRAM } from '../shared.ts'
+import { bundled } from '../shared.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -21,7 +21,7 @@ export interface Finished {
 /** The command line of the program. */
 export const program = (args: readonly string[]): [command: string, ...args: string[]] => [
   process.execPath,
-  PROGRAM,
+  bundled('main'),
   ...args,
 ]
 

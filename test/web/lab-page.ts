@@ -130,6 +130,15 @@ export const reaches = (page: Page, step: number) =>
   expect.poll(() => stepOf(page), { timeout: 50_000, interval: 100 }).toBeGreaterThanOrEqual(step)
 export const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 50_000 }).toBe('idle')
 
+/** What a button gives the user as a file. */
+export async function downloaded(page: Page, button: string) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)])
+  return {
+    name: download.suggestedFilename(),
+    bytes: new Uint8Array(await readFile(await download.path())),
+  }
+}
+
 /** A folder as if it were dragged from the desktop onto the page. */
 export async function dropFolder(page: Page, folder: string) {
   const cdp = await page.context().newCDPSession(page)
