@@ -127,8 +127,8 @@ export const field = (page: Page, name: string) => page.getByLabel(name, { exact
 export const standing = (page: Page) => page.evaluate(() => window.lab.running.value)
 export const stepOf = (page: Page) => page.evaluate(() => window.lab.progress.value?.step ?? 0)
 export const reaches = (page: Page, step: number) =>
-  expect.poll(() => stepOf(page), { timeout: 50_000, interval: 100 }).toBeGreaterThanOrEqual(step)
-export const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 50_000 }).toBe('idle')
+  expect.poll(() => stepOf(page), { timeout: 100_000, interval: 100 }).toBeGreaterThanOrEqual(step)
+export const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 100_000 }).toBe('idle')
 
 /** What a button gives the user as a file. */
 export async function downloaded(page: Page, button: string) {
