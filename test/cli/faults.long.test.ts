@@ -24,9 +24,13 @@ beforeAll(async () => {
   expect(calls).toBeGreaterThan(100)
 })
 
-it('where a call fails, one line says so, and what is resumed comes to the same bytes', {
-  timeout: 3_600_000,
-}, async () => {
+it('wherever the process ends, what is resumed comes to the same bytes', async () => {
+  const left = await trial.deaths('watched')
+  expect(left.length).toBeGreaterThan(40)
+  for (const name of left) await trial.expectSame(name, 'whole', name)
+})
+
+it('where a call fails, one line says so, and what is resumed comes to the same bytes', async () => {
   for (const code of ['EIO', 'ENOSPC', 'EACCES'])
     for (let at = 0; at < calls; at++) {
       await trial.failing(`at-${at}`, at, code)

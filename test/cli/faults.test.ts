@@ -28,13 +28,13 @@ it('wherever the process ends, what is resumed comes to the same bytes', { timeo
   const left = await trial.deaths('watched')
   expect(faults.calls.length).toBe(0)
   expect(left.length).toBeGreaterThan(40)
-  for (const name of left) await trial.expectSame(name, 'whole', name)
+  // All of them, and all calls: faults.long.test.ts.
+  for (let i = 0; i < left.length; i += 4) await trial.expectSame(left[i]!, 'whole', left[i]!)
 })
 
 it('where a call fails, one line says so, and what is resumed comes to the same bytes', {
   timeout: 300_000,
 }, async () => {
-  // All of them: faults.long.test.ts.
   for (let at = 0; at < calls; at += 8) {
     await trial.failing(`at-${at}`, at, at % 16 ? 'EIO' : 'ENOSPC')
     await trial.expectSame(`at-${at}`, 'whole', `call ${at}`)

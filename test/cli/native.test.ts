@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it, test } from 'vitest'
 import { type Machine, nativeProblem } from '../../src/runtime/native-node.ts'
 import { realDigits } from '../data/files.ts'
+import { bundled } from '../shared.ts'
 import { complaint, type Finished, hiding, onnxgrad, start, workFolder, writeDigits } from './program.ts'
 
 const HIDDEN = hiding('onnxruntime-node')
@@ -18,12 +19,32 @@ const without = (...args: string[]): Promise<Finished> => start(args, undefined,
 const NOTICE = 'running on WASM, which is slower: onnxruntime-node is not installed; to get it, run: '
 const notes = ({ stderr }: Finished) => stderr.split('\n').filter(line => line.includes('WASM'))
 
-beforeAll(() => writeDigits(folder, 300, 100))
+/** A program of a user's: trains for an epoch and prints the training accuracy. */
+const LIBRARY_TRAIN = `
+  import { mlp } from ${JSON.stringify(pathToFileURL(bundled('models')))}
+  import { mnist, train } from ${JSON.stringify(pathToFileURL(bundled('node')))}
+  const model = mlp({ image: 28, channels: 1, classes: 10, hidden: [8] })
+  const run = await train(model, { data: await mnist({ data: process.argv.at(-1) }), epochs: 1 })
+  console.log(run.train?.accuracy)`
+
+beforeAll(() => writeDigits(folder, 100, 40))
 
 describe('without onnxruntime-node', () => {
   it('trains on WASM and says in one line how to get it; the model is used on WASM, too', async () => {
-    const training = ['train', 'mlp', '--data', folder, '--epochs', '1', '--out', run, '--json']
-    const trained = await without(...training)
+    const training = [
+      'train',
+      'mlp',
+      '--hidden',
+      '8',
+      '--data',
+      folder,
+      '--epochs',
+      '1',
+      '--out',
+      run,
+      '--json',
+    ]
+    const trained = await without(...training, '--no-report')
     expect(trained.stderr).not.toContain('onnxgrad: ')
     expect(trained.json).toMatchObject({ device: 'wasm', verified: true })
     expect(notes(trained)).toEqual([expect.stringContaining(NOTICE)])
@@ -43,7 +64,16 @@ describe('without onnxruntime-node', () => {
       expect(notes(finished)).toEqual([expect.stringContaining(NOTICE)])
     }
     // What a run is trained on is one of its settings, so nothing needs to be said where it is resumed.
-    const resumed = await without('train', '--resume', run, '--epochs', '2', '--json')
+    const resumed = await without(
+      'train',
+      '--resume',
+      run,
+      '--epochs',
+      '2',
+      '--no-report',
+      '--no-verify',
+      '--json',
+    )
     expect(resumed.json).toMatchObject({ device: 'wasm', epochs: 2 })
     expect(notes(resumed)).toEqual([])
   })
@@ -64,9 +94,7 @@ describe('without onnxruntime-node', () => {
   })
 
   it('train() of the library does the same, with a warning on the console', async () => {
-    const source = fileURLToPath(new URL('library-train.ts', import.meta.url))
-    const loader = new URL('../../node_modules/tsx/dist/esm/index.mjs', import.meta.url).href
-    const args = ['--import', loader, source, folder]
+    const args = ['--input-type=module', '--eval', LIBRARY_TRAIN, '--', folder]
     const trained = await promisify(execFile)(process.execPath, [HIDDEN, ...args])
     expect(trained.stderr.trim()).toMatch(`onnxgrad: ${NOTICE}`)
     expect(trained.stderr.trim()).not.toContain('\n')

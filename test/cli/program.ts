@@ -6,9 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 import { type ImageDataset, subset } from '../../src/data/dataset.ts'
 import { idx, realDigits } from '../data/files.ts'
+import { bundled } from '../shared.ts'
 
-/** Compiled by global-setup.ts. */
-const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Finished {
@@ -22,7 +21,7 @@ export interface Finished {
 /** The command line of the program. */
 export const program = (args: readonly string[]): [command: string, ...args: string[]] => [
   process.execPath,
-  main,
+  bundled('main'),
   ...args,
 ]
 

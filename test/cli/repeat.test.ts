@@ -7,21 +7,8 @@ import { complaint, type Finished, onnxgrad, start, workFolder, writeDigits } fr
 const folder = await workFolder()
 const data = join(folder, 'digits')
 const out = join(folder, 'repeats')
-const tiny = [
-  '--dim',
-  '16',
-  '--depth',
-  '1',
-  '--heads',
-  '2',
-  '--mlp',
-  '16',
-  '--data',
-  data,
-  '--val-split',
-  '0.2',
-]
-const args = ['train', 'vit', ...tiny, '--epochs', '2', '--batch', '32', '--no-report', '--no-verify']
+const tiny = ['--hidden', '8', '--data', data, '--val-split', '0.2']
+const args = ['train', 'mlp', ...tiny, '--epochs', '2', '--batch', '32', '--no-report', '--no-verify']
 let three: Finished
 
 beforeAll(async () => {

@@ -10,20 +10,7 @@ import { complaint, onnxgrad, program, start, workFolder, writeDigits } from './
 const folder = await workFolder()
 const data = join(folder, 'digits')
 const train = (out: string, epochs = 4) => [
-  ...[
-    'train',
-    'vit',
-    '--data',
-    data,
-    '--dim',
-    '32',
-    '--depth',
-    '2',
-    '--epochs',
-    `${epochs}`,
-    '--dropout',
-    '0.1',
-  ],
+  ...['train', 'mlp', '--data', data, '--hidden', '16', '--epochs', `${epochs}`, '--dropout', '0.1'],
   ...['--batch', '48', '--no-verify', '--no-report', '--out', out],
 ]
 const model = (of: string) => readFile(join(of, 'model.onnx'))
@@ -63,7 +50,7 @@ describe('a run that was stopped', () => {
     const others = [
       '--batch',
       '32',
-      '--dim',
+      '--hidden',
       '64',
       '--lr',
       '0.1',
@@ -77,7 +64,7 @@ describe('a run that was stopped', () => {
     const finished = await onnxgrad('train', '--resume', stopped, ...others)
     expect(finished.code).toBe(1)
     expect(complaint(finished)).toEqual([
-      `onnxgrad: ${stopped}: --batch is 48 in this run, not 32; --seed is 0 in this run, not 7; --lr is 0.002 in this run, not 0.1; --ema is not set in this run, not 0.9; --shift is 0 in this run, not 0.2; --dim is 32 in this run, not 64`,
+      `onnxgrad: ${stopped}: --batch is 48 in this run, not 32; --seed is 0 in this run, not 7; --lr is 0.002 in this run, not 0.1; --ema is not set in this run, not 0.9; --shift is 0 in this run, not 0.2; --hidden is 16 in this run, not 64`,
     ])
     expect(await files()).toEqual(before)
   })

@@ -2,50 +2,14 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { differences } from '../../src/cli/tune-flags.ts'
-import { complaint, type Finished, onnxgrad, start, workFolder, writeDigits } from './program.ts'
-
-const folder = await workFolder()
-const data = join(folder, 'digits')
-const space = join(folder, 'space.json')
-const tiny = ['--dim', '16', '--depth', '1', '--heads', '2', '--mlp', '16', '--data', data]
-const search = ['--trials', '4', '--epochs', '4', '--eta', '2', '--val-split', '0.2', '--batch', '32']
-
-const tune = (...more: string[]) => ['tune', 'vit', '--space', space, ...tiny, ...search, ...more]
-
-interface Result {
-  readonly winner: { readonly trial: number; readonly command: string; readonly out: string } & Numbers
-  readonly trials: readonly ({ trial: number; epochs: number; status: string; failure?: string } & Numbers)[]
-}
-type Numbers = Readonly<Record<'valAccuracy' | 'valLoss' | 'testAccuracy' | 'seconds', number>>
-
-const resultOf = ({ json }: Finished) => json as unknown as Result
-
-/** What stays the same from one tune to another. */
-const essence = (finished: Finished) => {
-  const { winner, trials } = resultOf(finished)
-  const { seconds: _, out: __, ...best } = winner
-  return { best, trials: trials.map(({ seconds: _, ...trial }) => trial) }
-}
-
-const lines = async (path: string) =>
-  (await readFile(join(path, 'metrics.jsonl'), 'utf8'))
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line) as Record<string, number>)
-
-const epochsIn = async (out: string): Promise<number> => {
-  const trials = await readdir(join(out, 'trials')).catch(() => [])
-  const of = await Promise.all(trials.map(t => lines(join(out, 'trials', t)).catch(() => [])))
-  return of.flat().filter(line => line.epoch !== undefined).length
-}
+import { complaint, type Finished, onnxgrad, start } from './program.ts'
+import { begin, data, epochsIn, essence, folder, lines, type Result, resultOf, tiny, tune } from './tunes.ts'
 
 let whole: Finished
 const out = join(folder, 'whole')
 
 beforeAll(async () => {
-  await mkdir(data)
-  await writeDigits(data, 300, 60)
-  await writeFile(space, JSON.stringify({ lr: { log: [1e-4, 3e-2] }, dropout: [0, 0.1] }))
+  await begin()
   whole = await onnxgrad(...tune('--out', out, '--json'))
 }, 180_000)
 
@@ -85,29 +49,12 @@ describe('tune', () => {
   it('names a command that trains the winner to the same model', async () => {
     const { winner } = resultOf(whole)
     const command = winner.command.split(' ')
-    expect(command.slice(0, 4)).toEqual(['npx', 'onnxgrad', 'train', 'vit'])
+    expect(command.slice(0, 4)).toEqual(['npx', 'onnxgrad', 'train', 'mlp'])
     const again = join(folder, 'again')
     const { json } = await onnxgrad(...command.slice(2), '--out', again, '--no-verify', '--json')
     expect(json.valAccuracy).toBe(winner.valAccuracy)
     expect(await readFile(join(again, 'model.onnx'))).toEqual(await readFile(join(winner.out, 'model.onnx')))
   })
-
-  it('comes to the same winner when it is killed again and again', async () => {
-    const killed = join(folder, 'killed')
-    for (const epochs of [1, 3, 5]) {
-      const { child, finished } = start(tune('--out', killed))
-      while ((await epochsIn(killed)) < epochs && child.exitCode === null)
-        await new Promise(done => setTimeout(done, 20))
-      child.kill('SIGKILL')
-      expect((await finished).code).toBeNull()
-    }
-    const last = await onnxgrad('tune', '--resume', killed, '--json')
-    expect(complaint(last)).toEqual([])
-    expect(last.code).toBe(0)
-    expect(essence(last)).toEqual(essence(whole))
-    const model = (of: Finished) => readFile(join(resultOf(of).winner.out, 'model.onnx'))
-    expect(await model(last)).toEqual(await model(whole))
-  }, 180_000)
 
   it('stops at the first Ctrl-C, says how to go on, and does', async () => {
     const stopped = join(folder, 'stopped')
@@ -184,7 +131,7 @@ describe('tune', () => {
     await expect(readdir(at)).rejects.toThrow('ENOENT')
     await writeFile(bad, JSON.stringify({ lr: { log: [1e29, 1e30] } }))
     const sgd = ['--strategy', 'random', '--epochs', '1', '--optimizer', 'sgd']
-    const all = await onnxgrad('tune', 'vit', '--space', bad, ...tiny, ...sgd, '--trials', '2', '--out', at)
+    const all = await onnxgrad('tune', 'mlp', '--space', bad, ...tiny, ...sgd, '--trials', '2', '--out', at)
     expect([all.code, complaint(all)]).toEqual([
       1,
       [expect.stringMatching(/^onnxgrad: all 2 trials failed; /)],
@@ -264,12 +211,15 @@ it('a space may be a module', async () => {
   await mkdir(at)
   await writeFile(join(at, 'package.json'), '{"type": "module"}')
   const module = join(at, 'space.js')
-  await writeFile(module, 'const low = 1e-3\nexport default { lr: { log: [low, 10 * low] }, depth: [1] }\n')
+  await writeFile(
+    module,
+    'const low = 1e-3\nexport default { lr: { log: [low, 10 * low] }, dropout: [0.1] }\n',
+  )
   const args = ['--space', module, '--strategy', 'random', '--trials', '1', '--epochs', '1', '--data', data]
-  const { json, code } = await onnxgrad('tune', 'vit', ...args, '--out', join(at, 'tune'), '--json')
+  const { json, code } = await onnxgrad('tune', 'mlp', ...args, '--out', join(at, 'tune'), '--json')
   expect(code).toBe(0)
-  expect(json.trials).toMatchObject([{ values: { lr: expect.any(Number), depth: 1 } }])
+  expect(json.trials).toMatchObject([{ values: { lr: expect.any(Number), dropout: 0.1 } }])
   await writeFile(module, 'export const space = 1\n')
-  const none = await onnxgrad('tune', 'vit', ...args, '--out', join(at, 'none'))
+  const none = await onnxgrad('tune', 'mlp', ...args, '--out', join(at, 'none'))
   expect(complaint(none)).toEqual([expect.stringContaining('space.js: a space is an object such as')])
 })

@@ -16,6 +16,7 @@ export const corpus = (kind: string): ReadonlyMap<string, Uint8Array> =>
 
 /** More rounds than a check takes, and other ones: `FUZZ_ROUNDS=100 FUZZ_SEED=7 npx vitest run test/fuzz`. */
 const { FUZZ_ROUNDS = '1', FUZZ_SEED = '0' } = process.env
+export const ROUNDS = Number(FUZZ_ROUNDS)
 
 /** What one small file may take: seconds of a processor, and bytes. */
 const MOST_SECONDS = 1
@@ -59,7 +60,7 @@ export async function fuzz(
   parse: (bytes: Uint8Array) => unknown,
 ): Promise<number> {
   let read = 0
-  for (let i = 0; i < rounds * Number(FUZZ_ROUNDS); i++) {
+  for (let i = 0; i < rounds * ROUNDS; i++) {
     const bytes = make(rng(hash(name, FUZZ_SEED, i)))
     try {
       if ((await outcome(() => parse(bytes))) === 'read') read++

@@ -1,9 +1,15 @@
 import { expect, test } from 'vitest'
+import { ROUNDS } from './fuzz.ts'
 import { fates } from './run-models.ts'
 
-test('twenty thousand changed .onnx files end in an answer or one line', async () => {
-  const { counts, crashes } = await fates('onnx runs, long', 20_000)
-  expect(crashes).toEqual([])
-  expect(counts.ran).toBeGreaterThan(3000)
-  expect(counts.refused).toBeGreaterThan(3000)
-}, 3_600_000)
+test(
+  'thousands of changed .onnx files end in an answer or one line',
+  async () => {
+    const rounds = 3000 * ROUNDS
+    const { counts, crashes } = await fates('onnx runs, long', rounds)
+    expect(crashes).toEqual([])
+    expect(counts.ran).toBeGreaterThan(0.15 * rounds)
+    expect(counts.refused).toBeGreaterThan(0.15 * rounds)
+  },
+  600_000 * ROUNDS,
+)

@@ -2,25 +2,25 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lower } from '../../src/export/lower.ts'
 import { input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { matmul } from '../../src/ops/matmul.ts'
+import { bundled } from '../shared.ts'
 
 const x = input('x', 'float32', [512, 512])
 const power = Array.from({ length: 40 }).reduce<AnyTensor>(y => matmul(y, x), x)
 /** A model whose run takes a while. */
 const heavy = lower({ inputs: { x }, parameters: {}, outputs: { y: power } }, { name: 'power' })
 
-const source = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url))
-const register = `import { register } from ${JSON.stringify(import.meta.resolve('tsx/esm/api'))}; register();`
+const library = JSON.stringify(pathToFileURL(bundled('worker-node')))
 
 /** Loads the model, and has a function that runs it. */
 const LOAD = `
-  const { workerRuntime } = await import(${source('runtime/worker-node.ts')})
+  const { workerRuntime } = await import(${library})
   const runtime = await workerRuntime('cpu')
   const session = await runtime.load(model)
   const values = Float32Array.from({ length: 2 ** 18 }, (_, i) => Math.sin(i * i) / 20)
@@ -49,8 +49,7 @@ const program = (lines: string, flags: readonly string[] = [], env: object = {})
     const { readFileSync } = await import('node:fs')
     const model = readFileSync(0)
     ${lines}`
-  const tsx = ['--import', import.meta.resolve('tsx')]
-  return node([...flags, ...tsx, '--input-type=module', '--eval', text], heavy, env)
+  return node([...flags, '--input-type=module', '--eval', text], heavy, env)
 }
 
 describe('a program', () => {
@@ -82,7 +81,7 @@ describe('a program', () => {
 
 describe('a worker thread of a program', () => {
   const worker = (lines: string) => {
-    const text = `${register}
+    const text = `
       import { parentPort, workerData } from 'node:worker_threads'
       const model = workerData
       ${LOAD} ${lines}`
@@ -124,6 +123,7 @@ describe('a worker thread of a program', () => {
 })
 
 describe('a bundle without the package', () => {
+  const source = fileURLToPath(new URL('../../src/runtime/worker-node.ts', import.meta.url))
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'onnxgrad-bundle-'))
@@ -136,7 +136,7 @@ describe('a bundle without the package', () => {
     await writeFile(
       join(folder, 'main.ts'),
       `import { readFileSync } from 'node:fs'
-      import { workerRuntime } from ${source('runtime/worker-node.ts').replace('file://', '')}
+      import { workerRuntime } from ${JSON.stringify(source)}
       async function main() {
         const runtime = await workerRuntime('cpu')
         await workerRuntime('cpu')

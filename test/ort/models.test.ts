@@ -1,22 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildModel, cct, lenet, MODELS, mlp, vit } from '../../models/index.ts'
-import { subset } from '../../src/data/dataset.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { conv2d } from '../../src/nn/conv.ts'
 import { layoutOf } from '../../src/nn/layout.ts'
 import { type Model, parameterCount } from '../../src/nn/model.ts'
-import { adam, sgd } from '../../src/optim/optimizer.ts'
+import { sgd } from '../../src/optim/optimizer.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { OrtTensor, Runtime } from '../../src/runtime/session.ts'
 import { classification } from '../../src/tasks/index.ts'
-import { fit as learn } from '../../src/train/fit.ts'
 import { plansOf } from '../../src/train/plans.ts'
 import { compilePrediction } from '../../src/train/step/forward.ts'
 import { compileStep } from '../../src/train/step/step.ts'
-import { trainingPredictor, verify } from '../../src/train/verify.ts'
-import { realDigits } from '../data/files.ts'
+import { testLearning } from './learning.ts'
 
 let cpu: Runtime
 beforeAll(async () => {
@@ -187,29 +184,4 @@ describe.each(Object.keys(small))('%s agrees with PyTorch', name => {
   })
 })
 
-test.each([
-  ['lenet', lenet(MODELS.lenet.presets.mnist), 0.6],
-  ['cct', cct({ ...MODELS.cct.presets.mnist, planes: [16], dim: 32, mlp: 32 }), 0.4],
-  [
-    'vit with dropout that pools the mean',
-    vit({ ...MODELS.vit.presets.lecture, depth: 2, dropout: 0.1, pool: 'mean' }),
-    0.4,
-  ],
-] as const)(
-  '%s learns from real digits, and its file gives the same numbers on every runtime',
-  async (_, model, accuracy) => {
-    const digits = await realDigits()
-    const [train, held] = [subset(digits.train, 1200), subset(digits.test, 200)]
-    const data = { ...digits, train, test: held }
-    const task = classification()
-    const run = await learn(cpu, model, { task, data, epochs: 2, batch: 32, optimizer: adam({ lr: 2e-3 }) })
-    const [first, last] = [run.epochs[0]!, run.epochs.at(-1)!]
-    expect(last.train.loss).toBeLessThan(first.train.loss)
-    expect(run.test!.accuracy).toBeGreaterThan(accuracy)
-    expect(run.model.params).toEqual(run.state.vectors.params)
-    const runtimes = [cpu, await nodeRuntime('wasm')]
-    const reference = trainingPredictor(cpu, run.model)
-    const verdicts = await verify(exportOnnx(run.model), reference, held, runtimes)
-    expect(verdicts.map(v => v.ok)).toEqual([true, true])
-  },
-)
+testLearning(['lenet', lenet(MODELS.lenet.presets.mnist), 0.6])

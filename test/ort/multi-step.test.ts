@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
 import { gpt } from '../../models/gpt.ts'
+import { mlp } from '../../models/mlp.ts'
 import { vit } from '../../models/vit.ts'
 import type { DataSource, ImageDataset } from '../../src/data/dataset.ts'
 import { textDataset, tokenize } from '../../src/data/text.ts'
@@ -28,6 +29,8 @@ function noise(size: number, seed: number): ImageDataset {
 const data = (size: number): DataSource => ({ train: noise(size, 1), test: noise(9, 2), origin: 'noise' })
 const config = { image: 8, channels: 1, patch: 4, dim: 16, depth: 1, heads: 2, mlp: 24, classes: 4 }
 const dropping = vit({ ...config, dropout: 0.2, dropPath: 0.2 })
+/** What does not depend on the model is shown with one that is compiled in no time. */
+const quick = mlp({ image: 8, channels: 1, hidden: [16], classes: 4, dropout: 0.2 })
 
 let cpu: Runtime
 let apart: Runtime
@@ -114,15 +117,14 @@ describe('several steps in one run', () => {
         },
       }
       const task = classification()
-      await learn(counting, dropping, { task, data: data(77), batch: 8, epochs: 2, stepsPerRun })
+      await learn(counting, quick, { task, data: data(77), batch: 8, epochs: 2, stepsPerRun })
       return count
     }
     // Each epoch has nine whole batches and one of five images.
     expect([await runs(1), await runs(3), await runs(4)]).toEqual([20, 8, 8])
   })
 
-  it('do so in a thread of its own', () =>
-    agree(dropping, apart, data(77), { optimizer: adam({ lr: 1e-2 }) }))
+  it('do so in a thread of its own', () => agree(quick, apart, data(77), { optimizer: adam({ lr: 1e-2 }) }))
 
   it('do so with labels for each token', async () => {
     const tokens = tokenize('one two three four five six seven eight nine ten '.repeat(9))
@@ -134,18 +136,18 @@ describe('several steps in one run', () => {
   })
 
   it('do so where an epoch has too few batches for one run', () =>
-    agree(dropping, cpu, data(13), { optimizer: adam() }))
+    agree(quick, cpu, data(13), { optimizer: adam() }))
 
   it('give the same on the web runtime as single steps there', async () => {
     const wasm = await nodeRuntime('wasm')
     const options = { epochs: 1, optimizer: adam() }
-    const single = await outcome(dropping, wasm, data(53), options)
-    expect(await outcome(dropping, wasm, data(53), { ...options, stepsPerRun: 5 })).toEqual(single)
+    const single = await outcome(quick, wasm, data(53), options)
+    expect(await outcome(quick, wasm, data(53), { ...options, stepsPerRun: 5 })).toEqual(single)
   })
 
   it('stop after the run that has begun', async () => {
     const stop = new AbortController()
-    const run = await learn(cpu, dropping, {
+    const run = await learn(cpu, quick, {
       task: classification(),
       data: data(80),
       batch: 8,
@@ -160,7 +162,7 @@ describe('several steps in one run', () => {
 
   it('are a whole number', async () => {
     const options = { task: classification(), data: data(8), stepsPerRun: 0 }
-    await expect(learn(cpu, dropping, options)).rejects.toThrow(
+    await expect(learn(cpu, quick, options)).rejects.toThrow(
       'stepsPerRun must be a whole number of at least 1, not 0',
     )
   })

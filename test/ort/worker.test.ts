@@ -73,7 +73,7 @@ describe('while steps run', () => {
       channels: 1,
       patch: 4,
       dim: 96,
-      depth: 6,
+      depth: 1,
       heads: 6,
       mlp: 192,
       classes: 10,

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,7 @@ import { build } from 'vite'
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import type { LabClient, Tab } from '../../lab/src/client.ts'
 import { HEADERS } from '../../src/cli/serve/headers.ts'
+import { shared } from '../shared.ts'
 import { complaintsOf, launch } from './browser.ts'
 import { serve } from './server.ts'
 
@@ -27,21 +28,25 @@ export interface Opening extends BrowserContextOptions {
   readonly prepare?: (page: Page) => unknown
 }
 
-/** The lab, built once for the tests of a file, and a browser to open it in. */
+/** The lab, built once for all test files. */
+const builtLab = () =>
+  shared('lab', outDir =>
+    build({
+      configFile: fileURLToPath(new URL('../../lab/vite.config.ts', import.meta.url)),
+      logLevel: 'error',
+      build: { outDir },
+    }),
+  )
+
+/** A copy of the lab, to which a test file may add files, and a browser to open it in. */
 export function labPage({ gpu = false } = {}) {
   let folder: string
   let browser: Browser
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'onnxgrad-lab-'))
-    ;[browser] = await Promise.all([
-      launch({ gpu }),
-      build({
-        configFile: fileURLToPath(new URL('../../lab/vite.config.ts', import.meta.url)),
-        logLevel: 'error',
-        build: { outDir: folder },
-      }),
-    ])
+    const copy = async () => cp(await builtLab(), folder, { recursive: true })
+    ;[browser] = await Promise.all([launch({ gpu }), copy()])
   }, 120_000)
 
   afterAll(async () => {
@@ -122,8 +127,17 @@ export const field = (page: Page, name: string) => page.getByLabel(name, { exact
 export const standing = (page: Page) => page.evaluate(() => window.lab.running.value)
 export const stepOf = (page: Page) => page.evaluate(() => window.lab.progress.value?.step ?? 0)
 export const reaches = (page: Page, step: number) =>
-  expect.poll(() => stepOf(page), { timeout: 50_000, interval: 100 }).toBeGreaterThanOrEqual(step)
-export const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 50_000 }).toBe('idle')
+  expect.poll(() => stepOf(page), { timeout: 100_000, interval: 100 }).toBeGreaterThanOrEqual(step)
+export const ends = (page: Page) => expect.poll(() => standing(page), { timeout: 100_000 }).toBe('idle')
+
+/** What a button gives the user as a file. */
+export async function downloaded(page: Page, button: string) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)])
+  return {
+    name: download.suggestedFilename(),
+    bytes: new Uint8Array(await readFile(await download.path())),
+  }
+}
 
 /** A folder as if it were dragged from the desktop onto the page. */
 export async function dropFolder(page: Page, folder: string) {

@@ -46,7 +46,8 @@ const STEPS = 400
 async function trainedModel() {
   const { train, test: held, normalization } = await realDigits()
   const runtime = await nodeRuntime('cpu')
-  const model = normalized(MODELS.vit.build(MODELS.vit.presets.lecture), 'image', normalization)
+  const config = { ...MODELS.vit.presets.lecture, depth: 1 }
+  const model = normalized(MODELS.vit.build(config), 'image', normalization)
   const optimizer = adam({ lr: 1e-3 })
   const trainer = new Trainer(runtime, model, { task: classification(), optimizer, seed: 1 })
   for (let epoch = 0; trainer.steps < STEPS; epoch++)

@@ -86,7 +86,7 @@ export function libraryPages() {
   let browser: Browser
 
   beforeAll(async () => {
-    ;[place, browser] = await Promise.all([installed({ web: 'web.config.ts' }), launch()])
+    ;[place, browser] = await Promise.all([installed('web'), launch()])
     await cp(examples, place.folder, { recursive: true })
     plain = join(place.folder, 'page')
     const library = join(plain, 'onnxgrad')

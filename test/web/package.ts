@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'vite'
 import { DIGITS_PATH } from '../../src/data/digits-node.ts'
+import { shared } from '../shared.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -13,11 +14,26 @@ const run = promisify(execFile)
 /** What users have beside onnxgrad and its dependencies. */
 const TOOLS = ['vite']
 
+/** The parts of the package's dist, and how each is built. */
+const PARTS = {
+  src: (outDir: string) =>
+    run(join(root, 'node_modules/.bin/tsc'), [
+      ...['-p', join(root, 'tsconfig.build.json'), '--outDir', outDir],
+      // `npm run types` checks them.
+      '--noCheck',
+    ]),
+  web: (outDir: string) => vite('web.config.ts', outDir),
+  lab: (outDir: string) => vite('lab/vite.config.ts', outDir),
+} as const
+
+const vite = (config: string, outDir: string) =>
+  build({ configFile: join(root, config), mode: 'package', logLevel: 'error', build: { outDir } })
+
 /**
  * A folder with `node_modules/onnxgrad` as npm would install it, built from the sources.
- * @param configs which of the package's Vite builds it needs, by the file of each one's settings
+ * @param builds which of the package's Vite builds it needs
  */
-export async function installed(configs: Readonly<Record<string, string>>) {
+export async function installed(...builds: readonly ('web' | 'lab')[]) {
   const folder = await mkdtemp(join(tmpdir(), 'onnxgrad-installed-'))
   const modules = join(folder, 'node_modules')
   const own = join(modules, 'onnxgrad')
@@ -31,21 +47,13 @@ export async function installed(configs: Readonly<Record<string, string>>) {
     await mkdir(dirname(join(modules, name)), { recursive: true })
     await symlink(join(root, 'node_modules', name), join(modules, name))
   }
-  await run(join(root, 'node_modules/.bin/tsc'), [
-    ...['-p', join(root, 'tsconfig.build.json')],
-    ...['--outDir', join(own, 'dist')],
-    // `npm run types` checks them.
-    '--noCheck',
-  ])
-  const digits = join(own, 'dist', relative(join(root, 'dist'), DIGITS_PATH))
+  const dist = join(own, 'dist')
+  const copy = async (part: keyof typeof PARTS, target: string) =>
+    cp(await shared(`package-${part}`, PARTS[part]), target, { recursive: true })
+  await copy('src', dist)
+  for (const part of builds) await copy(part, join(dist, part))
+  const digits = join(dist, relative(join(root, 'dist'), DIGITS_PATH))
   await mkdir(dirname(digits), { recursive: true })
   await cp(DIGITS_PATH, digits)
-  for (const [part, config] of Object.entries(configs))
-    await build({
-      configFile: join(root, config),
-      mode: 'package',
-      logLevel: 'error',
-      build: { outDir: join(own, 'dist', part) },
-    })
   return { folder, own, remove: () => rm(folder, { recursive: true, force: true }) }
 }

@@ -25,7 +25,7 @@ let place: Awaited<ReturnType<typeof installed>>
 let run: string
 
 beforeAll(async () => {
-  place = await installed({ lab: 'lab/vite.config.ts' })
+  place = await installed('lab')
   run = place.folder
   await writeFile(join(run, 'model.onnx'), bytes)
   await writeFile(join(run, 'last.safetensors'), 'a checkpoint')

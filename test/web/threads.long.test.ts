@@ -39,7 +39,7 @@ describe.skipIf(noBrowser)(`an isolated page${noBrowser ? ` (${noBrowser})` : ''
   let place: Awaited<ReturnType<typeof installed>>
   let browser: Browser
   beforeAll(async () => {
-    ;[place, browser] = await Promise.all([installed({}), launch()])
+    ;[place, browser] = await Promise.all([installed(), launch()])
     for (const [name, text] of Object.entries(FILES)) {
       await mkdir(join(place.folder, name, '..'), { recursive: true })
       await writeFile(join(place.folder, name), text)

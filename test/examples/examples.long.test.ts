@@ -1,0 +1,3 @@
+import { EXAMPLES, QUICK, testExamples } from './expected.ts'
+
+testExamples(Object.keys(EXAMPLES).filter(name => !QUICK.includes(name)))
