@@ -3,12 +3,16 @@ import { makeNode, type Node } from './node.ts'
 import { withScope } from './scope.ts'
 import type { Tensor } from './tensor.ts'
 
+/** Tensors by name. */
 export type Tensors = Readonly<Record<string, Tensor>>
 
 /** A computation: named inputs and parameters at one end, named outputs at the other. */
 export interface Graph {
+  /** By name. */
   readonly inputs: Tensors
+  /** By name. */
   readonly parameters: Tensors
+  /** By name. */
   readonly outputs: Tensors
 }
 

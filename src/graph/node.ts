@@ -10,10 +10,13 @@ import type { Dim, Shape } from './shape.ts'
  * `D` and `S` carry both in the type; `S` may hold sizes, symbols and `number` for "unknown".
  */
 export interface Tensor<out D extends DType = DType, out S = Shape> {
+  /** Element type. */
   readonly dtype: D
+  /** Sizes of the axes: numbers, and symbols such as `batch`. */
   readonly shape: S
   /** The node that computes this tensor, and which of its outputs it is. */
   readonly node: Node
+  /** Which of the node's outputs it is. */
   readonly index: number
 }
 
@@ -27,6 +30,7 @@ export interface TensorType {
   readonly shape: Shape
 }
 
+/** Value of an attribute of a node. */
 export type Attr =
   | number
   | bigint
@@ -37,6 +41,7 @@ export type Attr =
   | BigInt64Array
   | Init
   | undefined
+/** Attributes of a node by name. */
 export type Attrs = Readonly<Record<string, Attr>>
 
 /**
@@ -71,6 +76,7 @@ export interface NoGradient {
 }
 export const none = (why: string): NoGradient => ({ none: why })
 
+/** The rules of an operator. */
 export interface OpSpec<A extends Attrs> {
   readonly domain?: string
   /** How each attribute is written in ONNX; one that is not listed is not written. */
@@ -116,6 +122,7 @@ export const elementwise: Along = (axis, inputs) => {
 
 /** A primitive: one operator of ONNX with its rules. */
 export interface Op<A extends Attrs = Attrs> extends OpSpec<A> {
+  /** The operator's name in ONNX. */
   readonly type: string
   /** Adds a node for this op and returns its first output. */
   readonly apply: (inputs: readonly Tensor[], attrs?: A) => AnyTensor
@@ -123,11 +130,17 @@ export interface Op<A extends Attrs = Attrs> extends OpSpec<A> {
   readonly applyAll: (inputs: readonly Tensor[], attrs?: A) => readonly AnyTensor[]
 }
 
+/** An op applied to tensors. Equal ops with equal inputs and attributes are the same node. */
 export interface Node {
+  /** Unique in the process. */
   readonly id: number
+  /** The operator. */
   readonly op: Op
+  /** In the order of the operator. */
   readonly inputs: readonly Tensor[]
+  /** Attributes by name. */
   readonly attrs: Attrs
+  /** One or more. */
   readonly outputs: readonly Tensor[]
   /** Path of the layer that made the node, such as `blocks.0.attn`. */
   readonly scope: string

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { augmentation } from '../../src/data/augment.ts'
 import type { UserBatch } from '../../src/data/dataset.ts'
+import { readPicture } from '../../src/data/loaders-node.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import { writeSafetensors } from '../../src/export/safetensors.ts'
 import { rng } from '../../src/graph/random.ts'
@@ -20,8 +21,9 @@ import { bindApi } from '../../src/train/api.ts'
 import { evaluateModel } from '../../src/train/evaluate.ts'
 import { fit as learn } from '../../src/train/fit.ts'
 import type { FitOptions } from '../../src/train/fit-options.ts'
+import type { Measured } from '../../src/train/measured.ts'
 import { openPredictor } from '../../src/train/predictor.ts'
-import type { Measured, RunState } from '../../src/train/progress.ts'
+import type { RunState } from '../../src/train/progress.ts'
 import { Trainer } from '../../src/train/trainer.ts'
 import type { SingleStep } from '../../src/train/trainer-options.ts'
 import { trainingPredictor } from '../../src/train/verify.ts'
@@ -309,7 +311,7 @@ test('what a training came to is not normalized again when it is trained on', as
 })
 
 test('a classifier learns from mixed labels where images are mixed and no task is given', async () => {
-  const { train: learnOn } = bindApi<object>(() => nodeRuntime('cpu'))
+  const { train: learnOn } = bindApi(() => nodeRuntime('cpu'), readPicture)
   const noise = Uint8Array.from({ length: 8 * 4 }, () => random.int(256))
   const set = {
     name: 'noise',
