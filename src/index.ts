@@ -82,7 +82,7 @@ export type {
   SessionSettings,
 } from './runtime/session.ts'
 export * from './tasks/index.ts'
-export type { Closable, PredictorOptions } from './train/api.ts'
+export type { Closable, PredictorOptions, TrainOptions } from './train/api.ts'
 export { type Checkpoint, type CheckpointFile, readCheckpoint, writeCheckpoint } from './train/checkpoint.ts'
 export { DivergenceError } from './train/divergence.ts'
 export type { EpochSums } from './train/epoch.ts'

@@ -5,12 +5,35 @@ import type { ExportOptions } from './export/export.ts'
 import { type LoadOptions, loadOnnx } from './export/load.ts'
 import { readWeightsFile } from './export/weights.ts'
 import type { AnyTensor } from './graph/tensor.ts'
-import type { ModelOf, PortSpecs } from './nn/model.ts'
+import type { Model, ModelOf, PortSpecs } from './nn/model.ts'
+import type { TrainedModel } from './nn/trained.ts'
 import { type DeviceName, defaultDevice } from './runtime/node.ts'
 import type { Runtime } from './runtime/session.ts'
 import { workerRuntime } from './runtime/worker-node.ts'
-import { bindApi } from './train/api.ts'
+import {
+  type Closable,
+  evaluateOn,
+  imagePredictorOn,
+  type PredictorOptions,
+  predictorOn,
+  type TrainOptions,
+  trainerOn,
+  trainOn,
+} from './train/api.ts'
+import type { EvaluateOptions } from './train/evaluate.ts'
+import type { FitResult } from './train/fit-options.ts'
+import type { ImagePredictor } from './train/image-predictor.ts'
+import type { Evaluation } from './train/measured.ts'
+import type { Predictor, PredictorSource } from './train/predictor.ts'
 import { bytesToSave, type SaveSource } from './train/save.ts'
+import type { Trainer } from './train/trainer.ts'
+import type {
+  MultiOptions,
+  SingleOptions,
+  SingleStep,
+  StepSpecs,
+  TrainerOptions,
+} from './train/trainer-options.ts'
 
 export { filesBeside } from './data/beside-node.ts'
 export type { Env } from './data/cache-node.ts'
@@ -59,41 +82,69 @@ async function usualDevice(): Promise<DeviceName> {
   return device
 }
 
-const api = bindApi<DeviceOptions, Picture>(openRuntime, readPicture)
-
 /**
  * Trains a model for some epochs, evaluates it after each, and keeps the best one. It runs in a thread of its own: timers and other
  * work are not blocked.
  * @throws UserError before the first step when model, task, data and settings do not match
  * @throws DivergenceError when a loss or gradient is not finite
  */
-export const train = api.train
+export function train<K extends string, M extends Model>(
+  model: M,
+  options: TrainOptions<K> & DeviceOptions,
+): Promise<FitResult<M>> {
+  return trainOn(openRuntime, model, options)
+}
 
 /**
  * Opens a training whose loop is yours: `step(batch)` updates the parameters once. One task, or several by name on one state. Close
  * it after use, or declare it with `await using`.
  * @throws UserError when model, task and settings do not match
  */
-export const trainer = api.trainer
+export function trainer<K extends string, M extends Model>(
+  model: M,
+  options: SingleOptions<K> & DeviceOptions,
+): Promise<Trainer<SingleStep<K>, M> & Closable>
+export function trainer<S extends StepSpecs, M extends Model>(
+  model: M,
+  options: MultiOptions<S> & DeviceOptions,
+): Promise<Trainer<S, M> & Closable>
+export function trainer(model: Model, options: TrainerOptions & DeviceOptions): Promise<Trainer & Closable> {
+  return trainerOn(openRuntime, model, options)
+}
 
 /**
  * Loads a trained model, a model at its initial weights, or the bytes of an `.onnx` file, for many inputs. Close it after use. Load a
  * file from an unknown source with `isolatedRuntime` instead: it may take any amount of time and memory.
  * @throws UserError when the file is dangerous to load, or cannot be loaded
  */
-export const predictor = api.predictor
+export function predictor<M extends Model>(
+  source: PredictorSource<M>,
+  options: PredictorOptions & DeviceOptions = {},
+): Promise<Predictor<M> & Closable> {
+  return predictorOn(openRuntime, source, options)
+}
 
 /**
  * Loads a classifier of images, for many pictures: files, or pixels. Close it after use.
  * @throws UserError when it is not a model of images, is dangerous to load, or cannot be loaded
  */
-export const imagePredictor = api.imagePredictor
+export function imagePredictor(
+  source: PredictorSource,
+  options: PredictorOptions & DeviceOptions = {},
+): Promise<ImagePredictor<Picture> & Closable> {
+  return imagePredictorOn(openRuntime, readPicture, source, options)
+}
 
 /**
  * Loss and metrics of a model over a whole data set, every example once.
  * @throws UserError when model, task and data do not match
  */
-export const evaluate = api.evaluate
+export function evaluate(
+  source: TrainedModel | Model,
+  options: EvaluateOptions & DeviceOptions,
+): Promise<Evaluation> {
+  return evaluateOn(openRuntime, source, options)
+}
 
 /**
  * Loads an `.onnx` file as a model like any other, which starts at the file's weights.

@@ -5,10 +5,33 @@ import { type LoadOptions, loadOnnx } from './export/load.ts'
 import { readWeightsFile } from './export/weights.ts'
 import { UserError } from './graph/errors.ts'
 import type { AnyTensor } from './graph/tensor.ts'
-import type { ModelOf, PortSpecs } from './nn/model.ts'
+import type { Model, ModelOf, PortSpecs } from './nn/model.ts'
+import type { TrainedModel } from './nn/trained.ts'
 import { type WebOptions, webRuntime } from './runtime/web.ts'
-import { bindApi } from './train/api.ts'
+import {
+  type Closable,
+  evaluateOn,
+  imagePredictorOn,
+  type PredictorOptions,
+  predictorOn,
+  type TrainOptions,
+  trainerOn,
+  trainOn,
+} from './train/api.ts'
+import type { EvaluateOptions } from './train/evaluate.ts'
+import type { FitResult } from './train/fit-options.ts'
+import type { ImagePredictor } from './train/image-predictor.ts'
+import type { Evaluation } from './train/measured.ts'
+import type { Predictor, PredictorSource } from './train/predictor.ts'
 import { bytesToSave, type SaveSource } from './train/save.ts'
+import type { Trainer } from './train/trainer.ts'
+import type {
+  MultiOptions,
+  SingleOptions,
+  SingleStep,
+  StepSpecs,
+  TrainerOptions,
+} from './train/trainer-options.ts'
 
 // What users' own pages import. All of it works in a page and in a worker. Train in a worker: training on wasm blocks its
 // thread.
@@ -33,41 +56,69 @@ export {
 } from './runtime/web.ts'
 export type { WasmFiles, WasmPaths } from './runtime/web-urls.ts'
 
-const api = bindApi<WebOptions, Picture>(webRuntime, readPicture)
-
 /**
  * Trains a model for some epochs, evaluates it after each, and keeps the best one. Between steps the thread handles messages, so that
  * an AbortSignal can stop it.
  * @throws UserError before the first step when model, task, data and settings do not match
  * @throws DivergenceError when a loss or gradient is not finite
  */
-export const train = api.train
+export function train<K extends string, M extends Model>(
+  model: M,
+  options: TrainOptions<K> & WebOptions,
+): Promise<FitResult<M>> {
+  return trainOn(webRuntime, model, options)
+}
 
 /**
  * Opens a training whose loop is yours: `step(batch)` updates the parameters once. One task, or several by name on one state. Close
  * it after use, or declare it with `await using`.
  * @throws UserError when model, task and settings do not match
  */
-export const trainer = api.trainer
+export function trainer<K extends string, M extends Model>(
+  model: M,
+  options: SingleOptions<K> & WebOptions,
+): Promise<Trainer<SingleStep<K>, M> & Closable>
+export function trainer<S extends StepSpecs, M extends Model>(
+  model: M,
+  options: MultiOptions<S> & WebOptions,
+): Promise<Trainer<S, M> & Closable>
+export function trainer(model: Model, options: TrainerOptions & WebOptions): Promise<Trainer & Closable> {
+  return trainerOn(webRuntime, model, options)
+}
 
 /**
  * Loads a trained model, a model at its initial weights, or the bytes of an `.onnx` file, for many inputs. Close it after use. Load a
  * file from an unknown source in a worker, which the page can terminate: it may take any amount of time and memory.
  * @throws UserError when the file is dangerous to load, or cannot be loaded
  */
-export const predictor = api.predictor
+export function predictor<M extends Model>(
+  source: PredictorSource<M>,
+  options: PredictorOptions & WebOptions = {},
+): Promise<Predictor<M> & Closable> {
+  return predictorOn(webRuntime, source, options)
+}
 
 /**
  * Loads a classifier of images, for many pictures: files, canvases, or pixels. Close it after use.
  * @throws UserError when it is not a model of images, is dangerous to load, or cannot be loaded
  */
-export const imagePredictor = api.imagePredictor
+export function imagePredictor(
+  source: PredictorSource,
+  options: PredictorOptions & WebOptions = {},
+): Promise<ImagePredictor<Picture> & Closable> {
+  return imagePredictorOn(webRuntime, readPicture, source, options)
+}
 
 /**
  * Loss and metrics of a model over a whole data set, every example once.
  * @throws UserError when model, task and data do not match
  */
-export const evaluate = api.evaluate
+export function evaluate(
+  source: TrainedModel | Model,
+  options: EvaluateOptions & WebOptions,
+): Promise<Evaluation> {
+  return evaluateOn(webRuntime, source, options)
+}
 
 /** A file of the page's user, or the address of one. */
 export type FileSource = string | URL | Blob

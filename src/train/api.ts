@@ -15,7 +15,7 @@ import { type ImagePredictor, openImagePredictor, type ReadPicture } from './ima
 import type { Evaluation } from './measured.ts'
 import { openPredictor, type Predictor, type PredictorSource } from './predictor.ts'
 import { Trainer } from './trainer.ts'
-import type { MultiOptions, SingleOptions, SingleStep, StepSpecs } from './trainer-options.ts'
+import type { StepSpecs, TrainerOptions } from './trainer-options.ts'
 
 /** Must be closed after use; `await using` does so automatically. */
 export interface Closable {
@@ -34,48 +34,17 @@ export interface PredictorOptions {
   readonly loops?: boolean | undefined
 }
 
-/** Training and prediction on the runtimes of a host. `D` says which device, and how; `P` what a picture is. */
-export interface Api<D, P> {
+/** Options of `train`. */
+export interface TrainOptions<K extends string = string> extends Omit<FitOptions<K>, 'task'> {
   /**
-   * Trains a model for some epochs, evaluates after each, and keeps the best one.
-   * @param options.task @default classification() for a model with an output `logits`, of mixed labels where `augment` mixes
-   * @throws UserError before the first step when model, task, data and settings do not match
-   * @throws DivergenceError when a loss or gradient is not finite
+   * Targets, loss and metrics. @default classification() for a model with an output `logits`, of mixed labels where `augment`
+   * mixes images
    */
-  train<K extends string, M extends Model>(
-    model: M,
-    options: Omit<FitOptions<K>, 'task'> & { readonly task?: Task<K> } & D,
-  ): Promise<FitResult<M>>
-  /** Trains step by step; the loop is the caller's. One task, or several by name on one state. */
-  trainer<K extends string, M extends Model>(
-    model: M,
-    options: SingleOptions<K> & D,
-  ): Promise<Trainer<SingleStep<K>, M> & Closable>
-  trainer<S extends StepSpecs, M extends Model>(
-    model: M,
-    options: MultiOptions<S> & D,
-  ): Promise<Trainer<S, M> & Closable>
-  /**
-   * Loads a trained model, a model at its initial weights, or the bytes of an `.onnx` file, for many inputs. A file from an
-   * unknown source may take any amount of time and memory: load it where it can be terminated (a page's worker, Node's
-   * `isolatedRuntime`).
-   * @throws UserError when it is dangerous to load, or cannot be loaded
-   */
-  predictor<M extends Model>(
-    source: PredictorSource<M>,
-    options?: D & PredictorOptions,
-  ): Promise<Predictor<M> & Closable>
-  /**
-   * Loads a classifier of images, for many pictures.
-   * @throws UserError when it is not a model of images, is dangerous to load, or cannot be loaded
-   */
-  imagePredictor(
-    source: PredictorSource,
-    options?: D & PredictorOptions,
-  ): Promise<ImagePredictor<P> & Closable>
-  /** Loss, metrics and number of examples of a model over a whole data set, every example once. */
-  evaluate(source: TrainedModel | Model, options: EvaluateOptions & D): Promise<Evaluation>
+  readonly task?: Task<K> | undefined
 }
+
+/** Opens a runtime on the device that options name. */
+type Open<D> = (options: D) => Promise<Runtime>
 
 /** The task that a model is trained for where nobody says. @throws UserError when it cannot be told */
 function defaultTask(model: Model, augment: Augmentation | undefined): Task {
@@ -101,7 +70,7 @@ function owning<T extends { close(): Promise<void> }>(made: T, runtime: Runtime)
 
 /** What is made on a runtime that is opened for it, and closes with it. */
 export async function opened<D, T extends { close(): Promise<void> }>(
-  open: (options: D) => Promise<Runtime>,
+  open: Open<D>,
   options: D,
   make: (runtime: Runtime) => T | Promise<T>,
 ): Promise<T & Closable> {
@@ -114,6 +83,41 @@ export async function opened<D, T extends { close(): Promise<void> }>(
   }
 }
 
+/** Work on a runtime that is opened for it. */
+async function within<D, T>(open: Open<D>, options: D, work: (runtime: Runtime) => Promise<T>): Promise<T> {
+  const runtime = await open(options)
+  try {
+    return await work(runtime)
+  } finally {
+    await runtime.close()
+  }
+}
+
+// What follows is what `onnxgrad/node` and `onnxgrad/web` export, on the runtimes of either. Each is a function of its own, so that
+// bundlers leave out what a page does not use.
+
+export async function trainOn<M extends Model, O extends TrainOptions>(
+  open: Open<O>,
+  model: M,
+  options: O,
+): Promise<FitResult<M>> {
+  const task = options.task ?? defaultTask(model, options.augment)
+  return within(open, options, runtime => fit(runtime, model, { ...options, task }))
+}
+
+export const trainerOn = <S extends StepSpecs, M extends Model, O extends TrainerOptions>(
+  open: Open<O>,
+  model: M,
+  options: O,
+): Promise<Trainer<S, M> & Closable> =>
+  opened(open, options, runtime => new Trainer<S, M>(runtime, model, options))
+
+export const evaluateOn = <O extends EvaluateOptions>(
+  open: Open<O>,
+  source: TrainedModel | Model,
+  options: O,
+): Promise<Evaluation> => within(open, options, runtime => evaluateModel(runtime, source, options))
+
 const NAME = 'the model'
 
 /** @throws UserError when a file has loops, unless `loops` allows them */
@@ -125,35 +129,20 @@ function infoOf(bytes: Uint8Array, { loops }: PredictorOptions): FileInfo {
   )
 }
 
-/** @param open opens a runtime on the device that the options say @param read reads a picture */
-export function bindApi<D extends object, P>(
-  open: (options: D) => Promise<Runtime>,
+export async function predictorOn<
+  M extends Model,
+  O extends PredictorOptions & { readonly threads?: number | undefined },
+>(open: Open<O>, source: PredictorSource<M>, options: O): Promise<Predictor<M> & Closable> {
+  if (source instanceof Uint8Array) infoOf(source, options)
+  return opened(open, options, runtime => openPredictor(runtime, source, options))
+}
+
+export async function imagePredictorOn<P, O extends PredictorOptions>(
+  open: Open<O>,
   read: ReadPicture<P>,
-): Api<D, P> {
-  const within = async <T>(options: D, work: (runtime: Runtime) => Promise<T>): Promise<T> => {
-    const runtime = await open(options)
-    try {
-      return await work(runtime)
-    } finally {
-      await runtime.close()
-    }
-  }
-  const trainer = (model: Model, options: (SingleOptions | MultiOptions) & D) =>
-    opened(open, options, runtime => new Trainer(runtime, model, options))
-  return {
-    train: (model, options) => {
-      const task = (options.task ?? defaultTask(model, options.augment)) as Task
-      return within(options, runtime => fit(runtime, model, { ...options, task }))
-    },
-    trainer: trainer as Api<D, P>['trainer'],
-    async predictor(source, options = {} as D) {
-      if (source instanceof Uint8Array) infoOf(source, options)
-      return opened(open, options, runtime => openPredictor(runtime, source, options))
-    },
-    async imagePredictor(source, options = {} as D) {
-      const info = infoOf(source instanceof Uint8Array ? source : exportOnnx(source), options)
-      return opened(open, options, runtime => openImagePredictor(runtime, info, NAME, read))
-    },
-    evaluate: (source, options) => within(options, runtime => evaluateModel(runtime, source, options)),
-  }
+  source: PredictorSource,
+  options: O,
+): Promise<ImagePredictor<P> & Closable> {
+  const info = infoOf(source instanceof Uint8Array ? source : exportOnnx(source), options)
+  return opened(open, options, runtime => openImagePredictor(runtime, info, NAME, read))
 }

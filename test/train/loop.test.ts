@@ -2,7 +2,6 @@ import { crc32 } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { augmentation } from '../../src/data/augment.ts'
 import type { UserBatch } from '../../src/data/dataset.ts'
-import { readPicture } from '../../src/data/loaders-node.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import { writeSafetensors } from '../../src/export/safetensors.ts'
 import { rng } from '../../src/graph/random.ts'
@@ -17,7 +16,7 @@ import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { workerRuntime } from '../../src/runtime/worker-node.ts'
 import { average, classification, l1, mse, regression, task } from '../../src/tasks/index.ts'
-import { bindApi } from '../../src/train/api.ts'
+import { type TrainOptions, trainOn } from '../../src/train/api.ts'
 import { evaluateModel } from '../../src/train/evaluate.ts'
 import { fit as learn } from '../../src/train/fit.ts'
 import type { FitOptions } from '../../src/train/fit-options.ts'
@@ -311,7 +310,7 @@ test('what a training came to is not normalized again when it is trained on', as
 })
 
 test('a classifier learns from mixed labels where images are mixed and no task is given', async () => {
-  const { train: learnOn } = bindApi(() => nodeRuntime('cpu'), readPicture)
+  const learnOn = (net: Model, options: TrainOptions) => trainOn(() => nodeRuntime('cpu'), net, options)
   const noise = Uint8Array.from({ length: 8 * 4 }, () => random.int(256))
   const set = {
     name: 'noise',
