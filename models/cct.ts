@@ -12,9 +12,11 @@ import { softmax } from '../src/ops/norm.ts'
 import { maxPool2d } from '../src/ops/pool.ts'
 import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes } from './config.ts'
 
+/** Configuration of `cct`. */
 export interface CCTConfig {
   /** Height and width of the (square) image in pixels. */
   readonly image: number
+  /** Channels of the image: 1 for grayscale, 3 for RGB. */
   readonly channels: number
   /** Height and width of the tokenizer's kernels. */
   readonly kernel: number
@@ -28,6 +30,7 @@ export interface CCTConfig {
   readonly heads: number
   /** Hidden size of a block's MLP. */
   readonly mlp: number
+  /** Number of classes. */
   readonly classes: number
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number

@@ -7,6 +7,7 @@ import { add } from '../src/ops/elementwise.ts'
 import { linear } from '../src/ops/matmul.ts'
 import { checkDepth, checkDropout, checkHeads, checkSizes } from './config.ts'
 
+/** Configuration of `gpt`. */
 export interface GPTConfig {
   /** Number of different tokens; for a character model, of characters. */
   readonly vocabulary: number

@@ -73,6 +73,7 @@ export const MODELS = {
     presets: { small: { ...mnist, hidden: [128] } } as const satisfies Record<string, MLPConfig>,
   },
 }
+/** Name of a model in `MODELS`. */
 export type ModelName = keyof typeof MODELS
 
 /** Builds a known model from its name and configuration, such as a file's metadata holds. */

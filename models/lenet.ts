@@ -7,10 +7,13 @@ import { reshape } from '../src/ops/layout.ts'
 import { maxPool2d } from '../src/ops/pool.ts'
 import { checkSizes } from './config.ts'
 
+/** Configuration of `lenet`. */
 export interface LeNetConfig {
   /** Height and width of the (square) image in pixels, at least 12. */
   readonly image: number
+  /** Channels of the image: 1 for grayscale, 3 for RGB. */
   readonly channels: number
+  /** Number of classes. */
   readonly classes: number
 }
 

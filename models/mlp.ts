@@ -5,12 +5,15 @@ import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
 import { checkDropout, checkLayers, checkSizes } from './config.ts'
 
+/** Configuration of `mlp`. */
 export interface MLPConfig {
   /** Height and width of the (square) image in pixels. */
   readonly image: number
+  /** Channels of the image: 1 for grayscale, 3 for RGB. */
   readonly channels: number
   /** Sizes of the hidden layers. */
   readonly hidden: readonly number[]
+  /** Number of classes. */
   readonly classes: number
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number

@@ -4,6 +4,7 @@ import type { Divides, Flag } from '../src/graph/typed/config.ts'
 import type { ModelOf } from '../src/nn/model.ts'
 import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes, shown } from './config.ts'
 
+/** Configuration of `vit`. */
 export interface ViTConfig {
   /** Height and width of the (square) image in pixels. */
   readonly image: number
@@ -19,6 +20,7 @@ export interface ViTConfig {
   readonly heads: number
   /** Hidden size of a block's MLP. */
   readonly mlp: number
+  /** Number of classes. */
   readonly classes: number
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number

@@ -1,41 +1,149 @@
+import { type FileSource, pathOf } from './data/file-source-node.ts'
 import { readBytes, writeAtomic } from './data/files-node.ts'
+import { type Picture, readPicture } from './data/loaders-node.ts'
 import type { ExportOptions } from './export/export.ts'
 import { type LoadOptions, loadOnnx } from './export/load.ts'
 import { readWeightsFile } from './export/weights.ts'
 import type { AnyTensor } from './graph/tensor.ts'
-import type { ModelOf, PortSpecs } from './nn/model.ts'
-import { defaultDevice } from './runtime/node.ts'
+import type { Model, ModelOf, PortSpecs } from './nn/model.ts'
+import type { TrainedModel } from './nn/trained.ts'
+import { type DeviceName, defaultDevice } from './runtime/node.ts'
+import type { Runtime } from './runtime/session.ts'
 import { workerRuntime } from './runtime/worker-node.ts'
-import { bindApi } from './train/api.ts'
+import {
+  type Closable,
+  evaluateOn,
+  imagePredictorOn,
+  type PredictorOptions,
+  predictorOn,
+  type TrainOptions,
+  trainerOn,
+  trainOn,
+} from './train/api.ts'
+import type { EvaluateOptions } from './train/evaluate.ts'
+import type { FitResult } from './train/fit-options.ts'
+import type { ImagePredictor } from './train/image-predictor.ts'
+import type { Evaluation } from './train/measured.ts'
+import type { Predictor, PredictorSource } from './train/predictor.ts'
 import { bytesToSave, type SaveSource } from './train/save.ts'
+import type { Trainer } from './train/trainer.ts'
+import type {
+  MultiOptions,
+  SingleOptions,
+  SingleStep,
+  StepSpecs,
+  TrainerOptions,
+} from './train/trainer-options.ts'
 
 export { filesBeside } from './data/beside-node.ts'
-export { loadImages as images } from './data/images-node.ts'
-export { loadMnist as mnist } from './data/mnist-node.ts'
+export type { Env } from './data/cache-node.ts'
+export type { FetchOptions } from './data/fetch-node.ts'
+export type { FileSource } from './data/file-source-node.ts'
+export { type ImagesOptions, loadImages as images } from './data/images-node.ts'
+export {
+  digits,
+  type ImageFolderOptions,
+  idxData,
+  imageFolder,
+  type Picture,
+  readPicture,
+} from './data/loaders-node.ts'
+export { loadMnist as mnist, type MnistOptions } from './data/mnist-node.ts'
+export type { FollowOptions } from './data/survey-node.ts'
+export type { DownloadLimits } from './data/watchdog-node.ts'
 // The core, and what needs a device or files. `onnxgrad/web` has the same names for pages.
 export * from './index.ts'
-export { reportOfRun } from './report/run-report-node.ts'
+export { type ReportSource, reportOfRun } from './report/run-report-node.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
+export { devices } from './runtime/devices-node.ts'
 export { type IsolatedOptions, isolatedRuntime } from './runtime/isolated-node.ts'
-export { type DefaultDevice, defaultDevice, nodeRuntime, wasmRuntime } from './runtime/node.ts'
-export { workerRuntime } from './runtime/worker-node.ts'
+export { nodeRuntime } from './runtime/node.ts'
 
+/** Where models run, and how. */
 export interface DeviceOptions {
   /** `cpu`, `webgpu`, `cuda` or `wasm`. @default `cpu`; `wasm` without onnxruntime-node, with a warning on the console */
-  readonly device?: string | undefined
+  readonly device?: DeviceName | undefined
+  /** Threads of one op. @default the physical cores */
+  readonly threads?: number | undefined
 }
 
 /**
- * Trains, evaluates and predicts on onnxruntime-node, in a thread of their own: timers and other work are not blocked.
+ * A runtime on a device, for `Trainer` and `openPredictor`. Models run in a thread of their own: timers and other work are not
+ * blocked. Close it after use.
+ * @throws UserError when the device is not available, saying how to get it
  */
-export const { train, trainer, predictor, evaluate } = bindApi<DeviceOptions>(async ({ device }) =>
-  workerRuntime(device ?? (await usualDevice())),
-)
+export async function openRuntime({ device }: DeviceOptions = {}): Promise<Runtime> {
+  return workerRuntime(device ?? (await usualDevice()))
+}
 
-async function usualDevice(): Promise<string> {
+async function usualDevice(): Promise<DeviceName> {
   const { device, notice } = await defaultDevice()
   if (notice) console.warn(`onnxgrad: ${notice}`)
   return device
+}
+
+/**
+ * Trains a model for some epochs, evaluates it after each, and keeps the best one. It runs in a thread of its own: timers and other
+ * work are not blocked.
+ * @throws UserError before the first step when model, task, data and settings do not match
+ * @throws DivergenceError when a loss or gradient is not finite
+ */
+export function train<K extends string, M extends Model>(
+  model: M,
+  options: TrainOptions<K> & DeviceOptions,
+): Promise<FitResult<M>> {
+  return trainOn(openRuntime, model, options)
+}
+
+/**
+ * Opens a training whose loop is yours: `step(batch)` updates the parameters once. One task, or several by name on one state. Close
+ * it after use, or declare it with `await using`.
+ * @throws UserError when model, task and settings do not match
+ */
+export function trainer<K extends string, M extends Model>(
+  model: M,
+  options: SingleOptions<K> & DeviceOptions,
+): Promise<Trainer<SingleStep<K>, M> & Closable>
+export function trainer<S extends StepSpecs, M extends Model>(
+  model: M,
+  options: MultiOptions<S> & DeviceOptions,
+): Promise<Trainer<S, M> & Closable>
+export function trainer(model: Model, options: TrainerOptions & DeviceOptions): Promise<Trainer & Closable> {
+  return trainerOn(openRuntime, model, options)
+}
+
+/**
+ * Loads a trained model, a model at its initial weights, or the bytes of an `.onnx` file, for many inputs. Close it after use. Load a
+ * file from an unknown source with `isolatedRuntime` instead: it may take any amount of time and memory.
+ * @throws UserError when the file is dangerous to load, or cannot be loaded
+ */
+export function predictor<M extends Model>(
+  source: PredictorSource<M>,
+  options: PredictorOptions & DeviceOptions = {},
+): Promise<Predictor<M> & Closable> {
+  return predictorOn(openRuntime, source, options)
+}
+
+/**
+ * Loads a classifier of images, for many pictures: files, or pixels. Close it after use.
+ * @throws UserError when it is not a model of images, is dangerous to load, or cannot be loaded
+ */
+export function imagePredictor(
+  source: PredictorSource,
+  options: PredictorOptions & DeviceOptions = {},
+): Promise<ImagePredictor<Picture> & Closable> {
+  return imagePredictorOn(openRuntime, readPicture, source, options)
+}
+
+/**
+ * Loss and metrics of a model over a whole data set, every example once.
+ * @throws UserError when model, task and data do not match
+ */
+export function evaluate(
+  source: TrainedModel | Model,
+  options: EvaluateOptions & DeviceOptions,
+): Promise<Evaluation> {
+  return evaluateOn(openRuntime, source, options)
 }
 
 /**
@@ -43,15 +151,18 @@ async function usualDevice(): Promise<string> {
  * @throws UserError when the file cannot be read, or has an operator that onnxgrad does not support
  */
 export async function load<const I extends PortSpecs = PortSpecs>(
-  path: string,
+  source: FileSource,
   options: LoadOptions<I> = {},
 ): Promise<ModelOf<I, Readonly<Record<string, AnyTensor>>, object>> {
+  const path = pathOf(source)
   return loadOnnx(await readBytes(path), path, options)
 }
 
 /** Weights of a `.safetensors` file by name, for the option `weights`. @throws UserError when it cannot be read */
-export const loadWeights = async (path: string): Promise<Readonly<Record<string, Float32Array>>> =>
-  readWeightsFile(await readBytes(path), path)
+export async function loadWeights(source: FileSource): Promise<Readonly<Record<string, Float32Array>>> {
+  const path = pathOf(source)
+  return readWeightsFile(await readBytes(path), path)
+}
 
 /**
  * Writes a file, under a temporary name first: a model as `.onnx`, its weights as `.safetensors`, or the whole state of a

@@ -1,86 +1,123 @@
 import { fetchBytes } from './data/fetch-web.ts'
-import { type ExportOptions, exportOnnx } from './export/export.ts'
+import { type Picture, readPicture } from './data/image-web.ts'
+import type { ExportOptions } from './export/export.ts'
 import { type LoadOptions, loadOnnx } from './export/load.ts'
-import { type FileInfo, readOnnx } from './export/read.ts'
 import { readWeightsFile } from './export/weights.ts'
 import { UserError } from './graph/errors.ts'
 import type { AnyTensor } from './graph/tensor.ts'
-import type { ModelOf, PortSpecs } from './nn/model.ts'
+import type { Model, ModelOf, PortSpecs } from './nn/model.ts'
+import type { TrainedModel } from './nn/trained.ts'
 import { type WebOptions, webRuntime } from './runtime/web.ts'
-import { bindApi, type Closable, opened } from './train/api.ts'
-import { type ImagePredictor, openImagePredictor } from './train/image-predictor-web.ts'
+import {
+  type Closable,
+  evaluateOn,
+  imagePredictorOn,
+  type PredictorOptions,
+  predictorOn,
+  type TrainOptions,
+  trainerOn,
+  trainOn,
+} from './train/api.ts'
+import type { EvaluateOptions } from './train/evaluate.ts'
+import type { FitResult } from './train/fit-options.ts'
+import type { ImagePredictor } from './train/image-predictor.ts'
+import type { Evaluation } from './train/measured.ts'
 import type { Predictor, PredictorSource } from './train/predictor.ts'
 import { bytesToSave, type SaveSource } from './train/save.ts'
+import type { Trainer } from './train/trainer.ts'
+import type {
+  MultiOptions,
+  SingleOptions,
+  SingleStep,
+  StepSpecs,
+  TrainerOptions,
+} from './train/trainer-options.ts'
 
 // What users' own pages import. All of it works in a page and in a worker. Train in a worker: training on wasm blocks its
 // thread.
 
-export type { ImageSource } from './data/dataset.ts'
 export { digits } from './data/digits-web.ts'
-export { type Fingerprint, type Fingerprints, fingerprints } from './data/fingerprint.ts'
-export { imageFolder, type LabelledFile, type PlacedFile } from './data/folder-web.ts'
+export {
+  type ImageFolderOptions,
+  imageFolder,
+  type LabelledFile,
+  type PlacedFile,
+} from './data/folder-web.ts'
 export { idxData } from './data/idx-web.ts'
 export { type Picture, readPicture } from './data/image-web.ts'
-export type { ImageShape, Preprocessing } from './data/preprocess.ts'
 // The core, and what needs a device or the network. `onnxgrad/node` has the same names for Node.
 export * from './index.ts'
 export {
-  type WebDevice,
   type WebDeviceName,
-  type WebOptions,
+  type WebOptions as DeviceOptions,
   type WebRuntime,
-  webDevices,
-  webRuntime,
+  webDevices as devices,
+  webRuntime as openRuntime,
 } from './runtime/web.ts'
-export type { ImagePredictor, Prediction } from './train/image-predictor-web.ts'
+export type { WasmFiles, WasmPaths } from './runtime/web-urls.ts'
 
-const api = bindApi<WebOptions>(webRuntime)
-
-/** Trains and evaluates on onnxruntime-web. Between steps the thread handles messages, so that an AbortSignal can stop it. */
-export const { train, trainer, evaluate } = api
-
-export interface PredictorOptions extends WebOptions {
-  /**
-   * Accepts a file with loops, which may never end and cannot be stopped from their own thread: for files that you trust,
-   * or in a worker that the page can terminate. @default false
-   */
-  readonly loops?: boolean
-}
-
-const NAME = 'the model'
-
-/** @throws UserError when a file has loops, unless `loops` allows them */
-function infoOf(bytes: Uint8Array, { loops }: PredictorOptions): FileInfo {
-  const info = readOnnx(bytes, NAME)
-  if (!info.loops || loops) return info
-  throw new UserError(
-    `${NAME} has loops, which may never end; set loops: true if you trust it, or if you run it in a worker that can be terminated`,
-  )
+/**
+ * Trains a model for some epochs, evaluates it after each, and keeps the best one. Between steps the thread handles messages, so that
+ * an AbortSignal can stop it.
+ * @throws UserError before the first step when model, task, data and settings do not match
+ * @throws DivergenceError when a loss or gradient is not finite
+ */
+export function train<K extends string, M extends Model>(
+  model: M,
+  options: TrainOptions<K> & WebOptions,
+): Promise<FitResult<M>> {
+  return trainOn(webRuntime, model, options)
 }
 
 /**
- * Loads a trained model, a model at its initial weights, or the bytes of an `.onnx` file, for many inputs. A file from an
- * unknown source may take any amount of time and memory: load it in a worker, which the page can terminate.
- * @throws UserError when it is dangerous to load, or cannot be loaded
+ * Opens a training whose loop is yours: `step(batch)` updates the parameters once. One task, or several by name on one state. Close
+ * it after use, or declare it with `await using`.
+ * @throws UserError when model, task and settings do not match
  */
-export async function predictor(
-  source: PredictorSource,
-  options: PredictorOptions = {},
-): Promise<Predictor & Closable> {
-  if (source instanceof Uint8Array) infoOf(source, options)
-  return api.predictor(source, options)
+export function trainer<K extends string, M extends Model>(
+  model: M,
+  options: SingleOptions<K> & WebOptions,
+): Promise<Trainer<SingleStep<K>, M> & Closable>
+export function trainer<S extends StepSpecs, M extends Model>(
+  model: M,
+  options: MultiOptions<S> & WebOptions,
+): Promise<Trainer<S, M> & Closable>
+export function trainer(model: Model, options: TrainerOptions & WebOptions): Promise<Trainer & Closable> {
+  return trainerOn(webRuntime, model, options)
 }
 
 /**
- * Loads a classifier of images, for many pictures: files, canvases, or pixels.
- * @throws UserError when it is not a model of images, is dangerous to load or cannot be loaded
+ * Loads a trained model, a model at its initial weights, or the bytes of an `.onnx` file, for many inputs. Close it after use. Load a
+ * file from an unknown source in a worker, which the page can terminate: it may take any amount of time and memory.
+ * @throws UserError when the file is dangerous to load, or cannot be loaded
  */
-export async function imagePredictor(
+export function predictor<M extends Model>(
+  source: PredictorSource<M>,
+  options: PredictorOptions & WebOptions = {},
+): Promise<Predictor<M> & Closable> {
+  return predictorOn(webRuntime, source, options)
+}
+
+/**
+ * Loads a classifier of images, for many pictures: files, canvases, or pixels. Close it after use.
+ * @throws UserError when it is not a model of images, is dangerous to load, or cannot be loaded
+ */
+export function imagePredictor(
   source: PredictorSource,
-  options: PredictorOptions = {},
-): Promise<ImagePredictor & Closable> {
-  const info = infoOf(source instanceof Uint8Array ? source : exportOnnx(source), options)
-  return opened(webRuntime, options, runtime => openImagePredictor(runtime, info, NAME))
+  options: PredictorOptions & WebOptions = {},
+): Promise<ImagePredictor<Picture> & Closable> {
+  return imagePredictorOn(webRuntime, readPicture, source, options)
+}
+
+/**
+ * Loss and metrics of a model over a whole data set, every example once.
+ * @throws UserError when model, task and data do not match
+ */
+export function evaluate(
+  source: TrainedModel | Model,
+  options: EvaluateOptions & WebOptions,
+): Promise<Evaluation> {
+  return evaluateOn(webRuntime, source, options)
 }
 
 /** A file of the page's user, or the address of one. */
@@ -110,16 +147,17 @@ export async function load<const I extends PortSpecs = PortSpecs>(
 }
 
 /** Weights of a `.safetensors` file by name, for the option `weights`. @throws UserError when it cannot be read */
-export const loadWeights = async (source: FileSource): Promise<Readonly<Record<string, Float32Array>>> =>
-  readWeightsFile(await bytesOf(source), nameOf(source))
+export async function loadWeights(source: FileSource): Promise<Readonly<Record<string, Float32Array>>> {
+  return readWeightsFile(await bytesOf(source), nameOf(source))
+}
 
 /**
  * Lets the user save a file: a model as `.onnx`, its weights as `.safetensors`, or the whole state of a trainer as
  * `.safetensors`, which the option `resume` reads.
  * @throws UserError in a worker, or when the name ends in neither
  */
-export async function save(source: SaveSource, name: string, options: ExportOptions = {}): Promise<void> {
-  download(await bytesToSave(source, name, options), name)
+export async function save(source: SaveSource, path: string, options: ExportOptions = {}): Promise<void> {
+  download(await bytesToSave(source, path, options), path)
 }
 
 /** Lets the user save bytes as a file. @throws UserError in a worker */

@@ -4,7 +4,7 @@ import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { printable } from '../graph/printable.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
-import { type Row, summarize } from '../graph/summary.ts'
+import { type SummaryRow, summarize } from '../graph/summary.ts'
 import { OPTIMIZERS } from '../optim/optimizer.ts'
 import { loadModelFile } from './load-node.ts'
 import { externalDataOption, resolveConfig } from './options.ts'
@@ -117,7 +117,7 @@ async function subjectOf(model: string, preset: string | undefined, externalData
   }
 }
 
-const macsOf = (rows: readonly Row[]): number => rows.reduce((n, row) => n + row.macs, 0)
+const macsOf = (rows: readonly SummaryRow[]): number => rows.reduce((n, row) => n + row.macs, 0)
 
 /** How often each occurs, the most frequent first. */
 function counted(types: readonly string[]): [string, number][] {
@@ -140,7 +140,7 @@ function ports({ inputs, outputs }: Subject): string {
 }
 
 /** The layer table; zeros are left blank, long names cut so that a line fits the terminal. */
-function layers(rows: readonly Row[], model: string, saved?: readonly number[]): string {
+function layers(rows: readonly SummaryRow[], model: string, saved?: readonly number[]): string {
   const blank = (n: number) => n || ''
   const outputs = rows.map(row => shapeText(row.output))
   const room = columns() - Math.max(...outputs.map(o => o.length)) - (saved ? 42 : 32)
@@ -156,7 +156,10 @@ function layers(rows: readonly Row[], model: string, saved?: readonly number[]):
   )
 }
 
-function totals({ parameters, parameterBytes, graph }: Subject, rows: readonly Row[] | undefined): string {
+function totals(
+  { parameters, parameterBytes, graph }: Subject,
+  rows: readonly SummaryRow[] | undefined,
+): string {
   const size = `${parameters.toLocaleString('en-US')} parameters (${byteSize(parameterBytes)})`
   if (!rows || !graph) return size
   return `${size}, ${macsOf(rows).toLocaleString('en-US')} multiply–accumulates${assumption(graph)}`

@@ -1,5 +1,6 @@
 import cliProgress from 'cli-progress'
-import { type EpochResult, judged, type Measured, type Progress } from '../train/progress.ts'
+import type { Measured } from '../train/measured.ts'
+import { type EpochResult, judged, type Progress } from '../train/progress.ts'
 import { duration, note, percent } from './output.ts'
 
 /** Seconds between two lines about a running epoch, where there is no terminal to draw a bar on. */

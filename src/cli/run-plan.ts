@@ -11,13 +11,8 @@ import { classification } from '../tasks/classification.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { fit } from '../train/fit.ts'
 import type { FitResult } from '../train/fit-options.ts'
-import {
-  type EpochResult,
-  flatMeasured,
-  type Measured,
-  type Progress,
-  type RunState,
-} from '../train/progress.ts'
+import type { Measured } from '../train/measured.ts'
+import { type EpochResult, flatMeasured, type Progress, type RunState } from '../train/progress.ts'
 import { wholeLayout } from '../train/step/state.ts'
 import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'

@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { nodesOf } from '../graph/graph.ts'
 import { Constant } from '../graph/leaf.ts'
 import { bytesOf, memoryOf } from '../graph/memory.ts'
-import type { Row } from '../graph/summary.ts'
+import type { SummaryRow } from '../graph/summary.ts'
 import type { Model } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
 import { OPTIMIZERS } from '../optim/optimizer.ts'
@@ -75,7 +75,7 @@ export function stepMemory(model: Model, flags: StepFlags): StepMemory {
 }
 
 /** Bytes that the layer of each row saves itself: those of rows below it are not repeated. */
-export function savedIn(rows: readonly Row[], { saved }: StepMemory): number[] {
+export function savedIn(rows: readonly SummaryRow[], { saved }: StepMemory): number[] {
   const bytes = new Map(rows.map(row => [row, 0]))
   for (const [path, n] of saved) {
     const outer = rows.filter(({ layer }) => !layer || `${path}.`.startsWith(`${layer}.`))

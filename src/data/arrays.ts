@@ -4,7 +4,8 @@ import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Dim, type Shape, show } from '../graph/shape.ts'
 
-interface Nested extends ReadonlyArray<number | boolean | Nested> {}
+/** Numbers in arrays of arrays, as deep as the array has axes. */
+export interface NestedArray extends ReadonlyArray<number | boolean | NestedArray> {}
 
 /**
  * Values as users have them: an array of numbers, nested or flat, in row-major order; a typed array of the element type
@@ -12,14 +13,15 @@ interface Nested extends ReadonlyArray<number | boolean | Nested> {}
  */
 export type ArrayValue =
   | TypedArray
-  | Nested
+  | NestedArray
   | number
   | boolean
   | NdArray
-  | { readonly data: Nested; readonly dims: readonly number[] }
+  | { readonly data: NestedArray; readonly dims: readonly number[] }
 
 /** What an array must be. */
 export interface ArrayPort {
+  /** Element type. */
   readonly dtype: DType
   /** With symbols for sizes that differ. */
   readonly shape: Shape
@@ -42,11 +44,15 @@ export const isArrayValue = (value: unknown): value is ArrayValue =>
   (typeof value === 'object' && value !== null && isNdArray(value))
 
 /** Dims of a nested array. @throws UserError where rows differ in length */
-function nestedDims(what: string, value: Nested): number[] {
+function nestedDims(what: string, value: NestedArray): number[] {
   const dims: number[] = []
-  for (let at: Nested | number | boolean | undefined = value; Array.isArray(at); at = (at as Nested)[0])
+  for (
+    let at: NestedArray | number | boolean | undefined = value;
+    Array.isArray(at);
+    at = (at as NestedArray)[0]
+  )
     dims.push(at.length)
-  const check = (part: Nested | number | boolean, depth: number, place: string): void => {
+  const check = (part: NestedArray | number | boolean, depth: number, place: string): void => {
     const expected = dims[depth]
     if (!Array.isArray(part)) {
       if (expected !== undefined)
@@ -57,7 +63,7 @@ function nestedDims(what: string, value: Nested): number[] {
       throw new UserError(
         `${what}${place} has ${part.length} values, those before have ${expected ?? 'none'}`,
       )
-    for (const [i, inner] of (part as Nested).entries()) check(inner, depth + 1, `${place}[${i}]`)
+    for (const [i, inner] of (part as NestedArray).entries()) check(inner, depth + 1, `${place}[${i}]`)
   }
   check(value, 0, '')
   return dims
@@ -98,7 +104,7 @@ const describe = (value: unknown): string =>
 const NARROW = [Uint8Array, Int8Array, Int32Array] as const
 
 /** Elements in the array type of a dtype; the same array where it is of that type. @throws UserError for another type */
-function elements(what: string, data: TypedArray | Nested, dtype: DType): TypedArray {
+function elements(what: string, data: TypedArray | NestedArray, dtype: DType): TypedArray {
   if (dtype === 'float16') throw new UserError(`${what}: float16 arrays are not supported; use float32`)
   const Wanted = ARRAYS[dtype]
   if (isTyped(data)) {
@@ -142,7 +148,7 @@ export function toNdArray(
     return { data, dims: flatDims(what, data.length, shape, known) }
   }
   if (Array.isArray(value)) {
-    const nested = value as Nested
+    const nested = value as NestedArray
     const data = elements(what, nested, dtype)
     const dims = nested.some(Array.isArray) || shape.length < 2 ? nestedDims(what, nested) : undefined
     return { data, dims: dims ?? flatDims(what, data.length, shape, known) }

@@ -1,8 +1,7 @@
 import type { Rng } from '../graph/random.ts'
 import { elasticField, type Field } from './augment-elastic.ts'
 import type { AugmentOptions } from './augment-options.ts'
-
-export type ImageShape = readonly [channels: number, height: number, width: number]
+import type { ImageShape } from './preprocess.ts'
 
 /** Changes one image in place: `[channels, height, width]` in [0, 1]. */
 type Step = (pixels: Float32Array, random: Rng) => void

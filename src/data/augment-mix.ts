@@ -1,6 +1,6 @@
 import type { Rng } from '../graph/random.ts'
-import type { ImageShape } from './augment-image.ts'
 import type { AugmentOptions } from './augment-options.ts'
+import type { ImageShape } from './preprocess.ts'
 
 /** What each image of a batch was mixed with. */
 export interface Mixed {

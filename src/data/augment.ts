@@ -1,7 +1,8 @@
 import type { Rng } from '../graph/random.ts'
-import { erasing, type ImageShape, warping } from './augment-image.ts'
+import { erasing, warping } from './augment-image.ts'
 import { type Mix, mixing } from './augment-mix.ts'
 import { type AugmentOptions, checkOption } from './augment-options.ts'
+import type { ImageShape } from './preprocess.ts'
 
 export type { AugmentOptions }
 
@@ -17,7 +18,7 @@ export interface Augmenter {
 export interface Augmentation {
   /** What was asked for: `augmentation(settings)` is the same again. */
   readonly settings: AugmentOptions
-  /** For images of that shape. */
+  /** @internal For images of that shape. */
   of(shape: ImageShape): Augmenter
 }
 

@@ -3,6 +3,7 @@ import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { makeFolders, unwritable } from './files-node.ts'
 
+/** Environment variables. */
 export type Env = Readonly<Record<string, string | undefined>>
 
 /**

@@ -1,20 +1,16 @@
 import type { NdArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import type { Normalization } from '../graph/normalization.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { ArrayValue } from './arrays.ts'
 import type { Augmentation } from './augment.ts'
 import type { Preprocessing } from './preprocess.ts'
 
-/** Mean and standard deviation of each channel. */
-export interface Normalization {
-  readonly mean: readonly number[]
-  readonly std: readonly number[]
-}
-
 /** Arrays of a batch by name, as users have them. */
 export type UserBatch = Readonly<Record<string, ArrayValue>>
 
+/** Which batches a data set is asked for. */
 export interface BatchOptions {
   /** Examples per batch; the last batch of an epoch may hold fewer. */
   readonly batch: number
@@ -35,12 +31,15 @@ export interface BatchOptions {
 
 /** An array that every example has. */
 export interface Feature {
+  /** Element type. */
   readonly dtype: DType
   /** Of one example; a symbol where it differs from batch to batch. */
   readonly shape: Shape
 }
 
-interface Described {
+/** Name, size and classes of a data set. */
+export interface DatasetInfo {
+  /** What messages call it. */
   readonly name: string
   /** How many examples there are. */
   readonly size: number
@@ -49,7 +48,7 @@ interface Described {
 }
 
 /** Examples that come in batches: implement it for data of your own, or for what does not fit into memory. */
-export interface BatchedDataset extends Omit<Described, 'size'> {
+export interface BatchedDataset extends Omit<DatasetInfo, 'size'> {
   /** How many examples there are, where that is known: an epoch must have as many. */
   readonly size?: number | undefined
   /** The arrays of an example, by name, where they are known ahead. */
@@ -66,7 +65,8 @@ export interface BatchedDataset extends Omit<Described, 'size'> {
 }
 
 /** Examples in memory, as arrays by name, `[size, ...]` each. */
-export interface ArrayDataset extends Described {
+export interface ArrayDataset extends DatasetInfo {
+  /** The arrays by name. */
   readonly arrays: Readonly<Record<string, NdArray>>
   /** Names of arrays that do not belong to examples: every batch has them whole. @default none */
   readonly shared?: readonly string[]
@@ -76,7 +76,8 @@ export interface ArrayDataset extends Described {
 export type Dataset = ImageDataset | ArrayDataset | BatchedDataset
 
 /** Labelled images, as bytes. Batches of it have `image`, float32 `[B, channels, height, width]` in [0, 1], and `label`, int32 `[B]`. */
-export interface ImageDataset extends Described {
+export interface ImageDataset extends DatasetInfo {
+  /** Of one image. */
   readonly shape: readonly [channels: number, height: number, width: number]
   readonly classes: readonly string[]
   /** Pixels 0 … 255, `size × channels × height × width`, row-major. */
@@ -100,17 +101,21 @@ export function labelsFor(classes: readonly string[], size: number): Labels {
 
 /** Images to learn from and images to be tested on. */
 export interface ImageSource extends DataSource {
+  /** The training set. */
   readonly train: ImageDataset
   readonly val?: ImageDataset | undefined
+  /** The test set. */
   readonly test: ImageDataset
   readonly normalization: Normalization
 }
 
 /** What a model learns from and what it is tested on. */
 export interface DataSource {
+  /** The training set. */
   readonly train: Dataset
   /** Held out of training to judge epochs and settings by, so that the test set is used once, at the end. */
   readonly val?: Dataset | undefined
+  /** The test set. */
   readonly test?: Dataset | undefined
   /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is not an image. */
   readonly normalization?: Normalization | undefined

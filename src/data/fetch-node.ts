@@ -7,11 +7,13 @@ import { hash } from '../graph/random.ts'
 import { reason, unwritable } from './files-node.ts'
 import type { NamedBytes } from './idx.ts'
 import { readIdx } from './idx-node.ts'
-import { type Limits, Watchdog } from './watchdog-node.ts'
+import { type DownloadLimits, Watchdog } from './watchdog-node.ts'
 
-export interface FetchOptions extends Limits {
+/** How files are downloaded. */
+export interface FetchOptions extends DownloadLimits {
   /** Folders on the web that hold the file, tried in this order. */
   readonly mirrors: readonly string[]
+  /** Gets a line about what is downloaded. */
   readonly log: (line: string) => void
 }
 
@@ -82,7 +84,7 @@ async function fetchVerified(
   part: string,
   path: string,
   expected: Expected,
-  limits: Limits,
+  limits: DownloadLimits,
 ): Promise<NamedBytes> {
   const resumed = await fetchPart(url, part, expected, limits)
   const file = await verified(part, expected)
@@ -102,7 +104,12 @@ async function fetchVerified(
 }
 
 /** Downloads into `part`, resuming where it ends. Returns whether it resumed. */
-async function fetchPart(url: string, part: string, { bytes }: Expected, limits: Limits): Promise<boolean> {
+async function fetchPart(
+  url: string,
+  part: string,
+  { bytes }: Expected,
+  limits: DownloadLimits,
+): Promise<boolean> {
   const had = await sizeOf(part)
   const watchdog = new Watchdog(limits)
   try {

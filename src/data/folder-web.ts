@@ -26,16 +26,21 @@ const DRAWINGS = 256
 
 /** A picture and the class that it shows. */
 export interface LabelledFile {
+  /** Name of the class. */
   readonly label: string
+  /** A picture. */
   readonly file: File
 }
 
 /** A file and its path from the data folder, with `/`. */
 export interface PlacedFile {
+  /** Such as `train/cat/1.png`. */
   readonly path: string
+  /** A picture. */
   readonly file: File
 }
 
+/** How `imageFolder` prepares pictures. */
 export interface ImageFolderOptions extends SkipBad {
   /** How each is prepared; the ink of digits, where it is not known, is what most of them have. @default { kind: 'resize' } */
   readonly preprocessing?: { readonly kind: PreprocessingKind } | Preprocessing | undefined

@@ -1,6 +1,7 @@
 import { UserError } from '../graph/errors.ts'
+import type { Normalization } from '../graph/normalization.ts'
 import { permutation } from './batches.ts'
-import { type DataSource, type ImageDataset, labelsFor, type Normalization, statistics } from './dataset.ts'
+import { type DataSource, type ImageDataset, labelsFor, statistics } from './dataset.ts'
 import { joined, listed } from './notice.ts'
 
 const SEED = 0
@@ -10,7 +11,9 @@ const SHARE = 5
 
 /** Both sides of a split. */
 export interface HeldOut {
+  /** Four fifths of each class. */
   readonly train: ImageDataset
+  /** The rest. */
   readonly test: ImageDataset
   /** Which classes have too few images to be on both sides. */
   readonly notice?: string

@@ -84,6 +84,7 @@ const FASHION_MNIST: IdxCollection = {
   ],
 }
 
+/** Options of `mnist`. */
 export interface MnistOptions extends Partial<FetchOptions> {
   /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes, `fashion-mnist`
    * the cache folder or a download, `digits` the 10,000 digits that come with onnxgrad. */

@@ -7,6 +7,7 @@ import type { BatchedDataset, BatchOptions, UserBatch } from './dataset.ts'
 /** Per example a sequence of numbers, or of rows of numbers of one size. */
 export type Sequences = readonly (readonly number[] | readonly (readonly number[])[] | ArrayLike<number>)[]
 
+/** Options of `pad`. */
 export interface PadOptions {
   /** What errors call it. @default 'sequences' */
   readonly name?: string

@@ -19,6 +19,7 @@ export type Preprocessing =
   | { readonly kind: 'stretch' }
   | { readonly kind: 'digit'; readonly ink: Ink }
 
+/** Ways to make a picture the input of a model. */
 export type PreprocessingKind = Preprocessing['kind']
 export const PREPROCESSING_KINDS = ['resize', 'stretch', 'digit'] as const satisfies PreprocessingKind[]
 

@@ -14,11 +14,15 @@ export type DataInput = UserBatch | Dataset | BatchStream
 
 /** Training data, alone or with data to validate and to test on. */
 export interface SplitInput {
+  /** To train on. */
   readonly train: DataInput
+  /** To judge epochs by; the best one is the result. */
   readonly val?: DataInput | undefined
+  /** To be evaluated once, at the end; after each epoch if there is no validation set. */
   readonly test?: DataInput | undefined
 }
 
+/** Data to train on, alone or with sets to validate and to test on. */
 export type SourceInput = DataInput | DataSource | SplitInput
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null

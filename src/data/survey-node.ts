@@ -15,6 +15,7 @@ import type { Size } from './resample.ts'
 /** Drawings that are looked at to see what ink a data set has. */
 const DRAWINGS = 256
 
+/** What pictures of a folder become. */
 export interface FollowOptions {
   /** What the model takes: `[channels, height, width]`. */
   readonly shape: readonly number[]
@@ -27,6 +28,7 @@ export interface FollowOptions {
   }
   /** How pictures are prepared; the ink of digits, where it is not known, is what most of them have. @default resize */
   readonly preprocessing?: { readonly kind: PreprocessingKind } | Preprocessing
+  /** Gets a line about what was decided. */
   readonly log?: (line: string) => void
 }
 

@@ -1,16 +1,17 @@
 /** When a download is given up. */
-export interface Limits {
+export interface DownloadLimits {
   /** After so many milliseconds in which nothing comes. */
   readonly timeoutMs: number
   /** Below so many bytes a second, on average over `windowMs`. */
   readonly minRate: number
+  /** Milliseconds over which the rate is averaged. */
   readonly windowMs: number
   /** After so many milliseconds in all. What has come by then is kept. */
   readonly totalMs: number
 }
 
 /** Twenty minutes are enough for the largest file at 25 kB/s. */
-export const LIMITS: Limits = {
+export const LIMITS: DownloadLimits = {
   timeoutMs: 4000,
   minRate: 1000,
   windowMs: 20_000,
@@ -27,7 +28,7 @@ export class Watchdog {
   readonly #total: NodeJS.Timeout
   #bytes = 0
 
-  constructor({ timeoutMs, minRate, windowMs, totalMs }: Limits) {
+  constructor({ timeoutMs, minRate, windowMs, totalMs }: DownloadLimits) {
     const giveUp = (why: string) => {
       this.why ??= new Error(why)
       this.#abort.abort()

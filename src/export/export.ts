@@ -11,6 +11,7 @@ import { VERSION } from '../version.ts'
 import { lower } from './lower.ts'
 import { tracePasses } from './trace.ts'
 
+/** Options of `exportOnnx` and of `save` for `.onnx` files. */
 export interface ExportOptions {
   /** 17 to 24. @default 17, which onnxruntime reads from 1.12 on */
   readonly opset?: number

@@ -24,6 +24,7 @@ import { MOST_AXES } from './tensor-size.ts'
 
 /** A model that was read back from a file. */
 export interface Imported {
+  /** Inputs, parameters and outputs under their names in the file. */
   readonly graph: Graph
   /** Values of the graph's parameters, by name. */
   readonly weights: ReadonlyMap<string, { readonly dims: readonly number[]; readonly data: TypedArray }>
@@ -35,6 +36,7 @@ export interface Imported {
  * The graph of an `.onnx` file: nodes become ops, float initializers parameters, node names the layers' paths
  * (`blocks.0.attn/MatMul` and PyTorch's `/blocks/blocks.0/attn/MatMul` both belong to `blocks.0.attn`). Shapes that the
  * file computes when it runs become dims with the inputs' symbols. `lower` writes the same computation again.
+ * @experimental
  * @param name what error messages call the file
  * @throws UserError for an operator that onnxgrad does not have, and for damaged files
  */

@@ -9,6 +9,7 @@ import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.t
 import { type Imported, importOnnx } from './import.ts'
 import { readOnnx } from './read.ts'
 
+/** Options of `load` and `loadOnnx`. */
 export interface LoadOptions<I extends PortSpecs = PortSpecs> {
   /**
    * Inputs as in `model`: their sizes replace symbols in the file. The input of a file that has only one takes the name that

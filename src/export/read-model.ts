@@ -4,6 +4,7 @@ import { decode } from './codec.ts'
 import type { External } from './external.ts'
 import { Model, type ModelProto } from './onnx-proto.ts'
 
+/** Options of `readOnnx`. */
 export interface ReadOptions {
   /**
    * Gives the bytes of a file beside the model that tensors are stored in; in Node `filesBeside(path)`. Left out, such a

@@ -12,15 +12,23 @@ export type { ReadOptions } from './read-model.ts'
 
 /** What an `.onnx` file that onnxgrad wrote says about itself. */
 export interface FileInfo extends Admitted {
+  /** @internal The decoded messages of the file. */
   readonly proto: ModelProto
   /** The model in one piece: the bytes that were read, or others where tensors of other files have come in. */
   readonly bytes: Uint8Array
+  /** Version of the default operator set; 0 where the file names none. */
   readonly opset: number
+  /** The file's metadata, as text. */
   readonly metadata: Readonly<Record<string, string>>
+  /** Name and configuration of the architecture, for `buildModel` of `onnxgrad/models`. */
   readonly model?: { readonly name: string; readonly config: object }
+  /** How pictures become its input. */
   readonly preprocessing?: { readonly kind: string }
+  /** What the graph subtracts from pixels and divides them by. */
   readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] }
+  /** Names of the classes, by label. */
   readonly classes?: readonly string[]
+  /** Results of the training, such as `testAccuracy`. */
   readonly training?: Readonly<Record<string, unknown>>
 }
 

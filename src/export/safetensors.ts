@@ -6,13 +6,19 @@ import { repeatedKey } from './repeated-key.ts'
 
 /** A tensor with its values. */
 export interface SafeTensor {
+  /** Element type. */
   readonly dtype: DType
+  /** Sizes of the axes. */
   readonly shape: readonly number[]
+  /** Elements in row-major order. */
   readonly data: TypedArray
 }
 
+/** Content of a `.safetensors` file. */
 export interface SafeTensors {
+  /** By name. */
   readonly tensors: Record<string, SafeTensor>
+  /** Text by key. */
   readonly metadata: Record<string, string>
 }
 

@@ -1,18 +1,33 @@
 import type { DType } from './dtype.ts'
 
-/** Elements as JavaScript holds them: float16 as its 16 bits, bool as bytes of 0 and 1. */
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Uint16Array
-  | Int8Array
-  | Uint8Array
-  | Int32Array
-  | BigInt64Array
+/** The array type that holds elements of each dtype: float16 as its 16 bits, bool as bytes of 0 and 1. */
+export interface ArrayTypes {
+  /** Bits of IEEE half precision. */
+  readonly float16: Uint16Array
+  /** Single precision. */
+  readonly float32: Float32Array
+  /** Double precision. */
+  readonly float64: Float64Array
+  /** Signed bytes. */
+  readonly int8: Int8Array
+  /** Unsigned bytes. */
+  readonly uint8: Uint8Array
+  /** 32-bit integers. */
+  readonly int32: Int32Array
+  /** 64-bit integers. */
+  readonly int64: BigInt64Array
+  /** 0 and 1. */
+  readonly bool: Uint8Array
+}
 
-/** Values with their dims, in row-major order. */
-export interface NdArray {
-  readonly data: TypedArray
+/** Elements as JavaScript holds them. */
+export type TypedArray = ArrayTypes[DType]
+
+/** Values of one dtype with their dims. */
+export interface NdArray<D extends DType = DType> {
+  /** The elements in row-major order. */
+  readonly data: ArrayTypes[D]
+  /** Sizes of the axes; empty for a scalar. */
   readonly dims: readonly number[]
 }
 

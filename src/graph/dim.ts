@@ -3,6 +3,7 @@
  * time, {@link UNKNOWN}. In types, plain `number` stands for unknown.
  */
 export type Dim = number | string
+/** Sizes of the axes of a tensor: numbers, and symbols or formulas for sizes that are not known. */
 export type Shape = readonly Dim[]
 
 /** A size that only the run time will know. */

@@ -1,6 +1,8 @@
 /** Element types of a tensor, named as in numpy and ONNX. */
 export type DType = 'float16' | 'float32' | 'float64' | 'int8' | 'uint8' | 'int32' | 'int64' | 'bool'
+/** Dtypes of real numbers. */
 export type FloatType = 'float16' | 'float32' | 'float64'
+/** Dtypes of integers. */
 export type IntType = 'int32' | 'int64'
 
 /** Bytes of one element. */

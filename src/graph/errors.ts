@@ -43,6 +43,7 @@ function fromCaller(stack: string): string {
  * the message alone. It may quote files and their names: what is not text in them does not reach a terminal.
  */
 export class UserError extends Error {
+  /** `UserError`, or the name of a subclass. */
   override readonly name: string = 'UserError'
 
   constructor(message: string, options?: ErrorOptions) {
@@ -61,6 +62,7 @@ export class UserError extends Error {
  * a model's layers the message ends with the layer's path.
  */
 export class ShapeError extends UserError {
+  /** `ShapeError`. */
   override readonly name = 'ShapeError'
 
   constructor(message: string, options?: ErrorOptions) {

@@ -4,12 +4,16 @@ import { withScope } from './scope.ts'
 import { show, UNKNOWN, unify } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
+/** Tensors by name. */
 export type Tensors = Readonly<Record<string, Tensor>>
 
 /** A computation: named inputs and parameters at one end, named outputs at the other. */
 export interface Graph {
+  /** By name. */
   readonly inputs: Tensors
+  /** By name. */
   readonly parameters: Tensors
+  /** By name. */
   readonly outputs: Tensors
 }
 

@@ -10,10 +10,13 @@ import type { Shape } from './shape.ts'
  * `D` and `S` carry both in the type; `S` may hold sizes, symbols and `number` for "unknown".
  */
 export interface Tensor<out D extends DType = DType, out S = Shape> {
+  /** Element type. */
   readonly dtype: D
+  /** Sizes of the axes: numbers, and symbols such as `batch`. */
   readonly shape: S
   /** The node that computes this tensor, and which of its outputs it is. */
   readonly node: Node
+  /** Which of the node's outputs it is. */
   readonly index: number
 }
 
@@ -125,11 +128,17 @@ export interface Op<A extends Attrs = Attrs, I extends Names = Names, O extends 
   readonly applyAll: Rule<[inputs: Given<I, Tensor>, ...Arguments<A>], Each<O, AnyTensor>>
 }
 
+/** An op applied to tensors. Equal ops with equal inputs and attributes are the same node. */
 export interface Node {
+  /** Unique in the process. */
   readonly id: number
+  /** The operator. */
   readonly op: Op
+  /** In the order of the operator. */
   readonly inputs: readonly Tensor[]
+  /** Attributes by name. */
   readonly attrs: Attrs
+  /** One or more. */
   readonly outputs: readonly Tensor[]
   /** Path of the layer that made the node, such as `blocks.0.attn`. */
   readonly scope: string

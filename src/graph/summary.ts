@@ -5,14 +5,16 @@ import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 /** One layer of a model. Parameters and multiply–accumulates are its own: those of rows below it are not repeated. */
-export interface Row {
+export interface SummaryRow {
   /** Path of the layer, such as `blocks.0.attn`; empty for the model itself. */
   readonly layer: string
   /** Last part of the path, and how many layers it is inside of: 0 for the model. */
   readonly name: string
+  /** How many layers it is inside of: 0 for the model. */
   readonly depth: number
   /** Shape of what the layer returns. */
   readonly output: Shape
+  /** Values of its own parameters. */
   readonly parameters: number
   /** Multiply–accumulates of matrix products and convolutions, where each symbolic size counts as 1: of one image. */
   readonly macs: number
@@ -33,7 +35,7 @@ interface Layer {
  * The rows' parameters add up to the model's, and so do their multiply–accumulates.
  * @param options.depth deeper layers are counted in the layer that they are inside of; default 2
  */
-export function summarize(graph: Graph, options: { readonly depth?: number } = {}): Row[] {
+export function summarize(graph: Graph, options: { readonly depth?: number } = {}): SummaryRow[] {
   const nodes = nodesOf(graph).filter(node => !isLeaf(node))
   const users = usersOf(nodes)
   const ends = layerEnds(graph)
@@ -110,8 +112,8 @@ function ownerOf(root: Layer, name: string, parts: readonly string[], reader: La
   return owner === root && !/^\w+$/.test(name) ? (reader ?? root) : owner
 }
 
-function flatten(root: Layer): Row[] {
-  const rows: Row[] = []
+function flatten(root: Layer): SummaryRow[] {
+  const rows: SummaryRow[] = []
   const stack = [root]
   for (let next = stack.pop(); next; next = stack.pop()) {
     const { path, inner, ...row } = next

@@ -6,6 +6,7 @@ import { inferenceForm } from '../ops/mode.ts'
 import { type Model, modelOf } from './model.ts'
 import { isTrained, type TrainedModel } from './trained.ts'
 
+/** Options of `gradient`. */
 export interface GradientOptions {
   /** The scalar to differentiate, computed from outputs and inputs, such as the sum of the logits of a class. */
   readonly of: (context: {

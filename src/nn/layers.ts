@@ -16,9 +16,9 @@ import type {
   MakeAttention,
   MakeDropout,
   MakeEmbedding,
+  MakeFeedForward,
   MakeLayerNorm,
   MakeLinear,
-  MakeMlp,
   MakePatchEmbed,
   PrependFn,
 } from './signatures.ts'
@@ -122,7 +122,7 @@ export const embedding: MakeEmbedding = typed(
 )
 
 /** Two linear layers with a GELU between them: `[..., dim]` → `[..., dim]`. */
-export const mlp: MakeMlp = typed((dim: number, hidden: number, rate = 0) =>
+export const feedForward: MakeFeedForward = typed((dim: number, hidden: number, rate = 0) =>
   layer(
     { fc1: linear(dim, hidden), fc2: linear(hidden, dim), drop: dropout(rate) },
     ({ fc1, fc2, drop }, x: AnyTensor) => drop(fc2(drop(gelu(fc1(x))))),

@@ -4,18 +4,27 @@ import { hash, type Rng, rng } from '../graph/random.ts'
 
 /** Where one parameter lies in a flat vector that holds several. */
 export interface Slot {
+  /** Of the parameter. */
   readonly name: string
+  /** Of the parameter. */
   readonly shape: readonly number[]
+  /** Of its first value in the vector. */
   readonly offset: number
+  /** How many values it has. */
   readonly size: number
+  /** How it is initialized. */
   readonly init: Init
+  /** Whether weight decay applies to it. */
   readonly decay: boolean
+  /** Whether it is a buffer: kept, not trained. */
   readonly buffer: boolean
 }
 
 /** How parameters lie in one vector, in the order of declaration. */
 export interface Layout {
+  /** In order. */
   readonly slots: readonly Slot[]
+  /** Values in all. */
   readonly size: number
 }
 

@@ -5,6 +5,7 @@ import type { Graph, Tensors } from '../graph/graph.ts'
 import { postorder } from '../graph/graph.ts'
 import { layerEnds } from '../graph/layers.ts'
 import { input, isParameter, type Parameter, parameterAttrs } from '../graph/leaf.ts'
+import type { Normalization } from '../graph/normalization.ts'
 import { type Dim, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { currentTrace, trace } from '../graph/tracing.ts'
@@ -23,6 +24,7 @@ export interface PortSpec {
   /** A short description, which is written into exported files. */
   readonly about?: string
 }
+/** Inputs or targets by name. */
 export type PortSpecs = Readonly<Record<string, PortSpec>>
 
 type Mutable<S> = { -readonly [K in keyof S]: S[K] }
@@ -36,12 +38,6 @@ export type PortTensors<P extends PortSpecs> = {
   readonly [K in keyof P]: Tensor<DTypeOf<P[K]>, ShapeOf<P[K]>>
 }
 
-/** Mean and standard deviation of each channel of an image. */
-export interface Normalization {
-  readonly mean: readonly number[]
-  readonly std: readonly number[]
-}
-
 /**
  * A computation with parameters, from named inputs to named outputs. Its forward function was traced once, with symbols
  * for sizes that differ (`batch`); training steps, predictors and files are made from the graph.
@@ -49,11 +45,15 @@ export interface Normalization {
 export interface Model {
   /** Name of the architecture, such as `vit`; with `config` it is enough to build one of `onnxgrad/models` again. */
   readonly name: string
+  /** What the architecture was built with. */
   readonly config: object
   /** Inputs, parameters and outputs. */
   readonly graph: Graph
+  /** The inputs as they were declared. */
   readonly inputs: PortSpecs
+  /** The outputs by name. */
   readonly outputs: Tensors
+  /** Parameters and buffers by name, in the order of declaration. */
   readonly parameters: ReadonlyMap<string, Parameter>
   /** Parameters, layers, arrays and records of them. */
   readonly layers: object
@@ -79,6 +79,7 @@ export type ModelOf<I extends PortSpecs, O extends Tensors, L extends object> = 
   readonly layers: L
 } & ((inputs: PortTensors<I>) => O)
 
+/** What `model` is given. */
 export interface ModelSpec<I extends PortSpecs, O extends Tensors, L extends object> {
   /** @default 'model' */
   readonly name?: string

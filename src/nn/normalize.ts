@@ -1,8 +1,9 @@
 import { UserError } from '../graph/errors.ts'
 import { constant } from '../graph/leaf.ts'
+import type { Normalization } from '../graph/normalization.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { div, sub } from '../ops/elementwise.ts'
-import { insert, type Model, modelOf, type Normalization, portTensors } from './model.ts'
+import { insert, type Model, modelOf, portTensors } from './model.ts'
 
 /**
  * A model that first normalizes an image input, (x − mean) / std per channel. It has the same names and parameters; the

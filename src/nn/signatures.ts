@@ -15,6 +15,7 @@ import type { Layer, UnaryLayer } from './layer.ts'
 
 /** Types of the layers: the shapes of their parameters, and which inputs their forward functions take. */
 
+/** What `linear` returns: `[..., In]` to `[..., O]`. */
 export type LinearLayer<In extends number, O extends number> = Layer<
   { weight: Parameter<'float32', [O, In]>; bias: Parameter<'float32', [O]> },
   <X extends Shape>(
@@ -27,6 +28,7 @@ export type MakeLinear = <const I extends number, const O extends number>(
   outputs: O,
 ) => LinearLayer<I, O>
 
+/** What `layerNorm` returns: `[..., N]` to the same shape. */
 export type LayerNormLayer<N extends number> = Layer<
   { weight: Parameter<'float32', [N]>; bias: Parameter<'float32', [N]> },
   <X extends Shape>(x: Arg<LayerNorm<'layerNorm', X, [N]>, Tensor<'float32', X>>) => Tensor<'float32', X>
@@ -34,10 +36,12 @@ export type LayerNormLayer<N extends number> = Layer<
 
 export type MakeLayerNorm = <const N extends number>(dim: N, eps?: number) => LayerNormLayer<N>
 
+/** What `dropout` returns. */
 export type DropoutLayer = Layer<object, FloatUnaryFn>
 
 export type MakeDropout = (rate: number) => DropoutLayer
 
+/** What `embedding` returns: integers `[...]` to `[..., N]`. */
 export type EmbeddingLayer<Count extends number, N extends number> = Layer<
   { weight: Parameter<'float32', [Count, N]> },
   <I extends Shape>(ids: Tensor<IntType, I>) => Tensor<'float32', Out<Gather<'gather', [Count, N], I, 0>>>
@@ -54,6 +58,7 @@ type Through<In extends number, O extends number> = <X extends Shape>(
   x: Arg<Linear<'linear', X, [O, In]>, Tensor<'float32', X>>,
 ) => Tensor<'float32', X>
 
+/** What `attention` returns: `[..., T, N]` to the same shape. */
 export type AttentionLayer<N extends number> = Layer<
   {
     qkv: LinearLayer<N, Multiply<3, N>>
@@ -71,16 +76,17 @@ export type MakeAttention = <const N extends number>(
   causal?: boolean,
 ) => AttentionLayer<N>
 
-export type MlpLayer<N extends number, Hidden extends number> = Layer<
+/** What `feedForward` returns: `[..., N]` to the same shape, through a layer of `Hidden` units. */
+export type FeedForwardLayer<N extends number, Hidden extends number> = Layer<
   { fc1: LinearLayer<N, Hidden>; fc2: LinearLayer<Hidden, N>; drop: DropoutLayer },
   Through<N, Hidden>
 >
 
-export type MakeMlp = <const N extends number, const H extends number>(
+export type MakeFeedForward = <const N extends number, const H extends number>(
   dim: N,
   hidden: H,
   rate?: number,
-) => MlpLayer<N, H>
+) => FeedForwardLayer<N, H>
 
 /** An image of `Channels` and `Image` × `Image` pixels, cut into patches of `Patch` × `Patch`. */
 export type Patches<
@@ -90,6 +96,7 @@ export type Patches<
   Patch extends number,
 > = Reshape<'reshape', X, [X[0], Channels, Divide<Image, Patch>, Patch, Divide<Image, Patch>, Patch]>
 
+/** What `patchEmbed` returns: images `[B, C, H, W]` to tokens `[B, T, N]`. */
 export type PatchEmbedLayer<
   Image extends number,
   Channels extends number,
@@ -121,6 +128,7 @@ export type PrependFn = <T extends Shape, X extends Shape>(
   x: Arg<Prepended<T, X>, Tensor<'float32', X>>,
 ) => Tensor<'float32', Out<Prepended<T, X>>>
 
+/** Options of `conv2d`. */
 export interface Conv2dOptions extends ConvOptions {
   /** Adds a learned number to each output channel. @default true */
   readonly bias?: boolean
@@ -142,6 +150,7 @@ type OptionalBias<N extends number, B> = [B] extends [true]
     ? { bias?: undefined }
     : { bias?: Parameter<'float32', [N]> }
 
+/** What `conv2d` returns: `[B, In, H, W]` to `[B, N, H′, W′]`. */
 export type Conv2dLayer<In extends number, N extends number, K extends number, O = object> = Layer<
   { weight: Parameter<'float32', ConvWeight<In, N, K, O>> } & OptionalBias<N, Option<O, 'bias', true>>,
   <X extends Shape>(
@@ -175,6 +184,7 @@ export type MakeConv2d = <
   options?: Options<O, CheckConv2d<In, N, O>, Conv2dOptions>,
 ) => Conv2dLayer<In, N, K, O>
 
+/** What `batchNorm2d` returns: `[B, N, H, W]` to the same shape. */
 export type BatchNorm2dLayer<N extends number> = Layer<
   {
     weight: Parameter<'float32', [N]>
@@ -192,6 +202,7 @@ export type MakeBatchNorm2d = <const N extends number>(
   options?: RunningOptions,
 ) => BatchNorm2dLayer<N>
 
+/** What `groupNorm` returns: `[B, N, H, W]` to the same shape. */
 export type GroupNormLayer<G extends number, N extends number> = Layer<
   { weight: Parameter<'float32', [N]>; bias: Parameter<'float32', [N]> },
   <X extends Shape>(x: Arg<GroupNorm<'groupNorm', X, G, [N]>, Tensor<'float32', X>>) => Tensor<'float32', X>

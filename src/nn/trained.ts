@@ -7,6 +7,7 @@ import { insert, type Model } from './model.ts'
 
 /** A model with its weights: the result of training, and what prediction and export take. */
 export interface TrainedModel<M extends Model = Model> {
+  /** The model. */
   readonly model: M
   /** All parameters and buffers, flat, in the order of declaration: float32 `[P]`. */
   readonly params: Float32Array

@@ -2,8 +2,9 @@ import type { AnyTensor } from '../graph/tensor.ts'
 import { dropPath as skip } from '../ops/dropout.ts'
 import { add } from '../ops/elementwise.ts'
 import { layer } from './layer.ts'
-import { attention, layerNorm, mlp } from './layers.ts'
+import { attention, feedForward, layerNorm } from './layers.ts'
 
+/** Options of `encoderBlock`. */
 export interface EncoderBlockConfig<N extends number = number> {
   /** Size of the embedding of a token. */
   readonly dim: N
@@ -36,7 +37,7 @@ export const encoderBlock = <const N extends number>({
       norm1: layerNorm(dim),
       attn: attention(dim, heads, rate, causal),
       norm2: layerNorm(dim),
-      mlp: mlp(dim, hidden, rate),
+      mlp: feedForward(dim, hidden, rate),
     },
     ['B', 'T', dim],
     (self, x) => {
@@ -57,6 +58,7 @@ export const encoderBlocks = <const N extends number>(
     encoderBlock({ ...config, dropPath: depth > 1 ? (dropPath * i) / (depth - 1) : dropPath }),
   )
 
+/** A block that `encoderBlock` returns. */
 export type EncoderBlock<N extends number = number> = ReturnType<typeof encoderBlock<N>>
 
 /**

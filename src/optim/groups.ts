@@ -16,8 +16,11 @@ export interface ParameterGroup {
 
 /** An optimizer's groups with what they depart from. */
 export interface Grouping {
+  /** In this order; the first one that matches a parameter counts. */
   readonly groups: readonly ParameterGroup[]
+  /** The optimizer's learning rate. */
   readonly lr: number
+  /** The optimizer's weight decay. */
   readonly weightDecay: number
 }
 

@@ -5,9 +5,13 @@ import { checkGroups, describeGroups, type Grouping, type ParameterGroup, refere
 
 /** Values of one update: parameters, gradients and moments are flat vectors `[P]`, scalars have shape `[]`. */
 export interface Update {
+  /** Parameters, flat: float32 `[P]`. */
   readonly p: AnyTensor
+  /** Their gradient, clipped if `clipNorm` is set. */
   readonly g: AnyTensor
+  /** The vectors that `Optimizer.state` names, `[P]` each. */
   readonly state: Readonly<Record<string, AnyTensor>>
+  /** The scalars that `Optimizer.scalars` computes. */
   readonly scalars: Readonly<Record<string, AnyTensor>>
   /** Share of the weight decay that each parameter has: 0 where none applies; a scalar when it is the same everywhere. */
   readonly decays: AnyTensor
@@ -15,8 +19,11 @@ export interface Update {
   readonly rates?: AnyTensor
 }
 
+/** Result of an update. */
 export interface Updated {
+  /** New parameters. */
   readonly p: AnyTensor
+  /** New values of the vectors in `Optimizer.state`. */
   readonly state: Readonly<Record<string, AnyTensor>>
 }
 
@@ -25,7 +32,9 @@ export interface Updated {
  * TypeScript, in double precision, and enters the graph as scalars.
  */
 export interface Optimizer {
+  /** Such as `adamW`. */
   readonly name: string
+  /** The options, with their defaults. */
   readonly settings: Readonly<Record<string, unknown>>
   /** Parameters that are treated otherwise than the others. */
   readonly grouping: Grouping
@@ -35,6 +44,7 @@ export interface Optimizer {
   readonly state: readonly string[]
   /** Scalars of a step. @param step counted from 1 @param lr the scheduled learning rate */
   readonly scalars: (step: number, lr: number) => Readonly<Record<string, number>>
+  /** Builds the graph of one update. */
   readonly update: (u: Update) => Updated
 }
 
@@ -44,7 +54,8 @@ function positive(name: string, values: Readonly<Record<string, number>>): void 
       throw new UserError(`${name}: ${key} must be a number of at least 0, not ${value}`)
 }
 
-interface Grouped {
+/** Options of every optimizer. */
+export interface GroupOptions {
   /** Parameters with a learning rate or weight decay of their own, by name; later groups win. */
   readonly groups?: readonly ParameterGroup[]
 }
@@ -69,10 +80,15 @@ function betas(name: string, values: readonly number[]): void {
     if (!(b >= 0 && b < 1)) throw new UserError(`${name}: betas must be at least 0 and below 1, not ${b}`)
 }
 
-export interface SGDOptions extends Grouped {
+/** Options of `sgd`. */
+export interface SGDOptions extends GroupOptions {
+  /** Base learning rate. @default 0.1 */
   readonly lr?: number
+  /** @default 0, no momentum */
   readonly momentum?: number
+  /** Nesterov momentum; needs `momentum` above 0. @default false */
   readonly nesterov?: boolean
+  /** L2 regularization: λ p is added to the gradient. @default 0 */
   readonly weightDecay?: number
 }
 
@@ -104,10 +120,15 @@ export function sgd({
   }
 }
 
-export interface AdamOptions extends Grouped {
+/** Options of `adam` and `adamW`. */
+export interface AdamOptions extends GroupOptions {
+  /** Base learning rate. @default 1e-3 */
   readonly lr?: number
+  /** Decay of the averages of gradients and of their squares, each in [0, 1). @default [0.9, 0.999] */
   readonly betas?: readonly [number, number]
+  /** Added to the root of the averaged squares. @default 1e-8 */
   readonly eps?: number
+  /** L2 regularization (`adam`), or decoupled weight decay (`adamW`). @default 0; 0.01 for `adamW` */
   readonly weightDecay?: number
 }
 
@@ -148,11 +169,17 @@ export const adam = (options: AdamOptions = {}): Optimizer =>
 export const adamW = (options: AdamOptions = {}): Optimizer =>
   adaptive('adamw', true, options, options.weightDecay ?? 0.01)
 
-export interface RMSpropOptions extends Grouped {
+/** Options of `rmsprop`. */
+export interface RMSpropOptions extends GroupOptions {
+  /** Base learning rate. @default 0.01 */
   readonly lr?: number
+  /** Decay of the average of squared gradients, in [0, 1). @default 0.99 */
   readonly alpha?: number
+  /** Added to the root of the averaged squares. @default 1e-8 */
   readonly eps?: number
+  /** @default 0, no momentum */
   readonly momentum?: number
+  /** L2 regularization. @default 0 */
   readonly weightDecay?: number
 }
 
@@ -180,9 +207,13 @@ export function rmsprop(options: RMSpropOptions = {}): Optimizer {
   }
 }
 
-export interface AdagradOptions extends Grouped {
+/** Options of `adagrad`. */
+export interface AdagradOptions extends GroupOptions {
+  /** Base learning rate. @default 0.01 */
   readonly lr?: number
+  /** Added to the root of the summed squares. @default 1e-10 */
   readonly eps?: number
+  /** L2 regularization. @default 0 */
   readonly weightDecay?: number
 }
 
@@ -210,9 +241,13 @@ export function adagrad({
   }
 }
 
-export interface LionOptions extends Grouped {
+/** Options of `lion`. */
+export interface LionOptions extends GroupOptions {
+  /** Base learning rate. @default 1e-4 */
   readonly lr?: number
+  /** Interpolation of the update and of the momentum, each in [0, 1). @default [0.9, 0.99] */
   readonly betas?: readonly [number, number]
+  /** Decoupled weight decay. @default 0 */
   readonly weightDecay?: number
 }
 

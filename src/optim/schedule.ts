@@ -2,7 +2,9 @@ import { UserError } from '../graph/errors.ts'
 
 /** A learning-rate schedule: the factor on the base rate at a step. */
 export interface Schedule {
+  /** Such as `cosine`. */
   readonly name: string
+  /** What `at` depends on. */
   readonly settings: Readonly<Record<string, number>>
   /** @param step counted from 0 @param total steps of the whole run */
   readonly at: (step: number, total: number) => number

@@ -20,16 +20,23 @@ import { gazes, mistakes, positions } from './seen-node.ts'
 import { classTable, confusionList, confusionTable, epochTable, settingsTable, timings } from './tables.ts'
 import { count, percent } from './text.ts'
 
+/** What the report of a run folder needs beside the folder. */
+export interface ReportSource {
+  /** The run's model with its weights. */
+  readonly trained: TrainedModel
+  /** The run's data. */
+  readonly data: DataSource
+  /** Where the model is evaluated. */
+  readonly runtime: Runtime
+  /** Threads of one op. @default the physical cores */
+  readonly threads?: number | undefined
+}
+
 /** What a report is made of. */
-export interface Reported {
+export interface Reported extends ReportSource {
   /** `config.json` of the run. */
   readonly config: Config
   readonly log: RunLog
-  readonly trained: TrainedModel
-  readonly data: DataSource
-  readonly runtime: Runtime
-  /** Threads of one op; left out, the runtime takes the physical cores. */
-  readonly threads?: number | undefined
   /** When the run wrote its last line. */
   readonly finished?: Date | undefined
 }

@@ -6,7 +6,9 @@ import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
 import { type RunLog, readLog } from './log.ts'
-import type { Reported } from './report-node.ts'
+import type { ReportSource } from './report-node.ts'
+
+export type { ReportSource } from './report-node.ts'
 
 /** The text of a file of a run; empty where there is none. */
 const textOf = async (folder: string, name: 'metrics' | 'steps'): Promise<string> =>
@@ -20,10 +22,7 @@ const readRunLog = async (folder: string): Promise<RunLog> =>
  * The report of a run folder, from what it has written down so far. Takes about as long as an evaluation on the test set.
  * @throws UserError when a file is damaged, or the data is not what the run was tested on
  */
-export async function reportOfRun(
-  folder: string,
-  about: Pick<Reported, 'trained' | 'data' | 'runtime' | 'threads'>,
-): Promise<string> {
+export async function reportOfRun(folder: string, about: ReportSource): Promise<string> {
   const config = await readConfig(folder)
   const tested = (config.data as { test?: unknown } | undefined)?.test
   const { test, origin } = about.data

@@ -50,6 +50,7 @@ const now = (): number => Date.now() / 1000
 
 /** Writes scalars that TensorBoard shows while they are written: `tensorboard --logdir FOLDER`. */
 export class EventWriter {
+  /** Of the event file. */
   readonly path: string
 
   private constructor(path: string) {

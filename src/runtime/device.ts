@@ -3,13 +3,28 @@ import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Target } from '../graph/target.ts'
 
+/** The devices that models run on. Pages have `wasm` and `webgpu`. */
 export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'wasm'
+
+/** Whether a device works here. */
+export interface DeviceInfo<N extends DeviceName = DeviceName> {
+  /** The value of the option `device`. */
+  readonly name: N
+  /** Whether it can be used. */
+  readonly available: boolean
+  /** Why it is not available, and what to do. */
+  readonly reason?: string
+  /** What it runs on: version of the runtime, how many threads and why not more, or which GPU. */
+  readonly detail?: string
+}
 
 /** One row of the table of devices. */
 export interface Device {
+  /** The value of the option `device`. */
   readonly name: DeviceName
   /** Name of the execution provider in onnxruntime. */
   readonly provider: string
+  /** @internal What the graph compiler must know of it. */
   readonly target: Target
   /** Tensors can stay in the device's memory between runs. */
   readonly resident: boolean

@@ -8,6 +8,7 @@ import type { Answer, Calls } from './calls.ts'
 import { deviceOf } from './device.ts'
 import type { Held, Runtime } from './session.ts'
 
+/** Options of `isolatedRuntime`. */
 export interface IsolatedOptions {
   /** What messages call the model's file. */
   readonly file: string

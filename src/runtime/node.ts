@@ -46,6 +46,8 @@ export async function wasmRuntime(threads = wasmThreads()): Promise<Runtime> {
   return makeRuntime(ort as unknown as Ort, deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
 }
 
+export type { DeviceName } from './device.ts'
+
 /** The device of programs that name none. */
 export interface DefaultDevice {
   readonly device: DeviceName

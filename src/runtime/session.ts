@@ -1,4 +1,3 @@
-import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-web'
 import { lower } from '../export/lower.ts'
 import { readModel } from '../export/read-model.ts'
 import { emptyArray, type TypedArray } from '../graph/array.ts'
@@ -9,30 +8,58 @@ import type { Device } from './device.ts'
 
 /** A tensor on its way to a runtime or back. */
 export interface OrtTensor {
+  /** Its dtype. */
   readonly type: string
+  /** Sizes of the axes. */
   readonly dims: readonly number[]
+  /** Elements in row-major order. */
   readonly data: TypedArray
 }
+/** Tensors on their way by name. */
 export type OrtTensors = Readonly<Record<string, OrtTensor>>
 
 /** A tensor that stays with its runtime, wherever that keeps it: runs read it, write it, and nothing is copied. */
 export interface Held {
+  /** Element type. */
   readonly dtype: DType
+  /** Sizes of the axes. */
   readonly dims: readonly number[]
 }
 
-/** The part of onnxruntime that onnxgrad calls; onnxruntime-node and onnxruntime-web both have it. */
+/** A tensor of onnxruntime. */
+export interface OrtValue extends OrtTensor {
+  /** Where its data are, such as `cpu` or `gpu-buffer`. */
+  readonly location: string
+  dispose(): void
+}
+type OrtValues = Readonly<Record<string, OrtValue>>
+
+/** A session of onnxruntime. */
+export interface OrtSession {
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  /** @param into where outputs are written that have a tensor here */
+  run(feeds: OrtValues, into?: Readonly<Record<string, OrtValue | null>>): Promise<OrtValues>
+  release(): Promise<void>
+}
+
+/**
+ * The part of onnxruntime that onnxgrad calls; onnxruntime-node and onnxruntime-web both have it. Its own declarations are not used,
+ * so that those of onnxgrad need neither the DOM nor another package.
+ */
 export interface Ort {
   readonly InferenceSession: {
-    create(bytes: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>
+    create(bytes: Uint8Array, options: Readonly<Record<string, unknown>>): Promise<OrtSession>
   }
-  readonly Tensor: TensorConstructor
+  readonly Tensor: new (type: string, data: TypedArray, dims: readonly number[]) => OrtValue
 }
 
 /** What a run reads, and where it writes, by the names of inputs and outputs. */
 export type Feeds = Readonly<Record<string, OrtTensor | Held>>
+/** Held tensors by name. */
 export type HeldTensors = Readonly<Record<string, Held>>
 
+/** How a model is loaded. */
 export interface SessionSettings {
   /** Threads of one op; left out, the runtime takes the physical cores. */
   readonly threads?: number
@@ -44,7 +71,9 @@ export interface SessionSettings {
 
 /** A loaded model. */
 export interface Session {
+  /** Names of the inputs. */
   readonly inputs: readonly string[]
+  /** Names of the outputs. */
   readonly outputs: readonly string[]
   /** Milliseconds in which the runtime had been given nothing to do, before the run that was the last to answer. */
   readonly idle: number
@@ -54,17 +83,21 @@ export interface Session {
    * @throws UserError when the runtime cannot run the model on these inputs
    */
   run(feeds: Feeds, into?: HeldTensors): Promise<OrtTensors>
+  /** Releases the model. */
   close(): Promise<void>
 }
 
 /** One runtime on one device. */
 export interface Runtime {
+  /** Where it runs. */
   readonly device: Device
+  /** Version of onnxruntime. */
   readonly version: string
   /** Whether the thread that asks can do other things while a model runs. */
   readonly parallel: boolean
   /** Loads ONNX bytes. @throws UserError when the runtime refuses them */
   load(bytes: Uint8Array, settings?: SessionSettings): Promise<Session>
+  /** A tensor to feed to a run; `data` is not copied here. */
   tensor(dtype: DType, data: TypedArray, dims: readonly number[]): OrtTensor
   /** Memory whose contents reach a run with as little copying as there can be. */
   readonly allocate: (bytes: number) => ArrayBufferLike
@@ -72,8 +105,9 @@ export interface Runtime {
   hold(dtype: DType, dims: readonly number[], data?: TypedArray): Held
   /** A copy of what a held tensor has after all runs so far. */
   read(held: Held): Promise<TypedArray>
+  /** Frees a held tensor. */
   release(held: Held): void
-  /** Ends what the runtime keeps going; it cannot be used afterwards. */
+  /** Releases the runtime; it cannot be used afterwards. */
   close(): Promise<void>
 }
 
@@ -90,7 +124,7 @@ export const plainMessage = (error: unknown): string => {
 }
 
 /** What onnxruntime is told of a session. */
-function optionsFor(device: Device, settings: SessionSettings): InferenceSession.SessionOptions {
+function optionsFor(device: Device, settings: SessionSettings): Readonly<Record<string, unknown>> {
   const { held, optimize, threads } = settings
   return {
     executionProviders: [device.provider],
@@ -125,12 +159,12 @@ function unsharing(): (name: string, tensor: OrtTensor) => TypedArray {
   }
 }
 
-const plain = ({ type, dims, data }: Tensor): OrtTensor => ({ type, dims, data: data as TypedArray })
+const plain = ({ type, dims, data }: OrtValue): OrtTensor => ({ type, dims, data })
 
 /** What looks where the time of a session goes; see profile-node.ts. */
 export interface Profile {
   readonly options: { readonly enableProfiling: true; readonly profileFilePrefix: string }
-  end(session: InferenceSession, name: string): void
+  end(session: OrtSession, name: string): void
 }
 
 /**
@@ -138,7 +172,7 @@ export interface Profile {
  * @param profile begins the profile of a session
  */
 export function makeRuntime(ort: Ort, device: Device, version: string, profile?: () => Profile): Runtime {
-  const values = new Map<Held, Tensor | undefined>()
+  const values = new Map<Held, OrtValue | undefined>()
   let last: Promise<unknown> = Promise.resolve()
   let idleSince = performance.now()
   /** What is asked is done in the order of asking: a run may read what the one before it writes. */
@@ -147,9 +181,9 @@ export function makeRuntime(ort: Ort, device: Device, version: string, profile?:
     last = result.catch(() => {})
     return result
   }
-  const make = (type: string, data: TypedArray, dims: readonly number[]): Tensor =>
-    new ort.Tensor(type as 'float32', data as Float32Array, dims)
-  const holding = (held: Held): Tensor => {
+  const make = (type: string, data: TypedArray, dims: readonly number[]): OrtValue =>
+    new ort.Tensor(type, data, dims)
+  const holding = (held: Held): OrtValue => {
     const value = values.get(held)
     if (!value) throw new Error('internal: a held tensor is read before it is written or after its release')
     return value
@@ -187,7 +221,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string, profile?:
         const reader = await create(identityBytes(held), { optimize: 'disabled' })
         const { y } = await reader.session.run({ x: value })
         await reader.release()
-        return y!.data as TypedArray
+        return y!.data
       }),
     release(held) {
       inTurn(async () => {
@@ -203,19 +237,19 @@ export function makeRuntime(ort: Ort, device: Device, version: string, profile?:
       let idle = 0
 
       const run = async (feeds: Feeds, into: HeldTensors): Promise<OrtTensors> => {
-        const given: Record<string, Tensor> = {}
+        const given: Record<string, OrtValue> = {}
         for (const [name, t] of Object.entries(feeds))
           given[name] = 'data' in t ? make(t.type, unshared(name, t), t.dims) : holding(t)
-        const places: Record<string, Tensor | null> = {}
+        const places: Record<string, OrtValue | null> = {}
         for (const name of session.outputNames) places[name] = (into[name] && values.get(into[name])) ?? null
         const got = await (device.preallocated ? session.run(given, places) : session.run(given))
         for (const [name, held] of Object.entries(into)) {
           const before = values.get(held)
           if (device.resident) before?.dispose()
-          values.set(held, got[name] as Tensor)
+          values.set(held, got[name])
         }
         return Object.fromEntries(
-          session.outputNames.filter(name => !into[name]).map(name => [name, plain(got[name] as Tensor)]),
+          session.outputNames.filter(name => !into[name]).map(name => [name, plain(got[name]!)]),
         )
       }
 

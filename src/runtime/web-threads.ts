@@ -1,6 +1,5 @@
-import type { Env } from 'onnxruntime-web'
 import { UserError } from '../graph/errors.ts'
-import { runtimeUrls } from './web-urls.ts'
+import { runtimeUrls, type WasmPaths } from './web-urls.ts'
 
 /** Whether this file is served as it is in the package, as development servers do, or has become part of an app's script. */
 const bundled = (): boolean => !/\/(node_modules|runtime)\//.test(import.meta.url)
@@ -20,9 +19,9 @@ async function isScript(address: string | URL): Promise<boolean> {
 export async function safeThreads(
   device: 'wasm' | 'webgpu',
   threads: number,
-  wasmPaths: Env.WasmPrefixOrFilePaths | undefined,
+  wasmPaths: WasmPaths | undefined,
   asked: boolean,
-): Promise<{ threads: number; wasmPaths: Env.WasmPrefixOrFilePaths | undefined }> {
+): Promise<{ threads: number; wasmPaths: WasmPaths | undefined }> {
   const named = typeof wasmPaths === 'string' || wasmPaths?.mjs !== undefined
   const files = named || threads === 1 ? undefined : runtimeUrls()?.[device]
   if (!files) return { threads, wasmPaths }

@@ -1,45 +1,45 @@
-import type { Env, InferenceSession } from 'onnxruntime-web'
 import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
 import { add } from '../ops/elementwise.ts'
-import { deviceOf } from './device.ts'
-import { makeRuntime, type Ort, plainMessage, type Runtime, type Session } from './session.ts'
+import { type DeviceInfo, type DeviceName, deviceOf } from './device.ts'
+import {
+  makeRuntime,
+  type Ort,
+  type OrtSession,
+  plainMessage,
+  type Runtime,
+  type Session,
+} from './session.ts'
 import { safeThreads } from './web-threads.ts'
+import type { WasmPaths } from './web-urls.ts'
 
-export type WebDeviceName = 'wasm' | 'webgpu'
+/** The devices of a page. */
+export type WebDeviceName = Extract<DeviceName, 'wasm' | 'webgpu'>
 
+/** Where models run, and how. */
 export interface WebOptions {
-  /** @default 'wasm' */
-  readonly device?: WebDeviceName
+  /** `wasm`, the CPU, or `webgpu`. @default 'wasm' */
+  readonly device?: WebDeviceName | undefined
   /**
    * Threads of the CPU. They share memory, which browsers allow in cross-origin-isolated pages only.
    * @default up to 4 in an isolated page, else 1
    */
-  readonly threads?: number
+  readonly threads?: number | undefined
   /**
    * Where onnxruntime-web's files are: the address of a folder that has them all, ending with a slash, or of the two
    * files `{ mjs, wasm }` of the device: `ort-wasm-simd-threaded` for wasm, `ort-wasm-simd-threaded.asyncify` for webgpu.
    * @default beside the script that holds onnxruntime-web; for threads, where Vite or webpack puts them
    */
-  readonly wasmPaths?: Env.WasmPrefixOrFilePaths
+  readonly wasmPaths?: WasmPaths | undefined
   /** Called when the GPU is gone: nothing runs on this runtime any more, and what it held is lost. */
-  readonly onLost?: (reason: string) => void
+  readonly onLost?: ((reason: string) => void) | undefined
 }
 
+/** onnxruntime-web on a device of this page or worker. */
 export interface WebRuntime extends Runtime {
-  /** Of the CPU. */
+  /** Threads of the CPU. */
   readonly threads: number
-}
-
-/** A device of this browser. */
-export interface WebDevice {
-  readonly name: WebDeviceName
-  readonly available: boolean
-  /** Why it is not available, and what to do. */
-  readonly reason?: string
-  /** What it runs on: how many threads and why not more, or which GPU. */
-  readonly detail?: string
 }
 
 const MOST_THREADS = 4
@@ -184,7 +184,7 @@ function polite(ort: Ort, loss: Loss): Ort {
     InferenceSession: {
       async create(bytes, settings) {
         const session = await explained(() => ort.InferenceSession.create(bytes, settings))
-        const run = session.run.bind(session) as (...args: unknown[]) => ReturnType<InferenceSession['run']>
+        const run = session.run.bind(session) as (...args: unknown[]) => ReturnType<OrtSession['run']>
         session.run = (...args: unknown[]) => explained(() => run(...args))
         return session
       },
@@ -204,11 +204,11 @@ const turn = (): Promise<void> =>
   })
 
 /** Which devices this browser has, and why not the others. */
-export async function webDevices(): Promise<readonly WebDevice[]> {
+export async function webDevices(): Promise<readonly DeviceInfo<WebDeviceName>[]> {
   return [wasmDevice(), await webgpuDevice()]
 }
 
-function wasmDevice(): WebDevice {
+function wasmDevice(): DeviceInfo<WebDeviceName> {
   if (typeof WebAssembly !== 'object')
     return { name: 'wasm', available: false, reason: 'this browser has no WebAssembly; use a newer one' }
   const threads = threadsFor(undefined)
@@ -216,8 +216,8 @@ function wasmDevice(): WebDevice {
   return { name: 'wasm', available: true, detail: `${threads} thread${threads > 1 ? 's' : ''}${why}` }
 }
 
-async function webgpuDevice(): Promise<WebDevice> {
-  const no = (reason: string): WebDevice => ({ name: 'webgpu', available: false, reason })
+async function webgpuDevice(): Promise<DeviceInfo<WebDeviceName>> {
+  const no = (reason: string): DeviceInfo<WebDeviceName> => ({ name: 'webgpu', available: false, reason })
   if (!isSecureContext) return no('browsers give a GPU to https pages and to localhost only')
   const gpu = navigator.gpu as GPU | undefined
   if (!gpu)

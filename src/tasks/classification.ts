@@ -9,6 +9,7 @@ import { type CrossEntropyOptions, crossEntropy } from './losses.ts'
 import { classesOf, outputOf } from './outputs.ts'
 import { type AnySpec, defineTask, type TargetSpecs, type Task } from './task.ts'
 
+/** Options of `classification`. */
 export interface ClassificationOptions extends Omit<CrossEntropyOptions, 'ignoreIndex'> {
   /** The output with the logits `[batch, …, classes]`. @default `logits`, or the only float output */
   readonly output?: string

@@ -10,6 +10,7 @@ import { crossEntropy } from './losses.ts'
 import { classesOf, outputOf } from './outputs.ts'
 import { type AnySpec, defineTask, type Task } from './task.ts'
 
+/** Options of `distillation`. */
 export interface DistillationOptions {
   /** The student's output with the logits `[batch, classes]`. @default `logits`, or the only float output */
   readonly output?: string

@@ -7,6 +7,7 @@ import { average } from './average.ts'
 import { classesOf, outputOf } from './outputs.ts'
 import { type AnySpec, defineTask, type Task, type TaskContext } from './task.ts'
 
+/** Options of `languageModel`. */
 export interface LanguageModelOptions {
   /** The output with the logits of each next token `[batch, T, vocabulary]`. @default `logits`, or the only float output */
   readonly output?: string

@@ -18,6 +18,7 @@ function demandEqual(name: string, x: Tensor, target: Tensor): void {
     )
 }
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
   /** Fraction of the target that is spread evenly over all classes (Szegedy et al. 2016). In [0, 1). @default 0 */
   readonly labelSmoothing?: number
@@ -67,11 +68,10 @@ export const crossEntropy = (
 }
 
 /** What an elementwise loss may be weighted by: a tensor of its operands' shape, such as a mask. */
-type Weights = Tensor | undefined
 
 const elementwise =
   (name: string, each: (x: AnyTensor, target: AnyTensor) => AnyTensor) =>
-  (x: Tensor, target: Tensor, weights?: Weights): AnyTensor => {
+  (x: Tensor, target: Tensor, weights?: Tensor): AnyTensor => {
     demandEqual(name, x, target)
     return average(each(x as AnyTensor, target as AnyTensor), weights)
   }

@@ -5,6 +5,7 @@ import { bceWithLogits } from './losses.ts'
 import { outputOf } from './outputs.ts'
 import { type AnySpec, defineTask, type Task } from './task.ts'
 
+/** Options of `multiLabel`. */
 export interface MultiLabelOptions {
   /** The output with a logit per label `[batch, labels]`. @default `logits`, or the only float output */
   readonly output?: string

@@ -6,8 +6,9 @@ import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { averageOf, perExample } from './average.ts'
 
-/** A scalar as a function of averages: all that it depends on beside constants is averaged. */
+/** A scalar as a function of averages: all that it depends on beside constants is averaged. @experimental */
 export interface Objective {
+  /** The scalar. */
   readonly value: AnyTensor
   /** The averages, each once. */
   readonly averages: readonly AnyTensor[]

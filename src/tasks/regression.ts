@@ -2,6 +2,7 @@ import { huber, l1, mse } from './losses.ts'
 import { outputOf } from './outputs.ts'
 import { type AnySpec, defineTask, type Task } from './task.ts'
 
+/** Options of `regression`. */
 export interface RegressionOptions {
   /** The output that is compared. @default `y`, or the only float output */
   readonly output?: string

@@ -10,6 +10,7 @@ import { crossEntropy } from './losses.ts'
 import { outputOf } from './outputs.ts'
 import { type AnySpec, defineTask, type Task } from './task.ts'
 
+/** Options of `segmentation`. */
 export interface SegmentationOptions {
   /** The output with the logits `[batch, classes, height, width]`. @default `logits`, or the only float output */
   readonly output?: string

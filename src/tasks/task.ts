@@ -22,13 +22,16 @@ export interface TargetSpec extends PortSpec {
   /** A further value that is allowed, such as the label to ignore. */
   readonly ignore?: number
 }
+/** Targets by name. */
 export type TargetSpecs = Readonly<Record<string, TargetSpec>>
 
 /** What losses and metrics are computed from. */
 export interface TaskContext<I extends PortSpecs, O extends Tensors, L extends object, T extends PortSpecs> {
+  /** The model's inputs. */
   readonly input: PortTensors<I>
   /** The model's outputs. */
   readonly out: O
+  /** The task's targets. */
   readonly target: PortTensors<T>
   /** The model's layers. */
   readonly self: L
@@ -37,6 +40,7 @@ export interface TaskContext<I extends PortSpecs, O extends Tensors, L extends o
 /** Metrics by name; each a scalar of averages, as losses are. */
 export type MetricSpecs<C> = Readonly<Record<string, (context: C) => Tensor>>
 
+/** What is minimized and measured. */
 export interface ObjectiveSpec<
   I extends PortSpecs,
   O extends Tensors,
@@ -48,9 +52,11 @@ export interface ObjectiveSpec<
   readonly targets?: T | ((out: O) => T)
   /** What is minimized: a scalar made of averages, see `average`. */
   readonly loss: (context: TaskContext<I, O, L, T>) => Tensor
+  /** Further values that are measured. @default none */
   readonly metrics?: M
 }
 
+/** What `task` is given. */
 export interface TaskSpec<
   I extends PortSpecs,
   O extends Tensors,
@@ -66,25 +72,33 @@ export interface TaskSpec<
   readonly evaluation?: Task
 }
 
-/** Inputs, outputs and what is made of them, as tensors of one graph. */
+/** Inputs, outputs and what is made of them, as tensors of one graph. @experimental */
 export interface TracedObjective {
+  /** The model that is measured. */
   readonly model: Model
+  /** By name. */
   readonly targets: Readonly<Record<string, { readonly spec: TargetSpec; readonly leaf: AnyTensor }>>
+  /** What is minimized. */
   readonly loss: Objective
+  /** By name. */
   readonly metrics: Readonly<Record<string, Objective>>
 }
 
-/** A task, traced for a model. */
+/** A task, traced for a model. @experimental */
 export interface TracedTask extends TracedObjective {
+  /** What messages call it. */
   readonly name: string
+  /** A scalar of parameters, which is added to the loss once per update. */
   readonly regularizer: AnyTensor | undefined
   /** New values of buffers in a training step, by name. */
   readonly assigned: Tensors
+  /** What epochs are judged by. */
   readonly evaluation: TracedObjective
 }
 
 /** What a model is trained for: targets, loss and metrics. `M` names the metrics. */
 export interface Task<M extends string = string> {
+  /** What messages call it. */
   readonly name: string
   /** For type inference only. */
   readonly metrics?: readonly M[]
@@ -136,8 +150,8 @@ export function defineTask(name: string, specOf: (model: Model) => AnySpec): Tas
   }
 }
 
-/** Names that a step answers beside the metrics. */
-const TAKEN = ['loss', 'gradNorm']
+/** Names in the results of steps and evaluations beside the metrics. */
+const TAKEN = ['loss', 'gradNorm', 'count']
 
 function traceTask(name: string, model: Model, spec: AnySpec): TracedTask {
   const { result, assigned } = trace(() => traceObjective(name, model, spec))
@@ -169,7 +183,9 @@ function traceObjective(name: string, model: Model, spec: AnySpec): TracedObject
   >[0]
   const taken = Object.keys(metrics).find(key => TAKEN.includes(key))
   if (taken !== undefined)
-    throw new UserError(`${name}: a metric cannot be called ${taken}, which every step answers; rename it`)
+    throw new UserError(
+      `${name}: a metric cannot be called ${taken}, which results of steps or evaluations have already; rename it`,
+    )
   return {
     model,
     targets: Object.fromEntries(

@@ -1,5 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Augmentation, mixes } from '../data/augment.ts'
+import { exportOnnx } from '../export/export.ts'
+import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -9,40 +11,40 @@ import type { Task } from '../tasks/task.ts'
 import { type EvaluateOptions, evaluateModel } from './evaluate.ts'
 import { fit } from './fit.ts'
 import type { FitOptions, FitResult } from './fit-options.ts'
-import type { Evaluation } from './forward.ts'
+import { type ImagePredictor, openImagePredictor, type ReadPicture } from './image-predictor.ts'
+import type { Evaluation } from './measured.ts'
 import { openPredictor, type Predictor, type PredictorSource } from './predictor.ts'
 import { Trainer } from './trainer.ts'
-import type { MultiOptions, SingleOptions, SingleStep, StepSpecs } from './trainer-options.ts'
+import type { StepSpecs, TrainerOptions } from './trainer-options.ts'
 
 /** Must be closed after use; `await using` does so automatically. */
 export interface Closable {
+  /** Releases the object and its runtime. Further calls do nothing. */
   close(): Promise<void>
+  /** Same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Training and prediction on the runtimes of a host. `D` says which device, and how. */
-export interface Api<D> {
+/** Which files may be loaded for prediction. */
+export interface PredictorOptions {
   /**
-   * Trains a model for some epochs, evaluates after each, and keeps the best one.
-   * @param options.task @default classification() for a model with an output `logits`, of mixed labels where `augment` mixes
-   * @throws UserError before the first step when model, task, data and settings do not match
-   * @throws DivergenceError when a loss or gradient is not finite
+   * Accepts a file with loops, which may never end and cannot be stopped from their own thread: for files that you trust,
+   * or where the thread or process can be terminated. @default false
    */
-  train<M extends string>(
-    model: Model,
-    options: Omit<FitOptions<M>, 'task'> & { readonly task?: Task<M> } & D,
-  ): Promise<FitResult>
-  /** Trains step by step; the loop is the caller's. One task, or several by name on one state. */
-  trainer<M extends string>(
-    model: Model,
-    options: SingleOptions<M> & D,
-  ): Promise<Trainer<SingleStep<M>> & Closable>
-  trainer<S extends StepSpecs>(model: Model, options: MultiOptions<S> & D): Promise<Trainer<S> & Closable>
-  /** Loads a trained model, a model at its initial weights, or the bytes of an `.onnx` file, for many inputs. */
-  predictor(source: PredictorSource, options?: D): Promise<Predictor & Closable>
-  /** Loss and metrics of a model over a whole data set. */
-  evaluate(source: TrainedModel | Model, options: EvaluateOptions & D): Promise<Evaluation>
+  readonly loops?: boolean | undefined
 }
+
+/** Options of `train`. */
+export interface TrainOptions<K extends string = string> extends Omit<FitOptions<K>, 'task'> {
+  /**
+   * Targets, loss and metrics. @default classification() for a model with an output `logits`, of mixed labels where `augment`
+   * mixes images
+   */
+  readonly task?: Task<K> | undefined
+}
+
+/** Opens a runtime on the device that options name. */
+type Open<D> = (options: D) => Promise<Runtime>
 
 /** The task that a model is trained for where nobody says. @throws UserError when it cannot be told */
 function defaultTask(model: Model, augment: Augmentation | undefined): Task {
@@ -68,7 +70,7 @@ function owning<T extends { close(): Promise<void> }>(made: T, runtime: Runtime)
 
 /** What is made on a runtime that is opened for it, and closes with it. */
 export async function opened<D, T extends { close(): Promise<void> }>(
-  open: (options: D) => Promise<Runtime>,
+  open: Open<D>,
   options: D,
   make: (runtime: Runtime) => T | Promise<T>,
 ): Promise<T & Closable> {
@@ -81,26 +83,66 @@ export async function opened<D, T extends { close(): Promise<void> }>(
   }
 }
 
-/** @param open opens a runtime on the device that the options say */
-export function bindApi<D extends object>(open: (options: D) => Promise<Runtime>): Api<D> {
-  const within = async <T>(options: D, work: (runtime: Runtime) => Promise<T>): Promise<T> => {
-    const runtime = await open(options)
-    try {
-      return await work(runtime)
-    } finally {
-      await runtime.close()
-    }
+/** Work on a runtime that is opened for it. */
+async function within<D, T>(open: Open<D>, options: D, work: (runtime: Runtime) => Promise<T>): Promise<T> {
+  const runtime = await open(options)
+  try {
+    return await work(runtime)
+  } finally {
+    await runtime.close()
   }
-  const trainer = (model: Model, options: (SingleOptions | MultiOptions) & D) =>
-    opened(open, options, runtime => new Trainer(runtime, model, options))
-  return {
-    train: (model, options) => {
-      const task = (options.task ?? defaultTask(model, options.augment)) as Task
-      return within(options, runtime => fit(runtime, model, { ...options, task } as FitOptions))
-    },
-    trainer: trainer as Api<D>['trainer'],
-    predictor: (source, options = {} as D) =>
-      opened(open, options, runtime => openPredictor(runtime, source, options)),
-    evaluate: (source, options) => within(options, runtime => evaluateModel(runtime, source, options)),
-  }
+}
+
+// What follows is what `onnxgrad/node` and `onnxgrad/web` export, on the runtimes of either. Each is a function of its own, so that
+// bundlers leave out what a page does not use.
+
+export async function trainOn<M extends Model, O extends TrainOptions>(
+  open: Open<O>,
+  model: M,
+  options: O,
+): Promise<FitResult<M>> {
+  const task = options.task ?? defaultTask(model, options.augment)
+  return within(open, options, runtime => fit(runtime, model, { ...options, task }))
+}
+
+export const trainerOn = <S extends StepSpecs, M extends Model, O extends TrainerOptions>(
+  open: Open<O>,
+  model: M,
+  options: O,
+): Promise<Trainer<S, M> & Closable> =>
+  opened(open, options, runtime => new Trainer<S, M>(runtime, model, options))
+
+export const evaluateOn = <O extends EvaluateOptions>(
+  open: Open<O>,
+  source: TrainedModel | Model,
+  options: O,
+): Promise<Evaluation> => within(open, options, runtime => evaluateModel(runtime, source, options))
+
+const NAME = 'the model'
+
+/** @throws UserError when a file has loops, unless `loops` allows them */
+function infoOf(bytes: Uint8Array, { loops }: PredictorOptions): FileInfo {
+  const info = readOnnx(bytes, NAME)
+  if (!info.loops || loops) return info
+  throw new UserError(
+    `${NAME} has loops, which may never end; set loops: true if you trust it, or if you run it where it can be terminated`,
+  )
+}
+
+export async function predictorOn<
+  M extends Model,
+  O extends PredictorOptions & { readonly threads?: number | undefined },
+>(open: Open<O>, source: PredictorSource<M>, options: O): Promise<Predictor<M> & Closable> {
+  if (source instanceof Uint8Array) infoOf(source, options)
+  return opened(open, options, runtime => openPredictor(runtime, source, options))
+}
+
+export async function imagePredictorOn<P, O extends PredictorOptions>(
+  open: Open<O>,
+  read: ReadPicture<P>,
+  source: PredictorSource,
+  options: O,
+): Promise<ImagePredictor<P> & Closable> {
+  const info = infoOf(source instanceof Uint8Array ? source : exportOnnx(source), options)
+  return opened(open, options, runtime => openImagePredictor(runtime, info, NAME, read))
 }

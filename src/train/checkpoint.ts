@@ -36,7 +36,7 @@ const MOMENT = 'optimizer.'
  * A training's state as a safetensors file: each parameter under its own name and shape, so that other programs can read
  * it, and the optimizer's flat moments beside them. The metadata gets a checksum of everything else.
  */
-export function writeCheckpoint(
+export function stateCheckpoint(
   layout: StateLayout,
   { steps, vectors }: Pick<TrainState, 'steps' | 'vectors'>,
   metadata: Readonly<Record<string, string>> = {},
@@ -48,7 +48,23 @@ export function writeCheckpoint(
   const blocks = new Set(layout.blocks.map(b => b.name))
   for (const [name, data] of Object.entries(vectors))
     if (!blocks.has(name)) tensors[MOMENT + name] = { dtype: 'float32', shape: [data.length], data }
-  const all = { ...metadata, [FORMAT_KEY]: String(FORMAT), [STEPS]: JSON.stringify(steps) }
+  return writeCheckpoint({ tensors, steps, metadata })
+}
+
+/** The content of a checkpoint. */
+export interface Checkpoint {
+  /** Each parameter under its own name; the optimizer's flat vectors under `optimizer.*`. */
+  readonly tensors: Readonly<Record<string, SafeTensor>>
+  /** Steps of each task; of the only task under an empty name. Undefined in files of releases up to 0.1.0. */
+  readonly steps: Readonly<Record<string, number>> | undefined
+  /** Further values, such as a run's settings. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** A checkpoint as a safetensors file with a checksum, which {@link readCheckpoint} and the option `resume` read. */
+export function writeCheckpoint({ tensors, steps, metadata }: Checkpoint): Uint8Array {
+  const own = { ...metadata, [FORMAT_KEY]: String(FORMAT) }
+  const all = steps ? { ...own, [STEPS]: JSON.stringify(steps) } : own
   return writeSafetensors(tensors, { ...all, [CHECKSUM]: crc32(writeSafetensors(tensors, all)) })
 }
 
@@ -76,19 +92,19 @@ function readSteps(name: string, text: string | undefined): Readonly<Record<stri
 }
 
 /** A checkpoint whose content is, bit for bit, what was written. */
-export interface CheckpointFile {
+export interface CheckpointFile extends Checkpoint {
   /** What error messages call the file. */
   readonly name: string
+  /** The file as it is. */
   readonly bytes: Uint8Array
-  readonly tensors: Readonly<Record<string, SafeTensor>>
-  /** Steps of each task; undefined in files of before format 2. */
-  readonly steps: Readonly<Record<string, number>> | undefined
-  /** Without what the format itself takes. */
-  readonly metadata: Readonly<Record<string, string>>
 }
 
-/** @throws UserError when the file is damaged, or not a checkpoint of onnxgrad */
-export function openCheckpoint(bytes: Uint8Array, name: string): CheckpointFile {
+/**
+ * Reads a checkpoint that a `Trainer`, `onnxgrad train` or the lab wrote.
+ * @param name what errors call the file
+ * @throws UserError when the file is damaged, or not a checkpoint of onnxgrad
+ */
+export function readCheckpoint(bytes: Uint8Array, name: string): CheckpointFile {
   const { tensors, metadata: all } = readSafetensors(bytes, name)
   const { [CHECKSUM]: checksum, ...rest } = all
   if (checksum === undefined)

@@ -4,6 +4,7 @@ import type { StepAnswer } from './step/answer.ts'
 
 /** A loss or gradient that is not a number. */
 export class DivergenceError extends UserError {
+  /** `DivergenceError`. */
   override readonly name = 'DivergenceError'
   /** The last good state, from before the step that went bad; undefined where it could not be had back. */
   readonly state: RunState | undefined

@@ -3,11 +3,15 @@ import type { Sums } from './step/statistics.ts'
 
 /** Sums over the steps of an epoch, as far as it has come: part of a checkpoint that is made within an epoch. */
 export interface EpochSums {
+  /** Examples of the steps so far. */
   readonly examples: number
   /** Sum and count of each of the task's averages. */
   readonly sums: readonly number[]
+  /** Count of each average. */
   readonly counts: readonly number[]
+  /** Sum of the global norms of the gradients. */
   readonly gradNorm: number
+  /** Steps so far. */
   readonly updates: number
 }
 

@@ -5,13 +5,18 @@ import type { Runtime } from '../runtime/session.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkDataset } from './check-data.ts'
 import { portsOf } from './examples.ts'
-import { type Evaluation, hold } from './forward.ts'
+import { hold } from './forward.ts'
+import type { Evaluation } from './measured.ts'
 
+/** Options of `evaluate`. */
 export interface EvaluateOptions {
+  /** Its targets, loss and metrics are evaluated. */
   readonly task: Task
+  /** Arrays by name, a data set, or a stream of batches. */
   readonly data: DataInput
   /** Examples of one run. @default 250 */
   readonly batch?: number | undefined
+  /** Threads of one op. @default the physical cores */
   readonly threads?: number | undefined
 }
 

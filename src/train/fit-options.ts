@@ -1,13 +1,22 @@
 import type { Augmentation } from '../data/augment.ts'
 import type { SourceInput } from '../data/source.ts'
 import type { Layout } from '../nn/layout.ts'
+import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Schedule } from '../optim/schedule.ts'
 import type { EpochSums } from './epoch.ts'
-import type { Best, EpochResult, Measured, Progress, RunState } from './progress.ts'
+import type { Measured } from './measured.ts'
+import type { Best, EpochResult, Progress, RunState } from './progress.ts'
 import type { TrainState } from './state.ts'
 import type { StepSpec, TrainerSettings } from './trainer-options.ts'
 
+/** What tells a training to stop; an `AbortSignal` is one. */
+export interface StopSignal {
+  /** Read after each step. */
+  readonly aborted: boolean
+}
+
+/** Options of a training. */
 export interface FitOptions<M extends string = string> extends StepSpec<M>, Omit<TrainerSettings, 'resume'> {
   /**
    * Training data, or `{ train, val, test }`: arrays by name, a data set, or a stream of batches. Epochs are evaluated on
@@ -46,7 +55,7 @@ export interface FitOptions<M extends string = string> extends StepSpec<M>, Omit
   /** Stop after this many of the `epochs`; the schedule still covers all of them, and the run can be resumed. */
   readonly until?: number | undefined
   /** Stops training after the current step (after the current run of the graph, which may have several). */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: StopSignal | undefined
   /** When a loss or gradient is not finite, find the node of the graph where it began. @default false */
   readonly findNode?: boolean | undefined
   /** Called when the step is compiled: all settings are valid, and nothing has been trained. */
@@ -75,9 +84,11 @@ export interface RunningFit {
   readonly trained: () => Promise<TrainedModel>
 }
 
-export interface FitResult {
+/** Result of `train`. */
+export interface FitResult<M extends Model = Model> {
   /** The trained model: the best epoch's weights with a validation set, else the last; averaged weights, if `ema` is set. */
-  readonly model: TrainedModel
+  readonly model: TrainedModel<M>
+  /** Where each parameter lies in `model.params` and `state`. */
   readonly layout: Layout
   /** After the last step. */
   readonly state: TrainState
@@ -85,11 +96,15 @@ export interface FitResult {
   readonly epochs: readonly EpochResult[]
   /** Epochs completed, in the whole run. */
   readonly epoch: number
+  /** The best epoch by `monitor`, if there is a validation or test set. */
   readonly best?: Best | undefined
   /** Loss and metrics of the trained model over each whole set. */
   readonly train?: Measured
+  /** On the whole validation set. */
   readonly val?: Measured
+  /** On the whole test set. */
   readonly test?: Measured
+  /** Steps done, in the whole run. */
   readonly steps: number
   /** Sums of the epoch in which training stopped, if it was not completed. */
   readonly sums?: EpochSums | undefined
@@ -97,9 +112,11 @@ export interface FitResult {
   readonly end: 'done' | 'until' | 'patience' | 'signal'
   /** Whether `signal` ended the run before its last step. */
   readonly stopped: boolean
+  /** Training and evaluation time, in the whole run. */
   readonly seconds: number
   /** Time to compile the step and load it. */
   readonly setupSeconds: number
+  /** Of the training steps, without evaluation. */
   readonly examplesPerSecond: number
   /** As in `EpochResult`, over all epochs. */
   readonly dataWaitShare: number

@@ -44,7 +44,11 @@ function prepared(model: Model, { train, normalization }: DataSource): Model {
  * @throws UserError before the first step when model, task, data and settings do not fit each other
  * @throws DivergenceError when a loss or gradient is not finite
  */
-export async function fit(runtime: Runtime, model: Model, options: FitOptions): Promise<FitResult> {
+export async function fit<M extends Model>(
+  runtime: Runtime,
+  model: M,
+  options: FitOptions,
+): Promise<FitResult<M>> {
   const { epochs = 5, batch = 64, accumulate = 1, optimizer = adam(), schedule = constantRate() } = options
   const { seed = 0, patience, resume, stepsPerEpoch } = options
   const until = options.until ?? epochs
@@ -93,7 +97,9 @@ export async function fit(runtime: Runtime, model: Model, options: FitOptions): 
     optimizer,
   }
   try {
-    return await new Loop(runtime, trainer, data, { ...options, ...settings }).run()
+    const result = await new Loop(runtime, trainer, data, { ...options, ...settings }).run()
+    // Normalization changes neither inputs nor outputs.
+    return result as FitResult<M>
   } finally {
     await trainer.close()
   }

@@ -9,6 +9,7 @@ import { evaluate as evaluateGraph } from '../runtime/evaluate.ts'
 import type { Feeds, Held, HeldTensors, OrtTensors, Runtime } from '../runtime/session.ts'
 import type { TracedObjective } from '../tasks/task.ts'
 import { examplesOf, type Ports, portsOf, staged } from './examples.ts'
+import type { Evaluation, Measured } from './measured.ts'
 import { partOf } from './plans.ts'
 import { prefetch } from './prefetch.ts'
 import { Cache } from './step/cache.ts'
@@ -17,14 +18,6 @@ import { compileEvaluation, compilePrediction, type EvaluationProgram, isSizeles
 import { closeLoaded, type Loaded, type Program, type ProgramOptions } from './step/program.ts'
 import { ONLY, type StateLayout, type StateVector, statePartsOf, wholeLayout } from './step/state.ts'
 import { type Evaluate, type Measures, measured, measuresOf, Sums } from './step/statistics.ts'
-
-/** Loss and metrics over a whole data set. */
-export interface Evaluation {
-  readonly loss: number
-  readonly metrics: Readonly<Record<string, number>>
-  /** Examples that were evaluated. */
-  readonly count: number
-}
 
 export interface ForwardOptions extends Omit<ProgramOptions, 'target'> {
   readonly threads?: number | undefined
@@ -129,8 +122,7 @@ export class Forward {
     const run = (e: Examples) => this.#count(objective, e, parameters, sums)
     for await (const [{ sizes }] of prefetch(inTurn, run, this.#runtime.parallel ? 2 : 1))
       count += Number(sizes.batch ?? 1)
-    const { loss, ...metrics } = await this.finish(measures, sums)
-    return { loss: loss!, metrics, count }
+    return { ...(await this.finish(measures, sums)), count }
   }
 
   #measures = (objective: TracedObjective): Measures => {
@@ -141,7 +133,7 @@ export class Forward {
   readonly #known = new WeakMap<TracedObjective, Measures>()
 
   /** Loss and metrics from sums and counts. */
-  finish = (measures: Measures, sums: Sums): Promise<Record<string, number>> =>
+  finish = (measures: Measures, sums: Sums): Promise<Measured> =>
     measured(measures, sums.averages(), this.#compute)
 
   readonly #compute: Evaluate = async (outputs, feeds) => {

@@ -10,16 +10,9 @@ import { divergedAtLast, isSound } from './divergence.ts'
 import { EpochCounter, type EpochSums, speed } from './epoch.ts'
 import { portsOf } from './examples.ts'
 import type { FitOptions, FitResult, RunningFit } from './fit-options.ts'
+import type { Measured } from './measured.ts'
 import { prefetch } from './prefetch.ts'
-import {
-  type Best,
-  type EpochResult,
-  isBetter,
-  judged,
-  type Measured,
-  type Monitor,
-  type RunState,
-} from './progress.ts'
+import { type Best, type EpochResult, isBetter, judged, type Monitor, type RunState } from './progress.ts'
 import type { StepAnswer } from './step/answer.ts'
 import type { State } from './step/held.ts'
 import { ONLY } from './step/state.ts'
@@ -286,8 +279,8 @@ export class Loop {
   }
 
   async #measure(set: Dataset): Promise<Measured> {
-    const { loss, metrics } = await this.#trainer.evaluate(set)
-    return { loss, ...metrics }
+    const { count: _, ...measured } = await this.#trainer.evaluate(set)
+    return measured
   }
 
   async #isFinite(): Promise<boolean> {

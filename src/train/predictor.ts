@@ -1,8 +1,6 @@
-import type { UserBatch } from '../data/dataset.ts'
 import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
-import type { NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
@@ -10,14 +8,16 @@ import type { Model } from '../nn/model.ts'
 import { isTrained, type TrainedModel } from '../nn/trained.ts'
 import type { OrtTensors, Runtime } from '../runtime/session.ts'
 import { examplesOf, type Ports } from './examples.ts'
+import { arraysOf, type InputArrays, type OutputArrays } from './model-arrays.ts'
 
 /** Source of a predictor: a trained model, a model at its initial weights, or the bytes of an `.onnx` file. */
-export type PredictorSource = TrainedModel | Model | Uint8Array
+export type PredictorSource<M extends Model = Model> = TrainedModel<M> | M | Uint8Array
 
 /** A model that is loaded for prediction. */
-export interface Predictor {
-  /** Its inputs by name, and the names of its outputs. A size that may differ is a symbol, an unknown one is -1. */
+export interface Predictor<M extends Model = Model> {
+  /** Its inputs by name. A size that may differ is a symbol, an unknown one is -1. */
   readonly inputs: Ports
+  /** Names of its outputs. */
   readonly outputs: readonly string[]
   /** Names of the classes, by label, if the file or model has them. */
   readonly classes: readonly string[] | undefined
@@ -25,7 +25,8 @@ export interface Predictor {
    * Outputs for inputs, both by name; of any batch size, if the first dim is a symbol.
    * @throws UserError for inputs that do not match
    */
-  run(inputs: UserBatch): Promise<Readonly<Record<string, NdArray>>>
+  run(inputs: InputArrays<M>): Promise<OutputArrays<M>>
+  /** Releases the model. */
   close(): Promise<void>
 }
 
@@ -49,11 +50,11 @@ export function inputPorts({ proto }: FileInfo, name: string): Ports {
  * @param name what errors call it
  * @throws UserError when it cannot be loaded
  */
-export async function openPredictor(
+export async function openPredictor<M extends Model>(
   runtime: Runtime,
-  source: PredictorSource,
+  source: PredictorSource<M>,
   { name = 'the model', threads }: { readonly name?: string; readonly threads?: number | undefined } = {},
-): Promise<Predictor> {
+): Promise<Predictor<M>> {
   const bytes = source instanceof Uint8Array ? source : exportOnnx(source)
   const info = readOnnx(bytes, name)
   const inputs = inputPorts(info, name)
@@ -71,7 +72,7 @@ export async function openPredictor(
         runtime.tensor(inputs[key]!.dtype, data, dims),
       ])
       const got: OrtTensors = await session.run(Object.fromEntries(feeds))
-      return Object.fromEntries(Object.entries(got).map(([key, { data, dims }]) => [key, { data, dims }]))
+      return arraysOf<M>(got)
     },
     close: () => session.close(),
   }

@@ -1,18 +1,18 @@
 import type { EpochSums } from './epoch.ts'
+import type { Measured } from './measured.ts'
 import type { TrainState } from './state.ts'
-
-/** Loss and metrics by name. */
-export type Measured = Readonly<Record<'loss', number> & Record<string, number>>
 
 /** Progress of a training after a step. */
 export interface Progress {
   /** From 1. */
   readonly epoch: number
+  /** Epochs of the whole run. */
   readonly epochs: number
   /** Steps done, of the whole run. */
   readonly step: number
   /** Steps of the whole run; undefined if the length of an epoch is not known. */
   readonly steps: number | undefined
+  /** Base learning rate of this step. */
   readonly lr: number
   /** Means over the epoch so far. */
   readonly mean: Measured
@@ -20,17 +20,23 @@ export interface Progress {
   readonly last: Measured
   /** Global norm of this step's gradient, before clipping. */
   readonly gradNorm: number
+  /** Since the start of the epoch. */
   readonly examplesPerSecond: number
 }
 
 /** Results of an epoch. It is evaluated on the validation set, or else on the test set, if there is one. */
 export interface EpochResult {
+  /** From 1. */
   readonly epoch: number
+  /** Steps done, of the whole run. */
   readonly step: number
+  /** Base learning rate of the last step. */
   readonly lr: number
   /** Means over the epoch's steps, while the parameters were changing. */
   readonly train: Measured
+  /** Loss and metrics on the whole validation set. */
   readonly val?: Measured
+  /** Loss and metrics on the whole test set, if there is no validation set. */
   readonly test?: Measured
   /** Mean over the epoch's steps. */
   readonly gradNorm: number
@@ -95,8 +101,11 @@ export const monitorOf = (metric: string, mode?: 'min' | 'max'): Monitor => ({
 
 /** The best epoch so far. */
 export interface Best {
+  /** From 1. */
   readonly epoch: number
+  /** Steps done at its end. */
   readonly step: number
+  /** Loss and metrics by which it is the best. */
   readonly measured: Measured
 }
 
@@ -108,6 +117,7 @@ export function isBetter(a: Measured, b: Measured, { metric, mode }: Monitor): b
 
 /** State of a run: enough to resume it. */
 export interface RunState extends TrainState {
+  /** The best epoch so far. */
   readonly best?: Best | undefined
   /** Parameters of the best epoch, in the model's order. */
   readonly bestParams?: Float32Array | undefined

@@ -3,7 +3,7 @@ import { layoutOf } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
 import type { TrainedModel } from '../nn/trained.ts'
-import { openCheckpoint, vectorsOf, writeCheckpoint } from './checkpoint.ts'
+import { readCheckpoint, stateCheckpoint, vectorsOf } from './checkpoint.ts'
 import { RECORD, type RunRecord, readRecord, readTraining, TRAINING } from './record.ts'
 import { answeringParams, type TrainState } from './state.ts'
 import { ONLY, type StateLayout, wholeLayout } from './step/state.ts'
@@ -27,7 +27,7 @@ export interface Saved {
 
 /** @param file what errors call it @throws UserError when it is not a checkpoint of a run, or is damaged */
 export function readSavedBytes(bytes: Uint8Array, file: string, build: Build): Saved {
-  const checkpoint = openCheckpoint(bytes, file)
+  const checkpoint = readCheckpoint(bytes, file)
   const record = readRecord(checkpoint.metadata, file)
   const training = readTraining(checkpoint.metadata, file)
   const model = build(record.model.name, record.model.config)
@@ -44,7 +44,7 @@ export const writeSaved = (
   record: RunRecord,
   training: Training,
 ): Uint8Array =>
-  writeCheckpoint(layout, state, { [RECORD]: JSON.stringify(record), [TRAINING]: JSON.stringify(training) })
+  stateCheckpoint(layout, state, { [RECORD]: JSON.stringify(record), [TRAINING]: JSON.stringify(training) })
 
 /** The model of a checkpoint, as it answers. */
 export function savedModel({ record, model, layout, state, training }: Saved): TrainedModel {

@@ -13,7 +13,7 @@ export interface TrainState {
   /** Steps done, by task; of the only task under an empty name. */
   readonly steps: Readonly<Record<string, number>>
   /** Flat vectors: the parameters of each block (`params` where one task trains all), moments, averages. */
-  readonly vectors: State
+  readonly vectors: Readonly<Record<string, Float32Array>>
 }
 
 /** The name and layout of every vector of a training's state. */

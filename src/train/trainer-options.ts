@@ -3,10 +3,10 @@ import type { Optimizer } from '../optim/optimizer.ts'
 import type { NamePattern } from '../optim/patterns.ts'
 import type { Task } from '../tasks/task.ts'
 import type { TrainState } from './state.ts'
-import type { ONLY } from './step/state.ts'
 
 /** A step of a training: a task, the parameters that it trains, and how. */
 export interface StepSpec<M extends string = string> {
+  /** Targets, loss and metrics. */
   readonly task: Task<M>
   /** @default adam({ lr: 1e-3 }) */
   readonly optimizer?: Optimizer | undefined
@@ -27,6 +27,7 @@ export type StepSpecs = Readonly<Record<string, StepSpec>>
 /** Names of a step's metrics. */
 export type MetricsOf<S> = S extends StepSpec<infer M> ? M : never
 
+/** Options of a training, whatever its tasks. */
 export interface TrainerSettings {
   /** Names of parameters that are not trained. @default none */
   readonly freeze?: NamePattern | readonly NamePattern[] | undefined
@@ -40,7 +41,7 @@ export interface TrainerSettings {
   readonly threads?: number | undefined
   /** Recompute cheap activations in the backward pass to save memory; results are the same. @default false */
   readonly recompute?: boolean | undefined
-  /** Dtype of parameters and arithmetic; float64 is for tests. @default 'float32' */
+  /** @internal Dtype of parameters and arithmetic; float64 is for tests. @default 'float32' */
   readonly dtype?: 'float32' | 'float64' | undefined
 }
 
@@ -49,10 +50,12 @@ export interface SingleOptions<M extends string = string> extends TrainerSetting
 
 /** A training of several tasks on one state, each with its own optimizer and parameters. */
 export interface MultiOptions<S extends StepSpecs = StepSpecs> extends TrainerSettings {
+  /** The tasks by name; `step(name, batch)` runs one. */
   readonly steps: S
 }
 
+/** Options of `Trainer`: one task, or several by name. */
 export type TrainerOptions = SingleOptions | MultiOptions
 
 /** The steps of a training with one task. */
-export type SingleStep<M extends string = string> = Readonly<Record<typeof ONLY, StepSpec<M>>>
+export type SingleStep<M extends string = string> = Readonly<Record<'', StepSpec<M>>>

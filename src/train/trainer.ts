@@ -1,17 +1,18 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { UserBatch } from '../data/dataset.ts'
 import { type DataInput, datasetOf } from '../data/source.ts'
-import type { NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { initialize } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
 import type { Task } from '../tasks/task.ts'
-import { openCheckpoint, vectorsOf, writeCheckpoint } from './checkpoint.ts'
+import { readCheckpoint, stateCheckpoint, vectorsOf } from './checkpoint.ts'
 import { DivergenceError, divergenceMessage, isSound } from './divergence.ts'
 import { examplesOf, portsOf } from './examples.ts'
-import { type Evaluation, Forward, type HeldParams, holdParams, type Parameters } from './forward.ts'
+import { Forward, type HeldParams, holdParams, type Parameters } from './forward.ts'
+import type { Evaluation, Measured } from './measured.ts'
+import { arraysOf, type InputArrays, type OutputArrays } from './model-arrays.ts'
 import { moved, namedWeights, plansOf } from './plans.ts'
 import { answeringVector, completeVectors, fillParams, flatParams, type TrainState } from './state.ts'
 import type { StepAnswer } from './step/answer.ts'
@@ -25,7 +26,7 @@ import type { MetricsOf, SingleStep, StepSpecs, TrainerOptions } from './trainer
 /** The state that a training is resumed from. @throws UserError when a checkpoint is damaged, or of another model */
 function resumed(layout: StateLayout, from: TrainState | Uint8Array): TrainState {
   if (!(from instanceof Uint8Array)) return from
-  const file = openCheckpoint(from, 'resume')
+  const file = readCheckpoint(from, 'resume')
   const { steps } = file
   if (!steps)
     throw new UserError(
@@ -49,10 +50,14 @@ const disposal: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('
  * Trains a model step by step; the loop is the caller's. The state stays in the runtime between steps.
  * A `Trainer` runs on a given runtime; `trainer` of `onnxgrad/node` and `onnxgrad/web` opens one.
  */
-export class Trainer<S extends StepSpecs = StepSpecs> {
-  readonly model: Model
+export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
+  /** The model that is trained. */
+  readonly model: M
+  /** @internal */
   readonly plans: readonly TaskPlan[]
+  /** @internal */
   readonly layout: StateLayout
+  /** @internal */
   readonly executor: Executor
   /** Base learning rate of each task's next step, by the task's name. */
   readonly rates: { [N in keyof S]: number }
@@ -64,7 +69,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
   #shown: HeldParams | undefined
 
   /** @throws UserError when options, task and model do not fit each other */
-  constructor(runtime: Runtime, model: Model, options: TrainerOptions) {
+  constructor(runtime: Runtime, model: M, options: TrainerOptions) {
     const { seed = 0, weights, dtype, recompute, threads } = options
     const { plans, layout } = plansOf(model, options)
     const resume = options.resume && resumed(layout, options.resume)
@@ -133,21 +138,21 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     }
   }
 
-  /** Steps on batches that were checked, in one run; the next run may be asked for before this one has answered. */
+  /** @internal Steps on batches that were checked, in one run; the next run may be asked for before this one has answered. */
   run(task: string, examples: ExamplesOfSteps, rates: readonly number[]): Promise<StepAnswer[]> {
     const first = this.stepsOf(task) + 1
     this.#steps[task] = first + examples.steps - 1
     return this.executor.run(task, examples, first, rates, this.steps)
   }
 
-  /** One step on micro-batches that were checked. */
+  /** @internal One step on micro-batches that were checked. */
   accumulate(task: string, micro: readonly Examples[], lr: number): Promise<StepAnswer> {
     const step = this.stepsOf(task) + 1
     this.#steps[task] = step
     return this.executor.accumulate(task, micro, step, lr, this.steps)
   }
 
-  /** Goes back to the state before steps that were asked for. @returns false when it is there no more */
+  /** @internal Goes back to the state before steps that were asked for. @returns false when it is there no more */
   async rewind(task: string, step: number): Promise<boolean> {
     await this.executor.settled()
     const back = this.stepsOf(task) - step
@@ -156,7 +161,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     return true
   }
 
-  /** The metrics of a step by name. */
+  /** @internal The metrics of a step by name. */
   async resultOf(task: string, answer: StepAnswer): Promise<StepResult> {
     const measures = this.#measures.get(task)!
     if (answer.parts > 1) {
@@ -173,14 +178,15 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     return { ...Object.fromEntries(own), gradNorm: answer.gradNorm } as unknown as StepResult
   }
 
-  /** What a task measures. */
+  /** @internal What a task measures. */
   measures = (task: string): Measures => this.#measures.get(task)!
 
-  /** Sums over several steps of a task, of which {@link measured} makes loss and metrics. */
+  /** @internal Sums over several steps of a task, of which {@link measured} makes loss and metrics. */
   sums = (task: string, before?: ConstructorParameters<typeof Sums>[1]): Sums =>
     new Sums(this.#measures.get(task)!, before)
 
-  measured = (task: string, sums: Sums): Promise<Record<string, number>> =>
+  /** @internal Loss and metrics from sums. */
+  measured = (task: string, sums: Sums): Promise<Measured> =>
     this.#forward.finish(this.#measures.get(task)!, sums)
 
   /** A copy of the state: everything that the next step depends on, besides settings and data. */
@@ -192,11 +198,11 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
 
   /** The state as a safetensors file, which the option `resume` reads. */
   async checkpoint(): Promise<Uint8Array> {
-    return writeCheckpoint(this.layout, await this.state())
+    return stateCheckpoint(this.layout, await this.state())
   }
 
   /** The model with its current weights; averaged weights, if `ema` is set. */
-  async trained(): Promise<TrainedModel> {
+  async trained(): Promise<TrainedModel<M>> {
     await this.executor.settled()
     return {
       model: this.model,
@@ -204,11 +210,11 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     }
   }
 
-  /** Whether a vector is one that a state answers with: what {@link answering} needs of it. */
+  /** @internal Whether a vector is one that a state answers with: what {@link answering} needs of it. */
   answers = (vector: string): boolean =>
     this.layout.blocks.some(block => answeringVector(this.plans, block) === vector)
 
-  /** The parameters that a state answers with, flat, in the model's order. */
+  /** @internal The parameters that a state answers with, flat, in the model's order. */
   answering = (vectors: TrainState['vectors']): Float32Array =>
     flatParams(this.layout, vectors, block => answeringVector(this.plans, block))
 
@@ -221,7 +227,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     })
   }
 
-  /** Answers from now on with these parameters; without any, with the state's. @param params in the model's order */
+  /** @internal Answers from now on with these parameters; without any, with the state's. @param params in the model's order */
   show(params?: Float32Array): void {
     this.#shown?.release()
     this.#shown = params && holdParams(this.#runtime, this.layout, params)
@@ -231,11 +237,10 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
    * Outputs of the model with its current weights (averaged weights, if `ema` is set), by name.
    * @param inputs arrays by name @throws UserError for inputs that do not match the model's
    */
-  async predict(inputs: UserBatch): Promise<Readonly<Record<string, NdArray>>> {
+  async predict(inputs: InputArrays<M>): Promise<OutputArrays<M>> {
     const { arrays } = examplesOf('inputs', portsOf({ model: this.model, targets: {} }), inputs)
     await this.executor.settled()
-    const got = await this.#forward.predict(arrays, this.#parameters)
-    return Object.fromEntries(Object.entries(got).map(([name, { data, dims }]) => [name, { data, dims }]))
+    return arraysOf<M>(await this.#forward.predict(arrays, this.#parameters))
   }
 
   /**
@@ -270,6 +275,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     await this.#forward.close()
   }
 
+  /** Closes the trainer; `await using` calls it. */
   [disposal](): Promise<void> {
     return this.close()
   }

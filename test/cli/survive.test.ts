@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { buildModel } from '../../models/index.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { layoutOf } from '../../src/nn/layout.ts'
-import { writeCheckpoint } from '../../src/train/checkpoint.ts'
+import { stateCheckpoint } from '../../src/train/checkpoint.ts'
 import { takeLock } from '../../src/train/lock-node.ts'
 import type { RunRecord } from '../../src/train/record.ts'
 import { RunFolder, readRun } from '../../src/train/run-node.ts'
@@ -247,7 +247,7 @@ describe('damage that nothing can stand in for is told in one line, and changes 
     const its = wholeLayout(layoutOf(other.parameters))
     const record = { ...recordAt(1), model: { name: 'mlp', config: other.config } }
     const state = { steps: { '': 1 }, vectors: { params: new Float32Array(its.all.size) } }
-    await writeFile(file('last.safetensors'), writeCheckpoint(its, state, { run: JSON.stringify(record) }))
+    await writeFile(file('last.safetensors'), stateCheckpoint(its, state, { run: JSON.stringify(record) }))
     expect(await refused(resumed)).toBe(
       'run/last.safetensors belongs to another model than run/config.json; put a checkpoint of this run there',
     )

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { fetchIdx, UnwritableError } from '../../src/data/fetch-node.ts'
-import { LIMITS, type Limits } from '../../src/data/watchdog-node.ts'
+import { type DownloadLimits, LIMITS } from '../../src/data/watchdog-node.ts'
 import { deadMirror, idx, mirror, temporaryFolder } from './files.ts'
 
 const unpacked = idx(
@@ -50,7 +50,7 @@ async function partSize(folder: string): Promise<number> {
 const attempt = (
   folder: string,
   mirrors: readonly string[],
-  { log = (_: string) => {}, ...limits }: Partial<Limits> & { log?: (line: string) => void } = {},
+  { log = (_: string) => {}, ...limits }: Partial<DownloadLimits> & { log?: (line: string) => void } = {},
 ) => {
   const options = { ...LIMITS, timeoutMs: 20_000, ...limits, mirrors, log }
   return fetchIdx('labels.gz', join(folder, 'labels.gz'), { sha256, bytes: unpacked.length }, options)

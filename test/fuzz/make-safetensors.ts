@@ -1,7 +1,7 @@
 import { mlp } from '../../models/index.ts'
 import { writeSafetensors } from '../../src/export/safetensors.ts'
 import { initialize, layoutOf } from '../../src/nn/layout.ts'
-import { writeCheckpoint } from '../../src/train/checkpoint.ts'
+import { stateCheckpoint } from '../../src/train/checkpoint.ts'
 import { ONLY, wholeLayout } from '../../src/train/step/state.ts'
 
 /** The model whose checkpoint is in the corpus. */
@@ -36,7 +36,7 @@ function checkpoint(): Uint8Array {
   const layout = wholeLayout(layoutOf(mlp(CHECKPOINT_MODEL).parameters))
   const params = initialize(layout.all, 0)
   const vectors = { params, m: params.map(v => v / 2), v: params.map(v => v * v) }
-  return writeCheckpoint(
+  return stateCheckpoint(
     layout,
     { steps: { [ONLY]: CHECKPOINT_RECORD.step }, vectors },
     {

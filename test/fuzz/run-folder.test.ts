@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { buildModel, mlp } from '../../models/index.ts'
 import type { Rng } from '../../src/graph/random.ts'
 import { initialize, layoutOf } from '../../src/nn/layout.ts'
-import { writeCheckpoint } from '../../src/train/checkpoint.ts'
+import { stateCheckpoint } from '../../src/train/checkpoint.ts'
 import { RECORD, recordedOptimizer, recordedSchedule, TRAINING } from '../../src/train/record.ts'
 import { RUN_FILES, readResumable, readRun } from '../../src/train/saved-node.ts'
 import { ONLY, wholeLayout } from '../../src/train/step/state.ts'
@@ -34,7 +34,7 @@ function files(random: Rng): Record<string, Uint8Array> {
     [RUN_FILES.config]: changed(Buffer.from(JSON.stringify(tree.config ?? null))),
     [RUN_FILES.metrics]: changed(Buffer.from(METRICS)),
     [RUN_FILES.steps]: changed(Buffer.from(METRICS)),
-    [RUN_FILES.last]: changed(writeCheckpoint(layout, state, metadata)),
+    [RUN_FILES.last]: changed(stateCheckpoint(layout, state, metadata)),
   }
 }
 

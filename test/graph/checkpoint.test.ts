@@ -4,7 +4,7 @@ import { mlp } from '../../models/index.ts'
 import { readSafetensors, writeSafetensors } from '../../src/export/safetensors.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { layoutOf } from '../../src/nn/layout.ts'
-import { openCheckpoint, vectorsOf, writeCheckpoint } from '../../src/train/checkpoint.ts'
+import { readCheckpoint, stateCheckpoint, vectorsOf } from '../../src/train/checkpoint.ts'
 import { wholeLayout } from '../../src/train/step/state.ts'
 
 const layout = wholeLayout(layoutOf(mlp({ image: 2, channels: 1, hidden: [3], classes: 2 }).parameters))
@@ -12,10 +12,10 @@ const numbers = (from: number) => Float32Array.from({ length: layout.all.size },
 const vectors = { params: numbers(-1), m: numbers(2), v: new Float32Array(layout.all.size) }
 const steps = { '': 3 }
 const metadata = { run: '{"step":3,"classes":["a","b"]}', training: '{}' }
-const bytes = writeCheckpoint(layout, { steps, vectors }, metadata)
+const bytes = stateCheckpoint(layout, { steps, vectors }, metadata)
 
 function read(file: Uint8Array) {
-  const checkpoint = openCheckpoint(file, 'x.safetensors')
+  const checkpoint = readCheckpoint(file, 'x.safetensors')
   return { steps: checkpoint.steps, vectors: { ...vectorsOf(checkpoint, layout) } }
 }
 
@@ -49,7 +49,7 @@ function withHeader(change: (header: string) => string): Uint8Array {
 describe('a checkpoint', () => {
   it('is read as it was written', () => {
     expect(read(bytes)).toEqual({ steps, vectors })
-    expect({ ...openCheckpoint(bytes, 'x').metadata }).toEqual(metadata)
+    expect({ ...readCheckpoint(bytes, 'x').metadata }).toEqual(metadata)
     expect(withHeader(header => header)).toEqual(bytes)
   })
 
@@ -121,7 +121,7 @@ describe('a checkpoint', () => {
   })
 
   it('gives no vector a name that is taken', () => {
-    const { tensors } = openCheckpoint(bytes, 'x')
+    const { tensors } = readCheckpoint(bytes, 'x')
     for (const name of ['params', '__proto__']) {
       const more = { ...tensors, [`optimizer.${name}`]: tensors['optimizer.m']! }
       const given = () => vectorsOf({ name: 'x', bytes, metadata, steps, tensors: more }, layout)

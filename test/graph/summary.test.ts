@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MODELS, mlp, vit } from '../../models/index.ts'
 import { servingGraph } from '../../src/export/export.ts'
 import { input, parameter } from '../../src/graph/leaf.ts'
-import { type Row, summarize } from '../../src/graph/summary.ts'
+import { type SummaryRow, summarize } from '../../src/graph/summary.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { layer } from '../../src/nn/layer.ts'
 import { dropout, linear } from '../../src/nn/layers.ts'
@@ -13,8 +13,8 @@ import { reshape } from '../../src/ops/layout.ts'
 import { matmul } from '../../src/ops/matmul.ts'
 
 const lecture = vit(MODELS.vit.presets.lecture)
-const rowOf = (rows: readonly Row[], path: string): Row => rows.find(r => r.layer === path)!
-const total = (rows: readonly Row[], key: 'parameters' | 'macs'): number =>
+const rowOf = (rows: readonly SummaryRow[], path: string): SummaryRow => rows.find(r => r.layer === path)!
+const total = (rows: readonly SummaryRow[], key: 'parameters' | 'macs'): number =>
   rows.reduce((n, r) => n + r[key], 0)
 const ones = { kind: 'constant', value: 1 } as const
 

@@ -86,14 +86,14 @@ test('a report of a ViT has everything, and its contents link to it', async () =
 
 test('accuracy and confusion are those of an evaluation', async () => {
   const page = await documentOf()
-  const { metrics } = await evaluated(VIT)
+  const { accuracy } = await evaluated(VIT)
   const logits = await logitsOf(VIT, data.test)
   const confusion = CLASSES.map(() => CLASSES.map(() => 0))
   for (const [i, truth] of data.test.labels.entries()) {
     const row = [...logits.subarray(3 * i, 3 * i + 3)]
     confusion[truth]![row.indexOf(Math.max(...row))]! += 1
   }
-  expect(page.querySelector('.score b')!.textContent).toBe(`${(100 * metrics.accuracy!).toFixed(2)}\u00a0%`)
+  expect(page.querySelector('.score b')!.textContent).toBe(`${(100 * accuracy!).toFixed(2)}\u00a0%`)
   expect(cells(page, '.confusion tbody tr')).toEqual(
     confusion.map((row, i) => [CLASSES[i], ...row.map(n => (n ? String(n) : '·'))]),
   )

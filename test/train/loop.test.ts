@@ -16,12 +16,13 @@ import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { workerRuntime } from '../../src/runtime/worker-node.ts'
 import { average, classification, l1, mse, regression, task } from '../../src/tasks/index.ts'
-import { bindApi } from '../../src/train/api.ts'
+import { type TrainOptions, trainOn } from '../../src/train/api.ts'
 import { evaluateModel } from '../../src/train/evaluate.ts'
 import { fit as learn } from '../../src/train/fit.ts'
 import type { FitOptions } from '../../src/train/fit-options.ts'
+import type { Measured } from '../../src/train/measured.ts'
 import { openPredictor } from '../../src/train/predictor.ts'
-import type { Measured, RunState } from '../../src/train/progress.ts'
+import type { RunState } from '../../src/train/progress.ts'
 import { Trainer } from '../../src/train/trainer.ts'
 import type { SingleStep } from '../../src/train/trainer-options.ts'
 import { trainingPredictor } from '../../src/train/verify.ts'
@@ -309,7 +310,7 @@ test('what a training came to is not normalized again when it is trained on', as
 })
 
 test('a classifier learns from mixed labels where images are mixed and no task is given', async () => {
-  const { train: learnOn } = bindApi<object>(() => nodeRuntime('cpu'))
+  const learnOn = (net: Model, options: TrainOptions) => trainOn(() => nodeRuntime('cpu'), net, options)
   const noise = Uint8Array.from({ length: 8 * 4 }, () => random.int(256))
   const set = {
     name: 'noise',

@@ -22,7 +22,7 @@ export const layers = (): Case[] => {
     is(fc(x), 'float32', ['batch', 17, 10]),
     is(attention.qkv.weight, 'float32', [192, 64]),
     is(attention(x), 'float32', ['batch', 17, 64]),
-    is(nn.mlp(64, 128, 0.5)(nn.layerNorm(64)(x)), 'float32', ['batch', 17, 64]),
+    is(nn.feedForward(64, 128, 0.5)(nn.layerNorm(64)(x)), 'float32', ['batch', 17, 64]),
     is(nn.patchEmbed(28, 1, 7, 64)(f32('batch', 1, 28, 28)), 'float32', ['batch', 16, 64]),
     is(nn.prepend(f32(1, 1, 64), x), 'float32', ['batch', 18, 64]),
     is(model({ image: f32('batch', 1, 28, 28) }).logits, 'float32', ['batch', 10]),

@@ -6,11 +6,11 @@ import {
   conv2d,
   embedding,
   encoderBlock,
+  feedForward,
   groupNorm,
   layer,
   layerNorm,
   linear,
-  mlp,
   patchEmbed,
 } from '../../src/nn/index.ts'
 import * as ops from '../../src/ops/index.ts'
@@ -155,7 +155,7 @@ export const refusedLayers: readonly (() => unknown)[] = [
   () => layerNorm(63)(x),
   // linear: inner dims 64 and 32 of [batch,17,64] and weight [8,32] differ
   // @ts-expect-error
-  () => mlp(32, 8)(x),
+  () => feedForward(32, 8)(x),
   // linear: inner dims 64 and 32 of [batch,17,64] and weight [96,32] differ
   // @ts-expect-error
   () => attention(32, 4)(x),

@@ -214,7 +214,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
   })
 
   describe('devices', () => {
-    const devices = (page: Page) => page.evaluate(() => window.web.webDevices())
+    const devices = (page: Page) => page.evaluate(() => window.web.devices())
 
     test('say why they are not available', async () => {
       const { page } = await open('/empty.html')
@@ -236,10 +236,10 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
 
     test('are refused with what to do', async () => {
       const { page } = await open('/empty.html')
-      const problem = (options: web.WebOptions) =>
+      const problem = (options: web.DeviceOptions) =>
         page.evaluate(
           options =>
-            window.web.webRuntime(options).then(
+            window.web.openRuntime(options).then(
               () => 'none',
               (error: Error) => `${error.name}: ${error.message}`,
             ),
@@ -287,7 +287,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       for (const [name, value] of Object.entries(own)) expect(got.own[i]![name], name).toBeCloseTo(value, 5)
     for (const { judged, test } of [got, want]) {
       expect(judged.loss).toBeCloseTo(test!.loss, 5)
-      expect(judged.metrics.mae).toBeCloseTo(test!.mae!, 5)
+      expect(judged.mae).toBeCloseTo(test!.mae!, 5)
     }
     expect(complaints).toEqual([])
   })

@@ -1,8 +1,8 @@
-import { download, type Prediction, type Progress, type WebDevice, type WebDeviceName } from 'onnxgrad/web'
+import { type DeviceInfo, download, type Prediction, type Progress, type WebDeviceName } from 'onnxgrad/web'
 import type { Question } from './worker.ts'
 
 interface Answer {
-  readonly devices?: readonly WebDevice[]
+  readonly devices?: readonly DeviceInfo[]
   readonly progress?: Progress
   readonly accuracy?: number
   readonly onnx?: Uint8Array

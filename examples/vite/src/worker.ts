@@ -3,13 +3,13 @@ import { lenet } from 'onnxgrad/models'
 import {
   adamW,
   type Closable,
+  devices,
   digits,
   exportOnnx,
   type ImagePredictor,
   imagePredictor,
   train,
   type WebDeviceName,
-  webDevices,
 } from 'onnxgrad/web'
 import gpuLoader from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url'
 import gpuBinary from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url'
@@ -32,7 +32,7 @@ let predictor: (ImagePredictor & Closable) | undefined
 async function answer(question: Question): Promise<object> {
   switch (question.ask) {
     case 'devices':
-      return { devices: await webDevices() }
+      return { devices: await devices() }
     case 'stop':
       stop.abort()
       return {}

@@ -1,4 +1,5 @@
-import type { Measured, Progress } from '../../../src/train/progress.ts'
+import type { Measured } from '../../../src/train/measured.ts'
+import type { Progress } from '../../../src/train/progress.ts'
 import type { CurvePoint, Event, RunProgress, TrainSettings } from '../protocol.ts'
 
 /** A curve has about so many points, whatever a run's length. */

@@ -5,6 +5,7 @@ import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
 import { type AverageKind, averageOf } from '../../tasks/average.ts'
 import type { Objective } from '../../tasks/objective.ts'
 import type { TracedObjective } from '../../tasks/task.ts'
+import type { Measured } from '../measured.ts'
 
 /** A sum and a count that a program answers, of which the host makes an average over several runs. */
 export interface Statistic {
@@ -73,7 +74,7 @@ export async function measured(
   measures: Measures,
   averages: readonly number[],
   evaluate: Evaluate,
-): Promise<Record<string, number>> {
+): Promise<Measured> {
   const own: Record<string, number | undefined> = {}
   const derived: Record<string, AnyTensor> = {}
   for (const [name, objective] of Object.entries(measures.objectives)) {
@@ -90,5 +91,5 @@ export async function measured(
     const feeds = Object.fromEntries(averages.map((v, i) => [`average${i}`, [v]]))
     Object.assign(own, await evaluate(outputs, feeds))
   }
-  return own as Record<string, number>
+  return own as Measured
 }

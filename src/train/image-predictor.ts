@@ -1,4 +1,3 @@
-import { type Picture, readPicture } from '../data/image-web.ts'
 import { type ImageShape, type Preprocessing, preprocessingOf } from '../data/preprocess.ts'
 import type { FileInfo } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
@@ -6,39 +5,54 @@ import type { Runtime } from '../runtime/session.ts'
 import { fileInput, imageShapeOf, openClassifier } from './classifier.ts'
 import { argmaxAt, logSumExpAt } from './scores.ts'
 
-/** What a model says of one image. */
+/** The classification of one image. */
 export interface Prediction {
-  /** Index of the most probable class, and its name. */
+  /** Index of the most probable class. */
   readonly label: number
+  /** Its name. */
   readonly name: string
-  /** By class. */
+  /** Probability of each class. */
   readonly probabilities: Float32Array
+  /** The model's output for each class. */
   readonly logits: Float32Array
 }
 
-/** A classifier of images that is loaded and ready to answer. */
-export interface ImagePredictor {
+/** A classifier of images that is loaded for prediction. `P` is what a picture may be. */
+export interface ImagePredictor<P = unknown> {
+  /** Names of the classes, by label. */
   readonly classes: readonly string[]
+  /** Shape of the model's input: `[channels, height, width]`. */
   readonly shape: ImageShape
+  /** How pictures are prepared. */
   readonly preprocessing: Preprocessing
   /**
    * @param image a picture, which is prepared as the model's training pictures were, or pixels in [0, 1], `[channels, height, width]`
    * @throws UserError when it is not a picture, or another number of pixels
    */
-  predict(image: Picture | Float32Array): Promise<Prediction>
+  predict(image: P | Float32Array): Promise<Prediction>
+  /** Releases the model. */
   close(): Promise<void>
 }
+
+/** Reads a picture as a model's input: values 0 … 255. */
+export type ReadPicture<P> = (
+  picture: P,
+  name: string,
+  shape: ImageShape,
+  preprocessing: Preprocessing,
+) => Promise<Uint8Array>
 
 /**
  * Loads a file that classifies images.
  * @throws UserError when it is not a model of images, its pictures are prepared in a way that is not known, or it cannot be
  *   loaded
  */
-export async function openImagePredictor(
+export async function openImagePredictor<P>(
   runtime: Runtime,
   info: FileInfo,
   name: string,
-): Promise<ImagePredictor> {
+  read: ReadPicture<P>,
+): Promise<ImagePredictor<P>> {
   const input = fileInput(info, name)
   const shape = imageShapeOf(input, name)
   const preprocessing = preprocessingOf(info, shape, name)
@@ -46,10 +60,8 @@ export async function openImagePredictor(
   const classifier = await openClassifier(runtime, info.bytes, input, { name })
   const classes = info.classes ?? []
 
-  async function pixelsOf(picture: Picture): Promise<Float32Array> {
-    const file = picture instanceof Blob && 'name' in picture ? String(picture.name) : 'the image'
-    return Float32Array.from(await readPicture(picture, file, shape, preprocessing), v => v / 255)
-  }
+  const pixelsOf = async (picture: P): Promise<Float32Array> =>
+    Float32Array.from(await read(picture, nameOf(picture), shape, preprocessing), v => v / 255)
 
   return {
     classes,
@@ -74,3 +86,11 @@ export async function openImagePredictor(
     close: classifier.close,
   }
 }
+
+/** What errors call a picture: its path, or its name where it is a file of a page. */
+const nameOf = (picture: unknown): string =>
+  typeof picture === 'string'
+    ? picture
+    : typeof picture === 'object' && picture !== null && 'name' in picture
+      ? String(picture.name)
+      : 'the image'
