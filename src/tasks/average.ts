@@ -1,6 +1,7 @@
 import { type FloatType, isFloat } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { marker, type Node } from '../graph/node.ts'
+import { nth } from '../graph/present.ts'
 import { sameShape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { cast, div, maximum, mul } from '../ops/elementwise.ts'
@@ -20,12 +21,12 @@ export type AverageKind = 'elements' | 'weights' | 'examples'
 export const quotient = (numerator: AnyTensor, denominator: AnyTensor): AnyTensor =>
   div(numerator, maximum(denominator, NOTHING))
 
-const batchValue = ([numerator, denominator]: readonly AnyTensor[], by: AverageKind): AnyTensor =>
+const batchValue = (inputs: readonly AnyTensor[], by: AverageKind): AnyTensor =>
   by === 'examples'
-    ? numerator!
+    ? nth(inputs, 0)
     : by === 'elements'
-      ? mean(numerator!)
-      : quotient(sum(numerator!), sum(denominator!))
+      ? mean(nth(inputs, 0))
+      : quotient(sum(nth(inputs, 0)), sum(nth(inputs, 1)))
 
 /**
  * A place where a sum is divided by a count. The step compiler finds these places: it divides once, by the count over all
@@ -33,7 +34,7 @@ const batchValue = ([numerator, denominator]: readonly AnyTensor[], by: AverageK
  * the quotient of the batch.
  */
 export const Average = marker('Average', {
-  infer: ([numerator], _: { by: AverageKind }) => [{ dtype: numerator!.dtype, shape: [] }],
+  infer: (inputs, _: { by: AverageKind }) => [{ dtype: nth(inputs, 0).dtype, shape: [] }],
   vjp: ({ x, dy, attrs: { by } }) => vjp(batchValue(x, by), dy, x),
   resolve: (inputs, { by }) => [batchValue(inputs, by)],
 })
@@ -47,7 +48,7 @@ export interface AverageNode {
 /** An average taken apart; undefined for a node that is none. */
 export const averageOf = ({ op, inputs, attrs }: Node): AverageNode | undefined =>
   (op as unknown) === Average
-    ? { by: attrs.by as AverageKind, numerator: inputs[0]!, denominator: inputs[1] }
+    ? { by: attrs.by as AverageKind, numerator: nth(inputs, 0), denominator: inputs[1] }
     : undefined
 
 const float = (what: string, t: AnyTensor): AnyTensor => {
@@ -63,14 +64,14 @@ const float = (what: string, t: AnyTensor): AnyTensor => {
  * @throws ShapeError when the shapes differ, or values are not float32 or float64
  */
 export function average<D extends FloatType>(values: Tensor<D>, weights?: Tensor): Tensor<D, []> {
-  const v = float('average', values as AnyTensor)
-  if (!weights) return Average.apply([v], { by: 'elements' }) as AnyTensor
+  const v = float('average', values)
+  if (!weights) return Average.apply([v], { by: 'elements' })
   if (!sameShape(weights.shape, v.shape))
     throw new ShapeError(
       `average: weights ${show(weights.shape)} differ from the values ${show(v.shape)}; both must have the same shape`,
     )
-  const w = cast(weights as AnyTensor, v.dtype)
-  return Average.apply([mul(v, w), w], { by: 'weights' }) as AnyTensor
+  const w = cast(weights, v.dtype)
+  return Average.apply([mul(v, w), w], { by: 'weights' })
 }
 
 /**
@@ -78,8 +79,8 @@ export function average<D extends FloatType>(values: Tensor<D>, weights?: Tensor
  * whole data set before the division. 0 if the denominator is 0.
  */
 export function ratio<D extends FloatType>(numerator: Tensor<D>, denominator: Tensor<D>): Tensor<D, []> {
-  const sums = [float('ratio', numerator as AnyTensor), float('ratio', denominator as AnyTensor)]
-  return Average.apply(sums, { by: 'weights' }) as AnyTensor
+  const sums = [float('ratio', numerator), float('ratio', denominator)]
+  return Average.apply(sums, { by: 'weights' })
 }
 
 /** A scalar that counts as much as its batch has examples: what a loss is that is not made of averages. */

@@ -38,8 +38,8 @@ export const crossEntropy = (
   target: Tensor,
   { labelSmoothing = 0, ignoreIndex, classWeights }: CrossEntropyOptions = {},
 ): AnyTensor => {
-  const z = logits as AnyTensor
-  const t = target as AnyTensor
+  const z: AnyTensor = logits
+  const t: AnyTensor = target
   if (!(labelSmoothing >= 0 && labelSmoothing < 1))
     throw new UserError(`label smoothing must be at least 0 and below 1, not ${labelSmoothing}`)
   const classes = z.shape.at(-1)
@@ -72,7 +72,7 @@ const elementwise =
   (name: string, each: (x: AnyTensor, target: AnyTensor) => AnyTensor) =>
   (x: Tensor, target: Tensor, weights?: Weights): AnyTensor => {
     demandEqual(name, x, target)
-    return average(each(x as AnyTensor, target as AnyTensor), weights)
+    return average(each(x, target), weights)
   }
 
 /** Mean of (x − t)². All of the same shape, the optional weights too. @throws ShapeError when they differ */
@@ -106,4 +106,4 @@ export const bceWithLogits = elementwise('bceWithLogits', (x, target) => sub(sof
 
 /** Σ x²: a regularizer, for one tensor or several. */
 export const l2 = (...tensors: readonly Tensor[]): AnyTensor =>
-  tensors.map(t => sum(mul(t as AnyTensor, t as AnyTensor)) as AnyTensor).reduce((a, b) => add(a, b))
+  tensors.map(t => sum(mul(t, t))).reduce((a, b) => add(a, b))
