@@ -63,7 +63,7 @@ function owning<T extends { close(): Promise<void> }>(made: T, runtime: Runtime)
     closed ??= inner().finally(() => runtime.close())
     return closed
   }
-  return Object.assign(made, { close, [disposal]: close }) as T & Closable
+  return Object.assign(made, { close, [disposal]: close })
 }
 
 /** What is made on a runtime that is opened for it, and closes with it. */
@@ -95,8 +95,8 @@ export function bindApi<D extends object>(open: (options: D) => Promise<Runtime>
     opened(open, options, runtime => new Trainer(runtime, model, options))
   return {
     train: (model, options) => {
-      const task = (options.task ?? defaultTask(model, options.augment)) as Task
-      return within(options, runtime => fit(runtime, model, { ...options, task } as FitOptions))
+      const task: Task = options.task ?? defaultTask(model, options.augment)
+      return within(options, runtime => fit(runtime, model, { ...options, task }))
     },
     trainer: trainer as Api<D>['trainer'],
     predictor: (source, options = {} as D) =>

@@ -2,6 +2,7 @@ import { batches } from '../data/batches.ts'
 import type { Dataset, UserBatch } from '../data/dataset.ts'
 import type { NdArray } from '../graph/array.ts'
 import type { Bindings } from '../graph/bind.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { layoutOf } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -16,7 +17,7 @@ import type { Examples } from './step/examples.ts'
 import { compileEvaluation, compilePrediction, type EvaluationProgram, isSizeless } from './step/forward.ts'
 import { closeLoaded, type Loaded, type Program, type ProgramOptions } from './step/program.ts'
 import { ONLY, type StateLayout, type StateVector, statePartsOf, wholeLayout } from './step/state.ts'
-import { type Evaluate, type Measures, measured, measuresOf, Sums } from './step/statistics.ts'
+import { type Evaluate, type Measured, type Measures, measured, measuresOf, Sums } from './step/statistics.ts'
 
 /** Loss and metrics over a whole data set. */
 export interface Evaluation {
@@ -76,7 +77,7 @@ export class Forward {
     return Object.fromEntries(
       Object.entries(arrays).map(([name, { data, dims }]) => [
         name,
-        this.#runtime.tensor(ports[name]!.dtype, data, dims),
+        this.#runtime.tensor(lookup(ports, name).dtype, data, dims),
       ]),
     )
   }
@@ -104,7 +105,7 @@ export class Forward {
     const counts = program.countsOf(sizes).map((n, i) => n ?? value(`count.${i}`))
     // A scalar that counts per example is answered as it is.
     const sums = program.measures.statistics.map(({ by }, i) =>
-      by === 'examples' ? value(`sum.${i}`) * counts[i]! : value(`sum.${i}`),
+      by === 'examples' ? value(`sum.${i}`) * nth(counts, i) : value(`sum.${i}`),
     )
     into.add(sums, counts)
   }
@@ -130,7 +131,7 @@ export class Forward {
     for await (const [{ sizes }] of prefetch(inTurn, run, this.#runtime.parallel ? 2 : 1))
       count += Number(sizes.batch ?? 1)
     const { loss, ...metrics } = await this.finish(measures, sums)
-    return { loss: loss!, metrics, count }
+    return { loss, metrics, count }
   }
 
   #measures = (objective: TracedObjective): Measures => {
@@ -141,7 +142,7 @@ export class Forward {
   readonly #known = new WeakMap<TracedObjective, Measures>()
 
   /** Loss and metrics from sums and counts. */
-  finish = (measures: Measures, sums: Sums): Promise<Record<string, number>> =>
+  finish = (measures: Measures, sums: Sums): Promise<Measured> =>
     measured(measures, sums.averages(), this.#compute)
 
   readonly #compute: Evaluate = async (outputs, feeds) => {
@@ -173,7 +174,7 @@ export function holdParams(runtime: Runtime, layout: StateLayout, params: Float3
     ]),
   )
   return {
-    of: v => held.get(v.name)!,
+    of: v => lookup(held, v.name),
     release() {
       for (const h of held.values()) runtime.release(h)
     },

@@ -1,8 +1,8 @@
 import type { EpochSums } from './epoch.ts'
 import type { TrainState } from './state.ts'
+import type { Measured } from './step/statistics.ts'
 
-/** Loss and metrics by name. */
-export type Measured = Readonly<Record<'loss', number> & Record<string, number>>
+export type { Measured }
 
 /** Progress of a training after a step. */
 export interface Progress {

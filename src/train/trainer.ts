@@ -1,8 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
 import type { UserBatch } from '../data/dataset.ts'
 import { type DataInput, datasetOf } from '../data/source.ts'
 import type { NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, nth, present } from '../graph/present.ts'
 import { initialize } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -18,7 +20,7 @@ import type { StepAnswer } from './step/answer.ts'
 import type { Examples, ExamplesOfSteps } from './step/examples.ts'
 import { Executor } from './step/executor.ts'
 import { ONLY, type StateLayout } from './step/state.ts'
-import { type Measures, measuresOf, Sums, statisticOf } from './step/statistics.ts'
+import { type Measured, type Measures, measuresOf, Sums, statisticOf } from './step/statistics.ts'
 import type { TaskPlan } from './step/step.ts'
 import type { MetricsOf, SingleStep, StepSpecs, TrainerOptions } from './trainer-options.ts'
 
@@ -113,7 +115,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     const [task, batch] = args.length === 1 ? [ONLY, args[0]] : args
     const plan = this.executor.plan(task)
     const ports = portsOf(plan.task)
-    const micro = (Array.isArray(batch) ? batch : [batch]) as readonly UserBatch[]
+    const micro: readonly UserBatch[] = Array.isArray(batch) ? batch : [batch]
     const examples = micro.map((b, i) =>
       examplesOf(micro.length > 1 ? `batch, part ${i + 1}` : 'batch', ports, b),
     )
@@ -124,7 +126,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
       const answer =
         examples.length > 1
           ? await this.accumulate(task, examples, lr)
-          : (await this.run(task, { ...examples[0]!, steps: 1 }, [lr]))[0]!
+          : nth(await this.run(task, { ...nth(examples, 0), steps: 1 }, [lr]), 0)
       if (isSound(answer)) return await this.resultOf(task, answer)
       throw new DivergenceError(divergenceMessage(answer, `at step ${before + 1}`, lr))
     } catch (error) {
@@ -158,7 +160,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
 
   /** The metrics of a step by name. */
   async resultOf(task: string, answer: StepAnswer): Promise<StepResult> {
-    const measures = this.#measures.get(task)!
+    const measures = lookup(this.#measures, task)
     if (answer.parts > 1) {
       // What is a function of averages is computed from those of all micro-batches.
       const sums = this.sums(task)
@@ -167,21 +169,22 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     }
     const own = Object.entries(measures.objectives).map(([name, objective]) => {
       const at = statisticOf(measures, objective)
-      if (at === undefined) return [name, name === 'loss' ? answer.loss : answer.derived[name]!] as const
-      return [name, answer.counts[at] ? answer.sums[at]! / answer.counts[at]! : answer.sums[at]!] as const
+      if (at === undefined)
+        return [name, name === 'loss' ? answer.loss : lookup(answer.derived, name)] as const
+      return [name, nth(answer.sums, at) / (answer.counts[at] || 1)] as const
     })
-    return { ...Object.fromEntries(own), gradNorm: answer.gradNorm } as unknown as StepResult
+    return { ...Object.fromEntries(own), gradNorm: answer.gradNorm } as StepResult
   }
 
   /** What a task measures. */
-  measures = (task: string): Measures => this.#measures.get(task)!
+  measures = (task: string): Measures => lookup(this.#measures, task)
 
   /** Sums over several steps of a task, of which {@link measured} makes loss and metrics. */
   sums = (task: string, before?: ConstructorParameters<typeof Sums>[1]): Sums =>
-    new Sums(this.#measures.get(task)!, before)
+    new Sums(lookup(this.#measures, task), before)
 
-  measured = (task: string, sums: Sums): Promise<Record<string, number>> =>
-    this.#forward.finish(this.#measures.get(task)!, sums)
+  measured = (task: string, sums: Sums): Promise<Measured> =>
+    this.#forward.finish(lookup(this.#measures, task), sums)
 
   /** A copy of the state: everything that the next step depends on, besides settings and data. */
   async state(): Promise<TrainState> {
@@ -214,7 +217,10 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
 
   readonly #parameters: Parameters = v => {
     if (this.#shown) return this.#shown.of(v)
-    const block = this.layout.blocks.find(b => b.name === v.vector)!
+    const block = present(
+      this.layout.blocks.find(b => b.name === v.vector),
+      `block ${v.vector}`,
+    )
     return this.executor.states.present({
       ...v,
       name: v.name.replace(v.vector, answeringVector(this.plans, block)),
@@ -246,7 +252,7 @@ export class Trainer<S extends StepSpecs = StepSpecs> {
     data: DataInput,
     options: { readonly task?: Task; readonly batch?: number } = {},
   ): Promise<Evaluation> {
-    const objective = options.task ? options.task.trace(this.model) : this.plans[0]!.task.evaluation
+    const objective = options.task ? options.task.trace(this.model) : nth(this.plans, 0).task.evaluation
     const dataset = datasetOf('data', data, portsOf(objective))
     await this.executor.settled()
     return this.#forward.evaluate(objective, dataset, this.#parameters, options.batch)
