@@ -47,8 +47,8 @@ async function readIdxFile(file: File): Promise<NamedBytes> {
 function datasetOf(part: string, files: readonly NamedBytes[], classes: readonly string[]): ImageDataset {
   const only = (kind: 'images' | 'labels'): NamedBytes => {
     const [file, another] = files.filter(f => idxKind(f) === kind)
-    if (another) throw new UserError(`${file!.name} and ${another.name} both hold ${kind}; ${WANTED}`)
     if (!file) throw new UserError(`no ${kind} go with ${files.map(f => f.name).join(', ')}; ${WANTED}`)
+    if (another) throw new UserError(`${file.name} and ${another.name} both hold ${kind}; ${WANTED}`)
     return file
   }
   return idxDataset(`idx/${part}`, only('images'), only('labels'), classes)
