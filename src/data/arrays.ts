@@ -46,11 +46,7 @@ export const isArrayValue = (value: unknown): value is ArrayValue =>
 /** Dims of a nested array. @throws UserError where rows differ in length */
 function nestedDims(what: string, value: NestedArray): number[] {
   const dims: number[] = []
-  for (
-    let at: NestedArray | number | boolean | undefined = value;
-    Array.isArray(at);
-    at = (at as NestedArray)[0]
-  )
+  for (let at: NestedArray | number | boolean | undefined = value; Array.isArray(at); at = at[0])
     dims.push(at.length)
   const check = (part: NestedArray | number | boolean, depth: number, place: string): void => {
     const expected = dims[depth]
@@ -63,7 +59,7 @@ function nestedDims(what: string, value: NestedArray): number[] {
       throw new UserError(
         `${what}${place} has ${part.length} values, those before have ${expected ?? 'none'}`,
       )
-    for (const [i, inner] of (part as NestedArray).entries()) check(inner, depth + 1, `${place}[${i}]`)
+    for (const [i, inner] of part.entries()) check(inner, depth + 1, `${place}[${i}]`)
   }
   check(value, 0, '')
   return dims
@@ -148,7 +144,7 @@ export function toNdArray(
     return { data, dims: flatDims(what, data.length, shape, known) }
   }
   if (Array.isArray(value)) {
-    const nested = value as NestedArray
+    const nested: NestedArray = value
     const data = elements(what, nested, dtype)
     const dims = nested.some(Array.isArray) || shape.length < 2 ? nestedDims(what, nested) : undefined
     return { data, dims: dims ?? flatDims(what, data.length, shape, known) }

@@ -65,7 +65,7 @@ function splines(size: number): Splines {
   for (let i = 0; i < size; i++) {
     const at = ((i + 0.5) / size) * CELLS
     cell[i] = Math.floor(at)
-    const t = at - cell[i]!
+    const t = at - Number(cell[i])
     const [t2, t3] = [t * t, t * t * t]
     weight.set(
       [(1 - t) ** 3, 3 * t3 - 6 * t2 + 4, -3 * t3 + 3 * t2 + 3 * t + 1, t3].map(w => w / 6),
@@ -84,27 +84,31 @@ function across(
   to: number,
 ): void {
   for (let x = 0; x < cell.length; x++) {
-    const p = from + cell[x]!
+    const p = from + Number(cell[x])
     line[to + x] =
-      weight[4 * x]! * points[p]! +
-      weight[4 * x + 1]! * points[p + 1]! +
-      weight[4 * x + 2]! * points[p + 2]! +
-      weight[4 * x + 3]! * points[p + 3]!
+      Number(weight[4 * x]) * Number(points[p]) +
+      Number(weight[4 * x + 1]) * Number(points[p + 1]) +
+      Number(weight[4 * x + 2]) * Number(points[p + 2]) +
+      Number(weight[4 * x + 3]) * Number(points[p + 3])
   }
 }
 
 /** Every column at one row of pixels. */
 function down(lines: Float64Array, y: number, { cell, weight }: Splines, row: Float64Array): void {
   const width = row.length
-  const a = cell[y]! * width
+  const a = Number(cell[y]) * width
   const b = a + width
   const c = b + width
   const d = c + width
-  const wa = weight[4 * y]!
-  const wb = weight[4 * y + 1]!
-  const wc = weight[4 * y + 2]!
-  const wd = weight[4 * y + 3]!
+  const wa = Number(weight[4 * y])
+  const wb = Number(weight[4 * y + 1])
+  const wc = Number(weight[4 * y + 2])
+  const wd = Number(weight[4 * y + 3])
   for (let x = 0; x < width; x++) {
-    row[x] = wa * lines[a + x]! + wb * lines[b + x]! + wc * lines[c + x]! + wd * lines[d + x]!
+    row[x] =
+      wa * Number(lines[a + x]) +
+      wb * Number(lines[b + x]) +
+      wc * Number(lines[c + x]) +
+      wd * Number(lines[d + x])
   }
 }

@@ -63,7 +63,7 @@ function sampler([channels, height, width]: ImageShape, field: Field): Sample {
     for (let c = 0, from = 0; c < channels; c++) {
       for (let y = 1; y <= height; y++) {
         const to = c * plane + y * stride + 1
-        for (let x = 0; x < width; x++) margin[to + x] = pixels[from++]!
+        for (let x = 0; x < width; x++) margin[to + x] = Number(pixels[from++])
       }
     }
     for (let y = 0, to = 0; y < height; y++) {
@@ -71,8 +71,8 @@ function sampler([channels, height, width]: ImageShape, field: Field): Sample {
       const rowX = xy * y + x0 + 1
       const rowY = yy * y + y0 + 1
       for (let x = 0; x < width; x++, to++) {
-        let u = xx * x + rowX + dx[x]!
-        let v = yx * x + rowY + dy[x]!
+        let u = xx * x + rowX + Number(dx[x])
+        let v = yx * x + rowY + Number(dy[x])
         u = u < 0 ? 0 : u > width + 1 ? width + 1 : u
         v = v < 0 ? 0 : v > height + 1 ? height + 1 : v
         const i = u | 0
@@ -81,8 +81,9 @@ function sampler([channels, height, width]: ImageShape, field: Field): Sample {
         v -= j
         let at = j * stride + i
         for (let c = 0; c < channels; c++, at += plane) {
-          const above = margin[at]! + u * (margin[at + 1]! - margin[at]!)
-          const below = margin[at + stride]! + u * (margin[at + stride + 1]! - margin[at + stride]!)
+          const above = Number(margin[at]) + u * (Number(margin[at + 1]) - Number(margin[at]))
+          const below =
+            Number(margin[at + stride]) + u * (Number(margin[at + stride + 1]) - Number(margin[at + stride]))
           pixels[c * height * width + to] = above + v * (below - above)
         }
       }

@@ -43,8 +43,8 @@ export function mixing([channels, height, width]: ImageShape, options: AugmentOp
   return (input, label, { label: others, share }, random) => {
     for (let i = 0, j = label.length - 1; i <= j; i++, j--) {
       kept.set(input.subarray(i * size, (i + 1) * size))
-      others[i] = label[j]!
-      others[j] = label[i]!
+      others[i] = Number(label[j])
+      others[j] = Number(label[i])
       share[i] = mixed(input, i * size, input, j * size, random)
       if (i < j) share[j] = mixed(input, j * size, kept, 0, random)
     }
@@ -59,7 +59,8 @@ function blend(
   size: number,
   share: number,
 ): void {
-  for (let p = 0; p < size; p++) into[to + p] = share * into[to + p]! + (1 - share) * other[from + p]!
+  for (let p = 0; p < size; p++)
+    into[to + p] = share * Number(into[to + p]) + (1 - share) * Number(other[from + p])
 }
 
 interface Box {
@@ -93,7 +94,7 @@ function paste(
   { top, bottom, left, right }: Box,
 ): void {
   for (let y = top; y < bottom; y++) {
-    for (let p = y * width + left; p < y * width + right; p++) into[to + p] = other[from + p]!
+    for (let p = y * width + left; p < y * width + right; p++) into[to + p] = Number(other[from + p])
   }
 }
 

@@ -67,8 +67,8 @@ function* imageBatches(dataset: ImageDataset, options: BatchOptions): Generator<
     const start = number * batch
     const count = Math.min(batch, size - start)
     for (let i = 0; i < count; i++) {
-      const index = order ? order[start + i]! : start + i
-      label[i] = labels[index]!
+      const index = order ? Number(order[start + i]) : start + i
+      label[i] = Number(labels[index])
       scale(images, index * pixels, input, i * pixels, pixels)
       augmenter?.image(input.subarray(i * pixels, (i + 1) * pixels), rng(hash('augment', seed, epoch, index)))
     }
@@ -99,7 +99,7 @@ function* arrayBatches({ arrays, size, shared = [] }: ArrayDataset, options: Bat
     const count = Math.min(batch, size - start)
     const picked = rows.map(({ name, data, dims, per, taken }) => {
       for (let i = 0; i < count; i++) {
-        const from = (order ? order[start + i]! : start + i) * per
+        const from = (order ? Number(order[start + i]) : start + i) * per
         // Of one type, which TypeScript does not see through the union.
         ;(taken as Float32Array).set((data as Float32Array).subarray(from, from + per), i * per)
       }
@@ -114,7 +114,7 @@ const PIXEL = Float32Array.from({ length: 256 }, (_, byte) => byte / 255)
 
 /** A function of its own, which engines compile better than the body of a generator. */
 function scale(bytes: Uint8Array, from: number, pixels: Float32Array, to: number, size: number): void {
-  for (let p = 0; p < size; p++) pixels[to + p] = PIXEL[bytes[from + p]!]!
+  for (let p = 0; p < size; p++) pixels[to + p] = Number(PIXEL[Number(bytes[from + p])])
 }
 
 /** The order of one epoch: 0 … size − 1 shuffled (Fisher–Yates), a pure function of size, seed and epoch. */
@@ -123,8 +123,8 @@ export function permutation(size: number, seed: number, epoch: number): Uint32Ar
   const random = rng(hash('epoch', seed, epoch))
   for (let i = size - 1; i > 0; i--) {
     const j = random.int(i + 1)
-    const swapped = order[i]!
-    order[i] = order[j]!
+    const swapped = Number(order[i])
+    order[i] = Number(order[j])
     order[j] = swapped
   }
   return order

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { UserError } from '../graph/errors.ts'
+import { present } from '../graph/present.ts'
 import { CIFAR, type CifarFormat, cifarClasses, cifarDataset } from './cifar.ts'
 import { type ImageSource, imageSource } from './dataset.ts'
 import { findEntry, readBytes } from './files-node.ts'
@@ -24,7 +25,7 @@ export async function cifarFolder(
     if (!findEntry(entries, file))
       throw new UserError(`${folder}: has files of ${name} (binary version), but no ${file}`)
   const read = async (file: string): Promise<NamedBytes> => {
-    const path = join(folder, findEntry(entries, file)!)
+    const path = join(folder, present(findEntry(entries, file), file))
     return { name: path, bytes: await readBytes(path) }
   }
   const classes = cifarClasses(await read(names), format)

@@ -71,7 +71,7 @@ export function cifarDataset(
   let at = 0
   for (const { name, bytes } of files)
     for (let start = 0; start < bytes.length; start += record, at++) {
-      const label = bytes[start + labelBytes - 1]!
+      const label = Number(bytes[start + labelBytes - 1])
       if (label >= classes.length)
         throw new UserError(
           `${name}: label ${start / record} is ${label}, but labels are 0 … ${classes.length - 1}`,

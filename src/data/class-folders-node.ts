@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { VERSION } from '../version.ts'
 import { arrange } from './class-folders.ts'
 import type { PlanOptions } from './class-plan.ts'
@@ -77,7 +78,7 @@ async function decode(
   const worker = async () => {
     while (next < size) {
       const at = next++
-      const path = join(folder, paths[at]!)
+      const path = join(folder, nth(paths, at))
       try {
         images.set(preprocess(await readPixels(path), preprocessing, shape).image, at * pixels)
       } catch (error) {
@@ -86,7 +87,7 @@ async function decode(
           ({ size }) => size === 0,
           () => false,
         )
-        unreadable.push({ path: paths[at]!, why: empty ? EMPTY_FILE : why })
+        unreadable.push({ path: nth(paths, at), why: empty ? EMPTY_FILE : why })
       }
       if (++done % NOTE_EVERY === 0 && done < size)
         log(`${done.toLocaleString('en-US')} of ${count} pictures are read`)

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { nth, present } from '../graph/present.ts'
 import { type ClassFolder, type Part, partOf } from './class-part.ts'
 import { listed } from './notice.ts'
 import { SPLITS, type Split, splitNamed } from './split-names.ts'
@@ -12,7 +13,9 @@ const EXTENSIONS = new Set([...READABLE, ...OTHERS])
 /** The kinds of pictures, in words. */
 export const KINDS = READABLE.join(', ')
 
-const isPicture = (path: string): boolean => EXTENSIONS.has(path.split('.').at(-1)!.toLowerCase())
+const afterLast = (separator: string, text: string): string => text.slice(text.lastIndexOf(separator) + 1)
+
+const isPicture = (path: string): boolean => EXTENSIONS.has(afterLast('.', path).toLowerCase())
 
 export type Parts = Readonly<Partial<Record<Split, Part>>> & { readonly train: Part }
 
@@ -65,7 +68,9 @@ export function arrange(where: string, files: readonly string[], folders: readon
   })
   const used = [...splits.values()]
   const unused = all.filter(top => !used.includes(top)).map(top => top.name)
-  const counted = others.filter(path => !path.includes('/') || !unused.includes(path.split('/')[0]!))
+  const counted = others.filter(
+    path => !path.includes('/') || !unused.some(name => path.startsWith(`${name}/`)),
+  )
   return { parts: Object.fromEntries(parts) as Parts, others: [...counted, ...unused].sort() }
 }
 
@@ -100,7 +105,7 @@ function splitsOf(where: string, all: readonly Top[]): ReadonlyMap<Split, Top> |
     )
   const found = new Map<Split, Top>()
   for (const top of named) {
-    const split = splitNamed(top.name)!
+    const split = present(splitNamed(top.name), 'split')
     const same = found.get(split)
     if (same)
       throw new UserError(
@@ -124,7 +129,7 @@ function refuseLoose(where: string, classes: readonly Top[]): void {
   const [are, hold] =
     loose.length > 1 ? ['are splits by their names', 'hold'] : ['is a split by its name', 'holds']
   throw new UserError(
-    `${where}: ${names(loose)} ${are}, but ${hold} pictures without classes; put the pictures of each class into a folder of its own, such as ${loose[0]!.name}/cat`,
+    `${where}: ${names(loose)} ${are}, but ${hold} pictures without classes; put the pictures of each class into a folder of its own, such as ${nth(loose, 0).name}/cat`,
   )
 }
 
@@ -136,6 +141,6 @@ const names = (list: readonly { readonly name: string }[]): string =>
 
 const baseNames = (paths: readonly string[]): string =>
   listed(
-    paths.map(path => path.split('/').at(-1)!),
+    paths.map(path => afterLast('/', path)),
     3,
   )

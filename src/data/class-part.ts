@@ -32,7 +32,7 @@ export function partOf(where: string, folders: readonly ClassFolder[]): Part {
     refuseSplits(where, folder, folders.filter(f => f.pictures.length).length === 1)
     pictures.set(name, [...folder.pictures].sort(inOrderOf(byFolders)))
   }
-  const empty = [...pictures.keys()].filter(name => !pictures.get(name)!.length)
+  const empty = [...pictures].filter(([, paths]) => !paths.length).map(([name]) => name)
   for (const name of empty) pictures.delete(name)
   return { where, pictures, empty }
 }
@@ -48,7 +48,9 @@ const inOrderOf =
 /** @throws UserError for `cat/train/1.jpg` and `cat/test/2.jpg`, all of which would be trained on */
 function refuseSplits(where: string, { name, path, pictures }: ClassFolder, only: boolean): void {
   const within = pictures.map(file => file.slice(path.length + 1).split('/'))
-  const inner = [...new Set(within.filter(parts => parts.length > 1).map(([first]) => first!))]
+  const inner = [
+    ...new Set(within.flatMap(([first, ...rest]) => (first !== undefined && rest.length ? [first] : []))),
+  ]
   const named = inner.filter(splitNamed)
   const splits = new Set(named.map(splitNamed))
   if (!splits.has('train') || splits.size < 2) return

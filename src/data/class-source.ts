@@ -1,3 +1,4 @@
+import { lookup, nth } from '../graph/present.ts'
 import { permutation } from './batches.ts'
 import type { Arranged } from './class-folders.ts'
 import type { Part } from './class-part.ts'
@@ -74,8 +75,8 @@ export async function classSource(
   const bad = new Set(unreadable.map(({ path }) => path))
   const plan = bad.size ? planned(arranged(bad), options) : whole
   const dataset = (split: Split, part: Part): ImageDataset => {
-    const [before, order] = [ordered(whole.parts[split]!, whole), ordered(part, plan)]
-    const { images } = pictures.get(split)!
+    const [before, order] = [ordered(lookup(whole.parts, split), whole), ordered(part, plan)]
+    const { images } = lookup(pictures, split)
     const labels = labelsFor(plan.classes, order.length)
     order.forEach(({ label }, i) => {
       labels[i] = label
@@ -120,7 +121,7 @@ interface Picture {
 /** The pictures of a split in an order in which the classes are mixed, and which is always the same. */
 function ordered({ pictures }: Part, { classes }: Pick<ClassPlan, 'classes'>): readonly Picture[] {
   const sorted = classes.flatMap((name, label) => (pictures.get(name) ?? []).map(path => ({ path, label })))
-  return Array.from(permutation(sorted.length, 0, 0), i => sorted[i]!)
+  return Array.from(permutation(sorted.length, 0, 0), i => nth(sorted, i))
 }
 
 /** The images of some of the pictures, in their order. */
@@ -129,7 +130,7 @@ function rearranged(images: Uint8Array, before: readonly Picture[], after: reado
   const places = new Map(before.map(({ path }, i) => [path, i]))
   const moved = new Uint8Array(after.length * pixels)
   after.forEach(({ path }, i) => {
-    const from = places.get(path)! * pixels
+    const from = lookup(places, path) * pixels
     moved.set(images.subarray(from, from + pixels), i * pixels)
   })
   return moved

@@ -2,6 +2,7 @@ import type { NdArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Normalization } from '../graph/normalization.ts'
+import { nth } from '../graph/present.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { ArrayValue } from './arrays.ts'
 import type { Augmentation } from './augment.ts'
@@ -181,17 +182,20 @@ export function statistics(dataset: ImageDataset): { mean: number[]; std: number
   const plane = height * width
   const counts = Array.from({ length: channels }, () => new Float64Array(256))
   for (let start = 0; start < dataset.images.length; start += plane) {
-    const count = counts[(start / plane) % channels]!
-    for (let i = start; i < start + plane; i++) count[dataset.images[i]!]! += 1
+    const count = nth(counts, (start / plane) % channels)
+    for (let i = start; i < start + plane; i++) {
+      const v = Number(dataset.images[i])
+      count[v] = Number(count[v]) + 1
+    }
   }
   const total = dataset.size * plane
   const round = (value: number): number => Math.round(value * 1e4) / 1e4
   const moments = counts.map(count => {
     let sum = 0
     let squares = 0
-    for (let v = 0; v < 256; v++) {
-      sum += v * count[v]!
-      squares += v * v * count[v]!
+    for (const [v, n] of count.entries()) {
+      sum += v * n
+      squares += v * v * n
     }
     const mean = sum / total
     return { mean: mean / 255, std: Math.sqrt(squares / total - mean * mean) / 255 }

@@ -109,10 +109,13 @@ function areaMeans({ data, width }: Gray, box: Window, to: Size, ground: number)
     const start = (box.top + row.from) * width + box.left
     line.fill(0)
     for (const { from, part, share } of columns) {
-      const ink = data[start + from]! - ground
-      if (ink > 0) line[part]! += share * ink
+      const ink = Number(data[start + from]) - ground
+      if (ink > 0) line[part] = Number(line[part]) + share * ink
     }
-    for (let x = 0; x < to.width; x++) means[row.part * to.width + x]! += row.share * line[x]!
+    const mean = means.subarray(row.part * to.width, (row.part + 1) * to.width)
+    line.forEach((ink, x) => {
+      mean[x] = Number(mean[x]) + row.share * ink
+    })
   }
   return means
 }
@@ -145,7 +148,7 @@ function boundingBox({ data, width, height }: Gray, threshold: number) {
   let bottom = -1
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (data[y * width + x]! <= threshold) continue
+      if (Number(data[y * width + x]) <= threshold) continue
       if (x < left) left = x
       if (x > right) right = x
       if (y < top) top = y
@@ -160,8 +163,8 @@ function borderOf({ data, width, height }: Gray): Uint8Array {
   border.set(data.subarray(0, width))
   border.set(data.subarray((height - 1) * width), width)
   for (let y = 0; y < height; y++) {
-    border[2 * width + 2 * y] = data[y * width]!
-    border[2 * width + 2 * y + 1] = data[y * width + width - 1]!
+    border.set(data.subarray(y * width, y * width + 1), 2 * width + 2 * y)
+    border.set(data.subarray((y + 1) * width - 1, (y + 1) * width), 2 * width + 2 * y + 1)
   }
   return border
 }
@@ -169,7 +172,7 @@ function borderOf({ data, width, height }: Gray): Uint8Array {
 /** The value that a share `q` of all values is below. */
 function quantile(values: Uint8Array, q: number): number {
   const counts = new Uint32Array(256)
-  for (const v of values) counts[v]!++
+  for (const v of values) counts[v] = Number(counts[v]) + 1
   let below = 0
   return counts.findIndex(count => {
     below += count
@@ -182,7 +185,7 @@ function range(pixels: Uint8Array): [least: number, most: number] {
   let most = 0
   // An iterator takes several times as long, which large pictures feel.
   for (let i = 0; i < pixels.length; i++) {
-    const v = pixels[i]!
+    const v = Number(pixels[i])
     if (v < least) least = v
     if (v > most) most = v
   }

@@ -105,28 +105,27 @@ type Values = NdArray['data'] | Uint16Array
  * rows where there are too many.
  */
 function sampled(values: Values, rows: number): Uint8Array {
-  const most = SAMPLE / values.BYTES_PER_ELEMENT
-  if (values.length <= most) return bytesOf(values)
+  const width = values.BYTES_PER_ELEMENT
+  const most = SAMPLE / width
+  const all = bytesOf(values)
+  if (values.length <= most) return all
   const length = Math.floor(values.length / rows)
   const each = Math.max(1, Math.min(length, Math.floor(most / rows)))
   const step = Math.ceil((rows * each) / most)
   const stride = Math.floor(length / each)
-  const taken = copyOf(values, Math.ceil(rows / step) * each)
+  const taken = new Uint8Array(Math.ceil(rows / step) * each * width)
   let at = 0
   for (let row = 0; row < rows; row += step) {
     let place = (Math.imul(row, 0x9e3779b1) >>> 0) % length
     for (let i = 0; i < each; i++) {
-      taken[at++] = values[row * length + place]!
+      const from = (row * length + place) * width
+      for (let byte = 0; byte < width; byte++) taken[at++] = Number(all[from + byte])
       place += stride
       if (place >= length) place -= length
     }
   }
-  return bytesOf(taken)
+  return taken
 }
-
-/** As typed arrays' own `slice` does it: that of a Buffer, which files are read into, shares its memory. */
-const copyOf = (values: Values, length: number): Values =>
-  Uint8Array.prototype.slice.call(values as Uint8Array, 0, length)
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Values): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)
@@ -170,8 +169,7 @@ function differencesOf(
   run: Fingerprint | undefined,
   data: Fingerprint | undefined,
 ): Differences {
-  if (!run && !data) return { about: [] }
-  if (!run) return { about: [`there is a ${name} of ${count(data!.size)}, the run has none`] }
+  if (!run) return { about: data ? [`there is a ${name} of ${count(data.size)}, the run has none`] : [] }
   if (!data) return { about: [`there is no ${name}, the run has one of ${count(run.size)}`] }
   const about: string[] = []
   if (data.size !== run.size) about.push(`the ${name} has ${count(data.size)}, the run's ${count(run.size)}`)

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { lookup } from '../graph/present.ts'
 import { VERSION } from '../version.ts'
 import { arrange } from './class-folders.ts'
 import { partOf } from './class-part.ts'
@@ -101,7 +102,7 @@ function labelled(entries: readonly LabelledFile[]): Found {
     }))
     return { parts: { train: partOf(FILES, folders) }, others: [] }
   }
-  return { where: FILES, listing: { arranged, broken: [] }, fileAt: path => files.get(path)! }
+  return { where: FILES, listing: { arranged, broken: [] }, fileAt: path => lookup(files, path) }
 }
 
 function placed(entries: readonly (File | PlacedFile)[]): Found {
@@ -121,7 +122,7 @@ function placed(entries: readonly (File | PlacedFile)[]): Found {
       [...files.keys()].filter(path => !skip.has(path)),
       [...folders],
     )
-  return { where, listing: { arranged, broken: [] }, fileAt: path => files.get(path)! }
+  return { where, listing: { arranged, broken: [] }, fileAt: path => lookup(files, path) }
 }
 
 /** `a` and `a/b` of `a/b/c.png`. */

@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import type { Normalization } from '../graph/normalization.ts'
+import { nth } from '../graph/present.ts'
 import { permutation } from './batches.ts'
 import { type DataSource, type ImageDataset, labelsFor, statistics } from './dataset.ts'
 import { joined, listed } from './notice.ts'
@@ -110,17 +111,17 @@ function split(all: ImageDataset, count: number, of: number, purpose: 'test' | '
   const { shape, images, labels, classes } = all
   const pixels = shape[0] * shape[1] * shape[2]
   // Class after class, so that a fifth in even steps is a fifth of each class.
-  const sorted = [...labels.keys()].sort((a, b) => labels[a]! - labels[b]! || a - b)
+  const sorted = [...labels.keys()].sort((a, b) => Number(labels[a]) - Number(labels[b]) || a - b)
   const isHeld = sorted.map((_, place) => ((place + 1) * count) % of < count)
-  const groups = classRanges(sorted.map(index => labels[index]!))
+  const groups = classRanges(sorted.map(index => Number(labels[index])))
   keepOneOfEach(isHeld, groups, count / of)
   const pick = (chosen: readonly number[]): ImageDataset => {
-    const order = Array.from(permutation(chosen.length, SEED, 0), i => chosen[i]!)
+    const order = Array.from(permutation(chosen.length, SEED, 0), i => nth(chosen, i))
     const picked = new Uint8Array(order.length * pixels)
     const label = labelsFor(classes, order.length)
     order.forEach((index, i) => {
       picked.set(images.subarray(index * pixels, (index + 1) * pixels), i * pixels)
-      label[i] = labels[index]!
+      label[i] = Number(labels[index])
     })
     return { ...all, size: order.length, images: picked, labels: label }
   }
@@ -150,7 +151,7 @@ function classRanges(labels: readonly number[]): ClassRange[] {
   for (let from = 0; from < labels.length; ) {
     let to = from
     while (labels[to] === labels[from]) to++
-    ranges.push({ label: labels[from]!, from, to })
+    ranges.push({ label: nth(labels, from), from, to })
     from = to
   }
   return ranges
@@ -162,22 +163,23 @@ function classRanges(labels: readonly number[]): ClassRange[] {
  * @param share of all examples, how many are held out
  */
 function keepOneOfEach(isHeld: boolean[], groups: readonly ClassRange[], share: number): void {
-  const held = groups.map(({ from, to }) => isHeld.slice(from, to).filter(Boolean).length)
-  const size = ({ from, to }: ClassRange) => to - from
+  const all = groups.map(({ from, to }) => {
+    const held = isHeld.slice(from, to).filter(Boolean).length
+    return { from, to, size: to - from, held }
+  })
   let owed = 0
-  for (const [i, group] of groups.entries()) {
-    if (held[i]! < size(group)) continue
+  for (const group of all) {
+    if (group.held < group.size) continue
     isHeld[group.from] = false
-    held[i]!--
+    group.held--
     owed++
   }
+  const missing = ({ size, held }: { size: number; held: number }): number => size * share - held
   for (; owed; owed--) {
-    const missing = groups.map((group, i) =>
-      size(group) - held[i]! > 1 ? size(group) * share - held[i]! : Number.NEGATIVE_INFINITY,
-    )
-    const most = missing.reduce((best, value, i) => (value > missing[best]! ? i : best), 0)
-    if (missing[most] === Number.NEGATIVE_INFINITY) return
-    isHeld[isHeld.lastIndexOf(false, groups[most]!.to - 1)] = true
-    held[most]!++
+    const [first, ...others] = all.filter(({ size, held }) => size - held > 1)
+    if (!first) return
+    const most = others.reduce((best, group) => (missing(group) > missing(best) ? group : best), first)
+    isHeld[isHeld.lastIndexOf(false, most.to - 1)] = true
+    most.held++
   }
 }

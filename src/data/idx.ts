@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import type { ImageDataset } from './dataset.ts'
 import { DIGITS, inkOf } from './digit.ts'
 import { MNIST_DIGIT, type Preprocessing, RESIZE } from './preprocess.ts'
@@ -50,11 +51,12 @@ export function idxDataset(
   labels: NamedBytes,
   classes: readonly string[],
 ): ImageDataset {
-  const [count, height, width] = check(images, IMAGES)
-  const [labelled] = check(labels, LABELS)
+  const dims = check(images, IMAGES)
+  const count = nth(dims, 0)
+  const labelled = nth(check(labels, LABELS), 0)
   if (count !== labelled) {
     throw new UserError(
-      `${labels.name}: has ${number(labelled!)} labels for the ${number(count!)} images of ${images.name}`,
+      `${labels.name}: has ${number(labelled)} labels for the ${number(count)} images of ${images.name}`,
     )
   }
   const values = labels.bytes.subarray(LABELS.fields * 4)
@@ -66,8 +68,8 @@ export function idxDataset(
   }
   return {
     name,
-    size: count!,
-    shape: [1, height!, width!],
+    size: count,
+    shape: [1, nth(dims, 1), nth(dims, 2)],
     classes,
     images: images.bytes.subarray(IMAGES.fields * 4),
     labels: values,

@@ -87,9 +87,9 @@ function onWhite(bitmap: ImageBitmap): Pixels {
       for (let y = 0, from = 0; y < h; y++) {
         let at = ((top + y) * width + left) * 3
         for (let x = 0; x < w; x++, from += 4) {
-          data[at++] = part[from]!
-          data[at++] = part[from + 1]!
-          data[at++] = part[from + 2]!
+          data[at++] = Number(part[from])
+          data[at++] = Number(part[from + 1])
+          data[at++] = Number(part[from + 2])
         }
       }
     }

@@ -11,9 +11,9 @@ export function opaque(data: Uint8Array, { width, height, channels }: Decoded): 
   const size = width * height * colours
   if (channels > colours)
     for (let from = 0, at = 0; at < size; from += channels) {
-      const alpha = data[from + colours]!
+      const alpha = Number(data[from + colours])
       const white = 255 * (255 - alpha) + 127
-      for (let c = 0; c < colours; c++) data[at++] = (data[from + c]! * alpha + white) / 255
+      for (let c = 0; c < colours; c++) data[at++] = (Number(data[from + c]) * alpha + white) / 255
     }
   return { data: data.subarray(0, size), width, height, channels: colours }
 }
@@ -22,8 +22,8 @@ export function opaque(data: Uint8Array, { width, height, channels }: Decoded): 
 export function mixed(data: Uint8Array, { width, height, channels }: Decoded): Pixels {
   const size = width * height * 3
   for (let from = 0, at = 0; at < size; from += channels) {
-    const light = 255 - data[from + 3]!
-    for (let c = 0; c < 3; c++) data[at++] = Math.round(((255 - data[from + c]!) * light) / 255)
+    const light = 255 - Number(data[from + 3])
+    for (let c = 0; c < 3; c++) data[at++] = Math.round(((255 - Number(data[from + c])) * light) / 255)
   }
   return { data: data.subarray(0, size), width, height, channels: 3 }
 }

@@ -17,7 +17,7 @@ export function turned({ data, width, height, channels }: Pixels, orientation: n
       const column = right ? width - 1 - fromX : fromX
       const row = down ? height - 1 - fromY : fromY
       const from = (row * width + column) * channels
-      for (let c = 0; c < channels; c++) out[at++] = data[from + c]!
+      for (let c = 0; c < channels; c++) out[at++] = Number(data[from + c])
     }
   return { data: out, width: w, height: h, channels }
 }

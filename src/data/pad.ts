@@ -1,5 +1,6 @@
 import type { NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { hash } from '../graph/random.ts'
 import { permutation } from './batches.ts'
 import type { BatchedDataset, BatchOptions, UserBatch } from './dataset.ts'
@@ -82,13 +83,13 @@ export function pad(
   const odd = columns.find(c => c.values.length !== size)
   if (odd)
     throw new UserError(
-      `${name}: ${columns[0]!.name} has ${size} examples, ${odd.name} has ${odd.values.length}`,
+      `${name}: ${nth(columns, 0).name} has ${size} examples, ${odd.name} has ${odd.values.length}`,
     )
   if (!size) throw new UserError(`${name}: has no examples`)
   const [symbol, ...more] = Object.keys(buckets)
   if (symbol === undefined || more.length)
     throw new UserError(`${name}: buckets must name one symbol, such as { T: [16, 64] }`)
-  const sizes = [...buckets[symbol]!].sort((a, b) => a - b)
+  const sizes = [...lookup(buckets, symbol)].sort((a, b) => a - b)
   const lengths = lengthsOf(name, columns)
   const bucketOf = lengths.map((n, i) => {
     const found = sizes.find(s => s >= n)
@@ -115,7 +116,7 @@ export function pad(
       }))
     })
     if (!shuffle) return batches
-    return Array.from(permutation(batches.length, hash(seed, 'buckets'), epoch), i => batches[i]!)
+    return Array.from(permutation(batches.length, hash(seed, 'buckets'), epoch), i => nth(batches, i))
   }
 
   const padded = (
@@ -134,7 +135,7 @@ export function pad(
 
   const maskOf = (rows: readonly number[], bucket: number): NdArray => {
     const data = new Float32Array(rows.length * bucket)
-    for (const [i, row] of rows.entries()) data.fill(1, i * bucket, i * bucket + lengths[row]!)
+    for (const [i, row] of rows.entries()) data.fill(1, i * bucket, i * bucket + nth(lengths, row))
     return { data, dims: [rows.length, bucket] }
   }
 

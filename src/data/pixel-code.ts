@@ -26,10 +26,10 @@ function codePixels(pixels: Uint8Array, side: number, code: Coder): void {
   const chance = new Uint16Array((CONTEXTS + 1) * 256).fill(ONE / 2)
   const seen = new Uint8Array(chance.length)
   const adaptive = (slot: number, bit: number): number => {
-    const p = chance[slot]!
-    const n = seen[slot]!
+    const p = Number(chance[slot])
+    const n = Number(seen[slot])
     const got = code(bit, p)
-    const next = p + Math.floor(((got ? ONE : 0) - p) * RATE[n]!)
+    const next = p + Math.floor(((got ? ONE : 0) - p) * Number(RATE[n]))
     chance[slot] = next < LEAST ? LEAST : next > ONE - LEAST ? ONE - LEAST : next
     if (n < MEMORY) seen[slot] = n + 1
     return got
@@ -49,15 +49,15 @@ function codePixels(pixels: Uint8Array, side: number, code: Coder): void {
     for (let i = 2 * stride + 2; i < levels.length; i += stride - side)
       for (const end = i + side; i < end; i++, at++) {
         const context =
-          levels[i - 1]! |
-          (levels[i - stride]! << 2) |
-          (levels[i - stride + 1]! << 4) |
-          (levels[i - stride - 1]! << 6) |
-          (levels[i - 2 * stride]! << 8) |
-          (levels[i - 2]! << 10)
-        const value = pixel(context * 256, pixels[at]!)
+          Number(levels[i - 1]) |
+          (Number(levels[i - stride]) << 2) |
+          (Number(levels[i - stride + 1]) << 4) |
+          (Number(levels[i - stride - 1]) << 6) |
+          (Number(levels[i - 2 * stride]) << 8) |
+          (Number(levels[i - 2]) << 10)
+        const value = pixel(context * 256, Number(pixels[at]))
         pixels[at] = value
-        levels[i] = LEVEL[value]!
+        levels[i] = Number(LEVEL[value])
       }
   }
 }

@@ -118,7 +118,8 @@ export function grayscale({ data, width, height, channels }: Pixels): Gray {
   if (channels === 1) return { data, width, height, channels }
   const gray = new Uint8Array(width * height)
   for (let i = 0, at = 0; i < gray.length; i++, at += 3)
-    gray[i] = (data[at]! * 19595 + data[at + 1]! * 38470 + data[at + 2]! * 7471 + 0x8000) >> 16
+    gray[i] =
+      (Number(data[at]) * 19595 + Number(data[at + 1]) * 38470 + Number(data[at + 2]) * 7471 + 0x8000) >> 16
   return { data: gray, width, height, channels: 1 }
 }
 
@@ -154,6 +155,6 @@ function planes({ data, width, height, channels: had }: Pixels, channels: number
   const plane = width * height
   const image = new Uint8Array(channels * plane)
   for (let c = 0; c < channels; c++)
-    for (let i = 0; i < plane; i++) image[c * plane + i] = data[i * had + (had === 3 ? c : 0)]!
+    for (let i = 0; i < plane; i++) image[c * plane + i] = Number(data[i * had + (had === 3 ? c : 0)])
   return image
 }

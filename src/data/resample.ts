@@ -1,3 +1,5 @@
+import { nth } from '../graph/present.ts'
+
 /** A decoded picture: upright, 8 bits, sRGB, without transparency; row-major, channels interleaved. */
 export interface Pixels {
   /** `height × width × channels`, 0 … 255. */
@@ -45,8 +47,8 @@ export function resample(picture: Pixels, to: Size, window: Window = { left: 0, 
   const shorter = picture.height - to.height
   if (shorter > 0 && shorter > 2 * (picture.width - to.width))
     return horizontal(vertical(picture, rows, 0), columns, 0, window.height)
-  const top = rows.first[0]!
-  const bottom = rows.first.at(-1)! + rows.count.at(-1)!
+  const top = Number(rows.first[0])
+  const bottom = nth(rows.first, -1) + nth(rows.count, -1)
   return vertical(horizontal(picture, columns, top, bottom), rows, top)
 }
 
@@ -90,13 +92,13 @@ function horizontal(
   for (let y = top; y < bottom; y++) {
     const row = y * picture.width
     for (let x = 0; x < width; x++) {
-      const start = (row + first[x]!) * channels
-      const taps = count[x]!
+      const start = (row + Number(first[x])) * channels
+      const taps = Number(count[x])
       const weight = x * stride
       for (let c = 0; c < channels; c++) {
         let sum = HALF
         for (let k = 0, from = start + c; k < taps; k++, from += channels)
-          sum += data[from]! * weights[weight + k]!
+          sum += Number(data[from]) * Number(weights[weight + k])
         out[at++] = clipped(sum)
       }
     }
@@ -113,12 +115,12 @@ function vertical(picture: Pixels, { first, count, weights, stride }: Taps, top:
   const sums = new Float64Array(row)
   for (let y = 0; y < height; y++) {
     sums.fill(HALF)
-    for (let k = 0; k < count[y]!; k++) {
-      const weight = weights[y * stride + k]!
-      const from = (first[y]! - top + k) * row
-      for (let x = 0; x < row; x++) sums[x]! += data[from + x]! * weight
+    for (let k = 0; k < Number(count[y]); k++) {
+      const weight = Number(weights[y * stride + k])
+      const from = (Number(first[y]) - top + k) * row
+      for (let x = 0; x < row; x++) sums[x] = Number(sums[x]) + Number(data[from + x]) * weight
     }
-    for (let x = 0; x < row; x++) out[y * row + x] = clipped(sums[x]!)
+    for (let x = 0; x < row; x++) out[y * row + x] = clipped(Number(sums[x]))
   }
   return { data: out, width, height, channels }
 }

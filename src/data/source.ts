@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { lookup } from '../graph/present.ts'
 import type { Dim } from '../graph/shape.ts'
 import { type ArrayPort, isArrayValue, toNdArray } from './arrays.ts'
 import type { ArrayDataset, DataSource, Dataset, UserBatch } from './dataset.ts'
@@ -77,22 +78,23 @@ export function arrayDataset(name: string, arrays: UserBatch, ports: Ports): Arr
     )
   const own = Object.fromEntries(
     given.map(key => {
-      const array = toNdArray(`${name}: ${key}`, arrays[key]!, ports[key]!, {})
-      if (ports[key]!.shape[0] === 'batch') sizes[key] = array.dims[0] ?? 0
+      const port = lookup(ports, key)
+      const array = toNdArray(`${name}: ${key}`, lookup(arrays, key), port, {})
+      if (port.shape[0] === 'batch') sizes[key] = array.dims[0] ?? 0
       return [key, array]
     }),
   )
-  const counts = Object.entries(sizes)
-  const [first, ...others] = counts
-  const odd = others.find(([, n]) => n !== first![1])
+  const [first = ['', 1], ...others] = Object.entries(sizes)
+  const [key, size] = first
+  const odd = others.find(([, n]) => n !== size)
   if (odd)
     throw new UserError(
-      `${name}: ${first![0]} has ${first![1]} examples, ${odd[0]} has ${odd[1]}; their numbers must be equal`,
+      `${name}: ${key} has ${size} examples, ${odd[0]} has ${odd[1]}; their numbers must be equal`,
     )
   if (missing.length)
     throw new UserError(`${name}: has no ${missing.join(', ')}, only ${Object.keys(arrays).join(', ')}`)
-  const shared = given.filter(key => ports[key]!.shape[0] !== 'batch')
-  return { name, size: Number(first?.[1] ?? 1), arrays: own, ...(shared.length ? { shared } : {}) }
+  const shared = given.filter(key => lookup(ports, key).shape[0] !== 'batch')
+  return { name, size: Number(size), arrays: own, ...(shared.length ? { shared } : {}) }
 }
 
 /** Whether a value has training data beside others, rather than being training data. */

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { type Ink, inkOf, mostOf } from './digit.ts'
 import { aboutPicture, readPixels } from './image-node.ts'
 import {
@@ -87,7 +88,7 @@ async function every(paths: readonly string[], test: (path: string) => Promise<b
   let passed = true
   const worker = async () => {
     while (passed && next < paths.length) {
-      const path = paths[next++]!
+      const path = nth(paths, next++)
       const passes = await test(path).catch((error: unknown) => {
         if (error instanceof UserError) return true
         throw error

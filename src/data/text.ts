@@ -1,5 +1,6 @@
 import type { NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, present } from '../graph/present.ts'
 import { hash, rng } from '../graph/random.ts'
 import { permutation } from './batches.ts'
 import type { BatchedDataset, BatchOptions } from './dataset.ts'
@@ -11,13 +12,15 @@ export interface Tokens {
   readonly vocabulary: readonly string[]
 }
 
+const codePoint = (character: string): number => present(character.codePointAt(0), 'character')
+
 /** Every character of a text as the index of its kind. @throws UserError for a text without any */
 export function tokenize(text: string): Tokens {
   const characters = [...text]
   if (!characters.length) throw new UserError('the text is empty')
-  const vocabulary = [...new Set(characters)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
+  const vocabulary = [...new Set(characters)].sort((a, b) => codePoint(a) - codePoint(b))
   const index = new Map(vocabulary.map((c, i) => [c, i]))
-  return { ids: Int32Array.from(characters, c => index.get(c)!), vocabulary }
+  return { ids: Int32Array.from(characters, c => lookup(index, c)), vocabulary }
 }
 
 /** Ids of a text's characters in a known vocabulary. @throws UserError that names a character it does not have */
@@ -68,7 +71,7 @@ export function textDataset(name: string, { ids, vocabulary }: Tokens, context: 
           for (let start = skip * batch; start < size; start += batch) {
             const count = Math.min(batch, size - start)
             for (let i = 0; i < count; i++) {
-              const from = offset + (order ? order[start + i]! : start + i) * context
+              const from = offset + (order ? Number(order[start + i]) : start + i) * context
               tokens.set(ids.subarray(from, from + context), i * context)
               label.set(ids.subarray(from + 1, from + 1 + context), i * context)
             }

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import type { NamedBytes } from './idx.ts'
 
 /** The longest beginning of a file that `limit` is shown. */
@@ -29,7 +30,7 @@ export async function unpacked(
       size += value.length
       if (most === Number.POSITIVE_INFINITY && size >= HEAD) {
         parts = [joined(parts, size)]
-        most = limit({ name, bytes: parts[0]!.subarray(0, HEAD) })
+        most = limit({ name, bytes: nth(parts, 0).subarray(0, HEAD) })
       }
       if (size > most) throw new UserError(`${name}: unpacks to more bytes than its header promises`)
     }

@@ -4,9 +4,9 @@
 
 /** An item by an index that is in range; negative ones count from the end. */
 export function nth<T>(items: ArrayLike<T>, index: number): T {
-  const item = items[index < 0 ? items.length + index : index]
-  if (item === undefined) throw new Error(`internal: index ${index} of ${items.length}`)
-  return item
+  const at = index < 0 ? items.length + index : index
+  if (!(at >= 0 && at < items.length)) throw new Error(`internal: index ${index} of ${items.length}`)
+  return items[at] as T
 }
 
 /** The value of a key that a map or record has. */

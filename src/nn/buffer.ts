@@ -32,6 +32,6 @@ export function assign(target: Parameter, value: Tensor): void {
   const assigned = currentTrace()?.assigned
   if (!assigned) return
   const before = assigned.get(target)
-  const [next] = before ? rewriteTensors([value], () => undefined, new Map([[target, before]])) : [value]
-  assigned.set(target, next!)
+  const [next = value] = before ? rewriteTensors([value], () => undefined, new Map([[target, before]])) : []
+  assigned.set(target, next)
 }

@@ -1,5 +1,7 @@
+import { isFloat } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Tensors } from '../graph/graph.ts'
+import { lookup, zip } from '../graph/present.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { grad } from '../ops/grad.ts'
 import { inferenceForm } from '../ops/mode.ts'
@@ -27,28 +29,28 @@ export function gradient(source: Model, options: GradientOptions): Model
 export function gradient(source: TrainedModel, options: GradientOptions): TrainedModel
 export function gradient(source: Model | TrainedModel, options: GradientOptions): Model | TrainedModel {
   if (isTrained(source)) return { ...source, model: gradientOf(source.model, options) }
-  return gradientOf(source as Model, options)
+  return gradientOf(source, options)
 }
 
 function gradientOf(model: Model, { of, wrt }: GradientOptions): Model {
   const { name, graph, inputs } = model
-  const out = inferenceForm(graph).outputs as Readonly<Record<string, AnyTensor>>
-  const input = graph.inputs as Readonly<Record<string, AnyTensor>>
-  const floats = Object.keys(input).filter(key => input[key]!.dtype.startsWith('float'))
+  const out: Readonly<Record<string, AnyTensor>> = inferenceForm(graph).outputs
+  const input: Readonly<Record<string, AnyTensor>> = graph.inputs
+  const floats = Object.entries(input).flatMap(([key, { dtype }]) => (isFloat(dtype) ? [key] : []))
   const names = wrt ?? floats
   for (const key of names)
     if (!floats.includes(key))
       throw new UserError(
         `gradient: ${key} is ${input[key] ? `${input[key].dtype}, which has no gradient` : `not an input of ${name}`}; choose of ${floats.join(', ') || 'none'}`,
       )
-  const scalar = of({ out, input }) as AnyTensor
+  const scalar: AnyTensor = of({ out, input })
   const gradients = grad(
     scalar,
-    names.map(key => input[key]!),
+    names.map(key => lookup(input, key)),
   )
   const outputs: Tensors = {
     ...out,
-    ...Object.fromEntries(names.map((key, i) => [`gradient.${key}`, gradients[i]!])),
+    ...Object.fromEntries(zip(names, gradients).map(([key, g]) => [`gradient.${key}`, g])),
   }
   const { config, layers, parameters, normalization } = model
   return modelOf({

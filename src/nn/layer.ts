@@ -1,4 +1,5 @@
 import { checkPattern, match } from '../graph/pattern.ts'
+import { nth } from '../graph/present.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import type { Bind, Match } from '../graph/typed/pattern.ts'
@@ -40,7 +41,7 @@ export function layer<Parts extends object, const P extends Shape, R>(
 ): PatternLayer<Parts, Written<P>, R>
 export function layer(
   parts: object,
-  ...rest: readonly [Forward] | readonly [pattern: Shape, Forward]
+  ...rest: readonly [Forward] | readonly [pattern: Shape, UnaryForward]
 ): Layer<object, (...args: AnyTensor[]) => unknown> {
   const forward = rest.length === 1 ? rest[0] : matching(...rest)
   const call = (...args: AnyTensor[]): unknown => inLayer(call, () => forward(parts, ...args))
@@ -56,13 +57,15 @@ export function withProperties<F extends object, P extends object>(f: F, propert
 }
 
 type Forward = (self: object, ...args: AnyTensor[]) => unknown
+type UnaryForward = (self: object, x: AnyTensor) => unknown
 
 /** `forward` for shapes that match a pattern. */
-function matching(pattern: Shape, forward: Forward): Forward {
+function matching(pattern: Shape, forward: UnaryForward): Forward {
   checkPattern('layer', pattern)
-  return (self, x) => {
-    match('layer', pattern, x!.shape)
-    return forward(self, x!)
+  return (self, ...args) => {
+    const x = nth(args, 0)
+    match('layer', pattern, x.shape)
+    return forward(self, x)
   }
 }
 

@@ -6,6 +6,7 @@ import { postorder } from '../graph/graph.ts'
 import { layerEnds } from '../graph/layers.ts'
 import { input, isParameter, type Parameter, parameterAttrs } from '../graph/leaf.ts'
 import type { Normalization } from '../graph/normalization.ts'
+import { lookup, zip } from '../graph/present.ts'
 import { type Dim, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { currentTrace, trace } from '../graph/tracing.ts'
@@ -203,12 +204,13 @@ export function modelOf(parts: ModelParts): Model {
     inLayer(owner, () => {
       const updates = Object.entries(assigned)
       const all = insert(name, leaves, given, [...roots, ...updates.map(([, t]) => t)])
-      for (const [i, [key]] of updates.entries()) assign(parameters.get(key)!, all[roots.length + i]!)
+      for (const [[key], value] of zip(updates, all.slice(roots.length)))
+        assign(lookup(parameters, key), value)
       return all.slice(0, roots.length)
     })
   const call = (given: Tensors): Tensors => {
     const made = part(call, given, Object.values(outputs))
-    return Object.fromEntries(Object.keys(outputs).map((key, i) => [key, made[i]!]))
+    return Object.fromEntries(zip(Object.keys(outputs), made))
   }
   declareParts(call, layers)
   const layer: Model['layer'] = ({ output }) => {
@@ -240,14 +242,14 @@ export function insert(
   const unknown = Object.keys(given).find(key => !Object.hasOwn(leaves, key))
   if (unknown !== undefined)
     throw new UserError(`${name}: has no input ${unknown}; its inputs are ${Object.keys(leaves).join(', ')}`)
-  for (const [key, leaf] of Object.entries(leaves)) {
+  const inputs = Object.entries(leaves).map(([key, leaf]): [Tensor, Tensor] => {
     const t = given[key]
     if (!t) throw new UserError(`${name}: input ${key} is missing`)
     if (t.dtype !== leaf.dtype)
       throw new UserError(`${name}: input ${key} is ${leaf.dtype}, not ${t.dtype}; cast it`)
     solve(`${name}: input ${key}`, leaf.shape, t.shape, bindings)
-  }
-  const inputs = Object.entries(leaves).map(([key, leaf]) => [leaf, given[key]!] as const)
+    return [leaf, t]
+  })
   return inline(roots, new Map([...others, ...inputs]), bindings)
 }
 

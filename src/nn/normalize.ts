@@ -1,7 +1,8 @@
 import { UserError } from '../graph/errors.ts'
+import type { Tensors } from '../graph/graph.ts'
 import { constant } from '../graph/leaf.ts'
 import type { Normalization } from '../graph/normalization.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
+import { lookup, zip } from '../graph/present.ts'
 import { div, sub } from '../ops/elementwise.ts'
 import { insert, type Model, modelOf, portTensors } from './model.ts'
 
@@ -24,22 +25,20 @@ export function normalized(model: Model, input: string, { mean, std }: Normaliza
       throw new UserError(`normalization: ${values.length} values of ${what} for ${channels} channels`)
   const perChannel = (values: readonly number[]) => constant(values, 'float32', [values.length, 1, 1])
   const leaves = portTensors(name, inputs)
-  const pixels = leaves[input] as AnyTensor
+  const pixels = lookup(leaves, input)
   const given = { ...leaves, [input]: div(sub(pixels, perChannel(mean)), perChannel(std)) }
   const groups = [model.outputs, model.assigned, model.intermediates]
-  const names = groups.map(group => Object.keys(group))
-  const roots = insert(
-    name,
-    graph.inputs,
-    given,
-    groups.flatMap(group => Object.values(group)),
-  )
-  let at = 0
-  const [outputs, assigned, intermediates] = names.map(group =>
-    Object.fromEntries(group.map(key => [key, roots[at++]!])),
-  )
+  const roots = groups.flatMap(group => Object.values(group))
+  const made = new Map(zip(roots, insert(name, graph.inputs, given, roots)))
+  const remade = (group: Tensors): Tensors =>
+    Object.fromEntries(Object.entries(group).map(([key, t]) => [key, lookup(made, t)]))
   const normalization = { ...model.normalization, [input]: { mean, std } }
   const { config, layers, parameters } = model
   const parts = { name, config, inputs, layers, parameters, leaves, normalization }
-  return modelOf({ ...parts, outputs: outputs!, assigned: assigned!, intermediates: intermediates! })
+  return modelOf({
+    ...parts,
+    outputs: remade(model.outputs),
+    assigned: remade(model.assigned),
+    intermediates: remade(model.intermediates),
+  })
 }

@@ -1,5 +1,6 @@
 import type { Tensors } from '../graph/graph.ts'
 import { constant } from '../graph/leaf.ts'
+import { zip } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { inferenceForm } from '../ops/mode.ts'
 import { initialize, layoutOf, views } from './layout.ts'
@@ -50,8 +51,7 @@ export function constantModel(trained: TrainedModel): (inputs: Tensors) => Tenso
   )
   const { outputs } = inferenceForm(model.graph)
   return inputs => {
-    const names = Object.keys(outputs)
     const made = insert(model.name, model.graph.inputs, inputs, Object.values(outputs), fixed)
-    return Object.fromEntries(names.map((name, i) => [name, made[i]!]))
+    return Object.fromEntries(zip(Object.keys(outputs), made))
   }
 }

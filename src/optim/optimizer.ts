@@ -4,15 +4,15 @@ import { add, div, mul, sign, sqrt, sub } from '../ops/elementwise.ts'
 import { checkGroups, describeGroups, type Grouping, type ParameterGroup, referenceDecay } from './groups.ts'
 
 /** Values of one update: parameters, gradients and moments are flat vectors `[P]`, scalars have shape `[]`. */
-export interface Update {
+export interface Update<S extends string = string, C extends string = string> {
   /** Parameters, flat: float32 `[P]`. */
   readonly p: AnyTensor
   /** Their gradient, clipped if `clipNorm` is set. */
   readonly g: AnyTensor
   /** The vectors that `Optimizer.state` names, `[P]` each. */
-  readonly state: Readonly<Record<string, AnyTensor>>
+  readonly state: Readonly<Record<S, AnyTensor>>
   /** The scalars that `Optimizer.scalars` computes. */
-  readonly scalars: Readonly<Record<string, AnyTensor>>
+  readonly scalars: Readonly<Record<C, AnyTensor>>
   /** Share of the weight decay that each parameter has: 0 where none applies; a scalar when it is the same everywhere. */
   readonly decays: AnyTensor
   /** Factor of each parameter's learning rate, where groups of parameters differ in it. */
@@ -29,9 +29,9 @@ export interface Updated {
 
 /**
  * An optimizer: a function of graphs `(p, g, state) ⇒ (p', state')`. What depends on the step number is computed in
- * TypeScript, in double precision, and enters the graph as scalars.
+ * TypeScript, in double precision, and enters the graph as scalars. `S` names the moment vectors, `C` the scalars.
  */
-export interface Optimizer {
+export interface Optimizer<S extends string = string, C extends string = string> {
   /** Such as `adamW`. */
   readonly name: string
   /** The options, with their defaults. */
@@ -41,12 +41,15 @@ export interface Optimizer {
   /** Base learning rate, which a schedule scales. */
   readonly lr: number
   /** Names of the moment vectors; all start at zero. */
-  readonly state: readonly string[]
+  readonly state: readonly S[]
   /** Scalars of a step. @param step counted from 1 @param lr the scheduled learning rate */
-  readonly scalars: (step: number, lr: number) => Readonly<Record<string, number>>
+  readonly scalars: (step: number, lr: number) => Readonly<Record<C, number>>
   /** Builds the graph of one update. */
-  readonly update: (u: Update) => Updated
+  update(u: Update<S, C>): Updated
 }
+
+/** Infers the names of moments and scalars. */
+const optimizer = <S extends string, C extends string>(o: Optimizer<S, C>): Optimizer => o
 
 function positive(name: string, values: Readonly<Record<string, number>>): void {
   for (const [key, value] of Object.entries(values))
@@ -103,7 +106,7 @@ export function sgd({
   positive('sgd', { lr, momentum, weightDecay })
   const { grouping, shown, reference } = grouped('sgd', groups, lr, weightDecay)
   if (nesterov && !momentum) throw new UserError('sgd: nesterov needs a momentum above 0')
-  return {
+  return optimizer({
     name: 'sgd',
     settings: { lr, momentum, nesterov, weightDecay, ...shown },
     grouping,
@@ -112,12 +115,12 @@ export function sgd({
     scalars: (_, rate) => ({ lr: rate }),
     update({ p, g: gradient, state, scalars, decays, rates }): Updated {
       const g = reference ? add(gradient, mul(p, mul(decays, reference))) : gradient
-      if (!momentum) return { p: sub(p, mul(g, rated(scalars.lr!, rates))), state: {} }
-      const b = add(mul(state.momentum!, momentum), g)
+      if (!momentum) return { p: sub(p, mul(g, rated(scalars.lr, rates))), state: {} }
+      const b = add(mul(state.momentum, momentum), g)
       const direction = nesterov ? add(g, mul(b, momentum)) : b
-      return { p: sub(p, mul(direction, rated(scalars.lr!, rates))), state: { momentum: b } }
+      return { p: sub(p, mul(direction, rated(scalars.lr, rates))), state: { momentum: b } }
     },
-  }
+  })
 }
 
 /** Options of `adam` and `adamW`. */
@@ -138,7 +141,7 @@ function adaptive(name: string, decoupled: boolean, options: AdamOptions, weight
   positive(name, { lr, eps, weightDecay })
   const { grouping, shown, reference } = grouped(name, groups, lr, weightDecay)
   betas(name, [b1, b2])
-  return {
+  return optimizer({
     name,
     settings: { lr, beta1: b1, beta2: b2, eps, weightDecay, ...shown },
     grouping,
@@ -152,13 +155,13 @@ function adaptive(name: string, decoupled: boolean, options: AdamOptions, weight
     },
     update({ p, g: gradient, state, scalars, decays, rates }) {
       const g = reference && !decoupled ? add(gradient, mul(p, mul(decays, reference))) : gradient
-      const m = add(mul(state.m!, b1), mul(g, 1 - b1))
-      const v = add(mul(state.v!, b2), mul(mul(g, 1 - b2), g))
-      const shrunk = reference && decoupled ? sub(p, mul(p, mul(decays, rated(scalars.decay!, rates)))) : p
-      const step = div(mul(m, rated(scalars.rate!, rates)), add(sqrt(v), scalars.eps!))
+      const m = add(mul(state.m, b1), mul(g, 1 - b1))
+      const v = add(mul(state.v, b2), mul(mul(g, 1 - b2), g))
+      const shrunk = reference && decoupled ? sub(p, mul(p, mul(decays, rated(scalars.decay, rates)))) : p
+      const step = div(mul(m, rated(scalars.rate, rates)), add(sqrt(v), scalars.eps))
       return { p: sub(shrunk, step), state: { m, v } }
     },
-  }
+  })
 }
 
 /** Adam (Kingma & Ba 2015) as torch.optim.Adam; `weightDecay` is added to the gradient. */
@@ -189,7 +192,7 @@ export function rmsprop(options: RMSpropOptions = {}): Optimizer {
   positive('rmsprop', { lr, eps, momentum, weightDecay })
   const { grouping, shown, reference } = grouped('rmsprop', groups, lr, weightDecay)
   betas('rmsprop', [alpha])
-  return {
+  return optimizer({
     name: 'rmsprop',
     settings: { lr, alpha, eps, momentum, weightDecay, ...shown },
     grouping,
@@ -198,13 +201,13 @@ export function rmsprop(options: RMSpropOptions = {}): Optimizer {
     scalars: (_, rate) => ({ lr: rate }),
     update({ p, g: gradient, state, scalars, decays, rates }): Updated {
       const g = reference ? add(gradient, mul(p, mul(decays, reference))) : gradient
-      const v = add(mul(state.v!, alpha), mul(mul(g, 1 - alpha), g))
+      const v = add(mul(state.v, alpha), mul(mul(g, 1 - alpha), g))
       const direction = div(g, add(sqrt(v), eps))
-      if (!momentum) return { p: sub(p, mul(direction, rated(scalars.lr!, rates))), state: { v } }
-      const b = add(mul(state.momentum!, momentum), direction)
-      return { p: sub(p, mul(b, rated(scalars.lr!, rates))), state: { v, momentum: b } }
+      if (!momentum) return { p: sub(p, mul(direction, rated(scalars.lr, rates))), state: { v } }
+      const b = add(mul(state.momentum, momentum), direction)
+      return { p: sub(p, mul(b, rated(scalars.lr, rates))), state: { v, momentum: b } }
     },
-  }
+  })
 }
 
 /** Options of `adagrad`. */
@@ -226,7 +229,7 @@ export function adagrad({
 }: AdagradOptions = {}): Optimizer {
   positive('adagrad', { lr, eps, weightDecay })
   const { grouping, shown, reference } = grouped('adagrad', groups, lr, weightDecay)
-  return {
+  return optimizer({
     name: 'adagrad',
     settings: { lr, eps, weightDecay, ...shown },
     grouping,
@@ -235,10 +238,10 @@ export function adagrad({
     scalars: (_, rate) => ({ lr: rate }),
     update({ p, g: gradient, state, scalars, decays, rates }) {
       const g = reference ? add(gradient, mul(p, mul(decays, reference))) : gradient
-      const sum = add(state.sum!, mul(g, g))
-      return { p: sub(p, div(mul(g, rated(scalars.lr!, rates)), add(sqrt(sum), eps))), state: { sum } }
+      const sum = add(state.sum, mul(g, g))
+      return { p: sub(p, div(mul(g, rated(scalars.lr, rates)), add(sqrt(sum), eps))), state: { sum } }
     },
-  }
+  })
 }
 
 /** Options of `lion`. */
@@ -261,7 +264,7 @@ export function lion({
   positive('lion', { lr, weightDecay })
   const { grouping, shown, reference } = grouped('lion', groups, lr, weightDecay)
   betas('lion', [b1, b2])
-  return {
+  return optimizer({
     name: 'lion',
     settings: { lr, beta1: b1, beta2: b2, weightDecay, ...shown },
     grouping,
@@ -269,14 +272,14 @@ export function lion({
     state: ['m'],
     scalars: (_, rate) => ({ lr: rate, decay: rate * reference }),
     update({ p, g, state, scalars, decays, rates }) {
-      const direction = sign(add(mul(state.m!, b1), mul(g, 1 - b1)))
-      const shrunk = reference ? sub(p, mul(p, mul(decays, rated(scalars.decay!, rates)))) : p
+      const direction = sign(add(mul(state.m, b1), mul(g, 1 - b1)))
+      const shrunk = reference ? sub(p, mul(p, mul(decays, rated(scalars.decay, rates)))) : p
       return {
-        p: sub(shrunk, mul(direction, rated(scalars.lr!, rates))),
-        state: { m: add(mul(state.m!, b2), mul(g, 1 - b2)) },
+        p: sub(shrunk, mul(direction, rated(scalars.lr, rates))),
+        state: { m: add(mul(state.m, b2), mul(g, 1 - b2)) },
       }
     },
-  }
+  })
 }
 
 /** Optimizers that programs know by name. */

@@ -11,5 +11,4 @@ export function matchesName(pattern: NamePattern, name: string): boolean {
 export const matchesAny = (
   patterns: NamePattern | readonly NamePattern[] | undefined,
   name: string,
-): boolean =>
-  patterns !== undefined && [patterns].flat().some(pattern => matchesName(pattern as NamePattern, name))
+): boolean => patterns !== undefined && [patterns].flat().some(pattern => matchesName(pattern, name))

@@ -1,4 +1,5 @@
 import { constant } from '../graph/leaf.ts'
+import { lookup } from '../graph/present.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import type { Part } from '../nn/layout.ts'
 import { add, div, minimum, mul, sqrt, sub } from '../ops/elementwise.ts'
@@ -67,7 +68,7 @@ export function update(
       ...factorsOf(part, optimizer.grouping),
     })
     // a ← d a + (1 − d) p
-    const averaged = average && { [EMA]: add(average, mul(sub(p, average), scalars[EMA_RATE]!)) }
+    const averaged = average && { [EMA]: add(average, mul(sub(p, average), lookup(scalars, EMA_RATE))) }
     return { params: p, moments: { ...moments, ...averaged } }
   })
   return { next, norm }

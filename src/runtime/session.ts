@@ -40,6 +40,8 @@ export interface OrtSession {
   readonly outputNames: readonly string[]
   /** @param into where outputs are written that have a tensor here */
   run(feeds: OrtValues, into?: Readonly<Record<string, OrtValue | null>>): Promise<OrtValues>
+  /** Ends a profile and writes its file. */
+  endProfiling(): void
   release(): Promise<void>
 }
 

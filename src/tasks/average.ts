@@ -4,6 +4,7 @@ import { ShapeError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
 import type { Node } from '../graph/node.ts'
 import { marker } from '../graph/op.ts'
+import { nth } from '../graph/present.ts'
 import { sameShape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { cast, div, maximum, mul } from '../ops/elementwise.ts'
@@ -55,7 +56,9 @@ export interface AverageNode {
 
 /** An average taken apart; undefined for a node that is none. */
 export const averageOf = ({ op, inputs, attrs }: Node): AverageNode | undefined =>
-  op === Average ? { by: attrs.by as AverageKind, numerator: inputs[0]!, denominator: inputs[1] } : undefined
+  op === Average
+    ? { by: attrs.by as AverageKind, numerator: nth(inputs, 0), denominator: inputs[1] }
+    : undefined
 
 const float = (what: string, t: AnyTensor): AnyTensor => {
   if (t.dtype === 'float16' || !isFloat(t.dtype))
@@ -70,14 +73,14 @@ const float = (what: string, t: AnyTensor): AnyTensor => {
  * @throws ShapeError when the shapes differ, or values are not float32 or float64
  */
 export function average<D extends FloatType>(values: Tensor<D>, weights?: Tensor): Tensor<D, []> {
-  const v = float('average', values as AnyTensor)
-  if (!weights) return Average.apply([v], { by: 'elements' }) as AnyTensor
+  const v = float('average', values)
+  if (!weights) return Average.apply([v], { by: 'elements' })
   if (!sameShape(weights.shape, v.shape))
     throw new ShapeError(
       `average: weights ${show(weights.shape)} differ from the values ${show(v.shape)}; both must have the same shape`,
     )
-  const w = cast(weights as AnyTensor, v.dtype)
-  return Average.apply([mul(v, w), w], { by: 'weights' }) as AnyTensor
+  const w = cast(weights, v.dtype)
+  return Average.apply([mul(v, w), w], { by: 'weights' })
 }
 example(average, t => [t(4, 3)])
 
@@ -86,8 +89,8 @@ example(average, t => [t(4, 3)])
  * whole data set before the division. 0 if the denominator is 0.
  */
 export function ratio<D extends FloatType>(numerator: Tensor<D>, denominator: Tensor<D>): Tensor<D, []> {
-  const [top, bottom] = [float('ratio', numerator as AnyTensor), float('ratio', denominator as AnyTensor)]
-  return Average.apply([top, bottom], { by: 'weights' }) as AnyTensor
+  const sums = [float('ratio', numerator), float('ratio', denominator)] as const
+  return Average.apply(sums, { by: 'weights' })
 }
 
 example(ratio, t => [t(4, 3), t(4, 3)])

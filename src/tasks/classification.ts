@@ -7,7 +7,7 @@ import { max } from '../ops/reduce.ts'
 import { average } from './average.ts'
 import { type CrossEntropyOptions, crossEntropy } from './losses.ts'
 import { classesOf, outputOf } from './outputs.ts'
-import { type AnySpec, defineTask, type TargetSpecs, type Task } from './task.ts'
+import { type AnyContext, type AnySpec, defineTask, specification, type Task } from './task.ts'
 
 /** Options of `classification`. */
 export interface ClassificationOptions extends Omit<CrossEntropyOptions, 'ignoreIndex'> {
@@ -29,14 +29,14 @@ export const accuracy = (logits: AnyTensor, label: AnyTensor): AnyTensor =>
 
 /** Share of the labels that are among the k highest logits. */
 const topAccuracy = (logits: AnyTensor, label: AnyTensor, k: number): AnyTensor => {
-  const [, indices] = topK(logits, k) as readonly [AnyTensor, AnyTensor]
+  const [, indices] = topK(logits, k)
   const own = reshape(cast(label, 'int64'), [...label.shape, 1])
   return average(max(cast(equal(indices, own), 'float32'), -1))
 }
 
 /** λ · one-hot(label) + (1 − λ) · one-hot(the other label): targets of examples mixed in pairs (Zhang et al. 2018). */
 const mixture = (logits: AnyTensor, label: AnyTensor, other: AnyTensor, share: AnyTensor): AnyTensor => {
-  const classes = logits.shape.at(-1) as number
+  const classes: number = logits.shape.at(-1)
   const hot = (l: AnyTensor): AnyTensor => oneHot(l, classes, logits.dtype)
   const each = cast(reshape(share, [-1, 1]), logits.dtype)
   return add(hot(other), mul(each, sub(hot(label), hot(other))))
@@ -55,7 +55,7 @@ export function classification(options: ClassificationOptions = {}): Task {
       : { evaluation: classification({ ...(output ? { output } : {}), topK: tops }) }
   const name = 'classification'
   return defineTask(name, model => {
-    const { key, tensor: logits } = outputOf(name, model, 'logits', output)
+    const { key, tensor: logits, of } = outputOf(name, model, 'logits', output)
     const classes = classesOf(name, key, logits)
     const places = logits.shape.slice(1, -1)
     if (targets === 'mixed' && places.length)
@@ -64,37 +64,30 @@ export function classification(options: ClassificationOptions = {}): Task {
     if (wide !== undefined)
       throw new UserError(`${name}: topK ${wide} must be a whole number from 1 to the ${classes} classes`)
     const label = { shape: places, dtype: 'int32', below: classes } as const
-    const specs: TargetSpecs = {
+    const declared: Readonly<Record<typeof targets, AnySpec<'label'>['targets']>> = {
       labels: { label },
       probabilities: { label: { shape: logits.shape.slice(1) } },
       mixed: { label, mixedLabel: label, mixedShare: { shape: places } },
-    }[targets]
+    }
     const weighting = {
       ...(labelSmoothing ? { labelSmoothing } : {}),
       ...(classWeights ? { classWeights } : {}),
     }
-    const hard = (target: Readonly<Record<string, AnyTensor>>): AnyTensor =>
-      targets === 'probabilities' ? argmax(target.label!, -1) : target.label!
-    const spec: AnySpec = {
-      name,
-      targets: specs,
+    const hard = ({ label }: AnyContext<'label'>['target']): AnyTensor =>
+      targets === 'probabilities' ? argmax(label, -1) : label
+    const within = (k: number) => (c: AnyContext<'label'>) => topAccuracy(of(c.out), hard(c.target), k)
+    return specification<'label', string>({
+      targets: declared[targets],
       loss: ({ out, target }) => {
-        const t = target as Readonly<Record<string, AnyTensor>>
-        const wanted =
-          targets === 'mixed' ? mixture(out[key]!, t.label!, t.mixedLabel!, t.mixedShare!) : t.label!
-        return crossEntropy(out[key]!, wanted, weighting)
+        const { label, mixedLabel, mixedShare } = target
+        const wanted = mixedLabel && mixedShare ? mixture(of(out), label, mixedLabel, mixedShare) : label
+        return crossEntropy(of(out), wanted, weighting)
       },
       metrics: {
-        accuracy: ({ out, target }) => accuracy(out[key]!, hard(target)),
-        ...Object.fromEntries(
-          tops.map(k => [
-            `top${k}`,
-            ({ out, target }: Parameters<AnySpec['loss']>[0]) => topAccuracy(out[key]!, hard(target), k),
-          ]),
-        ),
+        accuracy: c => accuracy(of(c.out), hard(c.target)),
+        ...Object.fromEntries(tops.map(k => [`top${k}`, within(k)])),
       },
       ...evaluation,
-    }
-    return spec
+    })
   })
 }

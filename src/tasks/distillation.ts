@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
+import { lookup } from '../graph/present.ts'
 import { constantModel, type TrainedModel } from '../nn/trained.ts'
 import { add, mul, sub } from '../ops/elementwise.ts'
 import { logSoftmax, softmax } from '../ops/norm.ts'
@@ -8,7 +8,7 @@ import { average } from './average.ts'
 import { accuracy, classification } from './classification.ts'
 import { crossEntropy } from './losses.ts'
 import { classesOf, outputOf } from './outputs.ts'
-import { type AnySpec, defineTask, type Task } from './task.ts'
+import { defineTask, specification, type Task } from './task.ts'
 
 /** Options of `distillation`. */
 export interface DistillationOptions {
@@ -34,30 +34,30 @@ export function distillation(
   if (!(temperature > 0)) throw new UserError(`distillation: temperature must be above 0, not ${temperature}`)
   if (!(alpha >= 0 && alpha <= 1)) throw new UserError(`distillation: alpha must be in [0, 1], not ${alpha}`)
   const teach = constantModel(teacher)
-  const source = outputOf('distillation: the teacher', teacher.model, 'logits', teacherOutput).key
-  return defineTask('distillation', (model): AnySpec => {
-    const { key, tensor } = outputOf('distillation', model, 'logits', output)
+  const taught = outputOf('distillation: the teacher', teacher.model, 'logits', teacherOutput)
+  return defineTask('distillation', model => {
+    const { key, tensor, of } = outputOf('distillation', model, 'logits', output)
     const classes = classesOf('distillation', key, tensor)
     const missing = Object.keys(teacher.model.inputs).find(name => !Object.hasOwn(model.inputs, name))
     if (missing !== undefined)
       throw new UserError(
         `distillation: the teacher reads ${missing}, which is not an input of ${model.name}; inputs are matched by name`,
       )
-    return {
+    return specification({
       targets: { label: { shape: tensor.shape.slice(1, -1), dtype: 'int32', below: classes } },
       loss: ({ input, out, target }) => {
-        const student = out[key]!
-        const given = Object.fromEntries(Object.keys(teacher.model.inputs).map(name => [name, input[name]!]))
-        const answer = teach(given)[source] as AnyTensor
+        const student = of(out)
+        const given = Object.keys(teacher.model.inputs).map(name => [name, lookup(input, name)])
+        const answer = taught.of(teach(Object.fromEntries(given)))
         const [soft, wanted] = [logSoftmax(mul(student, 1 / temperature)), mul(answer, 1 / temperature)]
         const kl = sum(mul(softmax(wanted), sub(logSoftmax(wanted), soft)), -1)
         return add(
-          mul(average(kl as AnyTensor), alpha * temperature ** 2),
-          mul(crossEntropy(student, target.label!), 1 - alpha),
+          mul(average(kl), alpha * temperature ** 2),
+          mul(crossEntropy(student, target.label), 1 - alpha),
         )
       },
-      metrics: { accuracy: ({ out, target }) => accuracy(out[key]!, target.label as AnyTensor) },
+      metrics: { accuracy: ({ out, target }) => accuracy(of(out), target.label) },
       evaluation: classification(output ? { output } : {}),
-    }
-  }) as Task<'accuracy'>
+    })
+  })
 }

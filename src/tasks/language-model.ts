@@ -1,11 +1,10 @@
-import type { AnyTensor } from '../graph/tensor.ts'
 import { cast, equal, exp, mul, neg } from '../ops/elementwise.ts'
 import { argmax, oneHot } from '../ops/gather.ts'
 import { logSoftmax } from '../ops/norm.ts'
 import { sum } from '../ops/reduce.ts'
 import { average } from './average.ts'
 import { classesOf, outputOf } from './outputs.ts'
-import { type AnySpec, defineTask, type Task, type TaskContext } from './task.ts'
+import { type AnyContext, type AnySpec, defineTask, type Task } from './task.ts'
 
 /** Options of `languageModel`. */
 export interface LanguageModelOptions {
@@ -15,15 +14,6 @@ export interface LanguageModelOptions {
   readonly mask?: boolean
 }
 
-/** What goes into the loss of each token, and its weight. */
-const parts = (
-  key: string,
-  { out, target }: TaskContext<never, Readonly<Record<string, AnyTensor>>, object, never>,
-) => {
-  const { label, mask } = target as { label: AnyTensor; mask?: AnyTensor }
-  return { logits: out[key]!, label, mask }
-}
-
 /**
  * Next-token prediction: cross-entropy on int32 `label` `[batch, T]`, averaged over all tokens that count, whatever the
  * lengths of the rows. Metrics: `accuracy`, and in evaluation `perplexity`, the exponential of the loss.
@@ -31,12 +21,12 @@ const parts = (
 export function languageModel({ output, mask = false }: LanguageModelOptions = {}): Task<'accuracy'> {
   const specOf =
     (judging: boolean) =>
-    (model: Parameters<Task['trace']>[0]): AnySpec => {
-      const { key, tensor } = outputOf('languageModel', model, 'logits', output)
+    (model: Parameters<Task['trace']>[0]): AnySpec<'label', 'accuracy'> => {
+      const { key, tensor, of } = outputOf('languageModel', model, 'logits', output)
       const classes = classesOf('languageModel', key, tensor)
       const places = tensor.shape.slice(1, -1)
-      const loss: AnySpec['loss'] = c => {
-        const { logits, label, mask: weights } = parts(key, c as never)
+      const loss = ({ out, target: { label, mask: weights } }: AnyContext<'label'>) => {
+        const logits = of(out)
         const hot = oneHot(label, classes, logits.dtype)
         return average(neg(sum(mul(hot, logSoftmax(logits)), -1)), weights)
       }
@@ -47,14 +37,12 @@ export function languageModel({ output, mask = false }: LanguageModelOptions = {
         },
         loss,
         metrics: {
-          accuracy: c => {
-            const { logits, label, mask: weights } = parts(key, c as never)
-            return average(cast(equal(argmax(logits, -1), cast(label, 'int64')), 'float32'), weights)
-          },
-          ...(judging ? { perplexity: c => exp(loss(c) as AnyTensor) } : {}),
+          accuracy: ({ out, target: { label, mask: weights } }) =>
+            average(cast(equal(argmax(of(out), -1), cast(label, 'int64')), 'float32'), weights),
+          ...(judging ? { perplexity: (c: AnyContext<'label'>) => exp(loss(c)) } : {}),
         },
         ...(judging ? {} : { evaluation: defineTask('languageModel', specOf(true)) }),
       }
     }
-  return defineTask('languageModel', specOf(false)) as Task<'accuracy'>
+  return defineTask('languageModel', specOf(false))
 }

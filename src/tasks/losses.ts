@@ -40,8 +40,8 @@ export const crossEntropy = (
   target: Tensor,
   { labelSmoothing = 0, ignoreIndex, classWeights }: CrossEntropyOptions = {},
 ): AnyTensor => {
-  const z = logits as AnyTensor
-  const t = target as AnyTensor
+  const z: AnyTensor = logits
+  const t: AnyTensor = target
   if (!(labelSmoothing >= 0 && labelSmoothing < 1))
     throw new UserError(`label smoothing must be at least 0 and below 1, not ${labelSmoothing}`)
   const classes = z.shape.at(-1)
@@ -73,7 +73,7 @@ const elementwise =
   (name: string, each: (x: AnyTensor, target: AnyTensor) => AnyTensor) =>
   (x: Tensor, target: Tensor, weights?: Tensor): AnyTensor => {
     demandEqual(name, x, target)
-    return average(each(x as AnyTensor, target as AnyTensor), weights)
+    return average(each(x, target), weights)
   }
 
 /** Mean of (x − t)². All of the same shape, the optional weights too. @throws ShapeError when they differ */
@@ -107,7 +107,7 @@ export const bceWithLogits = elementwise('bceWithLogits', (x, target) => sub(sof
 
 /** Σ x²: a regularizer, for one tensor or several. */
 export const l2 = (...tensors: readonly Tensor[]): AnyTensor =>
-  tensors.map(t => sum(mul(t as AnyTensor, t as AnyTensor)) as AnyTensor).reduce((a, b) => add(a, b))
+  tensors.map(t => sum(mul(t, t))).reduce((a, b) => add(a, b))
 
 for (const loss of [mse, l1, huber, bceWithLogits]) example(loss, t => [t(4, 3), t(4, 3)])
 example(crossEntropy, t => [t(4, 3), constant(0, 'int64', [4])])

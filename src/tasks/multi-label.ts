@@ -3,7 +3,7 @@ import { add, cast, equal, greater, mul } from '../ops/elementwise.ts'
 import { average, ratio } from './average.ts'
 import { bceWithLogits } from './losses.ts'
 import { outputOf } from './outputs.ts'
-import { type AnySpec, defineTask, type Task } from './task.ts'
+import { defineTask, specification, type Task } from './task.ts'
 
 /** Options of `multiLabel`. */
 export interface MultiLabelOptions {
@@ -19,24 +19,23 @@ export interface MultiLabelOptions {
  */
 export function multiLabel({ output, threshold = 0.5 }: MultiLabelOptions = {}): Task<'accuracy' | 'f1'> {
   const limit = Math.log(threshold / (1 - threshold))
-  return defineTask('multiLabel', (model): AnySpec => {
-    const { key, tensor } = outputOf('multiLabel', model, 'logits', output)
+  return defineTask('multiLabel', model => {
+    const { tensor, of } = outputOf('multiLabel', model, 'logits', output)
     const answered = (out: Readonly<Record<string, AnyTensor>>): AnyTensor =>
-      cast(greater(out[key]!, limit), 'float32')
-    return {
+      cast(greater(of(out), limit), 'float32')
+    return specification({
       targets: { labels: { shape: tensor.shape.slice(1) } },
-      loss: ({ out, target }) => bceWithLogits(out[key]!, target.labels!),
+      loss: ({ out, target }) => bceWithLogits(of(out), target.labels),
       metrics: {
-        accuracy: ({ out, target }) => {
-          const labels = target.labels as AnyTensor
+        accuracy: ({ out, target: { labels } }) => {
           return average(cast(equal(answered(out), cast(greater(labels, 0.5), 'float32')), 'float32'))
         },
         // F1 = 2 tp / (answered + present)
-        f1: ({ out, target }) => {
-          const [yes, labels] = [answered(out), target.labels as AnyTensor]
+        f1: ({ out, target: { labels } }) => {
+          const yes = answered(out)
           return ratio(mul(mul(yes, labels), 2), add(yes, labels))
         },
       },
-    }
-  }) as Task<'accuracy' | 'f1'>
+    })
+  })
 }

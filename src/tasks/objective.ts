@@ -24,7 +24,7 @@ export function objective(what: string, scalar: Tensor): Objective {
     throw new UserError(
       `${what}: is ${scalar.dtype} ${show(scalar.shape)}; it must be a float32 scalar: reduce it with average(…), or with sum or mean`,
     )
-  const value = averaged(scalar as AnyTensor) ?? perExample(scalar as AnyTensor)
+  const value = averaged(scalar) ?? perExample(scalar)
   const averages = topAverages(value)
   return { value, averages }
 }
@@ -38,7 +38,7 @@ function topAverages(value: AnyTensor): AnyTensor[] {
     if (averageOf(t.node)) found.add(t)
     else if (!seen.has(t.node)) {
       seen.add(t.node)
-      stack.push(...(t.node.inputs as readonly AnyTensor[]))
+      stack.push(...t.node.inputs)
     }
   }
   return [...found].reverse()
@@ -55,11 +55,9 @@ function averaged(scalar: AnyTensor): AnyTensor | undefined {
     if (averageOf(t.node)) return t
     if (!above.has(t.node)) return fixed(t) ? t : t.shape.length ? undefined : perExample(t)
     if (made.has(t)) return made.get(t)
-    const inputs = (t.node.inputs as readonly AnyTensor[]).map(convert)
+    const inputs = t.node.inputs.map(convert)
     const known = inputs.every(i => i !== undefined)
-    const result = known
-      ? (makeNode(t.node.op, inputs, t.node.attrs).outputs[t.index] as AnyTensor)
-      : undefined
+    const result = known ? makeNode(t.node.op, inputs, t.node.attrs).outputs[t.index] : undefined
     made.set(t, result)
     return result
   }
@@ -77,7 +75,7 @@ export function isAffine({ value }: Objective): boolean {
   const degree = (t: AnyTensor): number => {
     const { node } = t
     if (averageOf(node)) return 1
-    const degrees = (node.inputs as readonly AnyTensor[]).map(degree)
+    const degrees = node.inputs.map(degree)
     const most = Math.max(0, ...degrees)
     if (!most) return 0
     switch (node.op.type) {
@@ -88,7 +86,7 @@ export function isAffine({ value }: Objective): boolean {
       case 'Reshape':
         return most
       case 'Mul':
-        return degrees[0]! + degrees[1]!
+        return degrees.reduce((a, b) => a + b)
       case 'Div':
         return degrees[1] ? Number.POSITIVE_INFINITY : most
       default:

@@ -1,6 +1,7 @@
+import { lookup } from '../graph/present.ts'
 import { huber, l1, mse } from './losses.ts'
 import { outputOf } from './outputs.ts'
-import { type AnySpec, defineTask, type Task } from './task.ts'
+import { defineTask, specification, type Task } from './task.ts'
 
 /** Options of `regression`. */
 export interface RegressionOptions {
@@ -16,13 +17,13 @@ const LOSSES = { mse, l1, huber } as const
 
 /** Regression, with the mean absolute error as the metric `mae`. The target has the shape of the output. */
 export function regression({ output, target, loss = 'mse' }: RegressionOptions = {}): Task<'mae'> {
-  return defineTask('regression', (model): AnySpec => {
-    const { key, tensor } = outputOf('regression', model, 'y', output)
+  return defineTask('regression', model => {
+    const { key, tensor, of } = outputOf('regression', model, 'y', output)
     const name = target ?? (Object.hasOwn(model.inputs, key) ? 'target' : key)
-    return {
+    return specification({
       targets: { [name]: { shape: tensor.shape.slice(1), dtype: tensor.dtype } },
-      loss: ({ out, target: t }) => LOSSES[loss](out[key]!, t[name]!),
-      metrics: { mae: ({ out, target: t }) => l1(out[key]!, t[name]!) },
-    }
-  }) as Task<'mae'>
+      loss: ({ out, target: t }) => LOSSES[loss](of(out), lookup(t, name)),
+      metrics: { mae: ({ out, target: t }) => l1(of(out), lookup(t, name)) },
+    })
+  })
 }

@@ -8,7 +8,7 @@ import { transpose } from '../ops/layout.ts'
 import { average, ratio } from './average.ts'
 import { crossEntropy } from './losses.ts'
 import { outputOf } from './outputs.ts'
-import { type AnySpec, defineTask, type Task } from './task.ts'
+import { defineTask, specification, type Task } from './task.ts'
 
 /** Options of `segmentation`. */
 export interface SegmentationOptions {
@@ -31,8 +31,8 @@ export function segmentation({
   ignoreIndex,
   classWeights,
 }: SegmentationOptions = {}): Task<'accuracy' | 'iou'> {
-  return defineTask('segmentation', (model): AnySpec => {
-    const { key, tensor } = outputOf('segmentation', model, 'logits', output)
+  return defineTask('segmentation', model => {
+    const { key, tensor, of } = outputOf('segmentation', model, 'logits', output)
     const [, classes, ...places] = tensor.shape
     if (tensor.shape.length < 3 || typeof classes !== 'number')
       throw new ShapeError(
@@ -47,7 +47,7 @@ export function segmentation({
         : sub(constant(1, 'float32', []), float(equal(label, ignoreIndex)))
     const counted = (label: AnyTensor): AnyTensor =>
       ignoreIndex === undefined ? label : where(equal(label, ignoreIndex), constant(0, 'int32', []), label)
-    return {
+    return specification({
       targets: {
         label: {
           shape: places,
@@ -57,19 +57,17 @@ export function segmentation({
         },
       },
       loss: ({ out, target }) =>
-        crossEntropy(last(out[key]!), target.label!, {
+        crossEntropy(last(of(out)), target.label, {
           ...(ignoreIndex === undefined ? {} : { ignoreIndex }),
           ...(classWeights ? { classWeights } : {}),
         }),
       metrics: {
-        accuracy: ({ out, target }) => {
-          const label = target.label as AnyTensor
-          const right = float(equal(argmax(last(out[key]!), -1), cast(label, 'int64')))
+        accuracy: ({ out, target: { label } }) => {
+          const right = float(equal(argmax(last(of(out)), -1), cast(label, 'int64')))
           return average(right, counting(label))
         },
-        iou: ({ out, target }) => {
-          const label = target.label as AnyTensor
-          const guess = argmax(last(out[key]!), -1) as AnyTensor
+        iou: ({ out, target: { label } }) => {
+          const guess: AnyTensor = argmax(last(of(out)), -1)
           const weight = counting(label)
           const only = (t: AnyTensor): AnyTensor => (weight ? mul(t, weight) : t)
           const each = Array.from({ length: classes }, (_, c): AnyTensor => {
@@ -84,6 +82,6 @@ export function segmentation({
           )
         },
       },
-    }
-  }) as Task<'accuracy' | 'iou'>
+    })
+  })
 }

@@ -1,7 +1,8 @@
 import { UserError } from '../graph/errors.ts'
 import type { Tensors } from '../graph/graph.ts'
 import { postorder } from '../graph/graph.ts'
-import { isParameter } from '../graph/leaf.ts'
+import { Input } from '../graph/leaf.ts'
+import { lookup } from '../graph/present.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { trace } from '../graph/tracing.ts'
@@ -123,22 +124,49 @@ export function task<
   const T extends TargetSpecs,
   const M extends MetricSpecs<TaskContext<I, O, L, T>>,
 >(model: ModelOf<I, O, L>, spec: TaskSpec<I, O, L, T, M>): Task<Extract<keyof M, string>> {
-  const made = defineTask(spec.name ?? 'task', () => spec as unknown as AnySpec)
+  const made = tracedOnce<Extract<keyof M, string>>(spec.name ?? 'task', () => spec as Traceable)
   made.trace(model)
-  return made as Task<Extract<keyof M, string>>
+  return made
 }
 
-/** A specification whose model is not known to the compiler. */
-export type AnySpec = TaskSpec<
-  PortSpecs,
-  Readonly<Record<string, AnyTensor>>,
-  object,
-  TargetSpecs,
-  MetricSpecs<TaskContext<PortSpecs, Readonly<Record<string, AnyTensor>>, object, TargetSpecs>>
->
+type NamedTensors<K extends string = string> = Readonly<Record<K, AnyTensor>>
+
+/** What a task for any model computes from; `T` names the targets that are always there. */
+export interface AnyContext<T extends string = string> {
+  readonly input: NamedTensors
+  readonly out: NamedTensors
+  readonly target: NamedTensors<T> & Readonly<Partial<NamedTensors>>
+}
+
+/** The specification of a task for a model that the compiler does not know; `T` names targets, `M` metrics. */
+export interface AnySpec<T extends string = string, M extends string = string> {
+  readonly targets: Readonly<Record<T, TargetSpec>> & TargetSpecs
+  readonly loss: (context: AnyContext<T>) => Tensor
+  readonly metrics: Readonly<Record<M, (context: AnyContext<T>) => Tensor>>
+  readonly evaluation?: Task
+}
+
+/** What {@link AnySpec} and {@link TaskSpec} are to the tracer. */
+interface Traceable {
+  readonly targets?: TargetSpecs | ((out: NamedTensors) => TargetSpecs)
+  readonly loss: (context: AnyContext & { readonly self: object }) => Tensor
+  readonly metrics?: Readonly<Record<string, Traceable['loss']>>
+  readonly regularizer?: (context: { readonly self: object }) => Tensor
+  readonly evaluation?: Task
+}
+
+/** Infers the names of targets and metrics. */
+export const specification = <T extends string, M extends string>(spec: AnySpec<T, M>): AnySpec<T, M> => spec
 
 /** A task for any model that fits. @param specOf its specification for a model, which may throw a UserError */
-export function defineTask(name: string, specOf: (model: Model) => AnySpec): Task {
+export const defineTask = <T extends string, M extends string>(
+  name: string,
+  specOf: (model: Model) => AnySpec<T, M>,
+): Task<M> =>
+  // It is called with the tensors of the targets that it declares.
+  tracedOnce(name, model => specOf(model) as Traceable)
+
+function tracedOnce<M extends string>(name: string, specOf: (model: Model) => Traceable): Task<M> {
   const traced = new WeakMap<Model, TracedTask>()
   return {
     name,
@@ -153,9 +181,9 @@ export function defineTask(name: string, specOf: (model: Model) => AnySpec): Tas
 /** Names in the results of steps and evaluations beside the metrics. */
 const TAKEN = ['loss', 'gradNorm', 'count']
 
-function traceTask(name: string, model: Model, spec: AnySpec): TracedTask {
+function traceTask(name: string, model: Model, spec: Traceable): TracedTask {
   const { result, assigned } = trace(() => traceObjective(name, model, spec))
-  const regularizer = spec.regularizer?.({ self: model.layers }) as AnyTensor | undefined
+  const regularizer: AnyTensor | undefined = spec.regularizer?.({ self: model.layers })
   if (regularizer) checkRegularizer(name, regularizer)
   const names = new Map<Tensor, string>([...model.parameters].map(([key, p]) => [p, key]))
   const updates = [...assigned].map(([b, value]) => [names.get(b) ?? '', value] as const)
@@ -168,9 +196,9 @@ function traceTask(name: string, model: Model, spec: AnySpec): TracedTask {
   }
 }
 
-function traceObjective(name: string, model: Model, spec: AnySpec): TracedObjective {
+function traceObjective(name: string, model: Model, spec: Traceable): TracedObjective {
   const { targets = {}, loss, metrics = {} } = spec
-  const out = model.outputs as Readonly<Record<string, AnyTensor>>
+  const out: NamedTensors = model.outputs
   const specs = typeof targets === 'function' ? targets(out) : targets
   const both = Object.keys(specs).find(key => Object.hasOwn(model.inputs, key))
   if (both !== undefined)
@@ -178,9 +206,7 @@ function traceObjective(name: string, model: Model, spec: AnySpec): TracedObject
       `${name}: ${both} names an input of the model and a target; give the target another name`,
     )
   const leaves = portTensors(name, specs)
-  const context = { input: model.graph.inputs, out, target: leaves, self: model.layers } as Parameters<
-    typeof loss
-  >[0]
+  const context = { input: model.graph.inputs, out, target: leaves, self: model.layers }
   const taken = Object.keys(metrics).find(key => TAKEN.includes(key))
   if (taken !== undefined)
     throw new UserError(
@@ -189,7 +215,7 @@ function traceObjective(name: string, model: Model, spec: AnySpec): TracedObject
   return {
     model,
     targets: Object.fromEntries(
-      Object.entries(leaves).map(([key, leaf]) => [key, { spec: specs[key]!, leaf }]),
+      Object.entries(leaves).map(([key, leaf]) => [key, { spec: lookup(specs, key), leaf }]),
     ),
     loss: objective(`${name}: the loss`, loss(context)),
     metrics: Object.fromEntries(
@@ -206,8 +232,8 @@ function checkRegularizer(name: string, t: AnyTensor): void {
     throw new UserError(
       `${name}: the regularizer is ${t.dtype} ${show(t.shape)}; it must be a float32 scalar: sum it`,
     )
-  const other = postorder([t]).find(node => !node.inputs.length && node.op.type === 'Input')
-  if (other && !isParameter(other.outputs[0]!))
+  const other = postorder([t]).find(node => node.op === Input)
+  if (other)
     throw new UserError(
       `${name}: the regularizer reads ${other.attrs.name}; it may read parameters only: move this term into the loss`,
     )

@@ -65,7 +65,7 @@ function owning<T extends { close(): Promise<void> }>(made: T, runtime: Runtime)
     closed ??= inner().finally(() => runtime.close())
     return closed
   }
-  return Object.assign(made, { close, [disposal]: close }) as T & Closable
+  return Object.assign(made, { close, [disposal]: close })
 }
 
 /** What is made on a runtime that is opened for it, and closes with it. */

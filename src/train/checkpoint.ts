@@ -1,5 +1,6 @@
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import { type Layout, views } from '../nn/layout.ts'
 import type { TrainState } from './state.ts'
@@ -18,7 +19,7 @@ const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
 /** CRC-32 (ISO-HDLC, as in PNG and gzip) as hexadecimal digits. */
 function crc32(bytes: Uint8Array): string {
   let c = -1
-  for (let i = 0; i < bytes.length; i++) c = CRC_TABLE[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8)
+  for (let i = 0; i < bytes.length; i++) c = Number(CRC_TABLE[(c ^ Number(bytes[i])) & 0xff]) ^ (c >>> 8)
   return (~c >>> 0).toString(16).padStart(8, '0')
 }
 
@@ -42,9 +43,11 @@ export function stateCheckpoint(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const tensors: Record<string, SafeTensor> = {}
-  const values = new Map(layout.blocks.flatMap(block => [...views(block.layout, vectors[block.name]!)]))
+  const values = new Map(
+    layout.blocks.flatMap(block => [...views(block.layout, lookup(vectors, block.name))]),
+  )
   for (const slot of layout.all.slots)
-    tensors[slot.name] = { dtype: 'float32', shape: slot.shape, data: values.get(slot.name)! }
+    tensors[slot.name] = { dtype: 'float32', shape: slot.shape, data: lookup(values, slot.name) }
   const blocks = new Set(layout.blocks.map(b => b.name))
   for (const [name, data] of Object.entries(vectors))
     if (!blocks.has(name)) tensors[MOMENT + name] = { dtype: 'float32', shape: [data.length], data }
@@ -81,7 +84,7 @@ export function checkFormat(name: string, format: unknown): void {
 function readSteps(name: string, text: string | undefined): Readonly<Record<string, number>> | undefined {
   if (text === undefined) return undefined
   try {
-    const steps = JSON.parse(text) as unknown
+    const steps: unknown = JSON.parse(text)
     const sound =
       typeof steps === 'object' &&
       steps !== null &&
@@ -135,7 +138,7 @@ export function vectorsOf({ name, bytes, tensors }: CheckpointFile, layout: Stat
   const vectors: Record<string, Float32Array> = Object.create(null)
   for (const block of layout.blocks) {
     vectors[block.name] = new Float32Array(block.layout.size)
-    fill(name, tensors, block.layout, vectors[block.name]!)
+    fill(name, tensors, block.layout, lookup(vectors, block.name))
   }
   const own = new Set(layout.all.slots.map(s => s.name))
   for (const [key, t] of Object.entries(tensors)) {

@@ -4,6 +4,7 @@ import type { ImageShape } from '../data/preprocess.ts'
 import type { FileInfo } from '../export/read.ts'
 import { elementsOf, type NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
@@ -106,11 +107,11 @@ export async function openClassifier(
   options: { readonly name?: string; readonly threads?: number | undefined } = {},
 ): Promise<Classifier> {
   const predictor = await openPredictor(runtime, bytes, options)
-  const output = predictor.outputs.includes('logits') ? 'logits' : predictor.outputs[0]!
+  const output = predictor.outputs.includes('logits') ? 'logits' : nth(predictor.outputs, 0)
   return {
     async scores(examples) {
       const [count] = examples.dims
-      const { data, dims } = (await predictor.run({ [input.name]: examples }))[output]!
+      const { data, dims } = lookup(await predictor.run({ [input.name]: examples }), output)
       if (data instanceof Float32Array && data.length > 0 && dims[0] === count) return data
       throw new UserError(
         `the model answers ${printable(output)}, ${elementsOf(data)} [${dims.join()}], for ${count} examples; float32 [${count}, classes] belongs there`,

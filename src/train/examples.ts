@@ -4,6 +4,7 @@ import type { Allocate } from '../data/memory.ts'
 import { arrayOver, type NdArray } from '../graph/array.ts'
 import { solve } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { type Dim, show } from '../graph/shape.ts'
 import type { TracedObjective } from '../tasks/task.ts'
 import type { Examples, ExamplesOfSteps } from './step/examples.ts'
@@ -19,7 +20,7 @@ export function portsOf({ model, targets }: Pick<TracedObjective, 'model' | 'tar
     ...Object.fromEntries(
       Object.entries(targets).map(([name, { spec, leaf }]) => [
         name,
-        { ...port(leaf as ArrayPort), below: spec.below, ignore: spec.ignore },
+        { ...port(leaf), below: spec.below, ignore: spec.ignore },
       ]),
     ),
   }
@@ -52,8 +53,8 @@ export function examplesOf(what: string, ports: Ports, batch: UserBatch, values 
   // Arrays without dims of their own are understood by the sizes that the others have.
   const names = Object.keys(ports).sort((a, b) => Number(hasDims(batch[b])) - Number(hasDims(batch[a])))
   for (const name of names) {
-    const port = ports[name]!
-    const array = toNdArray(`${what}: ${name}`, batch[name]!, port, sizes)
+    const port = lookup(ports, name)
+    const array = toNdArray(`${what}: ${name}`, lookup(batch, name), port, sizes)
     solve(`${what}: ${name}`, port.shape, array.dims, sizes)
     if (values) checkValues(`${what}: ${name}`, array, port)
     arrays[name] = array
@@ -64,7 +65,7 @@ export function examplesOf(what: string, ports: Ports, batch: UserBatch, values 
 
 /** Whether two batches can lie one after the other: all arrays of equal dims. */
 const alike = (a: Examples, b: Examples): boolean =>
-  Object.entries(a.arrays).every(([name, { dims }]) => b.arrays[name]!.dims.join() === dims.join())
+  Object.entries(a.arrays).every(([name, { dims }]) => lookup(b.arrays, name).dims.join() === dims.join())
 
 /**
  * The same batches in memory of `allocate`, in two sets of arrays by turns: what was given stays as it is while the next
@@ -82,10 +83,15 @@ export async function* staged(
   let kept: Examples[] = []
   /** Memory for all batches of a run, as values like these, from the place of batch `at` on. */
   const place = (name: string, { data }: NdArray, at: number, times: number) => {
-    const memory = sets[turn]!
+    const memory = nth(sets, turn)
     const bytes = together * data.byteLength
     if (!kept.length && (memory.get(name)?.byteLength ?? 0) < bytes) memory.set(name, allocate(bytes))
-    return arrayOver(ports[name]!.dtype, memory.get(name)!, at * data.byteLength, times * data.length)
+    return arrayOver(
+      lookup(ports, name).dtype,
+      lookup(memory, name),
+      at * data.byteLength,
+      times * data.length,
+    )
   }
   function* singly(): Generator<ExamplesOfSteps> {
     for (const examples of kept) yield { ...examples, steps: 1 }

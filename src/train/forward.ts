@@ -2,6 +2,7 @@ import { batches } from '../data/batches.ts'
 import type { Dataset, UserBatch } from '../data/dataset.ts'
 import type { NdArray } from '../graph/array.ts'
 import type { Bindings } from '../graph/bind.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { layoutOf } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -69,7 +70,7 @@ export class Forward {
     return Object.fromEntries(
       Object.entries(arrays).map(([name, { data, dims }]) => [
         name,
-        this.#runtime.tensor(ports[name]!.dtype, data, dims),
+        this.#runtime.tensor(lookup(ports, name).dtype, data, dims),
       ]),
     )
   }
@@ -97,7 +98,7 @@ export class Forward {
     const counts = program.countsOf(sizes).map((n, i) => n ?? value(`count.${i}`))
     // A scalar that counts per example is answered as it is.
     const sums = program.measures.statistics.map(({ by }, i) =>
-      by === 'examples' ? value(`sum.${i}`) * counts[i]! : value(`sum.${i}`),
+      by === 'examples' ? value(`sum.${i}`) * nth(counts, i) : value(`sum.${i}`),
     )
     into.add(sums, counts)
   }
@@ -165,7 +166,7 @@ export function holdParams(runtime: Runtime, layout: StateLayout, params: Float3
     ]),
   )
   return {
-    of: v => held.get(v.name)!,
+    of: v => lookup(held, v.name),
     release() {
       for (const h of held.values()) runtime.release(h)
     },

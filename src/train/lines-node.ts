@@ -30,6 +30,6 @@ export async function linesUpTo(file: string, step: number): Promise<string> {
 /** Whether `metrics.jsonl` ends with the summary of a run that was not stopped before its end. */
 export async function isFinal(file: string): Promise<boolean> {
   const line = (await linesOf(file)).at(-1)
-  const { final, stopped } = JSON.parse(line ?? '{}') as { final?: unknown; stopped?: unknown }
+  const { final, stopped }: { final?: unknown; stopped?: unknown } = JSON.parse(line ?? '{}')
   return final === true && stopped !== true
 }

@@ -68,7 +68,7 @@ async function holderOf(path: string): Promise<Holder | undefined> {
   const text = entry && (await readText(path))
   if (text === undefined) return undefined
   try {
-    const holder = JSON.parse(text) as Partial<Holder> | null
+    const holder: Partial<Holder> | null = JSON.parse(text)
     const sound = /^[0-9a-f]{8}$/.test(String(holder?.id)) && Number.isSafeInteger(holder?.pid)
     if (sound && typeof holder?.host === 'string') return holder as Holder
   } catch {}

@@ -1,5 +1,6 @@
 import type { DataSource, Dataset } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { layoutOf } from '../nn/layout.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
@@ -119,8 +120,8 @@ export class Loop {
   async #prepare(): Promise<void> {
     const { batch, accumulate, stepsPerRun } = this.#o
     const { size } = this.#data.train
-    const { executor, plans } = this.#trainer
-    const symbols = Object.values(portsOf(plans[0]!.task)).flatMap(({ shape }) =>
+    const { executor } = this.#trainer
+    const symbols = Object.values(portsOf(executor.plan(ONLY).task)).flatMap(({ shape }) =>
       shape.filter(d => typeof d === 'string'),
     )
     if (size === undefined || symbols.some(s => s !== 'batch')) return
@@ -136,7 +137,7 @@ export class Loop {
 
   #work(work: Work): Promise<StepAnswer[]> {
     return 'micro' in work
-      ? this.#trainer.accumulate(ONLY, work.micro, work.rates[0]!).then(answer => [answer])
+      ? this.#trainer.accumulate(ONLY, work.micro, nth(work.rates, 0)).then(answer => [answer])
       : this.#trainer.run(ONLY, work.examples, work.rates)
   }
 
@@ -146,7 +147,7 @@ export class Loop {
     const within = this.#step - this.#epochStart
     let stopped = false
     const { allocate, parallel } = this.#runtime
-    const ports = portsOf(this.#trainer.plans[0]!.task)
+    const ports = portsOf(this.#trainer.executor.plan(ONLY).task)
     const options = { ...this.#o, rate: this.#rate, allocate, ports }
     const { train } = this.#data
     const from = this.#step
@@ -163,7 +164,7 @@ export class Loop {
       const sizes = 'micro' in work ? work.micro.map(e => e.sizes) : [work.examples.sizes]
       const examples = sizes.reduce((n, s) => n + Number(s.batch ?? 1), 0)
       for (const [i, answer] of answers.entries()) {
-        lr = work.rates[i]!
+        lr = nth(work.rates, i)
         if (!isSound(answer)) throw await this.#diverged(work, i, answer, epoch, counter)
         counter.add(examples, answer)
         this.#step = work.first + i
@@ -192,15 +193,12 @@ export class Loop {
       Object.entries(measures.objectives).map(([name, objective]) => {
         const at = statisticOf(measures, objective)
         // A function of averages is computed at the end of the epoch.
-        return [name, at === undefined ? last[name as 'loss'] : (averages[at] ?? Number.NaN)]
+        return [name, at === undefined ? last[name] : (averages[at] ?? Number.NaN)]
       }),
     ) as Measured
     const { examplesPerSecond } = speed([counter])
     const progress = { epoch: epoch + 1, epochs, step: this.#step, steps: this.#steps, lr }
-    await onStep(
-      { ...progress, mean, last: last as Measured, gradNorm, examplesPerSecond },
-      this.#running(counter),
-    )
+    await onStep({ ...progress, mean, last, gradNorm, examplesPerSecond }, this.#running(counter))
   }
 
   #running(counter?: EpochCounter): RunningFit {
@@ -251,9 +249,10 @@ export class Loop {
 
   /** What an epoch came to. */
   async #judge(epoch: number, counter: EpochCounter, lr: number): Promise<void> {
-    const train = (await this.#trainer.measured(ONLY, counter.statistics)) as Measured
+    const train = await this.#trainer.measured(ONLY, counter.statistics)
     const { val, test } = this.#data
-    const measured = val || test ? await this.#measure((val ?? test)!) : undefined
+    const held = val ?? test
+    const measured = held && (await this.#measure(held))
     const finite = measured ? Number.isFinite(measured.loss) : await this.#isFinite()
     // The loss before the last update was fine; what that update made is seen here, before anything is saved.
     if (!finite) throw divergedAtLast(measured?.loss ?? Number.NaN, this.#step, epoch + 1, lr)

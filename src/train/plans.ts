@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { lookup, present } from '../graph/present.ts'
 import { type Layout, layoutOf, views } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
@@ -22,7 +23,7 @@ function checkPatterns(
   patterns: NamePattern | readonly NamePattern[] | undefined,
   layout: Layout,
 ): void {
-  const all = patterns === undefined ? [] : ([patterns].flat() as readonly NamePattern[])
+  const all = patterns === undefined ? [] : [patterns].flat()
   const idle = all.find(pattern => !layout.slots.some(slot => matchesName(pattern, slot.name)))
   if (idle !== undefined)
     throw new UserError(`${what}: no parameter matches ${idle}; their names are like ${firstNames(layout)}`)
@@ -73,12 +74,15 @@ export function partOf(
   { vector, part }: StateVector,
   params: Float32Array,
 ): Float32Array {
-  const block = blocks.find(b => b.name === vector)!
+  const block = present(
+    blocks.find(b => b.name === vector),
+    `block ${vector}`,
+  )
   const names = new Set(part.slots.map(s => s.name))
   const values = views(all, params)
   const own = new Float32Array(part.size)
   for (const slot of block.layout.slots)
-    if (names.has(slot.name)) own.set(values.get(slot.name)!, slot.offset - part.offset)
+    if (names.has(slot.name)) own.set(lookup(values, slot.name), slot.offset - part.offset)
   return own
 }
 
@@ -99,7 +103,7 @@ export function moved(
   const next: Record<string, Float32Array> = {}
   const places = new Map<string, Float32Array>()
   for (const { name, layout } of blocks) {
-    next[name] = vectors[name]!.slice()
+    next[name] = lookup(vectors, name).slice()
     for (const [key, place] of views(layout, next[name])) places.set(key, place)
   }
   const below = (path: string) =>
@@ -111,16 +115,18 @@ export function moved(
   const [sources, targets] = [below(from), below(to)]
   if (!sources.size) throw new UserError(`copy: the model has no parameters at ${from}`)
   for (const [rest, name] of sources) {
-    const source = places.get(name)!
+    const source = lookup(places, name)
     const target = places.get(targets.get(rest) ?? '')
     if (!target) throw new UserError(`copy: ${name} has no counterpart ${to}${rest}`)
     if (target.length !== source.length)
       throw new UserError(`copy: ${name} has ${source.length} values, ${to}${rest} has ${target.length}`)
     // Rounding must not make a copy that is not one.
     if (rate === 1) target.set(source)
-    else for (let i = 0; i < target.length; i++) target[i] = target[i]! + rate * (source[i]! - target[i]!)
+    else
+      for (let i = 0; i < target.length; i++)
+        target[i] = Number(target[i]) + rate * (Number(source[i]) - Number(target[i]))
   }
   const changed = new Set(targets.values())
   const own = blocks.filter(({ layout }) => layout.slots.some(s => changed.has(s.name)))
-  return Object.fromEntries(own.map(({ name }) => [name, next[name]!]))
+  return Object.fromEntries(own.map(({ name }) => [name, lookup(next, name)]))
 }

@@ -2,6 +2,7 @@ import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { Model } from '../nn/model.ts'
@@ -69,7 +70,7 @@ export async function openPredictor<M extends Model>(
       const { arrays } = examplesOf(name, inputs, given, false)
       const feeds = Object.entries(arrays).map(([key, { data, dims }]) => [
         key,
-        runtime.tensor(inputs[key]!.dtype, data, dims),
+        runtime.tensor(lookup(inputs, key).dtype, data, dims),
       ])
       const got: OrtTensors = await session.run(Object.fromEntries(feeds))
       return arraysOf<M>(got)

@@ -7,17 +7,16 @@ export async function* prefetch<T, R>(
   work: (item: T) => Promise<R>,
   depth: 1 | 2 = 2,
 ): AsyncGenerator<readonly [item: T, result: R]> {
-  const begun: (readonly [T, Promise<R>])[] = []
-  const first = async () => {
-    const [item, result] = begun.shift()!
-    return [item, await result] as const
-  }
+  let begun: { readonly item: T; readonly result: Promise<R> }[] = []
   for await (const item of items) {
     const result = work(item)
     // It is awaited in its turn; until then, its failure is not a mistake that nobody handles.
     result.catch(() => {})
-    begun.push([item, result])
-    if (begun.length === depth) yield first()
+    begun.push({ item, result })
+    if (begun.length < depth) continue
+    const [first, ...rest] = begun
+    begun = rest
+    if (first) yield [first.item, await first.result]
   }
-  while (begun.length) yield first()
+  for (const { item, result } of begun) yield [item, await result]
 }

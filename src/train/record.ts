@@ -3,6 +3,7 @@ import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { isPreprocessing, type Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Normalization } from '../graph/normalization.ts'
+import { lookup } from '../graph/present.ts'
 import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
 import { SCHEDULES, type Schedule, stepDecay, withWarmup } from '../optim/schedule.ts'
 import type { EpochSums } from './epoch.ts'
@@ -93,7 +94,7 @@ function updated({ images, tally, best, ...record }: Record<string, unknown>): R
           sums: {
             examples: sums.images,
             // The loss was counted by example, and is an average over labels, of which a text has several.
-            sums: [(sums.loss! / sums.images!) * sums.labels, sums.correct],
+            sums: [(lookup(sums, 'loss') / lookup(sums, 'images')) * sums.labels, sums.correct],
             counts: [sums.labels, sums.labels],
             gradNorm: sums.gradNorm,
             updates: sums.updates,
@@ -165,5 +166,5 @@ export function recordedOptimizer({ name, ...settings }: Named): Optimizer {
 export function recordedSchedule({ name, warmupSteps = 0, ...settings }: Named): Schedule {
   const known: Readonly<Record<string, (settings: never) => Schedule>> = { ...SCHEDULES, step: stepDecay }
   if (!Object.hasOwn(known, name)) throw new UserError(`schedule ${name} is not known`)
-  return withWarmup(known[name]!(settings as never), Number(warmupSteps))
+  return withWarmup(lookup(known, name)(settings as never), Number(warmupSteps))
 }

@@ -2,6 +2,7 @@ import { lstat, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { append, codeOf, makeFolders, reason, syncFile, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { present } from '../graph/present.ts'
 import { FORMAT, FORMAT_KEY } from './checkpoint.ts'
 import { LockedError, refuseLocked, takeLock } from './lock-node.ts'
 import type { RunRecord } from './record.ts'
@@ -136,7 +137,7 @@ export class RunFolder {
   /** Puts the folder in order where the run goes on. @param changes settings that are no longer what they were */
   goOn = (changes: object = {}): Promise<void> =>
     this.#safely(async () => {
-      const { config, repairs } = this.#from!
+      const { config, repairs } = present(this.#from, 'run to resume')
       await this.#tidy()
       for (const [file, data] of repairs) await writeAtomic(file, data)
       // Settings of before format 2 say `images`.

@@ -1,4 +1,5 @@
 import type { NdArray } from '../graph/array.ts'
+import { nth } from '../graph/present.ts'
 import type { Rng } from '../graph/random.ts'
 import { argmaxAt } from './scores.ts'
 
@@ -14,7 +15,7 @@ export interface SampleOptions {
 
 /** Index drawn with probability softmax(logits / temperature). */
 function draw(logits: Float32Array, temperature: number, random: Rng): number {
-  const top = logits[argmaxAt(logits, 0, logits.length)]!
+  const top = nth(logits, argmaxAt(logits, 0, logits.length))
   const weights = Array.from(logits, z => Math.exp((z - top) / temperature))
   let left = random.uniform() * weights.reduce((a, b) => a + b, 0)
   for (const [i, w] of weights.entries()) {
@@ -44,7 +45,7 @@ export async function continueText(
     const values = await scores({ data: input, dims: [1, context] })
     const classes = values.length / context
     const at = (seen.length - 1) * classes
-    const last = Float32Array.from({ length: classes }, (_, i) => values[at + i]!)
+    const last = Float32Array.from({ length: classes }, (_, i) => nth(values, at + i))
     all.push(draw(last, temperature, random))
   }
   return Int32Array.from(all.slice(start.length))

@@ -60,7 +60,7 @@ export async function readConfig(folder: string): Promise<RunConfig> {
     throw new UserError(`${file} does not exist: ${folder} is not a run folder of onnxgrad`)
   let config: Partial<RunConfig> | null
   try {
-    config = JSON.parse(text) as Partial<RunConfig> | null
+    config = JSON.parse(text)
   } catch {
     throw new UserError(`${file} is not JSON: the file is damaged`)
   }

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { lookup } from '../graph/present.ts'
 import { copyShared, type Layout, views } from '../nn/layout.ts'
 import { EMA } from '../optim/ema.ts'
 import { momentNames } from '../optim/update.ts'
@@ -64,7 +65,7 @@ export function flatParams(
   which: (block: Block) => string,
 ): Float32Array {
   const flat = new Float32Array(layout.all.size)
-  for (const block of layout.blocks) copyShared(block.layout, vectors[which(block)]!, layout.all, flat)
+  for (const block of layout.blocks) copyShared(block.layout, lookup(vectors, which(block)), layout.all, flat)
   return flat
 }
 

@@ -1,7 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
 import type { UserBatch } from '../data/dataset.ts'
 import { type DataInput, datasetOf } from '../data/source.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, nth, present } from '../graph/present.ts'
 import { initialize } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -118,7 +120,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
     const [task, batch] = args.length === 1 ? [ONLY, args[0]] : args
     const plan = this.executor.plan(task)
     const ports = portsOf(plan.task)
-    const micro = (Array.isArray(batch) ? batch : [batch]) as readonly UserBatch[]
+    const micro: readonly UserBatch[] = Array.isArray(batch) ? batch : [batch]
     const examples = micro.map((b, i) =>
       examplesOf(micro.length > 1 ? `batch, part ${i + 1}` : 'batch', ports, b),
     )
@@ -129,7 +131,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
       const answer =
         examples.length > 1
           ? await this.accumulate(task, examples, lr)
-          : (await this.run(task, { ...examples[0]!, steps: 1 }, [lr]))[0]!
+          : nth(await this.run(task, { ...nth(examples, 0), steps: 1 }, [lr]), 0)
       if (isSound(answer)) return await this.resultOf(task, answer)
       throw new DivergenceError(divergenceMessage(answer, `at step ${before + 1}`, lr))
     } catch (error) {
@@ -163,7 +165,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
 
   /** @internal The metrics of a step by name. */
   async resultOf(task: string, answer: StepAnswer): Promise<StepResult> {
-    const measures = this.#measures.get(task)!
+    const measures = lookup(this.#measures, task)
     if (answer.parts > 1) {
       // What is a function of averages is computed from those of all micro-batches.
       const sums = this.sums(task)
@@ -172,22 +174,23 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
     }
     const own = Object.entries(measures.objectives).map(([name, objective]) => {
       const at = statisticOf(measures, objective)
-      if (at === undefined) return [name, name === 'loss' ? answer.loss : answer.derived[name]!] as const
-      return [name, answer.counts[at] ? answer.sums[at]! / answer.counts[at]! : answer.sums[at]!] as const
+      if (at === undefined)
+        return [name, name === 'loss' ? answer.loss : lookup(answer.derived, name)] as const
+      return [name, nth(answer.sums, at) / (answer.counts[at] || 1)] as const
     })
-    return { ...Object.fromEntries(own), gradNorm: answer.gradNorm } as unknown as StepResult
+    return { ...Object.fromEntries(own), gradNorm: answer.gradNorm } as StepResult
   }
 
   /** @internal What a task measures. */
-  measures = (task: string): Measures => this.#measures.get(task)!
+  measures = (task: string): Measures => lookup(this.#measures, task)
 
   /** @internal Sums over several steps of a task, of which {@link measured} makes loss and metrics. */
   sums = (task: string, before?: ConstructorParameters<typeof Sums>[1]): Sums =>
-    new Sums(this.#measures.get(task)!, before)
+    new Sums(lookup(this.#measures, task), before)
 
   /** @internal Loss and metrics from sums. */
   measured = (task: string, sums: Sums): Promise<Measured> =>
-    this.#forward.finish(this.#measures.get(task)!, sums)
+    this.#forward.finish(lookup(this.#measures, task), sums)
 
   /** A copy of the state: everything that the next step depends on, besides settings and data. */
   async state(): Promise<TrainState> {
@@ -220,7 +223,10 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
 
   readonly #parameters: Parameters = v => {
     if (this.#shown) return this.#shown.of(v)
-    const block = this.layout.blocks.find(b => b.name === v.vector)!
+    const block = present(
+      this.layout.blocks.find(b => b.name === v.vector),
+      `block ${v.vector}`,
+    )
     return this.executor.states.present({
       ...v,
       name: v.name.replace(v.vector, answeringVector(this.plans, block)),
@@ -251,7 +257,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
     data: DataInput,
     options: { readonly task?: Task; readonly batch?: number } = {},
   ): Promise<Evaluation> {
-    const objective = options.task ? options.task.trace(this.model) : this.plans[0]!.task.evaluation
+    const objective = options.task ? options.task.trace(this.model) : nth(this.plans, 0).task.evaluation
     const dataset = datasetOf('data', data, portsOf(objective))
     await this.executor.settled()
     return this.#forward.evaluate(objective, dataset, this.#parameters, options.batch)

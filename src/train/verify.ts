@@ -1,6 +1,7 @@
 import { batches } from '../data/batches.ts'
 import type { Dataset, UserBatch } from '../data/dataset.ts'
 import type { NdArray, TypedArray } from '../graph/array.ts'
+import { nth } from '../graph/present.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { examplesOf, portsOf } from './examples.ts'
@@ -8,7 +9,7 @@ import { hold } from './forward.ts'
 import { openPredictor, type Predictor } from './predictor.ts'
 
 /** How many examples are compared, in which batches, and how far a value may be off, unless somebody says otherwise. */
-export const VERIFY = { count: 256 as number, batch: 100 as number, tolerance: 1e-4 as number }
+export const VERIFY = { count: 256, batch: 100, tolerance: 1e-4 }
 
 /** One runtime's answer, held against the reference. */
 export interface Verdict {
@@ -43,7 +44,7 @@ const firstOf = (batch: Readonly<Record<string, NdArray>>, count: number): UserB
   Object.fromEntries(
     Object.entries(batch).map(([name, { data, dims }]) => [
       name,
-      { data: data.subarray(0, (data.length / dims[0]!) * count), dims: [count, ...dims.slice(1)] },
+      { data: data.subarray(0, (data.length / nth(dims, 0)) * count), dims: [count, ...dims.slice(1)] },
     ]),
   )
 
@@ -52,7 +53,7 @@ function maxAbsDiff(a: TypedArray, b: TypedArray | undefined): number {
   if (a.length !== b?.length) return Number.NaN
   let most = 0
   for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i]!, b[i]!]
+    const [x, y] = [a[i], b[i]]
     const d = Math.abs(typeof x === 'bigint' && typeof y === 'bigint' ? Number(x - y) : Number(x) - Number(y))
     if (!(d <= most)) most = d
     if (Number.isNaN(most)) return most
@@ -76,7 +77,7 @@ async function difference(
   // Batches of different sizes, so that a batch dimension that was fixed by mistake is noticed.
   for await (const all of batches(examples, { batch, shuffle: false })) {
     const own = Object.fromEntries(names.map(name => [name, all[name] as NdArray]))
-    const taken = Math.min(own[names[0]!]!.dims[0]!, left)
+    const taken = Math.min(Object.values(own)[0]?.dims[0] ?? 0, left)
     const inputs = firstOf(own, taken)
     const [expected, got] = [await reference.run(inputs), await predictor.run(inputs)]
     for (const [name, { data }] of Object.entries(expected))
@@ -113,7 +114,8 @@ export async function verify(
       await predictor.close()
       verdicts.push({ ...about, maxAbsDiff: diff, ok: diff <= tolerance })
     } catch (error) {
-      verdicts.push({ ...about, maxAbsDiff: Number.NaN, ok: false, error: (error as Error).message })
+      const why = error instanceof Error ? error.message : String(error)
+      verdicts.push({ ...about, maxAbsDiff: Number.NaN, ok: false, error: why })
     }
   }
   return verdicts

@@ -2,6 +2,7 @@ import type { TypedArray } from '../../graph/array.ts'
 import { type Bindings, bind } from '../../graph/bind.ts'
 import { type Graph, substitute } from '../../graph/graph.ts'
 import { input } from '../../graph/leaf.ts'
+import { lookup, nth, present, zip } from '../../graph/present.ts'
 import { show } from '../../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
 import { type Layout, views } from '../../nn/layout.ts'
@@ -67,7 +68,7 @@ export async function diagnose(
   const params = flatParams(layout, vectors, block => block.name)
   for (const [part, examples] of batches.entries()) {
     const own = { ...options, seed: seedOfPart(options.seed, part) }
-    diagnosis = await diagnoseBatch(plans[0]!.task, layout.all, runtime, params, examples, step, own)
+    diagnosis = await diagnoseBatch(nth(plans, 0).task, layout.all, runtime, params, examples, step, own)
     if (diagnosis.bad.length) break
   }
   return diagnosis
@@ -92,7 +93,7 @@ async function diagnoseBatch(
   const check = (kind: Kind, name: string, data: TypedArray): void => {
     const defects = defectsOf(data)
     if (!defects.nan && !defects.infinite) return
-    const at = (data as Float32Array).findIndex(v => !Number.isFinite(v))
+    const at = data.findIndex(v => !Number.isFinite(v))
     const example = Math.floor((at * Number(sizes.batch ?? 1)) / data.length)
     bad.push({ kind, name, ...defects, ...(kind === 'input' ? { example } : {}) })
   }
@@ -103,15 +104,19 @@ async function diagnoseBatch(
   const results = stepResults(task, layout, runtime, sizes)
   const outputs = Object.fromEntries(results.map(({ tensor }, i) => [i, tensor]))
   const got = await evaluate(runtime, outputs, feeds)
-  for (const [i, { kind, name }] of results.entries()) check(kind, name, got[i]!.data)
+  const all = results.map((result, i) => ({ ...result, data: lookup(got, i).data }))
+  for (const { kind, name, data } of all) check(kind, name, data)
   if (!bad.length) {
-    const gradients = results.flatMap(({ kind, name }, i) =>
-      kind === 'gradient' ? [{ name, value: largestOf(got[i]!.data as Float32Array) }] : [],
+    const gradients = all.flatMap(({ kind, name, data }) =>
+      kind === 'gradient' ? [{ name, value: largestOf(data) }] : [],
     )
     return { bad, largest: gradients.reduce((a, b) => (b.value > a.value ? b : a)) }
   }
   if (!findNode || !sound) return { bad }
-  const loss = results.find(r => r.name === 'loss')!.tensor
+  const loss = present(
+    results.find(r => r.name === 'loss'),
+    'loss',
+  ).tensor
   const tensors = results.map(r => r.tensor)
   const first = await firstBad(runtime, tensors, { ends: outputsOf(results), loss }, feeds)
   return first ? { bad, first: named(first) } : { bad }
@@ -120,7 +125,11 @@ async function diagnoseBatch(
 const outputsOf = (results: readonly Result[]): AnyTensor[] =>
   results.filter(r => r.kind === 'output' && r.name !== 'loss').map(r => r.tensor)
 
-const largestOf = (data: Float32Array): number => data.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
+function largestOf(data: TypedArray): number {
+  let most = 0
+  for (const v of data) most = Math.max(most, Math.abs(Number(v)))
+  return most
+}
 
 const named = (first: FirstBad): FirstBad => ({
   ...first,
@@ -147,29 +156,28 @@ function stepResults(task: TracedTask, layout: Layout, runtime: Runtime, sizes: 
     parameters: model.graph.parameters,
     outputs: Object.fromEntries(named.map(([, , t], i) => [i, t])),
   }
-  const seed = input(SEED, 'float32', [SEED_SIZE]) as AnyTensor
+  const seed: AnyTensor = input(SEED, 'float32', [SEED_SIZE])
   const bound = bind(symbolic, sizes)
   const forward = forTraining({ ...bound, inputs: { ...bound.inputs, [SEED]: seed } }, { seed })
   const leaves = layout.slots.map(({ name, shape }): [Tensor, AnyTensor] => [
-    forward.parameters[name]!,
-    input(PARAMETER + name, 'float32', shape) as AnyTensor,
+    lookup(forward.parameters, name),
+    input(PARAMETER + name, 'float32', shape),
   ])
-  const outputs = substitute(forward, new Map(leaves)) as Readonly<Record<string, AnyTensor>>
+  const outputs = substitute(forward, new Map(leaves))
   const at = named.findIndex(([, name]) => name === 'loss')
-  const learned = leaves.filter((_, i) => !layout.slots[i]!.buffer)
-  const names = layout.slots.filter(s => !s.buffer).map(s => s.name)
+  const learned = zip(layout.slots, leaves).filter(([slot]) => !slot.buffer)
   const gradients = grad(
-    outputs[at]!,
-    learned.map(([, leaf]) => leaf),
+    lookup(outputs, at),
+    learned.map(([, [, leaf]]) => leaf),
   )
   const results: Result[] = [
-    ...named.map(([kind, name], i) => ({ kind, name, tensor: outputs[i]! })),
-    ...gradients.map((tensor, i) => ({ kind: 'gradient', name: names[i]!, tensor }) as const),
+    ...named.map(([kind, name], i) => ({ kind, name, tensor: lookup(outputs, i) })),
+    ...zip(learned, gradients).map(([[{ name }], tensor]) => ({ kind: 'gradient', name, tensor }) as const),
   ]
   // What the device lacks is decomposed here already, so that the nodes which run are those which are named.
   const all = Object.fromEntries(results.map(({ tensor }, i) => [i, tensor]))
   const ready = runnableOn({ inputs: {}, parameters: {}, outputs: all }, runtime.device).outputs
-  return results.map((r, i) => ({ ...r, tensor: ready[i]! as AnyTensor }))
+  return results.map((r, i) => ({ ...r, tensor: lookup(ready, i) }))
 }
 
 /** How many tensors of a kind are named. */

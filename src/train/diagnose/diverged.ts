@@ -1,3 +1,4 @@
+import { nth } from '../../graph/present.ts'
 import type { Runtime } from '../../runtime/session.ts'
 import { DivergenceError, divergenceMessage } from '../divergence.ts'
 import type { RunState } from '../progress.ts'
@@ -38,12 +39,11 @@ export async function diverged(
 ): Promise<DivergenceError> {
   const { work, at, answer, epoch } = bad
   const step = work.first + at
-  const said = divergenceMessage(answer, `at step ${step} (epoch ${epoch})`, work.rates[at]!)
+  const said = divergenceMessage(answer, `at step ${step} (epoch ${epoch})`, nth(work.rates, at))
   if (!(await trainer.rewind(ONLY, work.first - 1))) return new DivergenceError(said)
-  for (let i = 0; i < at; i++) {
-    const [examples] = batchesAt(work, i)
-    await trainer.run(ONLY, { ...examples!, steps: 1 }, [work.rates[i]!])
-  }
+  for (const [i, rate] of work.rates.slice(0, at).entries())
+    for (const examples of batchesAt(work, i).slice(0, 1))
+      await trainer.run(ONLY, { ...examples, steps: 1 }, [rate])
   const state = await trainer.state()
   // It must not hide what it explains.
   const why = await diagnose(trainer, runtime, state.vectors, batchesAt(work, at), step, {

@@ -2,6 +2,7 @@ import type { TypedArray } from '../../graph/array.ts'
 import { BYTES, isFloat } from '../../graph/dtype.ts'
 import { isLeaf, postorder } from '../../graph/graph.ts'
 import type { Node } from '../../graph/node.ts'
+import { lookup, nth } from '../../graph/present.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import { evaluate } from '../../runtime/evaluate.ts'
 import type { Runtime } from '../../runtime/session.ts'
@@ -74,7 +75,7 @@ export async function firstBad(
     const tensors = chunk.flatMap(n => n.outputs)
     const got = await evaluate(runtime, Object.fromEntries(tensors.map((t, i) => [i, t])), feeds)
     for (const [i, t] of tensors.entries()) {
-      const { nan, infinite } = defectsOf(got[i]!.data)
+      const { nan, infinite } = defectsOf(lookup(got, i).data)
       if (nan) withNaN.add(t)
       if (nan || infinite) bad.add(t)
     }
@@ -120,19 +121,20 @@ async function described(
   feeds: Feeds,
 ): Promise<FirstBad> {
   const { inputs, outputs, op, scope } = node
-  const tensors = [outputs[0]!, ...inputs]
+  const output = nth(outputs, 0)
+  const tensors = [output, ...inputs]
   const got = await evaluate(runtime, Object.fromEntries(tensors.map((t, i) => [i, t])), feeds)
   const contains = (root: Tensor) => postorder([root]).includes(node)
   const part = ends.some(contains) ? 'model' : contains(loss) ? 'loss' : 'gradient'
   return {
     op: op.type,
-    shape: outputs[0]!.shape as number[],
+    shape: output.shape.map(Number),
     part,
     layer: part === 'loss' ? '' : scope,
-    ...defectsOf(got[0]!.data),
+    ...defectsOf(lookup(got, 0).data),
     operands: inputs.map((t, i): Operand => {
-      const name = t.node.attrs.name as string | undefined
-      return { ...(name ? { name } : {}), ...rangeOf(got[i + 1]!.data) }
+      const { name } = t.node.attrs
+      return { ...(typeof name === 'string' && name ? { name } : {}), ...rangeOf(lookup(got, i + 1).data) }
     }),
   }
 }

@@ -1,4 +1,5 @@
 import type { Bindings } from '../../graph/bind.ts'
+import { lookup, nth, present } from '../../graph/present.ts'
 import type { Feeds, HeldTensors, Runtime } from '../../runtime/session.ts'
 import { answerOf, type StepAnswer } from './answer.ts'
 import { lossStatistics, scaleName } from './backward.ts'
@@ -79,15 +80,16 @@ export class Accumulator {
       answers.push(await this.#add(own, i, step, totals, at))
     }
     const { program, session } = await this.#host.inTurn(() => this.#loadUpdate())
+    const [gradient] = present(this.#sums, 'gradient')
     const got = await session.run(
       {
         ...this.#host.states.feeds(program.reads.filter(v => !isGradient(v))),
-        ...this.#sums![0],
+        ...gradient,
         ...this.#host.scalars(name, step, [lr]),
       },
       this.#host.states.next(program.writes, at),
     )
-    return this.#together(answers, Number(got.gradNorm!.data[0]))
+    return this.#together(answers, Number(lookup(got, 'gradNorm').data[0]))
   }
 
   /** Adds the gradient of one micro-batch to those before it. */
@@ -116,7 +118,7 @@ export class Accumulator {
         'scalar.keep': scalar(part ? 1 : 0),
       },
       {
-        ...Object.fromEntries(own.map(v => [nextName(v), next[stateName(v)]!])),
+        ...Object.fromEntries(own.map(v => [nextName(v), lookup(next, stateName(v))])),
         ...(buffers.length ? this.#host.states.next(buffers, at) : {}),
       },
     )
@@ -143,7 +145,7 @@ export class Accumulator {
       const got = weighted ? await this.#count(examples) : undefined
       for (const i of own) {
         const n = program.answers.counts[i] ?? Number(got?.[`count.${i}`]?.data[0] ?? 0)
-        totals.set(i, totals.get(i)! + n)
+        totals.set(i, lookup(totals, i) + n)
       }
     }
     return totals
@@ -154,7 +156,7 @@ export class Accumulator {
       const program = compileCounts(this.#plan.task, this.#plan.layout, this.#host.compiling)
       return program && this.#host.load(program)
     })
-    const { program, session } = (await this.#host.inTurn(async () => this.#counts))!
+    const { program, session } = present(await this.#host.inTurn(async () => this.#counts), 'count')
     const all = { ...this.#host.feeds(this.#plan.name, examples), ...this.#host.states.feeds(program.reads) }
     const read = Object.entries(all).filter(([name]) => session.inputs.includes(name))
     return session.run(Object.fromEntries(read))
@@ -163,7 +165,7 @@ export class Accumulator {
   /** What the micro-batches answer as one batch. */
   #together(answers: readonly StepAnswer[], gradNorm: number): StepAnswer {
     const total = (of: (a: StepAnswer) => readonly number[]): number[] =>
-      of(answers[0]!).map((_, i) => answers.reduce((n, a) => n + of(a)[i]!, 0))
+      of(nth(answers, 0)).map((_, i) => answers.reduce((n, a) => n + nth(of(a), i), 0))
     return {
       loss: answers.reduce((n, a) => n + a.loss, 0),
       derived: {},

@@ -1,3 +1,4 @@
+import { zip } from '../../graph/present.ts'
 import type { OrtTensors } from '../../runtime/session.ts'
 import type { Answers } from './backward.ts'
 import type { BatchProgram } from './step.ts'
@@ -46,11 +47,11 @@ function statisticsOf(
   value: (name: string) => number,
   loss: number,
 ) {
-  const counts = known.map((n, i) => n ?? value(`count.${i}`))
-  const sums = measures.statistics.map(({ by }, i) => {
-    if (i === lossIs) return loss * counts[i]!
+  const each = zip(measures.statistics, known).map(([{ by }, n], i) => {
+    const count = n ?? value(`count.${i}`)
+    if (i === lossIs) return { count, sum: loss * count }
     // A scalar that counts per example is answered as it is.
-    return by === 'examples' ? value(`sum.${i}`) * counts[i]! : value(`sum.${i}`)
+    return { count, sum: by === 'examples' ? value(`sum.${i}`) * count : value(`sum.${i}`) }
   })
-  return { counts, sums }
+  return { counts: each.map(s => s.count), sums: each.map(s => s.sum) }
 }

@@ -1,6 +1,7 @@
 import { type Bindings, bind } from '../../graph/bind.ts'
 import { type Graph, rewriteTensors, substitute, type Tensors } from '../../graph/graph.ts'
 import { input, isParameter, sizeOf } from '../../graph/leaf.ts'
+import { lookup, nth, zip } from '../../graph/present.ts'
 import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
 import type { Layout } from '../../nn/layout.ts'
 import { mul } from '../../ops/elementwise.ts'
@@ -10,7 +11,6 @@ import { SEED_SIZE } from '../../ops/random.ts'
 import { sum } from '../../ops/reduce.ts'
 import { forTraining, optimizeForward, type Purpose } from '../../passes/index.ts'
 import { isRandom } from '../../passes/training.ts'
-import { averageOf } from '../../tasks/average.ts'
 import type { TracedTask } from '../../tasks/task.ts'
 import { SEED, unflatten } from './program.ts'
 import { type Block, BUFFERS, type StatePart, type StateVector, stateInput } from './state.ts'
@@ -28,7 +28,7 @@ export function stateInputs(parts: readonly StatePart[]): StateInputs {
 }
 
 export const valuesOf = ({ parts, tensors }: StateInputs) =>
-  parts.map(p => ({ layout: p.part, flat: tensors.get(p.params)! }))
+  parts.map(p => ({ layout: p.part, flat: lookup(tensors, p.params) }))
 
 /** What a training program answers of its batch. */
 export interface Answers {
@@ -60,7 +60,7 @@ export const scaleName = (i: number): string => `scalar.scale.${i}`
 
 /** The statistics that a loss is made of. */
 export const lossStatistics = ({ objectives, statistics }: Measures): number[] =>
-  objectives.loss!.averages.map(average => statistics.findIndex(s => s.average === average))
+  objectives.loss.averages.map(average => statistics.findIndex(s => s.average === average))
 
 const numeratorName = (i: number) => `numerator.${i}`
 const denominatorName = (i: number) => `denominator.${i}`
@@ -71,13 +71,14 @@ const OUTPUT = 'output.'
 function taskGraph(traced: TracedTask, measures: Measures): Graph {
   const { model, targets, assigned } = traced
   const leaves = Object.fromEntries(Object.entries(targets).map(([name, { leaf }]) => [name, leaf]))
-  const terms = measures.statistics.flatMap(({ average }, i): [string, Tensor][] => {
-    const { numerator, denominator } = averageOf(average.node)!
-    return [
-      [numeratorName(i), numerator],
-      ...(denominator ? [[denominatorName(i), denominator] as [string, Tensor]] : []),
-    ]
-  })
+  const terms = measures.statistics.flatMap(({ numerator, denominator }, i): [string, Tensor][] =>
+    denominator
+      ? [
+          [numeratorName(i), numerator],
+          [denominatorName(i), denominator],
+        ]
+      : [[numeratorName(i), numerator]],
+  )
   const derived = Object.entries(measures.objectives)
     .filter(([name, o]) => name !== 'loss' && statisticOf(measures, o) === undefined)
     .map(([name, { value }]): [string, Tensor] => [`metric.${name}`, value])
@@ -114,12 +115,13 @@ export function backward(
   const seeded = random ? { ...bound, inputs: { ...bound.inputs, [SEED]: seed } } : bound
   const forward = optimized(forTraining(seeded, { seed, trace: purpose.trace }), purpose)
   const leaves = unflatten(forward.parameters, valuesOf(state))
-  const results = substitute(forward, leaves) as Readonly<Record<string, AnyTensor>>
-  const loss = results.loss!
+  const results: Readonly<Record<string, AnyTensor>> = substitute(forward, leaves)
+  const loss = lookup(results, 'loss')
 
   const slots = trained.flatMap(block => block.layout.slots)
-  const pieces = slots.map(s => leaves.get(forward.parameters[s.name]!)!)
-  const each = grad(loss, pieces).map((g, i) => [slots[i]!.name, reshape(g, [-1]) as AnyTensor] as const)
+  const pieces = slots.map(s => lookup(leaves, lookup(forward.parameters, s.name)))
+  const names = slots.map(s => s.name)
+  const each = zip(names, grad(loss, pieces)).map(([name, g]) => [name, reshape(g, [-1])] as const)
   const lossIs = scales ? undefined : lossStatistic(measures)
   const { counts, outputs } = statisticOutputs(measures, results, sizes, lossIs)
   const derived = Object.entries(results).filter(([name]) => name.startsWith('metric.'))
@@ -128,7 +130,7 @@ export function backward(
     outputs: { loss, ...outputs, ...Object.fromEntries(derived) },
     answers: { measures, counts, lossIs },
     random,
-    pieces: new Map(slots.map((s, i) => [s.name, pieces[i]!])),
+    pieces: new Map(zip(names, pieces)),
     gradients: new Map(each),
     buffers: bufferValues(traced, state, results, leaves, forward),
     regularizer: traced.regularizer && regularizerOf(traced.regularizer, model.graph, leaves),
@@ -153,14 +155,14 @@ function optimized(graph: Graph, purpose: Purpose): Graph {
     return optimizeForward(graph, purpose)
   const net = { ...graph, outputs: Object.fromEntries(entries.filter(([name]) => !isLoss(name))) }
   const better = optimizeForward(net, purpose)
-  const replaced = new Map(Object.entries(net.outputs).map(([name, t]) => [t, better.outputs[name]!]))
+  const replaced = new Map(Object.entries(net.outputs).map(([name, t]) => [t, lookup(better.outputs, name)]))
   const roots = rewriteTensors(
     losses.map(([, t]) => t),
     () => undefined,
     replaced,
   )
-  const loss = Object.fromEntries(losses.map(([name], i) => [name, roots[i]!]))
-  return { ...better, inputs: graph.inputs, outputs: { ...loss, ...better.outputs } }
+  const loss = zip(losses, roots).map(([[name], t]) => [name, t] as const)
+  return { ...better, inputs: graph.inputs, outputs: { ...Object.fromEntries(loss), ...better.outputs } }
 }
 
 function readsParameters(roots: readonly Tensor[], ends: ReadonlySet<Tensor>): boolean {
@@ -177,8 +179,8 @@ function readsParameters(roots: readonly Tensor[], ends: ReadonlySet<Tensor>): b
 
 /** The loss is one of the averages itself: its output is then the average. */
 function lossStatistic(measures: Measures): number | undefined {
-  const at = statisticOf(measures, measures.objectives.loss!)
-  return at === undefined || measures.statistics[at]!.by === 'weights' ? undefined : at
+  const at = statisticOf(measures, measures.objectives.loss)
+  return at === undefined || nth(measures.statistics, at).by === 'weights' ? undefined : at
 }
 
 /** Sums and counts, from the terms of each average. */
@@ -190,12 +192,12 @@ function statisticOutputs(
 ) {
   const outputs: Record<string, AnyTensor> = {}
   const counts = statistics.map(({ by }, i): number | undefined => {
-    const numerator = results[numeratorName(i)]!
+    const numerator = lookup(results, numeratorName(i))
     const total = i === lossIs ? undefined : by === 'examples' ? numerator : sum(numerator)
     if (total) outputs[`sum.${i}`] = total
     if (by === 'elements') return numerator.shape.reduce((n: number, d: unknown) => n * Number(d), 1)
     if (by === 'examples') return Number(sizes.batch ?? 1)
-    outputs[`count.${i}`] = sum(results[denominatorName(i)]!)
+    outputs[`count.${i}`] = sum(lookup(results, denominatorName(i)))
     return undefined
   })
   return { counts, outputs }
@@ -206,15 +208,15 @@ function withScales(graph: Graph, measures: Measures, scales: (i: number) => Any
   const own = lossStatistics(measures)
   const replaced = new Map<Tensor, Tensor>(
     own.map(i => {
-      const { average, by } = measures.statistics[i]!
-      const { numerator } = averageOf(average.node)!
+      const { average, by, numerator } = nth(measures.statistics, i)
       const total = by === 'examples' ? mul(numerator, sizeOf('batch', numerator.dtype)) : sum(numerator)
-      return [average, mul(total, scales(i)) as AnyTensor]
+      return [average, mul(total, scales(i))]
     }),
   )
-  const [loss] = rewriteTensors([graph.outputs.loss!], () => undefined, replaced)
+  const before = lookup(graph.outputs, 'loss')
+  const [loss = before] = rewriteTensors([before], () => undefined, replaced)
   const factors = Object.fromEntries(own.map(i => [scaleName(i), scales(i)]))
-  return { ...graph, inputs: { ...graph.inputs, ...factors }, outputs: { ...graph.outputs, loss: loss! } }
+  return { ...graph, inputs: { ...graph.inputs, ...factors }, outputs: { ...graph.outputs, loss } }
 }
 
 /** The vectors of buffers after a step. */
@@ -229,9 +231,9 @@ function bufferValues(
   return new Map(
     parts.map(({ params, part }) => {
       const values = part.slots.map(({ name, size }) =>
-        reshape(results[bufferName(name)] ?? leaves.get(parameters[name]!)!, [size]),
+        reshape(results[bufferName(name)] ?? lookup(leaves, lookup(parameters, name)), [size]),
       )
-      return [params, concat(values, 0) as AnyTensor]
+      return [params, concat(values, 0)]
     }),
   )
 }
@@ -249,9 +251,9 @@ export function regularizerOf(
 /** Gradients of a part's parameters as one flat vector. */
 export const flatGradient = (part: Layout, gradients: ReadonlyMap<string, AnyTensor>): AnyTensor =>
   concat(
-    part.slots.map(s => gradients.get(s.name)!),
+    part.slots.map(s => lookup(gradients, s.name)),
     0,
-  ) as AnyTensor
+  )
 
 /** The blocks that a task trains. */
 export const trainedBlocks = (blocks: readonly Block[], task: string): Block[] =>

@@ -1,6 +1,7 @@
 import { lowerLoop } from '../../export/loop.ts'
 import type { Bindings } from '../../graph/bind.ts'
 import { UserError } from '../../graph/errors.ts'
+import { lookup } from '../../graph/present.ts'
 import { hash } from '../../graph/random.ts'
 import { SEED_SIZE, seedValues } from '../../ops/random.ts'
 import { momentNames, scalarValues } from '../../optim/update.ts'
@@ -198,7 +199,7 @@ export class Executor {
   /** Examples as the runtime takes them. */
   feeds(task: string, { arrays }: Examples): Feeds {
     const { model, targets } = this.plan(task).task
-    const dtypeOf = (name: string) => (model.graph.inputs[name] ?? targets[name]!.leaf).dtype
+    const dtypeOf = (name: string) => (model.graph.inputs[name] ?? lookup(targets, name).leaf).dtype
     return Object.fromEntries(
       Object.entries(arrays).map(([name, { data, dims }]) => [
         name,
@@ -219,7 +220,7 @@ export class Executor {
 
   scalars(task: string, first: number, rates: readonly number[]): Feeds {
     const each = rates.map((lr, i) => scalarValues(this.plan(task), first + i, lr))
-    const of = (key: string) => Float32Array.from(each, values => values[key]!)
+    const of = (key: string) => Float32Array.from(each, values => lookup(values, key))
     const dims = rates.length === 1 ? [] : [rates.length]
     return Object.fromEntries(
       Object.keys(each[0] ?? {}).map(key => [

@@ -1,11 +1,11 @@
 import { type Bindings, bind, bindShape } from '../../graph/bind.ts'
 import { type Graph, substitute, type Tensors } from '../../graph/graph.ts'
+import { lookup, nth } from '../../graph/present.ts'
 import { UNKNOWN } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import type { Model } from '../../nn/model.ts'
 import { sum } from '../../ops/reduce.ts'
 import { forInference, optimizeForward } from '../../passes/index.ts'
-import { averageOf } from '../../tasks/average.ts'
 import type { TracedObjective } from '../../tasks/task.ts'
 import { lossStatistics, stateInputs, valuesOf } from './backward.ts'
 import { finish, type Program, type ProgramOptions, purposeOf, unflatten } from './program.ts'
@@ -30,7 +30,7 @@ function compileForward(
       ...Object.fromEntries([...state.tensors].map(([v, t]) => [`state.${v.name}`, t])),
     },
     parameters: {},
-    outputs: finishing(results as Readonly<Record<string, AnyTensor>>),
+    outputs: finishing(results),
   }
   return finish(name, graph, purpose, { parts: [...state.tensors], writes: [], random: false })
 }
@@ -58,8 +58,7 @@ export function compileEvaluation(
   const { model, targets } = objective
   const measures = measuresOf(objective)
   const leaves = Object.fromEntries(Object.entries(targets).map(([name, { leaf }]) => [name, leaf]))
-  const terms = measures.statistics.flatMap(({ average }, i) => {
-    const { numerator, denominator } = averageOf(average.node)!
+  const terms = measures.statistics.flatMap(({ numerator, denominator }, i) => {
     return [[`sum.${i}`, numerator] as const, ...(denominator ? [[`count.${i}`, denominator] as const] : [])]
   })
   const symbolic: Graph = {
@@ -75,7 +74,7 @@ export function compileEvaluation(
     measures.statistics.map(({ by }, i): number | undefined => {
       if (by === 'weights') return undefined
       if (by === 'examples') return Number(sizes.batch ?? 1)
-      const shape = bindShape(traced.outputs[`sum.${i}`]!.shape, sizes)
+      const shape = bindShape(lookup(traced.outputs, `sum.${i}`).shape, sizes)
       return shape.reduce<number>((n, d) => n * Number(d), 1)
     })
   return { ...program, measures, countsOf }
@@ -92,12 +91,12 @@ export function compileCounts(
 ): Program | undefined {
   const { model, targets } = objective
   const measures = measuresOf(objective)
-  const weighted = lossStatistics(measures).filter(i => measures.statistics[i]!.by === 'weights')
-  if (!weighted.length) return undefined
+  const denominators = lossStatistics(measures).flatMap(i => {
+    const { denominator } = nth(measures.statistics, i)
+    return denominator ? [[`count.${i}`, denominator] as const] : []
+  })
+  if (!denominators.length) return undefined
   const leaves = Object.fromEntries(Object.entries(targets).map(([name, { leaf }]) => [name, leaf]))
-  const denominators = weighted.map(
-    i => [`count.${i}`, averageOf(measures.statistics[i]!.average.node)!.denominator!] as const,
-  )
   const graph: Graph = {
     inputs: { ...model.graph.inputs, ...leaves },
     parameters: model.graph.parameters,
@@ -110,7 +109,6 @@ export function compileCounts(
 
 /** Whether one evaluation program serves all sizes: every count follows from them. */
 export const isSizeless = (objective: TracedObjective): boolean =>
-  measuresOf(objective).statistics.every(({ average, by }) => {
-    const { numerator } = averageOf(average.node)!
-    return by !== 'elements' || !(numerator as AnyTensor).shape.includes(UNKNOWN)
-  })
+  measuresOf(objective).statistics.every(
+    ({ by, numerator }) => by !== 'elements' || !numerator.shape.includes(UNKNOWN),
+  )

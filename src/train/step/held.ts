@@ -1,3 +1,4 @@
+import { lookup } from '../../graph/present.ts'
 import type { Held, HeldTensors, Runtime } from '../../runtime/session.ts'
 import type { StateVector } from './state.ts'
 
@@ -22,8 +23,9 @@ interface Kept {
 export class HeldStates {
   readonly #runtime: Runtime
   readonly #vectors: readonly StateVector[]
-  /** The present one first. */
-  #states: Kept[]
+  #present: Kept
+  /** Those before it, the latest first. */
+  #earlier: Kept[] = []
   /** Memory that no kept state uses, by name of the vector. */
   readonly #free = new Map<string, Held[]>()
 
@@ -31,8 +33,8 @@ export class HeldStates {
   constructor(runtime: Runtime, vectors: readonly StateVector[], state: State, step: number) {
     this.#runtime = runtime
     this.#vectors = vectors
-    const held = new Map(vectors.map(v => [v.name, this.#hold(v, state[v.vector]!)]))
-    this.#states = [{ step, held }]
+    const held = new Map(vectors.map(v => [v.name, this.#hold(v, lookup(state, v.vector))]))
+    this.#present = { step, held }
   }
 
   #hold({ part: { offset, size } }: StateVector, whole: Float32Array): Held {
@@ -41,29 +43,32 @@ export class HeldStates {
 
   /** What the next run reads, as it names it. @param vectors those that it reads */
   feeds(vectors: readonly StateVector[]): HeldTensors {
-    const { held } = this.#states[0]!
-    return Object.fromEntries(vectors.map(v => [`state.${v.name}`, held.get(v.name)!]))
+    return Object.fromEntries(vectors.map(v => [`state.${v.name}`, this.present(v)]))
   }
 
   /** The present place of a vector. */
-  present = (v: StateVector): Held => this.#states[0]!.held.get(v.name)!
+  present = (v: StateVector): Held => lookup(this.#present.held, v.name)
 
   /**
    * Where a run writes the vectors that it replaces, as it names them. The run after it will read them.
    * @param step what the state comes to; several runs may make one step, such as those of micro-batches
    */
   next(vectors: readonly StateVector[], step: number): HeldTensors {
-    const [before] = this.#states as [Kept]
-    const own = new Map(vectors.map(v => [v.name, this.#take(v)]))
-    this.#put({ step, held: new Map([...before.held, ...own]) })
-    return Object.fromEntries(vectors.map(v => [`next.${v.name}`, own.get(v.name)!]))
+    const own = vectors.map(v => [v.name, this.#take(v)] as const)
+    this.#put({ step, held: new Map([...this.#present.held, ...own]) })
+    return Object.fromEntries(own.map(([name, held]) => [`next.${name}`, held]))
   }
 
   #put(state: Kept): void {
-    const continued = this.#states[0]!.step === state.step ? this.#states.shift() : undefined
-    const gone = continued ?? (this.#states.length === KEPT ? this.#states.pop() : undefined)
-    this.#states.unshift(state)
-    if (gone) this.#recycle([gone])
+    const continued = this.#present.step === state.step
+    this.#earlier = continued ? this.#earlier : [this.#present, ...this.#earlier]
+    const gone = continued ? [this.#present] : this.#earlier.splice(KEPT - 1)
+    this.#present = state
+    this.#recycle(gone)
+  }
+
+  get #states(): readonly Kept[] {
+    return [this.#present, ...this.#earlier]
   }
 
   #take({ name, part }: StateVector): Held {
@@ -90,14 +95,18 @@ export class HeldStates {
    * @returns false when it is there no more
    */
   rewind(step: number): boolean {
-    const at = this.#states.findIndex(s => s.step === step)
-    if (at < 0) return false
-    this.#recycle(this.#states.splice(0, at))
+    const states = this.#states
+    const at = states.findIndex(s => s.step === step)
+    const [present, ...earlier] = at < 0 ? [] : states.slice(at)
+    if (!present) return false
+    this.#present = present
+    this.#earlier = earlier
+    this.#recycle(states.slice(0, at))
     return true
   }
 
   /** A copy of the present state, or of an earlier one that is still there. @param step what it came to */
-  async read(step = this.#states[0]!.step, only: (vector: string) => boolean = () => true): Promise<State> {
+  async read(step = this.#present.step, only: (vector: string) => boolean = () => true): Promise<State> {
     const found = this.#states.find(s => s.step === step)
     if (!found) throw new Error(`internal: the state of step ${step} is there no more`)
     const vectors = this.#vectors.filter(v => only(v.vector))
@@ -106,8 +115,8 @@ export class HeldStates {
       sizes.set(vector, Math.max(sizes.get(vector) ?? 0, part.offset + part.size))
     const whole = Object.fromEntries([...sizes].map(([name, size]) => [name, new Float32Array(size)]))
     const read = vectors.map(async ({ name, vector, part }) => {
-      const values = (await this.#runtime.read(found.held.get(name)!)) as Float32Array
-      whole[vector]!.set(values, part.offset)
+      const values = (await this.#runtime.read(lookup(found.held, name))) as Float32Array
+      lookup(whole, vector).set(values, part.offset)
     })
     await Promise.all(read)
     return whole
@@ -115,14 +124,17 @@ export class HeldStates {
 
   /** Replaces the values of whole vectors, without a step. What was before cannot be gone back to. */
   write(state: State): void {
-    const [{ step, held }] = this.#states as [Kept]
-    const changed = this.#vectors.filter(v => state[v.vector])
+    const { step, held } = this.#present
+    const changed = this.#vectors.flatMap(v => {
+      const values = state[v.vector]
+      return values ? [[v, values] as const] : []
+    })
     // Memory that is free cannot be written from here: new memory takes its place.
-    for (const v of changed) {
-      const spare = this.#free.get(v.name)?.pop()
+    for (const [{ name }] of changed) {
+      const spare = this.#free.get(name)?.pop()
       if (spare) this.#runtime.release(spare)
     }
-    const own = changed.map(v => [v.name, this.#hold(v, state[v.vector]!)] as const)
+    const own = changed.map(([v, values]) => [v.name, this.#hold(v, values)] as const)
     this.#put({ step, held: new Map([...held, ...own]) })
   }
 

@@ -1,6 +1,7 @@
 import { lower } from '../../export/lower.ts'
 import { tracePasses } from '../../export/trace.ts'
 import { type Graph, postorder } from '../../graph/graph.ts'
+import { lookup, zip } from '../../graph/present.ts'
 import { hash } from '../../graph/random.ts'
 import type { Target } from '../../graph/target.ts'
 import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
@@ -49,12 +50,14 @@ export function unflatten(
 ): Map<Tensor, AnyTensor> {
   return new Map(
     parts.flatMap(({ layout: { slots }, flat }) => {
-      const pieces = split(
+      const pieces: readonly AnyTensor[] = split(
         flat,
         0,
         slots.map(s => s.size),
-      ) as readonly AnyTensor[]
-      return slots.map((s, i) => [parameters[s.name]!, reshape(pieces[i]!, s.shape) as AnyTensor] as const)
+      )
+      return zip(slots, pieces).map(
+        ([s, piece]) => [lookup(parameters, s.name), reshape(piece, s.shape)] as const,
+      )
     }),
   )
 }

@@ -1,4 +1,5 @@
 import { input } from '../../graph/leaf.ts'
+import { lookup, nth } from '../../graph/present.ts'
 import type { Target } from '../../graph/target.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { type Layout, type Part, partsOf, type Slot, subLayout } from '../../nn/layout.ts'
@@ -37,7 +38,7 @@ export function stateLayout(
   const tasks = Object.keys(trains)
   const blockOf = (slot: Slot): string => {
     if (slot.buffer) return BUFFERS
-    const own = tasks.filter(task => trains[task]!(slot))
+    const own = tasks.filter(task => lookup(trains, task)(slot))
     if (!own.length) return FROZEN
     return tasks.length === 1 ? 'params' : `params.${own.join('+')}`
   }
@@ -47,8 +48,8 @@ export function stateLayout(
     .filter(name => names.includes(name))
     .map((name): Block => {
       const layout = subLayout(all, slot => blockOf(slot) === name)
-      const first = layout.slots[0]!
-      const trainedBy = first.buffer ? [] : tasks.filter(task => trains[task]!(first))
+      const first = nth(layout.slots, 0)
+      const trainedBy = first.buffer ? [] : tasks.filter(task => lookup(trains, task)(first))
       return { name, layout, trainedBy }
     })
   return { all, blocks }

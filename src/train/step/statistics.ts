@@ -1,15 +1,15 @@
 import { UserError } from '../../graph/errors.ts'
 import { rewriteTensors } from '../../graph/graph.ts'
 import { input } from '../../graph/leaf.ts'
+import { lookup, nth, present, zip } from '../../graph/present.ts'
 import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
-import { type AverageKind, averageOf } from '../../tasks/average.ts'
+import { type AverageNode, averageOf } from '../../tasks/average.ts'
 import type { Objective } from '../../tasks/objective.ts'
 import type { TracedObjective } from '../../tasks/task.ts'
 import type { Measured } from '../measured.ts'
 
 /** A sum and a count that a program answers, of which the host makes an average over several runs. */
-export interface Statistic {
-  readonly by: AverageKind
+export interface Statistic extends AverageNode {
   readonly average: AnyTensor
 }
 
@@ -17,7 +17,7 @@ export interface Statistic {
 export interface Measures {
   readonly statistics: readonly Statistic[]
   /** By name, `loss` among them. */
-  readonly objectives: Readonly<Record<string, Objective>>
+  readonly objectives: Readonly<Record<string, Objective>> & { readonly loss: Objective }
 }
 
 export function measuresOf({ loss, metrics }: TracedObjective): Measures {
@@ -25,7 +25,7 @@ export function measuresOf({ loss, metrics }: TracedObjective): Measures {
   const averages = [...new Set(Object.values(objectives).flatMap(o => o.averages))]
   return {
     objectives,
-    statistics: averages.map(average => ({ by: averageOf(average.node)!.by, average })),
+    statistics: averages.map(average => ({ ...present(averageOf(average.node), 'average'), average })),
   }
 }
 
@@ -52,14 +52,14 @@ export class Sums {
 
   add(sums: ArrayLike<number>, counts: ArrayLike<number>): void {
     for (let i = 0; i < this.sums.length; i++) {
-      this.sums[i]! += sums[i]!
-      this.counts[i]! += counts[i]!
+      this.sums[i] = nth(this.sums, i) + nth(sums, i)
+      this.counts[i] = nth(this.counts, i) + nth(counts, i)
     }
   }
 
   /** Each average; 0 where nothing counted. */
   averages(): number[] {
-    return Array.from(this.sums, (s, i) => (this.counts[i] ? s / this.counts[i]! : s))
+    return Array.from(this.sums, (s, i) => s / (this.counts[i] || 1))
   }
 }
 
@@ -75,21 +75,32 @@ export async function measured(
   averages: readonly number[],
   evaluate: Evaluate,
 ): Promise<Measured> {
-  const own: Record<string, number | undefined> = {}
-  const derived: Record<string, AnyTensor> = {}
-  for (const [name, objective] of Object.entries(measures.objectives)) {
+  const all = Object.entries(measures.objectives)
+  const derived = all.filter(([, objective]) => statisticOf(measures, objective) === undefined)
+  const values = derived.length ? await derivedValues(measures, derived, averages, evaluate) : {}
+  const value = (name: string, objective: Objective): number => {
     const at = statisticOf(measures, objective)
-    own[name] = at === undefined ? undefined : averages[at]
-    if (at === undefined) derived[name] = objective.value
+    return at === undefined ? lookup(values, name) : nth(averages, at)
   }
-  if (Object.keys(derived).length) {
-    const leaves = new Map<Tensor, Tensor>(
-      measures.statistics.map(({ average }, i) => [average, input(`average${i}`, average.dtype, [])]),
-    )
-    const roots = rewriteTensors(Object.values(derived), () => undefined, leaves)
-    const outputs = Object.fromEntries(Object.keys(derived).map((name, i) => [name, roots[i]!]))
-    const feeds = Object.fromEntries(averages.map((v, i) => [`average${i}`, [v]]))
-    Object.assign(own, await evaluate(outputs, feeds))
-  }
-  return own as Measured
+  const each = all.map(([name, objective]) => [name, value(name, objective)])
+  return { loss: value('loss', measures.objectives.loss), ...Object.fromEntries(each) }
+}
+
+function derivedValues(
+  { statistics }: Measures,
+  derived: readonly (readonly [string, Objective])[],
+  averages: readonly number[],
+  evaluate: Evaluate,
+): ReturnType<Evaluate> {
+  const leaves = new Map<Tensor, Tensor>(
+    statistics.map(({ average }, i) => [average, input(`average${i}`, average.dtype, [])]),
+  )
+  const roots = rewriteTensors(
+    derived.map(([, { value }]) => value),
+    () => undefined,
+    leaves,
+  )
+  const outputs = zip(derived, roots).map(([[name], t]) => [name, t] as const)
+  const feeds = averages.map((v, i) => [`average${i}`, [v]] as const)
+  return evaluate(Object.fromEntries(outputs), Object.fromEntries(feeds))
 }

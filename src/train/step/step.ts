@@ -2,6 +2,7 @@ import type { Bindings } from '../../graph/bind.ts'
 import { UserError } from '../../graph/errors.ts'
 import type { Graph, Tensors } from '../../graph/graph.ts'
 import { input } from '../../graph/leaf.ts'
+import { lookup, zip } from '../../graph/present.ts'
 import { withScope } from '../../graph/scope.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { add, greater, where } from '../../ops/elementwise.ts'
@@ -84,7 +85,7 @@ const scalarInputs = (plan: TaskPlan): Readonly<Record<string, AnyTensor>> =>
   Object.fromEntries(
     Object.keys(scalarValues(plan, 1, plan.optimizer.lr)).map(name => [
       name,
-      input(SCALAR + name, 'float32', []) as AnyTensor,
+      input(SCALAR + name, 'float32', []),
     ]),
   )
 
@@ -104,17 +105,17 @@ function updated(
   scalars: Readonly<Record<string, AnyTensor>>,
 ) {
   const moments = (p: StatePart) =>
-    Object.fromEntries(Object.entries(p.moments).map(([m, v]) => [m, tensors.get(v)!]))
+    Object.fromEntries(Object.entries(p.moments).map(([m, v]) => [m, lookup(tensors, v)]))
   const parts = trained.map(p => ({
     part: p.part,
-    params: tensors.get(p.params)!,
+    params: lookup(tensors, p.params),
     moments: moments(p),
     gradient: gradientOf(p),
   }))
   const { next, norm } = withScope('optimizer', () => update(parts, scalars, plan))
-  const values = trained.flatMap((p, i): [StateVector, AnyTensor][] => [
-    [p.params, next[i]!.params],
-    ...Object.entries(p.moments).map(([m, v]): [StateVector, AnyTensor] => [v, next[i]!.moments[m]!]),
+  const values = zip(trained, next).flatMap(([p, { params, moments }]): [StateVector, AnyTensor][] => [
+    [p.params, params],
+    ...Object.entries(p.moments).map(([m, v]): [StateVector, AnyTensor] => [v, lookup(moments, m)]),
   ])
   return {
     writes: values.map(([v]) => v),
@@ -142,7 +143,7 @@ export function compileStep(
   const back = backward(plan.task, state, own, options.sizes, purpose)
   const gradients = withRegularizer(back)
   const flat = new Map(parts.trained.map(p => [p, flatGradient(p.part, gradients)]))
-  const next = updated(plan, parts, state, p => flat.get(p)!, scalars)
+  const next = updated(plan, parts, state, p => lookup(flat, p), scalars)
   const graph: Graph = {
     inputs: { ...back.inputs, ...stateTensors(state), ...prefixed(SCALAR, scalars) },
     parameters: {},
@@ -167,7 +168,7 @@ function withRegularizer({ regularizer, gradients, pieces }: Backward): Readonly
   if (!regularizer) return gradients
   const own = grad(regularizer, [...pieces.values()])
   return new Map(
-    [...pieces.keys()].map((name, i) => [name, add(gradients.get(name)!, reshape(own[i]!, [-1]))]),
+    zip([...pieces.keys()], own).map(([name, g]) => [name, add(lookup(gradients, name), reshape(g, [-1]))]),
   )
 }
 
@@ -200,12 +201,12 @@ export function compileGradients(plan: TaskPlan, options: StepOptions): BatchPro
   const sums = new Map(
     parts.trained.map(p => [p, input(stateName(gradientVector(p)), 'float32', [p.part.size])]),
   )
-  const keep = input(`${SCALAR}keep`, 'float32', []) as AnyTensor
+  const keep: AnyTensor = input(`${SCALAR}keep`, 'float32', [])
   // Not a product: what an earlier step left may not be finite.
   const begun = greater(keep, 0)
   const scales: AnyTensor[] = []
   const scaleOf = (i: number): AnyTensor => {
-    scales[i] ??= input(scaleName(i), 'float32', []) as AnyTensor
+    scales[i] ??= input(scaleName(i), 'float32', [])
     return scales[i]
   }
   const own = trainedBlocks(plan.layout.blocks, plan.name)
@@ -213,7 +214,7 @@ export function compileGradients(plan: TaskPlan, options: StepOptions): BatchPro
   const back = backward(plan.task, state, own, options.sizes, purpose, scaleOf)
   const added = parts.trained.map((p): [StateVector, AnyTensor] => [
     gradientVector(p),
-    add(where(begun, sums.get(p)! as AnyTensor, 0), flatGradient(p.part, back.gradients)) as AnyTensor,
+    add(where(begun, lookup(sums, p), 0), flatGradient(p.part, back.gradients)),
   ])
   const gradientInputs = Object.fromEntries([...sums].map(([p, t]) => [stateName(gradientVector(p)), t]))
   const graph: Graph = {
@@ -226,7 +227,7 @@ export function compileGradients(plan: TaskPlan, options: StepOptions): BatchPro
     },
   }
   const program = finish(`${plan.task.model.name}-gradients`, graph, purpose, {
-    parts: [...state.tensors, ...[...sums].map(([p, t]) => [gradientVector(p), t as AnyTensor] as const)],
+    parts: [...state.tensors, ...[...sums].map(([p, t]) => [gradientVector(p), t] as const)],
     writes: [...added.map(([v]) => v), ...back.buffers.keys()],
     random: back.random,
   })
@@ -240,17 +241,17 @@ export function compileUpdate(plan: TaskPlan, options: ProgramOptions): Program 
   const { regularizer, model } = plan.task
   const state = stateInputs([...parts.trained, ...(regularizer ? parts.read : [])])
   const sums = new Map(
-    parts.trained.map(p => [p, input(stateName(gradientVector(p)), 'float32', [p.part.size]) as AnyTensor]),
+    parts.trained.map(p => [p, input(stateName(gradientVector(p)), 'float32', [p.part.size])]),
   )
   const scalars = scalarInputs(plan)
   const leaves = regularizer && unflatten(model.graph.parameters, valuesOf(state))
   const value = regularizer && leaves && regularizerOf(regularizer, model.graph, leaves)
   const gradientOf = (p: StatePart): AnyTensor => {
-    const sum = sums.get(p)!
+    const sum = lookup(sums, p)
     if (!value || !leaves) return sum
-    const pieces = p.part.slots.map(s => leaves.get(model.graph.parameters[s.name]!)!)
+    const pieces = p.part.slots.map(s => lookup(leaves, lookup(model.graph.parameters, s.name)))
     const own = grad(value, pieces).map(g => reshape(g, [-1]))
-    return add(sum, concat(own, 0)) as AnyTensor
+    return add(sum, concat(own, 0))
   }
   const next = updated(plan, parts, state, gradientOf, scalars)
   const gradientInputs = Object.fromEntries([...sums].map(([p, t]) => [stateName(gradientVector(p)), t]))
