@@ -56,7 +56,7 @@ describe.skipIf(reason)(`training in the lab on WebGPU${reason ? ` (${reason})` 
   const start = (page: Page) => page.click('button[type=submit]')
   const reports = (page: Page) => page.evaluate(() => window.lab.reports.value)
   const trained = (page: Page, epochs: number) =>
-    expect.poll(async () => (await reports(page)).length, { timeout: 50_000 }).toBeGreaterThanOrEqual(epochs)
+    expect.poll(async () => (await reports(page)).length, { timeout: 200_000 }).toBeGreaterThanOrEqual(epochs)
 
   test('comes to the losses of the CPU', async () => {
     const [cpu, gpu] = [await ready('CPU (WebAssembly)', 3), await ready('GPU (WebGPU)', 3)]
@@ -78,7 +78,7 @@ describe.skipIf(reason)(`training in the lab on WebGPU${reason ? ` (${reason})` 
     await trained(page, 2)
     const cdp = await lab.browser().newBrowserCDPSession()
     await cdp.send('Browser.crashGpuProcess').catch(() => {})
-    await shows(page, '#message', 30_000).toMatch(/GPU is gone.*can go on from the end of epoch \d+/)
+    await shows(page, '#message', 100_000).toMatch(/GPU is gone.*can go on from the end of epoch \d+/)
     await shot(page, 'train-gpu-gone')
     const epochs = (await reports(page)).length
     await page.getByLabel('CPU (WebAssembly)').check()
