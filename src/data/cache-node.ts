@@ -12,7 +12,7 @@ export type Env = Readonly<Record<string, string | undefined>>
  */
 export function cacheFolder(
   env: Env = process.env,
-  platform: NodeJS.Platform = process.platform,
+  platform: string = process.platform,
   name = 'mnist',
 ): string | undefined {
   const { ONNXGRAD_CACHE: own, XDG_CACHE_HOME: xdg } = env
@@ -21,7 +21,7 @@ export function cacheFolder(
   return caches && join(caches, 'onnxgrad', name)
 }
 
-function platformCaches(env: Env, platform: NodeJS.Platform): string | undefined {
+function platformCaches(env: Env, platform: string): string | undefined {
   const home = homeFolder()
   if (platform === 'win32') return env.LOCALAPPDATA || (home && join(home, 'AppData', 'Local'))
   return home && (platform === 'darwin' ? join(home, 'Library', 'Caches') : join(home, '.cache'))

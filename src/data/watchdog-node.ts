@@ -44,6 +44,7 @@ export class Watchdog {
     }, windowMs)
   }
 
+  /** @internal */
   get signal(): AbortSignal {
     return this.#abort.signal
   }

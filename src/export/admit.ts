@@ -30,6 +30,7 @@ export interface Admitted {
 }
 
 /**
+ * @internal
  * Checks a model that was read from bytes, before a runtime gets it: everywhere in it, tensors have their elements, and have
  * them in the file; functions do not call themselves, nor each other so often that a small file becomes a huge graph.
  * Tensors in other files are embedded where `external` gives those.

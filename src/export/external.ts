@@ -12,21 +12,21 @@ export type External = 'leave' | ((file: string) => Uint8Array)
 /** ONNX TensorProto.DataLocation; what is not the default is another file, or nothing that is known. */
 const DEFAULT = 0
 
-/** Whether a tensor's elements lie in another file. */
+/** @internal Whether a tensor's elements lie in another file. */
 export const isExternal = ({ dataLocation = DEFAULT, externalData = [] }: TensorProto): boolean =>
   dataLocation !== DEFAULT || externalData.length > 0
 
 const entry = (t: TensorProto, key: string): string | undefined =>
   t.externalData?.find(e => e.key === key)?.value
 
-/** The file that a tensor's elements lie in. */
+/** @internal The file that a tensor's elements lie in. */
 export const locationOf = (t: TensorProto): string => entry(t, 'location') ?? ''
 
 /** A name that means the same file on every system: no path, no drive, nothing hidden by what a terminal does not show. */
 const isPlain = (name: string): boolean =>
   /^[^/\\:]+$/.test(name) && name === printable(name, 255) && name !== '.' && name !== '..'
 
-/** Why a tensor of another file is not here. */
+/** @internal Why a tensor of another file is not here. */
 export function whyOutside(t: TensorProto): string {
   const file = locationOf(t)
   if (!file) return 'is stored outside the file, which does not say where: the file is damaged'
@@ -37,6 +37,7 @@ export function whyOutside(t: TensorProto): string {
 }
 
 /**
+ * @internal
  * Puts a tensor's elements into the model.
  * @throws UserError, without the tensor's name, when the file is not beside the model or does not hold them
  */

@@ -53,7 +53,7 @@ export function importOnnx(info: FileInfo, name: string): Imported {
 /** Constants that the exporter names by itself. */
 const OWN_CONSTANT = /^const_\d+(_\d+)?$/
 
-/** Whether an initializer is a weight: anything but a constant in own files, floats that are no scalars in others. */
+/** @internal Whether an initializer is a weight: anything but a constant in own files, floats that are no scalars in others. */
 export function isWeight({ producerName }: ModelProto, { name, dims, dataType }: TensorProto): boolean {
   if (producerName === 'onnxgrad') return !OWN_CONSTANT.test(name ?? '')
   const size = (dims ?? []).reduce((a, b) => a * b, 1)

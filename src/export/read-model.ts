@@ -17,6 +17,7 @@ export interface ReadOptions {
 const ORT_FORMAT = 'ORTM'
 
 /**
+ * @internal
  * The way of all bytes to a runtime, and from elsewhere into the program. Nothing in them is passed over or ambiguous, so
  * that a runtime sees the model that was checked here.
  * @throws UserError when the bytes are not an ONNX model, or one that is dangerous to load: see {@link admit}

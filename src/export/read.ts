@@ -81,7 +81,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Initializers by name. @throws UserError for one that is damaged or not supported */
+/** @internal Initializers by name. @throws UserError for one that is damaged or not supported */
 export function readWeights({ proto }: FileInfo): Map<string, { dims: number[]; data: TypedArray }> {
   return new Map(
     (proto.graph?.initializer ?? []).map(t => {

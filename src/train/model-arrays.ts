@@ -1,15 +1,23 @@
 import type { ArrayValue } from '../data/arrays.ts'
+import type { UserBatch } from '../data/dataset.ts'
 import type { NdArray } from '../graph/array.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import type { Model } from '../nn/model.ts'
 
+// A model whose types are known is a function of its inputs that returns its outputs.
+
 /** Values of a model's inputs by name. */
-export type InputArrays<M extends Model = Model> = { readonly [K in keyof M['inputs']]: ArrayValue }
+export type InputArrays<M extends Model = Model> = M extends (inputs: infer I) => unknown
+  ? { readonly [K in keyof I]: ArrayValue }
+  : UserBatch
+
+/** The array of a tensor; of any dtype where it is not known. */
+type ArrayOf<T> = T extends Tensor<infer D> ? (0 extends 1 & D ? NdArray : NdArray<D>) : NdArray
 
 /** Values of a model's outputs by name, in the array type of each output's dtype. */
-export type OutputArrays<M extends Model = Model> = {
-  readonly [K in keyof M['outputs']]: M['outputs'][K] extends Tensor<infer D> ? NdArray<D> : NdArray
-}
+export type OutputArrays<M extends Model = Model> = M extends (inputs: never) => infer O
+  ? { readonly [K in keyof O]: ArrayOf<O[K]> }
+  : Readonly<Record<string, NdArray>>
 
 /** The tensors that a run of the model has answered, as arrays. */
 export const arraysOf = <M extends Model>(tensors: Readonly<Record<string, NdArray>>): OutputArrays<M> =>

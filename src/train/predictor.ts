@@ -1,3 +1,4 @@
+import type { UserBatch } from '../data/dataset.ts'
 import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
@@ -31,7 +32,7 @@ export interface Predictor<M extends Model = Model> {
   close(): Promise<void>
 }
 
-/** The inputs of a file that are not weights. @throws UserError for one of a type that is not supported */
+/** @internal The inputs of a file that are not weights. @throws UserError for one of a type that is not supported */
 export function inputPorts({ proto }: FileInfo, name: string): Ports {
   const weights = new Set(proto.graph?.initializer?.map(t => t.name))
   const inputs = (proto.graph?.input ?? []).filter(i => !weights.has(i.name))
@@ -67,7 +68,7 @@ export async function openPredictor<M extends Model>(
     outputs: session.outputs,
     classes,
     async run(given) {
-      const { arrays } = examplesOf(name, inputs, given, false)
+      const { arrays } = examplesOf(name, inputs, given as UserBatch, false)
       const feeds = Object.entries(arrays).map(([key, { data, dims }]) => [
         key,
         runtime.tensor(lookup(inputs, key).dtype, data, dims),

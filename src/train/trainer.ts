@@ -244,7 +244,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
    * @param inputs arrays by name @throws UserError for inputs that do not match the model's
    */
   async predict(inputs: InputArrays<M>): Promise<OutputArrays<M>> {
-    const { arrays } = examplesOf('inputs', portsOf({ model: this.model, targets: {} }), inputs)
+    const { arrays } = examplesOf('inputs', portsOf({ model: this.model, targets: {} }), inputs as UserBatch)
     await this.executor.settled()
     return arraysOf<M>(await this.#forward.predict(arrays, this.#parameters))
   }

@@ -2,11 +2,10 @@ import { beforeAll, expect, test } from 'vitest'
 import { compileConsumer, type Settings } from './consumer-types.ts'
 import { packageDeclarations } from './declarations.ts'
 
-// The newest and the oldest compiler; declarations.long.test.ts has the others.
+// The newest compiler; declarations.long.test.ts has the others.
 const SETTINGS: readonly Settings[] = [
   { compiler: 'TypeScript 7', resolution: 'bundler', dom: true },
   { compiler: 'TypeScript 7', resolution: 'nodenext', dom: false },
-  { compiler: 'TypeScript 5.5', resolution: 'node16', dom: false },
 ]
 
 let declarations: string

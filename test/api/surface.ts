@@ -23,7 +23,10 @@ export interface Surface {
   readonly exports: Readonly<Record<Entry, readonly Export[]>>
   /** Where a declaration stands, from the package's folder. */
   readonly fileOf: (node: ts.Node) => string
-  /** The packages from which the files that an entry point imports take types, and the libraries that they refer to. */
+  /**
+   * What the declarations of an entry point need besides ECMAScript: packages, libraries that are referred to, and typed arrays with a
+   * type parameter, which only TypeScript 5.7 and newer know.
+   */
   readonly foreign: (entry: Entry) => readonly string[]
 }
 
@@ -69,6 +72,7 @@ export function readSurface(folder: string): Surface {
       const { importedFiles, referencedFiles, typeReferenceDirectives, libReferenceDirectives } =
         ts.preProcessFile(text)
       for (const { fileName } of [...referencedFiles, ...typeReferenceDirectives]) found.add(fileName)
+      for (const [name] of text.matchAll(/\b(\w+Array<ArrayBuffer\w*>|NodeJS\.\w+)/g)) found.add(name)
       // For `await using`.
       for (const { fileName } of libReferenceDirectives)
         if (fileName !== 'esnext.disposable') found.add(`lib ${fileName}`)
