@@ -1,6 +1,7 @@
 import { BYTES } from './dtype.ts'
 import { type Graph, isLeaf, nodesOf } from './graph.ts'
 import type { Node } from './node.ts'
+import { lookup, nth } from './present.ts'
 import type { Tensor } from './tensor.ts'
 
 /** Bytes of a tensor; a size that is not known counts as 1. */
@@ -13,7 +14,7 @@ const isView = ({ op, inputs: [x] }: Node): boolean => op.view === true && x !==
 /** The tensor whose memory a tensor lies in: itself, or what it is a view of. */
 export function ownerOf(t: Tensor): Tensor {
   let owner = t
-  while (isView(owner.node)) owner = owner.node.inputs[0]!
+  while (isView(owner.node)) owner = nth(owner.node.inputs, 0)
   return owner
 }
 
@@ -35,7 +36,7 @@ export function executionOrder(graph: Graph): Node[] {
       seen.add(node)
       stack.push({ node, done: true })
       const sources = node.inputs.map(t => t.node).filter(source => place.has(source) && !seen.has(source))
-      sources.sort((a, b) => place.get(a)! - place.get(b)!)
+      sources.sort((a, b) => lookup(place, a) - lookup(place, b))
       for (const source of sources) stack.push({ node: source, done: false })
     }
   }
@@ -100,7 +101,7 @@ export function memoryOf(graph: Graph): Memory {
     const read = inputs.flatMap(t => holders.get(t) ?? [])
     for (const buffer of read) buffer.reads--
     for (const buffer of new Set([...read, ...made])) {
-      buffer.tenants.at(-1)!.to = at
+      nth(buffer.tenants, -1).to = at
       if (!buffer.reads) free.unshift(buffer)
     }
   }
@@ -110,12 +111,13 @@ export function memoryOf(graph: Graph): Memory {
 function atPeak(buffers: readonly Buffer[], steps: number): Omit<Memory, 'order'> {
   const changes = new Float64Array(steps + 1)
   for (const { bytes, tenants } of buffers) {
-    changes[tenants[0]!.from]! += bytes
-    changes[tenants.at(-1)!.to + 1]! -= bytes
+    const [from, to] = [nth(tenants, 0).from, nth(tenants, -1).to]
+    changes[from] = Number(changes[from]) + bytes
+    changes[to + 1] = Number(changes[to + 1]) - bytes
   }
   let [now, peak, at] = [0, 0, 0]
   for (let i = 0; i < steps; i++) {
-    now += changes[i]!
+    now += Number(changes[i])
     if (now > peak) [peak, at] = [now, i]
   }
   const tenants = buffers.flatMap(buffer => buffer.tenants)

@@ -3,6 +3,7 @@ import type { DType } from './dtype.ts'
 import { type Graph, isLeaf, nodesOf, type Tensors } from './graph.ts'
 import type { Int64 } from './int64.ts'
 import { Constant, type ConstantData, SizeOf } from './leaf.ts'
+import { nth } from './present.ts'
 import { show } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -68,6 +69,7 @@ function leafText(t: Tensor): string {
   if (op === SizeOf) return `#${attrs.dim}`
   if (op !== Constant) return `?${String(attrs.name ?? op.type)}`
   const data = attrs.data as ConstantData
-  const value = data.length === 1 ? number(data[0]!) : attrText(data)
+  const [first = 0] = data
+  const value = data.length === 1 ? number(first) : attrText(data)
   return t.shape.length ? `${value}:${SHORT[t.dtype]}${show(t.shape)}` : value
 }
