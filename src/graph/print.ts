@@ -3,7 +3,6 @@ import type { DType } from './dtype.ts'
 import { type Graph, isLeaf, nodesOf, type Tensors } from './graph.ts'
 import type { Int64 } from './int64.ts'
 import { Constant, type ConstantData, SizeOf } from './leaf.ts'
-import { nth } from './present.ts'
 import { show } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
