@@ -36,13 +36,25 @@ export {
 } from './export/safetensors.ts'
 export { readWeightsFile, writeWeightsFile } from './export/weights.ts'
 export type { ArrayTypes, NdArray, TypedArray } from './graph/array.ts'
+// What an op of your own is made of; test it with onnxgrad/testing.
+export {
+  type Attr,
+  type AttrForm,
+  type Attrs,
+  attr,
+  type FormOptions,
+  type OnnxNode,
+  type TensorType,
+} from './graph/attributes.ts'
 export type { DType, FloatType, IntType } from './graph/dtype.ts'
 export { ShapeError, UserError } from './graph/errors.ts'
 export type { Graph, Tensors } from './graph/graph.ts'
 export type { Init } from './graph/init.ts'
 export type { Int64 } from './graph/int64.ts'
 export { constant, input, type Parameter, parameter } from './graph/leaf.ts'
-export type { Node, Op } from './graph/node.ts'
+export type { Each, Given, Names } from './graph/names.ts'
+export type { NoGradient, Node, Op, OpSpec, Vjp, VjpArgs } from './graph/node.ts'
+export { elementwise, type Import, imports, noGradient, op, sameDType } from './graph/op.ts'
 export { print } from './graph/print.ts'
 export { type Rng, rng } from './graph/random.ts'
 export type { Dim, Shape } from './graph/shape.ts'

@@ -160,7 +160,7 @@ function readInt64(r: protobuf.Reader): Int64 {
   let high = 0
   for (let i = 0; i < MOST_BYTES; i++) {
     if (r.pos >= r.len) throw new RangeError('it ends within a number')
-    const byte = r.buf[r.pos++]!
+    const byte = Number(r.buf[r.pos++])
     if (i < LOW_BYTES) low += (byte & 0x7f) * 2 ** (7 * i)
     else high += (byte & 0x7f) * 2 ** (7 * (i - LOW_BYTES))
     if (byte >= 0x80) continue

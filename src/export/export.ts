@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import type { Graph, Tensors } from '../graph/graph.ts'
+import { lookup } from '../graph/present.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { layoutOf } from '../nn/layout.ts'
@@ -88,7 +89,7 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
     throw new UserError(`export: ${classes.length} class names for ${count} classes`)
   const aboutOf = (name: string): string =>
     [
-      typeText(graph.inputs[name]!),
+      typeText(lookup(graph.inputs, name)),
       inputs[name]?.about,
       normalization[name] && 'normalization is inside the graph',
     ]
@@ -124,6 +125,6 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
       ...names.map(name => [name, aboutOf(name)]),
       ...Object.entries(graph.outputs).map(([name, t]) => [name, typeText(t)]),
     ]),
-    weights: name => weights.get(name)!,
+    weights: name => lookup(weights, name),
   })
 }

@@ -17,12 +17,17 @@ export function argumentsOf(
   const forms = Object.entries(signature.attrs ?? {})
   const inputs = dataOf(signature.inputs, forms, node)
   const given: Record<string, Attr> = {}
+  // Inputs that are numbers, by their places.
+  const numbers = forms.flatMap(([, form]) => form.input ?? [])
   const seen: OnnxNode = {
     opset: node.opset,
     inputs,
     outputs: node.outputs,
     attrs: given,
-    number: (name, input) => numberOf(name, input, node),
+    number: (name, input) => {
+      if (input !== undefined) numbers.push(input)
+      return numberOf(name, input, node)
+    },
   }
   for (const [name, form] of forms) {
     const value = read(form.name ?? name, form, node, seen)
@@ -30,6 +35,9 @@ export function argumentsOf(
     if (value !== undefined && !left) given[name] = value
   }
   signature.check?.(seen)
+  const most = Math.max(inputs.length, ...numbers.map(i => i + 1))
+  if (node.inputs.length > most)
+    throw new UserError(`${node.inputs.length} inputs are not supported, only ${most}`)
   const attrs = Object.fromEntries(forms.map(([name, form]) => [name, given[name] ?? fallback(form, seen)]))
   for (const [name, { of, optional, name: onnx = name }] of forms) {
     const value = attrs[name]
@@ -48,9 +56,6 @@ function dataOf(names: Names, forms: readonly [string, AttrForm][], node: NodeRe
   const attributes = forms.flatMap(([, form]) => form.input ?? [])
   const { least, most } = countOf(names)
   const count = Math.min(node.inputs.length, ...attributes)
-  const all = Math.max(most, ...attributes.map(i => i + 1))
-  if (node.inputs.length > all && attributes.length)
-    throw new UserError(`${node.inputs.length} inputs are not supported, only ${all}`)
   if (count < least || count > most)
     throw new UserError(`has ${count} inputs where ${rangeText(least, most)} belong`)
   return Array.from({ length: count }, (_, i) => node.data(i))

@@ -2,6 +2,7 @@ import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { exact, type Int64, saturated } from '../graph/int64.ts'
 import { constant, sizeOf } from '../graph/leaf.ts'
+import { nth } from '../graph/present.ts'
 import { type Dim, product, type Shape, sliceRange, sum, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { concat, reshape } from '../ops/layout.ts'
@@ -21,7 +22,7 @@ export function toTensor({ dtype, scalar, values }: Known): AnyTensor {
     return isInteger(v) ? constant(v, dtype, []) : sizeOf(v, dtype)
   })
   return scalar
-    ? parts[0]!
+    ? nth(parts, 0)
     : concat(
         parts.map(p => reshape(p, [1])),
         0,
@@ -34,9 +35,9 @@ export function knownResult(node: NodeReader): Known | undefined {
   const shape = SHAPE_RULES.get(node.type)
   if (shape) return shape(node)
   const rule = RULES.get(node.type)
-  const inputs = node.inputs.map(v => v?.known)
-  if (!rule || !inputs.length || !inputs.every(k => k !== undefined)) return undefined
-  const found = rule(inputs, node)
+  const [first, ...rest] = node.inputs.map(v => v?.known)
+  if (!rule || !first || !rest.every(k => k !== undefined)) return undefined
+  const found = rule([first, ...rest], node)
   return found && found.values.length <= MOST ? { ...found, values: found.values.map(bounded) } : undefined
 }
 
@@ -60,7 +61,7 @@ const SHAPE_RULES: ReadonlyMap<string, (node: NodeReader) => Known | undefined> 
   } satisfies Record<string, (node: NodeReader) => Known>),
 )
 
-type Rule = (inputs: readonly Known[], node: NodeReader) => Known | undefined
+type Rule = (inputs: readonly [Known, ...Known[]], node: NodeReader) => Known | undefined
 
 /** Element by element with broadcasting; `undefined` when the lengths do not fit. */
 function zip(
@@ -80,7 +81,7 @@ const BITS: Readonly<Partial<Record<DType, number>>> = { int32: 32, int64: 64 }
 const arithmetic =
   (integers: (a: bigint, b: bigint) => bigint | undefined, sizes: (a: Dim, b: Dim) => Element): Rule =>
   inputs => {
-    const { dtype } = inputs[0]!
+    const { dtype } = inputs[0]
     const bits = BITS[dtype]
     if (inputs.length !== 2 || !bits) return undefined
     const found = zip(inputs, (a, b) => {
@@ -120,46 +121,46 @@ const isFirst = (axis: number | undefined) => axis === 0 || axis === -1
 const RULES: ReadonlyMap<string, Rule> = new Map(
   Object.entries({
     Gather: ([x, index], node) => {
-      const n = x!.values.length
-      if (x!.scalar || !index || !isFirst(node.attribute('axis', 'int') ?? 0)) return undefined
+      const n = x.values.length
+      if (x.scalar || !index || !isFirst(node.attribute('axis', 'int') ?? 0)) return undefined
       if (!index.values.every(i => typeof i === 'number' && i >= -n && i < n)) return undefined
-      return { ...x!, scalar: index.scalar, values: index.values.map(i => x!.values.at(i as number)) }
+      return { ...x, scalar: index.scalar, values: index.values.map(i => x.values.at(i as number)) }
     },
     Concat: (inputs, node) =>
       isFirst(node.attribute('axis', 'int')) &&
       !inputs.some(k => k.scalar) &&
       inputs.reduce((n, k) => n + k.values.length, 0) <= MOST
-        ? { ...inputs[0]!, values: inputs.flatMap(k => k.values) }
+        ? { ...inputs[0], values: inputs.flatMap(k => k.values) }
         : undefined,
     Slice: ([x], node) => {
       const [starts, ends] = [node.ints('starts', 1, true), node.ints('ends', 2, true)]
       const step = (node.ints('steps', 4, true) ?? [1])[0]
       const axes = node.ints('axes', 3) ?? [0]
-      if (x!.scalar || !starts || !ends || !step || axes.length !== 1 || !isFirst(axes[0])) return undefined
-      const { start, length } = sliceRange(x!.values.length, starts[0] ?? 0, ends[0] ?? 0, step)
-      return { ...x!, values: Array.from({ length }, (_, i) => x!.values[start + i * step]) }
+      if (x.scalar || !starts || !ends || !step || axes.length !== 1 || !isFirst(axes[0])) return undefined
+      const { start, length } = sliceRange(x.values.length, starts[0] ?? 0, ends[0] ?? 0, step)
+      return { ...x, values: Array.from({ length }, (_, i) => x.values[start + i * step]) }
     },
     Squeeze: ([x], node) => {
       node.ints('axes', 1)
-      return x!.values.length === 1 ? { ...x!, scalar: true } : undefined
+      return x.values.length === 1 ? { ...x, scalar: true } : undefined
     },
     Unsqueeze: ([x], node) => {
       const axes = node.ints('axes', 1)
-      return x!.scalar && axes?.length === 1 && isFirst(axes[0]) ? { ...x!, scalar: false } : undefined
+      return x.scalar && axes?.length === 1 && isFirst(axes[0]) ? { ...x, scalar: false } : undefined
     },
     Reshape: ([x, shape]) =>
-      x!.values.length === 1 && shape && shape.values.length <= 1
-        ? { ...x!, scalar: !shape.values.length }
+      x.values.length === 1 && shape && shape.values.length <= 1
+        ? { ...x, scalar: !shape.values.length }
         : undefined,
     Cast: ([x], node) => {
       const dtype = dtypeOf(node.attribute('to', 'int'))
-      const kept = dtype && dtype !== 'bool' && x!.values.every(v => holds(dtype, v))
-      return kept ? { ...x!, dtype } : undefined
+      const kept = dtype && dtype !== 'bool' && x.values.every(v => holds(dtype, v))
+      return kept ? { ...x, dtype } : undefined
     },
     ConstantOfShape: ([shape], node) => {
-      const length = shape!.values[0]
+      const length = shape.values[0]
       const fill = node.attribute('value', 'tensor')
-      if (fill?.dataType !== DATA_TYPE.int64 || shape!.values.length !== 1) return undefined
+      if (fill?.dataType !== DATA_TYPE.int64 || shape.values.length !== 1) return undefined
       if (typeof length !== 'number' || length < 0 || length > MOST) return undefined
       const [value] = readTensor(fill).data as BigInt64Array
       return value === undefined ? undefined : list(new Array<Int64>(length).fill(exact(value)))
@@ -187,7 +188,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
     Where: inputs => {
       if (inputs.length !== 3) return undefined
       const found = zip(inputs, (c, a, b) => (c === 1 || a === b ? a : c === 0 ? b : undefined))
-      return found && { dtype: inputs[1]!.dtype, ...found }
+      return found && { dtype: nth(inputs, 1).dtype, ...found }
     },
   } satisfies Record<string, Rule>),
 )

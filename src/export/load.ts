@@ -1,8 +1,8 @@
-import { at } from '../graph/at.ts'
 import { bind } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, substitute } from '../graph/graph.ts'
 import { constant, type Parameter, parameter } from '../graph/leaf.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { type Dim, show, unify } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.ts'
@@ -24,7 +24,7 @@ function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, '
   const leaves = new Map<Tensor, AnyTensor>()
   const named = new Map<string, Parameter>()
   for (const [name, old] of Object.entries(graph.parameters)) {
-    const { dims, data } = weights.get(name)!
+    const { dims, data } = lookup(weights, name)
     const values = data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>)
     if (old.dtype !== 'float32') {
       leaves.set(old, constant(values, old.dtype, dims) as AnyTensor)
@@ -54,7 +54,7 @@ function statisticsOf(graph: Graph): Map<Tensor, 'buffer'> {
     if (seen.has(t)) continue
     seen.add(t)
     const { op, inputs } = t.node
-    for (const [i, s] of inputs.entries()) if (op.buffers?.includes(at(op.inputs, i))) found.set(s, 'buffer')
+    for (const [i, s] of inputs.entries()) if (op.buffers?.includes(nth(op.inputs, i))) found.set(s, 'buffer')
     stack.push(...inputs)
   }
   return found
@@ -83,7 +83,7 @@ function bindingsOf(
         `${name}: input ${key} is ${show(t.shape)}, which is not [batch,${spec.shape.join()}]`,
       )
     for (const [i, d] of own.entries()) {
-      const wanted = spec.shape[i]!
+      const wanted = nth(spec.shape, i)
       if (typeof d === 'string') bindings[d] = wanted
       else if (unify(d, wanted) === undefined)
         throw new UserError(
@@ -99,7 +99,7 @@ function renamed(graph: Graph, inputs: PortSpecs | undefined): Graph {
   const [own, ...more] = Object.keys(graph.inputs)
   const [asked, ...others] = Object.keys(inputs ?? {})
   if (own === undefined || asked === undefined || more.length || others.length || own === asked) return graph
-  return { ...graph, inputs: { [asked]: graph.inputs[own]! } }
+  return { ...graph, inputs: { [asked]: lookup(graph.inputs, own) } }
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { DType } from '../graph/dtype.ts'
 import type { Graph } from '../graph/graph.ts'
+import { present } from '../graph/present.ts'
 import { type LowerOptions, lowerGraph, modelBytes } from './lower.ts'
 import type { GraphProto, NodeProto, ValueInfoProto } from './onnx-proto.ts'
 import { DATA_TYPE, tensorProto } from './tensor-data.ts'
@@ -22,7 +23,12 @@ export function lowerLoop(graph: Graph, { times, carried, fixed = [], ...options
   const { proto, domains } = lowerGraph(graph, options)
   const { node = [], initializer = [], input = [], output = [] } = proto
   const find = (values: readonly ValueInfoProto[], names: readonly string[]) =>
-    names.map(name => values.find(v => v.name === name)!)
+    names.map(name =>
+      present(
+        values.find(v => v.name === name),
+        `value ${name}`,
+      ),
+    )
   const [before, after] = [find(input, Object.keys(carried)), find(output, Object.values(carried))]
   const same = find(input, fixed)
   const read = input.filter(v => !before.includes(v) && !same.includes(v))
@@ -60,7 +66,7 @@ const GOING = 'loop.going'
 const GOES_ON = 'loop.goesOn'
 const GO_ON: NodeProto = { input: [GOING], output: [GOES_ON], name: GOES_ON, opType: 'Identity' }
 
-const nameOf = ({ name }: { name?: string }): string => name!
+const nameOf = ({ name }: { name?: string }): string => present(name, 'name')
 
 /** Names inside of the loop differ from those outside: ONNX lets none mean two things. */
 const within = (name: string): string => name && `each.${name}`
@@ -93,7 +99,7 @@ const scalar = (name: string, dtype: DType): ValueInfoProto => ({
 })
 
 function stacked(value: ValueInfoProto, times: number): ValueInfoProto {
-  const { elemType, shape } = value.type!.tensorType!
+  const { elemType, shape } = present(value.type?.tensorType, 'type')
   const dim = [{ dimValue: times }, ...(shape?.dim ?? [])]
   return { ...value, type: { tensorType: { ...(elemType && { elemType }), shape: { dim } } } }
 }

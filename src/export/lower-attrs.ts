@@ -3,6 +3,7 @@ import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, saturated } from '../graph/int64.ts'
 import type { Node } from '../graph/node.ts'
+import { nth } from '../graph/present.ts'
 import type { AttributeProto } from './onnx-proto.ts'
 import { DATA_TYPE } from './tensor-data.ts'
 
@@ -24,7 +25,7 @@ export function attributeOf(own: string, form: AttrForm, node: Node): AttributeP
     case 'scalar':
       return { name, type: 1, f: value as number }
     case 'int':
-      return { name, type: 2, i: integersOf(name, form, value)[0]! }
+      return { name, type: 2, i: nth(integersOf(name, form, value), 0) }
     case 'bool':
       return { name, type: 2, i: value ? 1 : 0 }
     case 'dtype':

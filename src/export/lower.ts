@@ -1,5 +1,4 @@
 import type { TypedArray } from '../graph/array.ts'
-import { at } from '../graph/at.ts'
 import type { AttrForm } from '../graph/attributes.ts'
 import { isConcrete } from '../graph/bind.ts'
 import type { DType } from '../graph/dtype.ts'
@@ -8,6 +7,7 @@ import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
 import type { Int64 } from '../graph/int64.ts'
 import { Constant, type ConstantData, Input, SizeOf } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
+import { nth } from '../graph/present.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
@@ -230,8 +230,10 @@ class Writer {
 
   #attributeInput(form: AttrForm, node: Node, name: string): string {
     const value = node.attrs[name]
-    if (form.kind === 'scalar')
-      return this.#constant(toTyped([value as Int64], node.inputs[0]!.dtype, 1), node.inputs[0]!.dtype, [])
+    if (form.kind === 'scalar') {
+      const { dtype } = nth(node.inputs, 0)
+      return this.#constant(toTyped([value as Int64], dtype, 1), dtype, [])
+    }
     if (form.kind === 'dims') return this.#dims(value as Shape, node, form)
     const integers = integersOf(name, form, value)
     return form.kind === 'int'
@@ -242,7 +244,7 @@ class Writer {
   /** A shape as an int64 tensor: constant where it can be, else put together at run time. */
   #dims(shape: Shape, node: Node, form: AttrForm): string {
     if (isConcrete(shape)) return this.#ints(shape)
-    const written = form.dims?.write(shape, at(node.inputs, 0).shape)
+    const written = form.dims?.write(shape, nth(node.inputs, 0).shape)
     if (written) return this.#ints(written)
     if (shape.includes(UNKNOWN))
       throw new UserError(
@@ -253,7 +255,7 @@ class Writer {
 
   #concatDims(shape: Shape): string {
     const parts = shape.map(d => (typeof d === 'string' ? this.#size(d) : this.#ints([d])))
-    return parts.length === 1 ? parts[0]! : this.#emit('Concat', parts, [{ name: 'axis', type: 2, i: 0 }])
+    return parts.length === 1 ? nth(parts, 0) : this.#emit('Concat', parts, [{ name: 'axis', type: 2, i: 0 }])
   }
 
   /** Run-time value of a symbolic dim as int64 [1]: read off an input's shape, or computed from its parts. */

@@ -2,6 +2,7 @@ import { emptyArray, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, toInt64 } from '../graph/int64.ts'
+import { nth } from '../graph/present.ts'
 import { isExternal, whyOutside } from './external.ts'
 import type { TensorProto } from './onnx-proto.ts'
 import { elementCount } from './tensor-size.ts'
@@ -39,7 +40,7 @@ export function toHalf(value: number): number {
 /** Numbers as elements of a dtype; one value fills the array. @throws UserError for one that int64 cannot hold */
 export function toTyped(values: ArrayLike<Int64>, dtype: DType, size: number): TypedArray {
   const out = emptyArray(dtype, size)
-  const at = (i: number) => values[values.length === 1 ? 0 : i]!
+  const at = (i: number) => nth(values, values.length === 1 ? 0 : i)
   if (out instanceof BigInt64Array) for (let i = 0; i < size; i++) out[i] = toInt64(at(i))
   else if (dtype === 'float16') for (let i = 0; i < size; i++) out[i] = toHalf(Number(at(i)))
   else if (values.length === 1) out.fill(Number(at(0)))

@@ -1,3 +1,4 @@
+import { lookup } from '../graph/present.ts'
 import { layoutOf, views } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import { type TrainedModel, trainedOf } from '../nn/trained.ts'
@@ -10,7 +11,7 @@ export function writeWeightsFile(source: TrainedModel | Model): Uint8Array {
   const values = views(layout, params)
   const tensors: Record<string, SafeTensor> = {}
   for (const { name, shape } of layout.slots)
-    tensors[name] = { dtype: 'float32', shape, data: values.get(name)! }
+    tensors[name] = { dtype: 'float32', shape, data: lookup(values, name) }
   return writeSafetensors(tensors, {})
 }
 

@@ -1,8 +1,8 @@
-import { at } from './at.ts'
 import { type Shape, show, unify } from './dim.ts'
 import { UserError } from './errors.ts'
 import { postorder } from './graph.ts'
 import type { Node } from './node.ts'
+import { nth } from './present.ts'
 import { withScope } from './scope.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 
@@ -33,7 +33,7 @@ export function reverse(algebra: Algebra, y: Tensor, dy: Tensor, wrt: readonly T
     if (dys.every(g => g === undefined)) continue
     if ('none' in node.op.vjp)
       throw new UserError(`${node.op.type} has no gradient: ${node.op.vjp.none}${place(node)}`)
-    const first = dys[0] ?? algebra.zerosLike(at(node.outputs, 0))
+    const first = dys[0] ?? algebra.zerosLike(nth(node.outputs, 0))
     const { vjp } = node.op
     // Nodes of a gradient belong to the layer of the node whose gradient it is.
     withScope(node.scope, () => {
@@ -56,7 +56,7 @@ const place = ({ scope }: Node): string => scope && ` (in ${scope})`
 /** Whether a gradient of shape `from` can be summed down to an input of shape `to`. */
 function sumsTo(from: Shape, to: Shape): boolean {
   const lead = from.length - to.length
-  return lead >= 0 && to.every((d, i) => d === 1 || unify(d, at(from, i + lead)) !== undefined)
+  return lead >= 0 && to.every((d, i) => d === 1 || unify(d, nth(from, i + lead)) !== undefined)
 }
 
 /** Throws unless a rule has given each input a gradient of its dtype, and of a shape that its own was broadcast to. */
@@ -70,7 +70,7 @@ function checkGradients(node: Node, given: readonly (AnyTensor | null)[]): void 
   for (const [i, t] of inputs.entries()) {
     const g = given[i]
     if (g === null) continue
-    const which = `input ${i} (${op.inputs[i]?.replace('?', '') ?? at(op.inputs, op.inputs.length - 1)})`
+    const which = `input ${i} (${op.inputs[i]?.replace('?', '') ?? nth(op.inputs, op.inputs.length - 1)})`
     if (!g) throw wrong(`returns no gradient for ${which}; return null if it has none`)
     if (g.dtype !== t.dtype)
       throw wrong(`returns a gradient of ${g.dtype} for ${which} of ${t.dtype}; cast it`)

@@ -4,6 +4,7 @@ import { ShapeError } from './errors.ts'
 import { type Graph, rewriteTensors, type Tensors } from './graph.ts'
 import { input, SizeOf, sizeOf } from './leaf.ts'
 import { makeNode } from './node.ts'
+import { lookup, nth } from './present.ts'
 import { currentScope } from './scope.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -19,11 +20,11 @@ export function bindDim(dim: Dim, bindings: Bindings): Dim {
     product(
       term.split('*').map(factor => {
         if (isLiteral(factor)) return Number(factor)
-        return Object.hasOwn(bindings, factor) ? bindings[factor]! : factor
+        return Object.hasOwn(bindings, factor) ? lookup(bindings, factor) : factor
       }),
     ),
   )
-  return terms.length === 1 ? terms[0]! : sum(terms)
+  return terms.length === 1 ? nth(terms, 0) : sum(terms)
 }
 
 export const bindShape = (shape: Shape, bindings: Bindings): Shape => shape.map(d => bindDim(d, bindings))
@@ -51,7 +52,7 @@ export function inline(
     roots,
     (node, inputs) => {
       if (node.op === SizeOf)
-        return [sizeOf(bindDim(node.attrs.dim as Dim, bindings), node.outputs[0]!.dtype)]
+        return [sizeOf(bindDim(node.attrs.dim as Dim, bindings), nth(node.outputs, 0).dtype)]
       if (!node.inputs.length) return undefined
       return makeNode(node.op, inputs, bindAttrs(node.attrs, bindings)).outputs
     },
@@ -68,13 +69,13 @@ export function bind(graph: Graph, sizes: Bindings): Graph {
       input(name, t.dtype, bindShape(t.shape, sizes)) as Tensor,
     ]),
   )
-  const leaves = new Map(Object.entries(graph.inputs).map(([name, t]) => [t, inputs[name]!]))
+  const leaves = new Map(Object.entries(graph.inputs).map(([name, t]) => [t, lookup(inputs, name)]))
   const outputs = inline(Object.values(graph.outputs), leaves, sizes)
   return { inputs, parameters: graph.parameters, outputs: named(graph.outputs, outputs) }
 }
 
 const named = (names: Tensors, tensors: readonly Tensor[]): Tensors =>
-  Object.fromEntries(Object.keys(names).map((name, i) => [name, tensors[i]!]))
+  Object.fromEntries(Object.keys(names).map((name, i) => [name, nth(tensors, i)]))
 
 /**
  * Finds what the symbols of declared shapes stand for in given ones.
@@ -87,7 +88,7 @@ export function solve(what: string, declared: Shape, given: Shape, known: Record
   }
   if (declared.length !== given.length) wrong()
   for (const [i, d] of declared.entries()) {
-    const size = given[i]!
+    const size = nth(given, i)
     const symbol = typeof d === 'string' && !/[+*]/.test(d)
     const wanted = symbol && !Object.hasOwn(known, d) ? size : bindDim(d, known)
     if (symbol) known[d] = unify(wanted, size) ?? conflict(what, d, wanted, size)

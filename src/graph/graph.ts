@@ -1,5 +1,6 @@
 import { Constant, Input, ParameterOp, SizeOf } from './leaf.ts'
 import { makeNode, type Node } from './node.ts'
+import { lookup, nth } from './present.ts'
 import { withScope } from './scope.ts'
 import { show, UNKNOWN, unify } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -29,11 +30,13 @@ export function postorder(roots: readonly Tensor[]): Node[] {
   }
   for (const root of roots) {
     visit(root.node)
-    while (stack.length) {
-      const top = stack.at(-1)!
+    for (let top = stack.at(-1); top; top = stack.at(-1)) {
       const input = top.node.inputs[top.next++]
       if (input) visit(input.node)
-      else order.push(stack.pop()!.node)
+      else {
+        stack.pop()
+        order.push(top.node)
+      }
     }
   }
   return order
@@ -72,17 +75,17 @@ export function rewriteTensors(
 ): Tensor[] {
   const made = new Map(start)
   for (const node of postorder(roots)) {
-    const inputs = node.inputs.map(t => made.get(t)!)
+    const inputs = node.inputs.map(t => lookup(made, t))
     const same = node.inputs.every((t, i) => t === inputs[i])
     const outputs = withScope(
       path(node.scope),
       () => rule(node, inputs) ?? (same ? node.outputs : makeNode(node.op, inputs, node.attrs).outputs),
     )
     node.outputs.forEach((t, i) => {
-      if (!made.has(t)) made.set(t, outputs[i]!)
+      if (!made.has(t)) made.set(t, nth(outputs, i))
     })
   }
-  return roots.map(t => made.get(t)!)
+  return roots.map(t => lookup(made, t))
 }
 
 const typeText = ({ dtype, shape }: Tensor): string => `${dtype} ${show(shape)}`
@@ -113,11 +116,11 @@ export function rewrite(graph: Graph, rule: Rule): Graph {
     })
     return replaced
   })
-  return { ...graph, outputs: Object.fromEntries(names.map((name, i) => [name, outputs[i]!])) }
+  return { ...graph, outputs: Object.fromEntries(names.map((name, i) => [name, nth(outputs, i)])) }
 }
 
 /** A graph whose leaves are other tensors, such as an input of known size in place of a symbolic one. */
 export function substitute(graph: Graph, leaves: ReadonlyMap<Tensor, Tensor>): Tensors {
   const outputs = rewriteTensors(Object.values(graph.outputs), () => undefined, leaves)
-  return Object.fromEntries(Object.keys(graph.outputs).map((name, i) => [name, outputs[i]!]))
+  return Object.fromEntries(Object.keys(graph.outputs).map((name, i) => [name, nth(outputs, i)]))
 }

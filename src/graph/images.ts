@@ -1,6 +1,6 @@
-import { at } from './at.ts'
 import { type Dim, product, type Shape, show, UNKNOWN, unify } from './dim.ts'
 import { ShapeError } from './errors.ts'
+import { nth } from './present.ts'
 import { equalParts, sameShape } from './shape.ts'
 
 /** Shape rules of convolutions, pooling and norms of channels; `typed/images.ts` holds them for the compiler. */
@@ -63,7 +63,7 @@ export function windowAttrs(
 /** How many places a window has along each of the last two dims. A symbol stays where every pixel is one place. */
 export function windowDims(op: string, x: Shape, a: WindowAttrs): [Dim, Dim] {
   const along = (i: 0 | 1): Dim => {
-    const n = at(x, i + 2)
+    const n = nth(x, i + 2)
     const padding = a.pads[i] + a.pads[i === 0 ? 2 : 3]
     const reach = a.dilations[i] * (a.kernel_shape[i] - 1)
     if (typeof n === 'string') return a.strides[i] === 1 && padding === reach ? n : UNKNOWN
@@ -95,8 +95,8 @@ export function conv2d(
 ): Shape {
   images(op, x)
   filters(op, weight)
-  const [n, channels] = [at(x, 0), at(x, 1)]
-  const [outputs, perGroup] = [at(weight, 0), at(weight, 1)]
+  const [n, channels] = [nth(x, 0), nth(x, 1)]
+  const [outputs, perGroup] = [nth(weight, 0), nth(weight, 1)]
   if (!(groups >= 1) || unify(channels, product([perGroup, groups])) === undefined)
     fail(
       `${op}: ${channels} channels of ${show(x)} do not fit the weight ${show(weight)} in ${groups} groups`,
@@ -120,12 +120,12 @@ export function filters(op: string, weight: Shape): void {
 export function channels(op: string, x: Shape, vectors: Readonly<Record<string, Shape>>): void {
   if (x.length < 2) fail(`${op}: takes [n, channels, ...], not ${show(x)}`)
   for (const [what, shape] of Object.entries(vectors))
-    if (!sameShape(shape, [at(x, 1)]))
+    if (!sameShape(shape, [nth(x, 1)]))
       fail(`${op}: ${what} ${show(shape)} does not fit the channels of ${show(x)}`)
 }
 
 /** How many channels of `[n, c, ...]` are in each of `groups` equal groups. */
 export function channelsPerGroup(op: string, x: Shape, groups: number): number {
   channels(op, x, {})
-  return at(equalParts(op, x, 1, groups), 0)
+  return nth(equalParts(op, x, 1, groups), 0)
 }

@@ -25,8 +25,8 @@ export interface Tensor<out D extends DType = DType, out S = Shape> {
 export type AnyTensor = Tensor<any, any>
 
 /**
- * A rule of an op. Its parameters are compared bivariantly, so that an op of known arity and attributes is an `Op`: the
- * graph calls a rule only with the inputs and attributes of a node of that very op, which its type rule has accepted.
+ * A rule of an op. Its parameters are compared bivariantly, so that the op of a node can be compared with one of known arity:
+ * the graph calls a rule only with inputs and attributes of a node of that very op, which its type rule has accepted.
  */
 type Rule<P extends readonly unknown[], R> = { rule(...args: P): R }['rule']
 

@@ -51,7 +51,7 @@ function makeOp<A extends Attrs, I extends Names, O extends Names>(
   return self
 }
 
-/** An op whose arity is a type parameter, as graphs hold it; one of known arity is an `Op` without a cast. */
+/** An op as nodes hold it: they know their number of inputs, and the types of their attributes, at run time only. */
 const erased = <A extends Attrs, I extends Names, O extends Names>(op: Op<A, I, O>): Op => op as unknown as Op
 
 /**

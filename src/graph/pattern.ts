@@ -1,5 +1,6 @@
 import { type Dim, type Shape, show, UNKNOWN, unify } from './dim.ts'
 import { ShapeError } from './errors.ts'
+import { nth } from './present.ts'
 
 /** Shapes that a layer takes, written with symbols for dims of any size: `['B', 'T', 64]`. */
 
@@ -18,7 +19,7 @@ export function match(op: string, pattern: Shape, shape: Shape): ReadonlyMap<str
   const bound = new Map<string, Dim>()
   const fits = (wanted: Dim, i: number): boolean => {
     const symbol = typeof wanted === 'string'
-    const dim = unify(symbol ? (bound.get(wanted) ?? UNKNOWN) : wanted, shape[i]!)
+    const dim = unify(symbol ? (bound.get(wanted) ?? UNKNOWN) : wanted, nth(shape, i))
     if (symbol && dim !== undefined) bound.set(wanted, dim)
     return dim !== undefined
   }

@@ -68,6 +68,7 @@ function leafText(t: Tensor): string {
   if (op === SizeOf) return `#${attrs.dim}`
   if (op !== Constant) return `?${String(attrs.name ?? op.type)}`
   const data = attrs.data as ConstantData
-  const value = data.length === 1 ? number(data[0]!) : attrText(data)
+  const [first = 0] = data
+  const value = data.length === 1 ? number(first) : attrText(data)
   return t.shape.length ? `${value}:${SHORT[t.dtype]}${show(t.shape)}` : value
 }

@@ -1,5 +1,6 @@
 import { allFactors, type Dim, fromFactors, type Shape, show, sum, UNKNOWN, unify } from './dim.ts'
 import { ShapeError } from './errors.ts'
+import { nth, present } from './present.ts'
 
 export * from './dim.ts'
 
@@ -47,8 +48,8 @@ export const broadcast = (op: string, a: Shape, b: Shape): Shape =>
 export function matmul(op: string, a: Shape, b: Shape): Shape {
   const both = `${show(a)} and ${show(b)}`
   if (a.length === 0 || b.length === 0) return fail(`${op}: operands ${both} need at least 1 dim`)
-  const k1 = a.at(-1)!
-  const k2 = b.length === 1 ? b[0]! : b.at(-2)!
+  const k1 = nth(a, -1)
+  const k2 = b.length === 1 ? nth(b, 0) : nth(b, -2)
   if (unify(k1, k2) === undefined) fail(`${op}: inner dims ${k1} and ${k2} of ${both} differ`)
   const lead = align(a.slice(0, -2), b.slice(0, -2), dims =>
     fail(`${op}: leading ${dims} of ${both} do not broadcast`),
@@ -93,7 +94,7 @@ export function reshape(op: string, from: Shape, target: Shape): Shape {
 export function transpose(op: string, from: Shape, perm: readonly number[]): Shape {
   if (perm.length !== from.length || perm.some((_, i) => !perm.includes(i)))
     fail(`${op}: [${perm.join(',')}] is not a permutation of the ${from.length} axes of ${show(from)}`)
-  return perm.map(p => from[p]!)
+  return perm.map(p => nth(from, p))
 }
 
 /** Shape of a concatenation along `axis`. */
@@ -106,16 +107,16 @@ export function concat(op: string, shapes: readonly Shape[], axis: number): Shap
     for (const [i, d] of other.entries())
       if (i !== at)
         out[i] =
-          unify(out[i]!, d) ??
+          unify(nth(out, i), d) ??
           fail(`${op}: dims ${out[i]} and ${d} of ${show(first)} and ${show(other)} differ`)
   }
-  out[at] = sum(shapes.map(s => s[at]!))
+  out[at] = sum(shapes.map(s => nth(s, at)))
   return out
 }
 
 /** Sizes of `parts` equal pieces of axis `axis`. */
 export function equalParts(op: string, from: Shape, axis: number, parts: number): number[] {
-  const dim = from[axisOf(op, axis, from.length)]!
+  const dim = nth(from, axisOf(op, axis, from.length))
   if (typeof dim === 'string') return fail(`${op}: symbolic dim ${dim} of ${show(from)} cannot be split`)
   if (!Number.isInteger(parts) || parts < 1) return fail(`${op}: cannot make ${parts} parts`)
   if (dim === UNKNOWN)
@@ -127,7 +128,7 @@ export function equalParts(op: string, from: Shape, axis: number, parts: number)
 /** Shape of each piece of a split along `axis`. */
 export function split(op: string, from: Shape, axis: number, sizes: readonly number[]): Shape[] {
   const at = axisOf(op, axis, from.length)
-  const dim = from[at]!
+  const dim = nth(from, at)
   if (typeof dim === 'string') fail(`${op}: symbolic dim ${dim} of ${show(from)} cannot be split`)
   if (sizes.some(n => !Number.isInteger(n) || n < 0))
     fail(`${op}: sizes [${sizes.join(',')}] must be whole numbers of at least 0`)
@@ -166,11 +167,11 @@ export function slice(
     const at = axisOf(op, axis, from.length)
     const step = steps[i] ?? 1
     if (step === 0) fail(`${op}: step of axis ${axis} is 0`)
-    const dim = from[at]!
+    const dim = nth(from, at)
     out[at] =
       typeof dim === 'string' || dim === UNKNOWN
         ? UNKNOWN
-        : sliceRange(dim, starts[i]!, ends[i]!, step).length
+        : sliceRange(dim, nth(starts, i), nth(ends, i), step).length
   })
   return out
 }
@@ -181,7 +182,7 @@ export function pad(op: string, from: Shape, before: readonly number[], after: r
   if (before.length !== from.length || after.length !== from.length)
     fail(`${op}: ${written} must be one number for each axis of ${show(from)}`)
   return from.map((d, i) => {
-    const [low, high] = [before[i]!, after[i]!]
+    const [low, high] = [nth(before, i), nth(after, i)]
     if (typeof d === 'string') return low || high ? (low < 0 || high < 0 ? UNKNOWN : sum([d, low, high])) : d
     if (d === UNKNOWN) return d
     return d + low + high >= 0
@@ -210,7 +211,7 @@ export function gather(op: string, from: Shape, indices: Shape, axis: number): S
 /** Shape of `select(x, axis, index)`: the axis goes. */
 export function select(op: string, from: Shape, axis: number, index: number): Shape {
   const at = axisOf(op, axis, from.length)
-  const dim = from[at]!
+  const dim = nth(from, at)
   if (typeof dim === 'number' && dim !== UNKNOWN && !(index >= -dim && index < dim))
     fail(`${op}: index ${index} is out of range for dim ${dim} of ${show(from)}`)
   return from.toSpliced(at, 1)
@@ -220,7 +221,8 @@ export function select(op: string, from: Shape, axis: number, index: number): Sh
 export function squeeze(op: string, from: Shape, axes: readonly number[]): Shape {
   const at = axesOf(op, axes, from.length)
   for (const i of at)
-    if (unify(from[i]!, 1) === undefined) fail(`${op}: dim ${from[i]} at axis ${i} of ${show(from)} is not 1`)
+    if (unify(nth(from, i), 1) === undefined)
+      fail(`${op}: dim ${from[i]} at axis ${i} of ${show(from)} is not 1`)
   return from.filter((_, i) => !at.includes(i))
 }
 
@@ -229,7 +231,7 @@ export function unsqueeze(op: string, from: Shape, axes: readonly number[]): Sha
   const rank = from.length + axes.length
   const at = axesOf(op, axes, rank)
   const rest = [...from]
-  return Array.from({ length: rank }, (_, i) => (at.includes(i) ? 1 : rest.shift()!))
+  return Array.from({ length: rank }, (_, i) => (at.includes(i) ? 1 : present(rest.shift(), 'dim')))
 }
 
 /** Shape of `expand(x, target)`: `x` must broadcast to exactly `target`. */
@@ -254,14 +256,14 @@ export const equalShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i] && d !== UNKNOWN)
 
 export const sameShape = (a: Shape, b: Shape): boolean =>
-  a.length === b.length && a.every((d, i) => unify(d, b[i]!) !== undefined)
+  a.length === b.length && a.every((d, i) => unify(d, nth(b, i)) !== undefined)
 
 /** Shape of `linear(x, weight, bias)`: `[..., in]`, `[out, in]` and `[out]`. */
 export function linear(op: string, x: Shape, weight: Shape, bias?: Shape): Shape {
   if (weight.length !== 2) return fail(`${op}: weight ${show(weight)} is not [out,in]`)
   if (x.length === 0) return fail(`${op}: x of [] needs at least 1 dim`)
   const [outputs, inputs] = weight as [Dim, Dim]
-  const last = x.at(-1)!
+  const last = nth(x, -1)
   if (unify(last, inputs) === undefined)
     fail(`${op}: inner dims ${last} and ${inputs} of ${show(x)} and weight ${show(weight)} differ`)
   if (bias && !sameShape(bias, [outputs]))
@@ -286,17 +288,17 @@ export function rmsNorm(op: string, x: Shape, weight: Shape): void {
 export function attention(op: string, q: Shape, k: Shape, v: Shape): Shape {
   const qk = `q ${show(q)} and k ${show(k)}`
   if (q.length < 2 || k.length < 2) return fail(`${op}: ${qk} need at least 2 dims`)
-  const [d1, d2] = [q.at(-1)!, k.at(-1)!]
+  const [d1, d2] = [nth(q, -1), nth(k, -1)]
   if (unify(d1, d2) === undefined) fail(`${op}: inner dims ${d1} and ${d2} of ${qk} differ`)
   const lead = align(q.slice(0, -2), k.slice(0, -2), dims =>
     fail(`${op}: leading ${dims} of ${qk} do not broadcast`),
   )
   if (v.length < 2) return fail(`${op}: v ${show(v)} needs at least 2 dims`)
-  const [s1, s2] = [k.at(-2)!, v.at(-2)!]
+  const [s1, s2] = [nth(k, -2), nth(v, -2)]
   if (unify(s1, s2) === undefined)
     fail(`${op}: lengths ${s1} and ${s2} of k ${show(k)} and v ${show(v)} differ`)
   const all = align(lead, v.slice(0, -2), dims =>
     fail(`${op}: leading ${dims} of q ${show(q)}, k ${show(k)} and v ${show(v)} do not broadcast`),
   )
-  return [...all, q.at(-2)!, v.at(-1)!]
+  return [...all, nth(q, -2), nth(v, -1)]
 }

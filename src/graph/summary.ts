@@ -1,6 +1,7 @@
 import { type Graph, isLeaf, nodesOf, usersOf } from './graph.ts'
 import { layerEnds } from './layers.ts'
 import type { Node } from './node.ts'
+import { nth } from './present.ts'
 import type { Shape } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -46,7 +47,7 @@ export function summarize(graph: Graph, options: { readonly depth?: number } = {
   for (const node of nodes) trails.set(node, descend(root, split(node.scope).slice(0, options.depth ?? 2)))
 
   for (const [node, trail] of trails) {
-    trail.at(-1)!.macs += node.op.macs?.(node.inputs, node.outputs, node.attrs) ?? 0
+    nth(trail, -1).macs += node.op.macs?.(node.inputs, node.outputs, node.attrs) ?? 0
     for (const layer of trail.slice(1)) layer.output = ends.get(layer.path)?.output.shape ?? []
   }
   for (const [name, t] of Object.entries(graph.parameters)) {
@@ -89,7 +90,7 @@ function splitter(nodes: readonly Node[]): (path: string) => string[] {
 function descend(root: Layer, parts: readonly string[]): Layer[] {
   const trail = [root]
   for (const part of parts) {
-    const outer = trail.at(-1)!
+    const outer = nth(trail, -1)
     const path = outer.path ? `${outer.path}.${part}` : part
     const found = outer.inner.get(part) ?? newLayer(path, part, outer.depth + 1, [])
     outer.inner.set(part, found)

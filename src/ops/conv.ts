@@ -1,9 +1,9 @@
-import { at } from '../graph/at.ts'
 import { attr, type TensorType } from '../graph/attributes.ts'
 import { isConcrete } from '../graph/bind.ts'
 import { ShapeError } from '../graph/errors.ts'
 import * as rules from '../graph/images.ts'
 import { op, sameDType } from '../graph/op.ts'
+import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { product, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -109,8 +109,8 @@ function transposedType(dy: TensorType, w: TensorType, a: TransposedAttrs): Tens
     const reach = (Number(dy.shape[i + 2]) - 1) * a.strides[i] + a.dilations[i] * (a.kernel_shape[i] - 1) + 1
     return reach - a.pads[i] - a.pads[i === 0 ? 2 : 3] + a.output_padding[i]
   }
-  const channels = product([at(w.shape, 1), a.group])
-  return { dtype: sameDType('convTranspose', [dy, w]), shape: [at(dy.shape, 0), channels, size(0), size(1)] }
+  const channels = product([nth(w.shape, 1), a.group])
+  return { dtype: sameDType('convTranspose', [dy, w]), shape: [nth(dy.shape, 0), channels, size(0), size(1)] }
 }
 
 const ConvTranspose = op('ConvTranspose', {

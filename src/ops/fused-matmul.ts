@@ -1,6 +1,6 @@
-import { at } from '../graph/at.ts'
 import { attr } from '../graph/attributes.ts'
 import { noGradient, op, sameDType } from '../graph/op.ts'
+import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -18,7 +18,7 @@ export function readOrder(rank: number, trans: boolean, batch: boolean): number[
 }
 
 const seen = (shape: Shape, trans: boolean, batch: boolean): Shape =>
-  readOrder(shape.length, trans, batch).map(i => at(shape, i))
+  readOrder(shape.length, trans, batch).map(i => nth(shape, i))
 
 /** onnxruntime's matrix product alpha · A B that reads its operands transposed: which passes write and models do not. */
 export const FusedMatMul = op('FusedMatMul', {

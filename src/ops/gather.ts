@@ -1,10 +1,10 @@
-import { at } from '../graph/at.ts'
 import { attr, type TensorType } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
 import { constant } from '../graph/leaf.ts'
 import { noGradient, op, sameDType } from '../graph/op.ts'
+import { nth } from '../graph/present.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -94,7 +94,8 @@ const ScatterElements = op('ScatterElements', {
 function wantElements(name: string, x: Shape, indices: Shape, axis: number): void {
   const place = shapes.axisOf(name, axis, x.length)
   const fits = (d: Dim, i: number) =>
-    i === place || (typeof d === 'number' && typeof x[i] === 'number' ? d <= x[i] : shapes.unify(d, at(x, i)))
+    i === place ||
+    (typeof d === 'number' && typeof x[i] === 'number' ? d <= x[i] : shapes.unify(d, nth(x, i)))
   if (indices.length !== x.length || !indices.every(fits))
     throw new ShapeError(
       `${name}: indices ${shapes.show(indices)} do not fit ${shapes.show(x)} along axis ${axis}`,
@@ -157,7 +158,7 @@ const TopK = op('TopK', {
   },
   infer: ([x], { k: [k], axis }) => {
     const place = shapes.axisOf('topK', axis, x.shape.length)
-    const dim = at(x.shape, place)
+    const dim = nth(x.shape, place)
     if (!Number.isInteger(k) || k < 0 || (typeof dim === 'number' && dim !== shapes.UNKNOWN && k > dim))
       throw new ShapeError(`topK: cannot take ${k} of dim ${dim} of ${shapes.show(x.shape)}`)
     const shape = x.shape.with(place, k)

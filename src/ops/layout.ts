@@ -1,10 +1,10 @@
-import { at } from '../graph/at.ts'
 import { attr, type OnnxNode } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
 import { constant } from '../graph/leaf.ts'
 import { imports, op, sameDType } from '../graph/op.ts'
+import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -34,7 +34,7 @@ function copiedDims(target: Shape, x: Shape): Shape {
     target.filter((_, i) => !copies(i)),
   )
   let next = 0
-  return target.map((_, i) => (copies(i) ? at(x, i) : at(rest, next++)))
+  return target.map((_, i) => (copies(i) ? nth(x, i) : nth(rest, next++)))
 }
 
 const Reshape = op('Reshape', {
@@ -112,7 +112,7 @@ const Transpose = op('Transpose', {
     perm: attr.ints({ default: ({ inputs: [x] }) => [...(x?.shape ?? []).keys()].reverse() }),
   },
   infer: ([x], { perm }) => [{ dtype: x.dtype, shape: shapes.transpose('transpose', x.shape, perm) }],
-  along: (axis, _, { perm }) => [at(perm, axis)],
+  along: (axis, _, { perm }) => [nth(perm, axis)],
   // d transpose(x, p) = transpose(dy, p⁻¹)
   vjp: ({ dy, attrs: { perm } }) => [
     transpose(
@@ -170,7 +170,7 @@ const Concat = op('Concat', {
       )
       level = groups.map(group => concat(group, axis))
     }
-    return [at(level, 0)]
+    return [nth(level, 0)]
   },
   samples: [sample(f32(2, 3, 4), f32(2, 1, 4), f32(2, 5, 4), { axis: 1 })],
 })
@@ -212,7 +212,7 @@ const Split = op('Split', {
   // d split(x) = concat of the gradients, zeros for pieces that nothing reads
   vjp: ({ y, dys, attrs: { axis } }) => [
     concat(
-      dys.map((g, i) => g ?? zeros(at(y, i))),
+      dys.map((g, i) => g ?? zeros(nth(y, i))),
       axis,
     ),
   ],
@@ -258,7 +258,7 @@ const Slice = op('Slice', {
   // Axis by axis; a step back is one forward in the reversed axis, where index i is -1 - i.
   decompose: ([x], { axes, starts, ends, steps }) => [
     axes.reduce((y, axis, i): AnyTensor => {
-      const [start, end, step] = [at(starts, i), at(ends, i), at(steps, i)]
+      const [start, end, step] = [nth(starts, i), nth(ends, i), nth(steps, i)]
       return step > 0
         ? slice(y, axis, start, end, step)
         : slice(reversed(y, axis), axis, -1 - start, -1 - end, -step)
@@ -278,13 +278,13 @@ function unslice(
 ): AnyTensor {
   return axes.reduce((y, given, i) => {
     const axis = shapes.axisOf('slice', given, shape.length)
-    const n = at(shape, axis)
+    const n = nth(shape, axis)
     if (typeof n === 'string' || n === shapes.UNKNOWN)
       throw new ShapeError(
         `slice: no gradient along axis ${axis} of ${shapes.show(shape)}, its size is not known`,
       )
     const step = steps[i] ?? 1
-    const { start, length } = shapes.sliceRange(n, at(starts, i), at(ends, i), step)
+    const { start, length } = shapes.sliceRange(n, nth(starts, i), nth(ends, i), step)
     if (length === 0) return fill(0, dy.dtype, y.shape.with(axis, n))
     const forward = step > 0 ? y : reversed(y, axis)
     const first = step > 0 ? start : start + (length - 1) * step
@@ -385,8 +385,8 @@ const Pad = op('Pad', {
   vjp: ({ x: [x], dy, attrs: { pads } }) => {
     const rank = x.shape.length
     const axes = [...x.shape.keys()].filter(i => pads[i] || pads[i + rank])
-    const starts = axes.map(i => at(pads, i))
-    const ends = axes.map(i => -at(pads, i + rank) || Number.MAX_SAFE_INTEGER)
+    const starts = axes.map(i => nth(pads, i))
+    const ends = axes.map(i => -nth(pads, i + rank) || Number.MAX_SAFE_INTEGER)
     return [Slice.apply([dy], { starts, ends, axes, steps: axes.map(() => 1) })]
   },
   samples: [sample(f32(2, 4, 5), { pads: [0, 0, 1, 0, 3, 2], value: 0 })],

@@ -36,4 +36,4 @@ export const resolved = (graph: Graph): Graph =>
 
 /** A graph as evaluation, prediction and exported files compute it: dropout is the identity, no marker is left. */
 export const inferenceForm = (graph: Graph): Graph =>
-  rewrite(graph, ({ op, attrs }, inputs) => (op.random ? [inputs[0]!] : op.resolve?.(inputs, attrs)))
+  rewrite(graph, ({ op, attrs }, inputs) => (op.random ? inputs.slice(0, 1) : op.resolve?.(inputs, attrs)))

@@ -1,10 +1,10 @@
-import { at } from '../graph/at.ts'
 import { attr } from '../graph/attributes.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Example } from '../graph/example.ts'
 import { sizeOf } from '../graph/leaf.ts'
 import type { Vjp } from '../graph/node.ts'
 import { op } from '../graph/op.ts'
+import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
@@ -39,7 +39,7 @@ const reduction = (type: string, name: string, since: number, vjp: ReduceVjp) =>
     ],
     along: (axis, [x], { axes, keepdims }) => {
       const kept = [...x.shape.keys()].filter(i => !axes.includes(i))
-      const i = keepdims ? axis : at(kept, axis)
+      const i = keepdims ? axis : nth(kept, axis)
       return kept.includes(i) ? [i] : undefined
     },
     vjp,

@@ -2,7 +2,9 @@ import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, rewrite } from '../graph/graph.ts'
 import type { Node, Op } from '../graph/node.ts'
+import { sameShape, show } from '../graph/shape.ts'
 import type { Target } from '../graph/target.ts'
+import type { Tensor } from '../graph/tensor.ts'
 import { sameTensors } from './match.ts'
 
 /** The domain of onnxruntime's own operators. */
@@ -24,7 +26,9 @@ function replaceAll(graph: Graph, lacks: (node: Node) => boolean, why: (node: No
     rewrite(given, (node, inputs) => {
       if (!lacks(node)) return undefined
       if (!node.op.decompose) throw new UserError(`${nameOf(node)} ${why(node)}`)
-      return node.op.decompose(inputs, node.attrs)
+      const parts = node.op.decompose(inputs, node.attrs)
+      checkParts(node, parts)
+      return parts
     })
   let current = graph
   for (let depth = 0; depth < DEPTH; depth++) {
@@ -33,6 +37,18 @@ function replaceAll(graph: Graph, lacks: (node: Node) => boolean, why: (node: No
     current = next
   }
   return current
+}
+
+/** Throws unless a decomposition has the outputs that the op's type rule says. */
+function checkParts(node: Node, parts: readonly Tensor[]): void {
+  const typeOf = (t: Tensor | undefined) => (t ? `${t.dtype} ${show(t.shape)}` : 'nothing')
+  for (const [i, y] of node.outputs.entries()) {
+    const part = parts[i]
+    if (part?.dtype !== y.dtype || !sameShape(part.shape, y.shape))
+      throw new UserError(
+        `${nameOf(node)}: its decompose returns ${typeOf(part)} for output ${i}, which is ${typeOf(y)}`,
+      )
+  }
 }
 
 const nameOf = ({ op: { type, domain } }: Node): string => (domain ? `${domain}.${type}` : type)

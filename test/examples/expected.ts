@@ -107,6 +107,12 @@ export const EXAMPLES: Readonly<Record<string, (numbers: readonly number[], path
       expect(best!.data.slice(0, 4)).toEqual([2, 2, 2, 2])
     },
 
+    async 'custom-op'([error], path) {
+      expect(error).toBeLessThan(0.02)
+      const { y } = await answer(path, { x: [[0.5], [-1]] })
+      expect(y!.data.map((v, i) => Math.abs(v - Math.sin([1.5, -3][i]!))).every(d => d < 0.3)).toBe(true)
+    },
+
     async distillation([parameters, accuracy], path) {
       expect(parameters).toBeLessThan(61_706 / 4)
       expect(accuracy).toBeGreaterThan(0.85)

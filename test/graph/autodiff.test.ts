@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { input } from '../../src/graph/leaf.ts'
+import type { Vjp } from '../../src/graph/node.ts'
+import { op } from '../../src/graph/op.ts'
 import { print } from '../../src/graph/print.ts'
+import { withScope } from '../../src/graph/scope.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import {
   add,
@@ -14,6 +17,7 @@ import {
   linear,
   matmul,
   mul,
+  reshape,
   sigmoid,
   softmax,
   split,
@@ -179,4 +183,43 @@ test('an op without a gradient says why', () => {
   )
   // It does not matter where no gradient is asked for.
   expect(grad(sum(sub(matmul(dropout(x, 0.5), y), 1)), [y])).toHaveLength(1)
+})
+
+describe('a gradient rule that is wrong is named, with its input and the layer', () => {
+  const withRule = (type: string, vjp: Vjp<Record<never, never>, readonly ['A', 'B?']>) => {
+    const made = op(type, { domain: 'test', inputs: ['A', 'B?'], infer: ([a]) => [a], vjp })
+    return () => grad(sum(withScope('blocks.0', () => made.apply([x, y]))), [x, y])
+  }
+  const text = (attempt: () => unknown) => {
+    try {
+      attempt()
+    } catch (error) {
+      return String(error)
+    }
+    return 'accepted'
+  }
+
+  test('or accepted', () => {
+    const rows = (dy: AnyTensor) => sum(dy, 0)
+    expect(text(withRule('Right', ({ dy }) => [dy, rows(dy)]))).toBe('accepted')
+    // Summed down to y's shape by the engine.
+    expect(text(withRule('Broadcast', ({ dy }) => [dy, dy]))).toBe('accepted')
+    expect(text(withRule('Null', ({ dy }) => [dy, null]))).toBe('accepted')
+  })
+
+  test('the messages', () => {
+    expect([
+      text(withRule('Few', ({ dy }) => [dy])),
+      text(withRule('Halves', ({ dy }) => [cast(dy, 'float64'), dy])),
+      text(withRule('Small', ({ x: [a], dy }) => [sum(a, 1), dy])),
+      text(withRule('Other', ({ dy }) => [dy, reshape(dy, [3, 2])])),
+    ]).toMatchInlineSnapshot(`
+      [
+        "UserError: Few: its gradient rule returns 1 gradients for 2 inputs; return null for an input that has none (in blocks.0)",
+        "UserError: Halves: its gradient rule returns a gradient of float64 for input 0 (A) of float32; cast it (in blocks.0)",
+        "UserError: Small: its gradient rule returns a gradient of [2] for input 0 (A) of [2,3] (in blocks.0)",
+        "UserError: Other: its gradient rule returns a gradient of [3,2] for input 1 (B) of [3] (in blocks.0)",
+      ]
+    `)
+  })
 })

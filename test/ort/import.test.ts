@@ -9,6 +9,7 @@ import { UserError } from '../../src/graph/errors.ts'
 import { nodesOf, type Tensors } from '../../src/graph/graph.ts'
 import type { Op } from '../../src/graph/node.ts'
 import { allOps } from '../../src/graph/op.ts'
+import { rng } from '../../src/graph/random.ts'
 import { summarize } from '../../src/graph/summary.ts'
 import { initialize, layoutOf, views } from '../../src/nn/layout.ts'
 import type { Model } from '../../src/nn/model.ts'
@@ -174,6 +175,19 @@ test('sizes that ONNX compares only when the model runs are unknown rather than 
   expect(graph.outputs.y!.shape).toEqual([-1, 4])
 })
 
+test('a dropout that does not train is read as the identity', () => {
+  const flags = [values('r', 'float32', [], [0.5]), values('t', 'bool', [], [0])]
+  const { graph } = read(
+    fileOf({
+      initializer: flags,
+      input: [port('x', [2])],
+      output: [port('y', [2])],
+      node: [node('Dropout', ['x', 'r', 't'], 'd', '', [int('seed', 3)]), node('Relu', ['d'], 'y')],
+    }),
+  )
+  expect(nodesOf(graph).map(n => n.op.type)).toEqual(['Input', 'Relu'])
+})
+
 test('half-precision constants keep their bits', () => {
   const scale = values('scale', 'float16', [], [0.1])
   const bytes = fileOf({
@@ -183,6 +197,54 @@ test('half-precision constants keep their bits', () => {
     node: [node('Mul', ['x', 'scale'], 'y')],
   })
   expect(initializers(write(read(bytes), 17))[0]!.data).toBe(initializers(bytes)[0]!.data)
+})
+
+const float = (name: string, f: number) => ({ name, type: 1, f })
+
+describe('an operator that is said with others', () => {
+  const cases: [string, Parameters<typeof node>[4], number][] = [
+    ['LeakyRelu', [], 1],
+    ['LeakyRelu', [float('alpha', 0.3)], 1],
+    ['Elu', [], 1],
+    ['Elu', [float('alpha', 0.5)], 1],
+    ['Softplus', [], 1],
+    ['Softsign', [], 1],
+    ['HardSwish', [], 1],
+    ['Flatten', [], 1],
+    ['Flatten', [int('axis', 2)], 1],
+    ['Max', [], 3],
+    ['Min', [], 1],
+    ['Sum', [], 3],
+    ['ArgMax', [int('select_last_index', 0)], 1],
+    ['Transpose', [], 1],
+    ['ReduceMean', [], 1],
+    ['Softmax', [], 1],
+  ]
+
+  test.each(cases)('%s %j of %i tensors computes what the runtime does', async (type, attributes, count) => {
+    const names = ['a', 'b', 'c'].slice(0, count)
+    const integers = type === 'ArgMax'
+    const bytes = fileOf({
+      input: names.map(name => port(name, [2, 3, 4])),
+      output: [port('y', ['', '', ''].slice(0, type === 'Flatten' ? 2 : 3), integers ? 7 : 1)],
+      node: [node(type, names, 'y', '', attributes)],
+    })
+    const random = rng(type)
+    const feeds = Object.fromEntries(
+      names.map(name => [
+        name,
+        runtime.tensor(
+          'float32',
+          Float32Array.from({ length: 24 }, () => 2 * random.normal()),
+          [2, 3, 4],
+        ),
+      ]),
+    )
+    const want = (await runWith(bytes, feeds)).y ?? []
+    const got = (await runWith(write(read(bytes), 17), feeds)).y ?? []
+    expect(got.length).toBe(want.length)
+    for (const [i, v] of want.entries()) expect(got[i]).toBeCloseTo(v, 5)
+  })
 })
 
 describe('a file that cannot be imported is refused in one line that names the part', () => {
@@ -249,6 +311,36 @@ describe('a file that cannot be imported is refused in one line that names the p
       'too few inputs',
       { input: [x], output: [y], node: [node('Add', ['x'], 'y', 'a')] },
       /node a \(Add\): has 1 inputs where 2 belong/,
+    ],
+    [
+      'too many inputs',
+      { input: [x], output: [y], node: [node('Relu', ['x', 'x'], 'y', 'a')] },
+      /node a \(Relu\): has 2 inputs where 1 belong/,
+    ],
+    [
+      'no inputs of an operator that takes any number',
+      { input: [x], output: [y], node: [node('Max', [], 'y', 'a')] },
+      /node a \(Max\): has 0 inputs where 1 or more belong/,
+    ],
+    [
+      'an attribute of which one value is supported',
+      {
+        input: [x],
+        output: [y],
+        node: [node('CumSum', ['x', 'i'], 'y', 'a', [int('exclusive', 1)])],
+        initializer: [values('i', 'int64', [], [0])],
+      },
+      /node a \(CumSum\): attribute exclusive = 1 is not supported, only 0/,
+    ],
+    [
+      'a dropout in training',
+      {
+        input: [x],
+        output: [y],
+        node: [node('Dropout', ['x', '', 't'], 'y', 'a')],
+        initializer: [values('t', 'bool', [], [1])],
+      },
+      /node a \(Dropout\): dropout of a model in training is not supported/,
     ],
     [
       'an attribute of another type',
