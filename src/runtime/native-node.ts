@@ -20,7 +20,7 @@ export async function loadNative(): Promise<Native> {
   })
   // Its errors come back as exceptions; on stderr they would be said twice.
   ort.env.logLevel = 'fatal'
-  return { ort: ort as unknown as Ort, version: ort.env.versions.node ?? 'unknown' }
+  return { ort, version: ort.env.versions.node ?? 'unknown' }
 }
 
 /** A machine, as far as the native runtime depends on it. */

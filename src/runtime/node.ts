@@ -41,7 +41,7 @@ const wasmThreads = (): number => Math.max(1, Math.min(4, availableParallelism()
 export async function wasmRuntime(threads = wasmThreads()): Promise<Runtime> {
   const ort = await import('onnxruntime-web')
   ort.env.wasm.numThreads = threads
-  return makeRuntime(ort as unknown as Ort, deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
+  return makeRuntime(ort as Ort, deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
 }
 
 /** The device of programs that name none. */

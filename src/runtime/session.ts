@@ -5,6 +5,7 @@ import { emptyArray, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
+import { lookup, nth } from '../graph/present.ts'
 import type { Device } from './device.ts'
 
 /** A tensor on its way to a runtime or back. */
@@ -82,8 +83,7 @@ export const plainMessage = (error: unknown): string => {
   const text = (error instanceof Error ? error.message : String(error))
     .replace(/^.*\/onnxruntime_src\/.* was false\. /, '')
     .replace(/\/onnxruntime_src\/\S+:\d+ [^)]*\) /, '')
-  return text
-    .split('\n')[0]!
+  return nth(text.split('\n'), 0)
     .replace(/^\[.*?\]\s*:\s*\d+\s*:\s*\w+\s*:\s*/, '')
     .replace(/^Can't create a session\. ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
     .slice(0, 400)
@@ -139,7 +139,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
     return result
   }
   const make = (type: string, data: TypedArray, dims: readonly number[]): Tensor =>
-    new ort.Tensor(type as 'float32', data as Float32Array, dims)
+    new ort.Tensor(type as 'float32', data, dims)
   const holding = (held: Held): Tensor => {
     const value = values.get(held)
     if (!value) throw new Error('internal: a held tensor is read before it is written or after its release')
@@ -170,9 +170,9 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
         if (value.location !== 'gpu-buffer') return (value.data as Float32Array).slice()
         // getData() on a GPU tensor aborts Node (onnxruntime 1.30): a graph that returns it on the CPU does not.
         const reader = await create(identityBytes(held), { optimize: 'disabled' })
-        const { y } = await reader.run({ x: value })
+        const got = await reader.run({ x: value })
         await reader.release()
-        return y!.data as TypedArray
+        return plain(lookup(got, 'y')).data
       }),
     release(held) {
       inTurn(async () => {
@@ -197,10 +197,10 @@ export function makeRuntime(ort: Ort, device: Device, version: string): Runtime 
         for (const [name, held] of Object.entries(into)) {
           const before = values.get(held)
           if (device.resident) before?.dispose()
-          values.set(held, got[name] as Tensor)
+          values.set(held, got[name])
         }
         return Object.fromEntries(
-          session.outputNames.filter(name => !into[name]).map(name => [name, plain(got[name] as Tensor)]),
+          session.outputNames.filter(name => !into[name]).map(name => [name, plain(lookup(got, name))]),
         )
       }
 

@@ -2,6 +2,7 @@ import type { Env, InferenceSession } from 'onnxruntime-web'
 import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
+import { present } from '../graph/present.ts'
 import { add } from '../ops/elementwise.ts'
 import { deviceOf } from './device.ts'
 import { makeRuntime, type Ort, plainMessage, type Runtime, type Session } from './session.ts'
@@ -82,7 +83,7 @@ export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> 
     )
   if (device === 'webgpu') {
     const { available, reason } = await webgpuDevice()
-    if (!available) throw unavailable(device, reason!)
+    if (!available) throw unavailable(device, present(reason, 'reason'))
   }
   const asked = options.threads !== undefined
   const { threads, wasmPaths } = await safeThreads(device, possible, options.wasmPaths, asked)
@@ -94,18 +95,14 @@ export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> 
   // Its errors come back as exceptions; on the console they would be said twice.
   ort.env.logLevel = 'fatal'
   const loss = new Loss()
-  const runtime = makeRuntime(
-    polite(ort as unknown as Ort, loss),
-    deviceOf(device),
-    ort.env.versions.web ?? 'unknown',
-  )
+  const runtime = makeRuntime(polite(ort, loss), deviceOf(device), ort.env.versions.web ?? 'unknown')
   const tried = await tryOut(runtime).catch((error: unknown) => {
     throw unavailable(device, plainMessage(error))
   })
   started.set(device, threads)
   let closed = false
   if (device === 'webgpu') {
-    const gpu = await (ort.env.webgpu.device as PromiseLike<GPUDevice> | GPUDevice)
+    const gpu: GPUDevice = await ort.env.webgpu.device
     void gpu.lost.then(({ message, reason }) => {
       if (closed) return
       loss.tell(message || reason)
@@ -219,7 +216,7 @@ function wasmDevice(): WebDevice {
 async function webgpuDevice(): Promise<WebDevice> {
   const no = (reason: string): WebDevice => ({ name: 'webgpu', available: false, reason })
   if (!isSecureContext) return no('browsers give a GPU to https pages and to localhost only')
-  const gpu = navigator.gpu as GPU | undefined
+  const gpu: GPU | undefined = navigator.gpu
   if (!gpu)
     return no('this browser has no WebGPU; Chrome and Edge 113, Firefox 141 and Safari 26 or newer have it')
   // An adapter that the browser blocks is an error in some, null in others.

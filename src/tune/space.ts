@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { hash, type Rng, rng } from '../graph/random.ts'
 
 /** What a setting can be. */
@@ -38,7 +39,7 @@ function choice(name: string, values: readonly unknown[], where: string): Dimens
 }
 
 function range(name: string, kind: 'log' | 'uniform' | 'int', ends: unknown, where: string): Dimension {
-  const [low, high, ...more] = Array.isArray(ends) ? (ends as unknown[]) : []
+  const [low, high, ...more] = Array.isArray(ends) ? ends : []
   const said = `${where}: {"${kind}": ${JSON.stringify(ends)}}`
   if (!(Number.isFinite(low) && Number.isFinite(high)) || more.length)
     throw new UserError(`${said} is not a range: give two numbers, the smaller one first`)
@@ -56,7 +57,7 @@ function dimension(name: string, declared: unknown, where: string): Dimension {
   const [form, ...others] = typeof declared === 'object' && declared ? Object.entries(declared) : []
   if (!form || others.length)
     throw new UserError(`${where} must be one of ${FORMS}, not ${JSON.stringify(declared)}`)
-  const [kind, given] = form as [string, unknown]
+  const [kind, given] = form
   if (kind === 'choice' && Array.isArray(given)) return choice(name, given, where)
   if (kind === 'log' || kind === 'uniform' || kind === 'int') return range(name, kind, given, where)
   throw new UserError(`${where} must be one of ${FORMS}, not ${JSON.stringify(declared)}`)
@@ -78,7 +79,7 @@ export function readSpace(declared: unknown, where: string): Dimension[] {
 }
 
 function drawn(d: Dimension, { uniform, int }: Rng): Value {
-  if (d.kind === 'choice') return d.values[int(d.values.length)]!
+  if (d.kind === 'choice') return nth(d.values, int(d.values.length))
   const { low, high } = d
   if (d.kind === 'int') return low + int(high - low + 1)
   if (d.kind === 'uniform') return rounded(low + (high - low) * uniform(), low, high)
