@@ -1,3 +1,4 @@
+import { nth } from '../../src/graph/present.ts'
 import type { LabClient, Tab } from './client.ts'
 import { openModel } from './drop.ts'
 import { KeepView } from './keep/index.tsx'
@@ -52,7 +53,7 @@ function Tabs({ lab }: { readonly lab: LabClient }) {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
     if (!by) return
     event.preventDefault()
-    const next = NAMES[(NAMES.indexOf(lab.tab.value) + by + NAMES.length) % NAMES.length]!
+    const next = nth(NAMES, (NAMES.indexOf(lab.tab.value) + by + NAMES.length) % NAMES.length)
     lab.tab.value = next
     document.getElementById(`tab-${next}`)?.focus()
   }

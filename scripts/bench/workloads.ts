@@ -1,5 +1,6 @@
 import { MODELS } from '../../models/index.ts'
 import type { Batch } from '../../src/data/batches.ts'
+import { lookup } from '../../src/graph/present.ts'
 import { rng } from '../../src/graph/random.ts'
 import type { Model } from '../../src/nn/model.ts'
 
@@ -42,7 +43,7 @@ export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[]
 /** Noise with random labels, one for each image or for each token: as costly as real examples. */
 export function noise({ inputs, outputs }: Model, count: number, seed: number): Batch {
   const random = rng(seed)
-  const classes = outputs.logits!.shape.at(-1) as number
+  const classes = lookup(outputs, 'logits').shape.at(-1) as number
   const ids = (...dims: number[]) => ({
     data: Int32Array.from({ length: dims.reduce((a, b) => a * b) }, () => random.int(classes)),
     dims,
@@ -51,7 +52,7 @@ export function noise({ inputs, outputs }: Model, count: number, seed: number): 
     const [context] = inputs.tokens.shape as [number]
     return { tokens: ids(count, context), label: ids(count, context) }
   }
-  const dims = [count, ...(inputs.image!.shape as readonly number[])]
+  const dims = [count, ...(lookup(inputs, 'image').shape as readonly number[])]
   const length = dims.reduce((a, b) => a * b)
   const image = { data: Float32Array.from({ length }, () => random.uniform()), dims }
   return { image, label: ids(count) }

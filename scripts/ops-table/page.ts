@@ -5,6 +5,7 @@ import { UserError } from '../../src/graph/errors.ts'
 import { isLeaf, nodesOf, type Tensors } from '../../src/graph/graph.ts'
 import { filledWith, Input, input } from '../../src/graph/leaf.ts'
 import { allOps, type Node } from '../../src/graph/node.ts'
+import { lookup, nth } from '../../src/graph/present.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
 import { resolved } from '../../src/ops/mode.ts'
@@ -21,7 +22,7 @@ const DTYPES = Object.keys(BYTES) as DType[]
 
 const build = (example: Example, dtype: DType): { outputs: readonly AnyTensor[]; inputs: AnyTensor[] } => {
   let count = 0
-  const made = [example((...shape) => input(`x${count++}`, dtype, shape))].flat() as AnyTensor[]
+  const made: AnyTensor[] = [example((...shape) => input(`x${count++}`, dtype, shape))].flat()
   const nodes = nodesOf({ inputs: {}, parameters: {}, outputs: named(made) })
   return { outputs: made, inputs: nodes.filter(n => n.op === Input).map(n => n.outputs[0] as AnyTensor) }
 }
@@ -53,7 +54,7 @@ function gradientsOf({ outputs, inputs }: ReturnType<typeof build>): AnyTensor[]
   const wrt = inputs.filter(t => isFloat(t.dtype))
   const smooth = outputs.filter(y => isFloat(y.dtype))
   if (!wrt.length) return 'none: it takes indices'
-  if (!smooth.length) return `none: its output is ${outputs[0]!.dtype}`
+  if (!smooth.length) return `none: its output is ${nth(outputs, 0).dtype}`
   try {
     return smooth.flatMap(y => ops.vjp(y, ops.onesLike(y), wrt))
   } catch (error) {
@@ -75,7 +76,7 @@ function notes(nodes: readonly Node[]): string {
     if (inexact) found.push(`${name}: ${inexact} within ${error.toExponential(0)}`)
   }
   const single = nodes.filter(
-    n => isFloat(n.outputs[0]!.dtype) && DEVICES.cpu.target.lacks(n.op.type, 'float64', n.attrs),
+    n => isFloat(nth(n.outputs, 0).dtype) && DEVICES.cpu.target.lacks(n.op.type, 'float64', n.attrs),
   )
   if (single.length) found.push(`float64: ${list(single.map(n => n.op.type))} by elementary ops`)
   return found.join('; ')
@@ -86,15 +87,17 @@ function describe(name: string, source: string): string {
   const at = source.search(new RegExp(`^export (const|function) ${name}\\b`, 'm'))
   const comment = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*$/.exec(source.slice(0, at))
   if (at < 0 || !comment) throw new Error(`${name} has no documentation comment`)
-  const text = comment[1]!.replace(/^\s*\* ?/gm, '').replace(/\{@link (\w+)\}/g, '`$1`')
-  return text.split(/@\w/)[0]!.replace(/\s+/g, ' ').trim().replaceAll('|', '\\|')
+  const text = nth(comment, 1)
+    .replace(/^\s*\* ?/gm, '')
+    .replace(/\{@link (\w+)\}/g, '`$1`')
+  return nth(text.split(/@\w/), 0).replace(/\s+/g, ' ').trim().replaceAll('|', '\\|')
 }
 
 async function row(name: string, example: Example, source: string, cpu: Runtime): Promise<string> {
   const dtypes: DType[] = []
   for (const dtype of DTYPES) if (await takes(example, dtype, cpu)) dtypes.push(dtype)
   // What is said of an op is of its float form, where it has one.
-  const built = build(example, dtypes.includes('float32') ? 'float32' : dtypes[0]!)
+  const built = build(example, dtypes.includes('float32') ? 'float32' : nth(dtypes, 0))
   const gradients = gradientsOf(built)
   const forward = nodesFor(built.outputs)
   const all = Array.isArray(gradients) ? nodesFor([...built.outputs, ...gradients]) : forward
@@ -119,7 +122,9 @@ const OLDEST = 13
 const HEAD = ['op', 'what it is', 'ONNX', 'opset', 'dtypes', 'gradient', 'devices']
 
 /** Title of each module of `src/ops`; `src/ops/index.ts` says which there are. */
-const modules = [...readFileSync('src/ops/index.ts', 'utf8').matchAll(/'\.\/([\w-]+)\.ts'/g)].map(m => m[1]!)
+const modules = [...readFileSync('src/ops/index.ts', 'utf8').matchAll(/'\.\/([\w-]+)\.ts'/g)].map(m =>
+  nth(m, 1),
+)
 
 /** The page that lists every public op. @throws Error when an op has no example or no documentation comment */
 export async function opsPage(cpu: Runtime): Promise<string> {
@@ -127,10 +132,10 @@ export async function opsPage(cpu: Runtime): Promise<string> {
   const listed = new Set<string>()
   const section = async (title: string, file: string, examples: Readonly<Record<string, Example>>) => {
     const source = readFileSync(file, 'utf8')
-    const names = [...source.matchAll(/^export (?:const|function) (\w+)/gm)].map(m => m[1]!)
+    const names = [...source.matchAll(/^export (?:const|function) (\w+)/gm)].map(m => nth(m, 1))
     const rows: string[] = []
     for (const name of names.filter(n => examples[n])) {
-      rows.push(await row(name, examples[name]!, source, cpu))
+      rows.push(await row(name, lookup(examples, name), source, cpu))
       listed.add(name)
     }
     if (!rows.length) return
