@@ -1,5 +1,6 @@
+import { keysOf } from '../../src/graph/keys.ts'
 import { nth } from '../../src/graph/present.ts'
-import type { LabClient, Tab } from './client.ts'
+import type { LabClient } from './client.ts'
 import { openModel } from './drop.ts'
 import { KeepView } from './keep/index.tsx'
 import { SeeView } from './see/index.tsx'
@@ -15,7 +16,7 @@ const TABS = {
   try: { title: 'Try', View: TryView },
   keep: { title: 'Keep', View: KeepView },
 } as const
-const NAMES = Object.keys(TABS) as Tab[]
+const NAMES = keysOf(TABS)
 
 /** The page: a header with its four views, the model they are about, and what the page runs on. */
 export function App({ lab }: { readonly lab: LabClient }) {

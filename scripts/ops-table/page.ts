@@ -3,6 +3,7 @@ import { lower, OPSETS } from '../../src/export/lower.ts'
 import { BYTES, type DType, isFloat } from '../../src/graph/dtype.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { isLeaf, nodesOf, type Tensors } from '../../src/graph/graph.ts'
+import { keysOf } from '../../src/graph/keys.ts'
 import { filledWith, Input, input } from '../../src/graph/leaf.ts'
 import { allOps, type Node } from '../../src/graph/node.ts'
 import { lookup, nth } from '../../src/graph/present.ts'
@@ -18,13 +19,13 @@ import * as losses from '../../src/tasks/losses.ts'
 import { LIMIT } from '../oracles/ops.ts'
 import { AVERAGES, type Example, LOSSES, OPS, PARTS } from './examples.ts'
 
-const DTYPES = Object.keys(BYTES) as DType[]
+const DTYPES = keysOf(BYTES)
 
 const build = (example: Example, dtype: DType): { outputs: readonly AnyTensor[]; inputs: AnyTensor[] } => {
   let count = 0
   const made: AnyTensor[] = [example((...shape) => input(`x${count++}`, dtype, shape))].flat()
   const nodes = nodesOf({ inputs: {}, parameters: {}, outputs: named(made) })
-  return { outputs: made, inputs: nodes.filter(n => n.op === Input).map(n => n.outputs[0] as AnyTensor) }
+  return { outputs: made, inputs: nodes.filter(n => n.op === Input).flatMap(n => n.outputs) }
 }
 
 const named = (tensors: readonly AnyTensor[]): Tensors =>

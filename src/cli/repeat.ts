@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { exists, writeAtomic } from '../data/files-node.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
+import { keysOf } from '../graph/keys.ts'
 import { nth, present } from '../graph/present.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
@@ -257,9 +258,9 @@ async function conclude(
     ),
   )
   say()
-  for (const [name, label] of Object.entries(LABELS)) {
-    const figure = figures[name as keyof typeof LABELS]
-    if (figure) say(`${label.padEnd(12)}${inPercent(figure)}`)
+  for (const name of keysOf(LABELS)) {
+    const figure = figures[name]
+    if (figure) say(`${LABELS[name].padEnd(12)}${inPercent(figure)}`)
   }
   if (stopped) note(`to resume: npx onnxgrad train --resume ${folder}`)
   result({ ...about, stopped, out: folder })

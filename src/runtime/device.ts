@@ -1,5 +1,6 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { isKey } from '../graph/keys.ts'
 import type { Attrs } from '../graph/node.ts'
 import type { Target } from '../graph/target.ts'
 
@@ -105,7 +106,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
 
 /** The row of a device. @throws UserError for a name that is not in the table */
 export function deviceOf(name: string): Device {
-  if (!Object.hasOwn(DEVICES, name))
+  if (!isKey(DEVICES, name))
     throw new UserError(`device ${name} is not known; choose one of ${Object.keys(DEVICES).join(', ')}`)
-  return DEVICES[name as DeviceName]
+  return DEVICES[name]
 }
