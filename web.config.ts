@@ -12,7 +12,7 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const SCRIPTS = Object.values(WEB_FILES).map(({ script }) => script)
 const runtimes: Plugin = {
   name: 'runtimes',
-  writeBundle: ({ dir }) => copyRuntime(SCRIPTS, dir!),
+  writeBundle: ({ dir = '.' }) => copyRuntime(SCRIPTS, dir),
 }
 
 export default defineConfig({

@@ -9,8 +9,8 @@ const random = rng(1)
 
 /** A move on the board, from the top left to the bottom left corner; row 3 is a wall with a gap at its right end. */
 function move(state: number, action: number) {
-  const row = Math.floor(state / SIDE) + [0, 0, 1, -1][action]!
-  const column = (state % SIDE) + [1, -1, 0, 0][action]!
+  const row = Math.floor(state / SIDE) + Number([0, 0, 1, -1][action])
+  const column = (state % SIDE) + Number([1, -1, 0, 0][action])
   const free = [row, column].every(v => v >= 0 && v < SIDE) && (row !== 3 || column === SIDE - 1)
   const next = free ? row * SIDE + column : state
   const done = next === CELLS - SIDE
@@ -38,7 +38,7 @@ const learning = task(net, {
 })
 
 await using t = await trainer(net, { task: learning, train: 'q.*', optimizer: adam({ lr: 3e-3 }) })
-const best = async (state: number) => Number((await t.predict({ state: [state] })).best!.data[0])
+const best = async (state: number) => Number((await t.predict({ state: [state] })).best?.data[0])
 const replay: ReturnType<typeof move>[] = []
 for (let step = 1, state = 0; step <= STEPS; step++) {
   if (step % 50 === 1) await t.copy('q', 'target')
@@ -46,7 +46,7 @@ for (let step = 1, state = 0; step <= STEPS; step++) {
   const transition = move(state, action)
   state = transition.reward ? 0 : transition.next
   replay.push(transition)
-  const sample = Array.from({ length: 64 }, () => replay[random.int(replay.length)]!)
+  const sample = Array.from({ length: 64 }, () => replay[random.int(replay.length)] ?? transition)
   const column = (key: keyof typeof transition) => sample.map(s => s[key])
   const [next, reward, discount] = [column('next'), column('reward'), column('discount')]
   const { loss } = await t.step({ state: column('state'), action: column('action'), next, reward, discount })

@@ -55,6 +55,6 @@ for (let step = 1; step <= 1200; step++) {
 }
 if (process.argv[2]) await save(await gan.trained(), process.argv[2])
 const { point } = await gan.predict({ noise: noise() })
-const radius = (i: number) => Math.hypot(Number(point!.data[2 * i]), Number(point!.data[2 * i + 1]))
+const radius = (i: number) => Math.hypot(Number(point?.data[2 * i]), Number(point?.data[2 * i + 1]))
 const errors = Array.from({ length: BATCH }, (_, i) => Math.abs(radius(i) - 1))
 console.log(`mean distance from the circle: ${(errors.reduce((a, b) => a + b) / BATCH).toFixed(3)}`)

@@ -37,7 +37,7 @@ function draw(kind: number, next: () => number, pixels: Float32Array, at: number
       far < radius && far > radius - 1.5,
       Math.max(dx, dy) < 0.8 * radius,
       Math.max(dx, dy) < radius && Math.min(dx, dy) < 0.8,
-    ][kind]!
+    ][kind]
     pixels[at + i] = 0.3 * next() + (inside ? 0.7 : 0)
   }
 }
@@ -56,8 +56,9 @@ function drawings(name: string, size: number, series: number): Dataset {
         for (let i = 0; i < count; i++) {
           // Evaluation does not shuffle, and is to see the same drawings each time.
           const next = shuffle ? random(series, start + i, seed, epoch) : random(series, start + i)
-          label[i] = Math.floor(KINDS.length * next())
-          draw(label[i]!, next, image, i * PIXELS)
+          const kind = Math.floor(KINDS.length * next())
+          label[i] = kind
+          draw(kind, next, image, i * PIXELS)
         }
         yield { image, label }
       }
@@ -79,4 +80,6 @@ const run = await train(model, {
 })
 const path = process.argv[2] ?? 'drawings.onnx'
 await save(run.model, path)
-console.log(`${path} knows ${KINDS.join(', ')}: ${(100 * run.test!.accuracy!).toFixed(1)} % of new ones`)
+console.log(
+  `${path} knows ${KINDS.join(', ')}: ${(100 * Number(run.test?.accuracy)).toFixed(1)} % of new ones`,
+)

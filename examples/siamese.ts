@@ -23,7 +23,7 @@ function pairs({ images, labels, size }: ImageDataset, count: number, seed: numb
   const random = rng(seed)
   const [left, right] = [new Float32Array(count * PIXELS), new Float32Array(count * PIXELS)]
   const copy = (index: number, to: Float32Array, pair: number) => {
-    for (let p = 0; p < PIXELS; p++) to[pair * PIXELS + p] = images[index * PIXELS + p]! / 255
+    for (let p = 0; p < PIXELS; p++) to[pair * PIXELS + p] = Number(images[index * PIXELS + p]) / 255
   }
   const same = Array.from({ length: count }, (_, pair) => {
     const i = random.int(size)

@@ -1,4 +1,5 @@
 import { input, parameter } from '../src/graph/leaf.ts'
+import { nth } from '../src/graph/present.ts'
 import type { AnyTensor } from '../src/graph/tensor.ts'
 import { conv2d, fanIn } from '../src/nn/conv.ts'
 import { layer } from '../src/nn/layer.ts'
@@ -48,7 +49,7 @@ const tokenizer = ({ image, channels, kernel, planes, dim }: CCTConfig) => {
     return conv2d(from, to, kernel, { ...moves, bias: false, init })
   }
   return layer(
-    { conv_layers: sizes.slice(1).map((to, i) => conv(sizes[i]!, to)) },
+    { conv_layers: sizes.slice(1).map((to, i) => conv(nth(sizes, i), to)) },
     ['B', channels, image, image],
     (self, x) => {
       const halved = (map: typeof x) => maxPool2d(relu(map), 3, { stride: 2, padding: 1 })

@@ -1,4 +1,5 @@
 import { UserError } from '../src/graph/errors.ts'
+import { isKey } from '../src/graph/keys.ts'
 import type { Model } from '../src/nn/model.ts'
 import { type CCTConfig, cct } from './cct.ts'
 import { type GPTConfig, gpt } from './gpt.ts'
@@ -78,9 +79,9 @@ export type ModelName = keyof typeof MODELS
 
 /** Builds a known model from its name and configuration, such as a file's metadata holds. */
 export function buildModel(name: string, config: object): Model {
-  if (!Object.hasOwn(MODELS, name))
+  if (!isKey(MODELS, name))
     throw new UserError(`model ${name} is not known; choose one of ${Object.keys(MODELS).join(', ')}`)
   // The builder checks the configuration, which may come from a file.
-  const build = MODELS[name as ModelName].build as (config: object) => Model
+  const build = MODELS[name].build as (config: object) => Model
   return build(config)
 }

@@ -1,3 +1,4 @@
+import { nth } from '../src/graph/present.ts'
 import type { AnyTensor } from '../src/graph/tensor.ts'
 import { dropout, linear } from '../src/nn/layers.ts'
 import { imageInput, model } from '../src/nn/model.ts'
@@ -31,7 +32,7 @@ export const mlp = (config: MLPConfig) => {
     name: 'mlp',
     config,
     inputs: { image: imageInput(channels, image) },
-    layers: { layers: sizes.slice(1).map((size, i) => linear(sizes[i]!, size)), drop: dropout(rate) },
+    layers: { layers: sizes.slice(1).map((size, i) => linear(nth(sizes, i), size)), drop: dropout(rate) },
     forward: ({ layers, drop }, { image: x }) => {
       const flat: AnyTensor = reshape(x, [x.shape[0], features])
       return { logits: layers.reduce((h, fc, i) => fc(i ? drop(relu(h)) : h), flat) }

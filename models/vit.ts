@@ -1,4 +1,5 @@
 import { parameter } from '../src/graph/leaf.ts'
+import { nth } from '../src/graph/present.ts'
 import type { AnyTensor } from '../src/graph/tensor.ts'
 import { typed } from '../src/graph/typed/signatures.ts'
 import { layer } from '../src/nn/layer.ts'
@@ -35,8 +36,8 @@ const pooling = ({ dim, pool }: ViTConfig) => {
 /** Image's vector → logits: linear layers with GELUs between them; a single one is named `head`, as in timm. */
 const head = ({ dim, head: hidden = [], classes }: ViTConfig) => {
   const sizes = [dim, ...hidden, classes]
-  const layers = sizes.slice(1).map((size, i) => linear(sizes[i]!, size))
-  if (layers.length === 1) return layers[0]!
+  const layers = sizes.slice(1).map((size, i) => linear(nth(sizes, i), size))
+  if (layers.length === 1) return nth(layers, 0)
   return layer({ ...layers }, (_, x: AnyTensor) => layers.reduce((h, fc, i) => fc(i ? gelu(h) : h), x))
 }
 

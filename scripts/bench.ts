@@ -1,7 +1,9 @@
 // Measures training and inference on this machine: npm run bench -- [--workload lecture] [--peer] [--page] [--json]
+
 import { spawnSync } from 'node:child_process'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { lookup, nth } from '../src/graph/present.ts'
 import { type MeasureOptions, measure, type Result } from './bench/measure.ts'
 import { PEERS } from './bench/peers/index.ts'
 import { peerTable, workloadTable } from './bench/report.ts'
@@ -61,14 +63,14 @@ function separately(workload: WorkloadName): Result {
     if (n !== undefined) flags.push(`--${name}=${n}`)
   if (peers.length) flags.push('--peer', ...peers)
   if (argv.page) flags.push('--page')
-  const [script] = process.argv.slice(1)
-  const { stdout, status } = spawnSync(process.execPath, [...process.execArgv, script!, ...flags], {
+  const script = nth(process.argv, 1)
+  const { stdout, status } = spawnSync(process.execPath, [...process.execArgv, script, ...flags], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   if (status !== 0) throw new Error(`the measurement of ${workload} failed`)
-  const results = JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, Result>
-  return results[workload]!
+  const results: Record<string, Result> = JSON.parse(nth(stdout.trim().split('\n'), -1))
+  return lookup(results, workload)
 }
 
 const one = argv.workload.length === 1
@@ -80,7 +82,7 @@ for (const name of argv.workload) {
     threads,
     peers,
     places: { python, folder: peersFrom },
-    page: argv.page && PEERS['jax-js']!.workloads.includes(name),
+    page: argv.page && lookup(PEERS, 'jax-js').workloads.includes(name),
   }
   if (!one) process.stderr.write(`measuring ${name}: ${about}, batch ${batch} …\n`)
   results[name] = one ? await measure(name, options) : separately(name)

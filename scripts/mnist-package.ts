@@ -22,6 +22,6 @@ async function digitPixels(digit: number): Promise<Uint8Array> {
   const file: { data: number[] } = JSON.parse(await readFile(path, 'utf8'))
   if (file.data.length % PIXELS !== 0) throw new Error(`${path}: has ${file.data.length} values, not n × 784`)
   const pixels = new Uint8Array(file.data.length)
-  for (let i = 0; i < pixels.length; i++) pixels[i] = Math.round(file.data[i]! * 255)
+  for (let i = 0; i < pixels.length; i++) pixels[i] = Math.round(Number(file.data[i]) * 255)
   return pixels
 }

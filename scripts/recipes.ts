@@ -13,7 +13,7 @@ import { MODELS } from '../models/index.ts'
 const { values, positionals } = parseArgs({ options: { data: { type: 'string' } }, allowPositionals: true })
 const recipes = Object.entries(MODELS).flatMap(([model, entry]) =>
   'accuracy' in entry
-    ? Object.entries(entry.accuracy).map(([preset, least]) => ({ model, preset, least: least as number }))
+    ? Object.entries(entry.accuracy).map(([preset, least]) => ({ model, preset, least }))
     : [],
 )
 const unknown = positionals.find(name => !recipes.some(r => r.model === name))
@@ -40,7 +40,7 @@ try {
       encoding: 'utf8',
     })
     if (status !== 0) throw new Error(stderr)
-    const { testAccuracy, seconds } = JSON.parse(stdout) as { testAccuracy: number; seconds: number }
+    const { testAccuracy, seconds }: { testAccuracy: number; seconds: number } = JSON.parse(stdout)
     const ok = testAccuracy >= least
     console.log(
       `${model.padEnd(6)} ${preset.padEnd(8)} ${percent(testAccuracy)} in ${seconds.toFixed(0)} s, at least ${percent(least)} expected: ${ok ? 'ok' : 'BELOW'}`,

@@ -27,8 +27,8 @@ export function runtimePlugin(): Plugin {
     configResolved({ mode }) {
       copies = mode !== 'package'
     },
-    async writeBundle({ dir }) {
-      if (copies) await copyRuntime(FILES, join(dir!, 'runtime'))
+    async writeBundle({ dir = '.' }) {
+      if (copies) await copyRuntime(FILES, join(dir, 'runtime'))
     },
     configureServer({ middlewares }) {
       for (const file of FILES)

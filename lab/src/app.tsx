@@ -1,4 +1,6 @@
-import type { LabClient, Tab } from './client.ts'
+import { keysOf } from '../../src/graph/keys.ts'
+import { nth } from '../../src/graph/present.ts'
+import type { LabClient } from './client.ts'
 import { openModel } from './drop.ts'
 import { KeepView } from './keep/index.tsx'
 import { SeeView } from './see/index.tsx'
@@ -14,7 +16,7 @@ const TABS = {
   try: { title: 'Try', View: TryView },
   keep: { title: 'Keep', View: KeepView },
 } as const
-const NAMES = Object.keys(TABS) as Tab[]
+const NAMES = keysOf(TABS)
 
 /** The page: a header with its four views, the model they are about, and what the page runs on. */
 export function App({ lab }: { readonly lab: LabClient }) {
@@ -52,7 +54,7 @@ function Tabs({ lab }: { readonly lab: LabClient }) {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
     if (!by) return
     event.preventDefault()
-    const next = NAMES[(NAMES.indexOf(lab.tab.value) + by + NAMES.length) % NAMES.length]!
+    const next = nth(NAMES, (NAMES.indexOf(lab.tab.value) + by + NAMES.length) % NAMES.length)
     lab.tab.value = next
     document.getElementById(`tab-${next}`)?.focus()
   }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { lookup } from '../../src/graph/present.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { type Comparison, compare, type Missing, orMissing, recorded } from './compare.ts'
 import { compareFiles, SEED, type TorchOnnx } from './inference.ts'
@@ -53,7 +54,7 @@ export async function comparePeers(
     const ourselves = await startChild('onnxgrad', request, places.folder)
     const ours = recorded(ourselves)
     for (const name of peers) {
-      const peer = PEERS[name]!
+      const peer = lookup(PEERS, name)
       if (!peer.workloads.includes(workload)) continue
       process.stderr.write(`${workload}: beside ${peer.about} …\n`)
       results[name] = await orMissing(peer.install, async () => {

@@ -1,4 +1,5 @@
 import { UserError } from '../../src/graph/errors.ts'
+import { nth } from '../../src/graph/present.ts'
 import type { Participant, Step } from './peers/protocol.ts'
 import { interleaved, type Measuring, median, quantile, ratio } from './timing.ts'
 
@@ -50,7 +51,7 @@ export function recorded(participant: Participant) {
   const turn = async () => {
     await step()
     const times: number[] = []
-    for (let ms = 0; ms < TURN; ms += times.at(-1)!) times.push(await step())
+    for (let ms = 0; ms < TURN; ms += nth(times, -1)) times.push(await step())
     return median(times)
   }
   return { steps, turn }
@@ -67,21 +68,21 @@ export async function compare(ours: Recorded, name: string, other: Participant):
   const theirs = recorded(other)
   const measuring: Measuring = { warmUp: 2, rounds: 60, seconds: 20, least: 4 }
   const [mine, their] = await interleaved([ours.turn, theirs.turn], measuring)
-  const [first] = theirs.steps
-  const last = theirs.steps.at(-1)!
-  const expected = ours.steps[0]!.loss
-  if (!(Math.abs(first!.loss - expected) <= TOLERANCE * Math.max(1, expected)))
-    throw new Error(`internal: ${name} starts with a loss of ${first!.loss} where ours is ${expected}`)
-  if (!(last.loss < first!.loss))
-    throw new Error(`internal: the loss of ${name} does not fall: ${first!.loss}, then ${last.loss}`)
+  const first = nth(theirs.steps, 0)
+  const last = nth(theirs.steps, -1)
+  const expected = nth(ours.steps, 0).loss
+  if (!(Math.abs(first.loss - expected) <= TOLERANCE * Math.max(1, expected)))
+    throw new Error(`internal: ${name} starts with a loss of ${first.loss} where ours is ${expected}`)
+  if (!(last.loss < first.loss))
+    throw new Error(`internal: the loss of ${name} does not fall: ${first.loss}, then ${last.loss}`)
   return {
     version: other.version,
-    stepMs: median(their!),
-    oursMs: median(mine!),
-    ratio: ratio(mine!, their!),
-    ratioP20: quantile(mine!, 0.2) / quantile(their!, 0.2),
-    ...peaks(last, ours.steps.at(-1)!),
-    loss: { first: first!.loss, last: last.loss, steps: theirs.steps.length },
+    stepMs: median(their),
+    oursMs: median(mine),
+    ratio: ratio(mine, their),
+    ratioP20: quantile(mine, 0.2) / quantile(their, 0.2),
+    ...peaks(last, nth(ours.steps, -1)),
+    loss: { first: first.loss, last: last.loss, steps: theirs.steps.length },
   }
 }
 

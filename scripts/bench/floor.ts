@@ -2,6 +2,7 @@ import { lower } from '../../src/export/lower.ts'
 import { type Graph, nodesOf } from '../../src/graph/graph.ts'
 import { Constant, input } from '../../src/graph/leaf.ts'
 import { makeNode } from '../../src/graph/node.ts'
+import { nth } from '../../src/graph/present.ts'
 import type { Shape } from '../../src/graph/shape.ts'
 import type { AnyTensor, Tensor } from '../../src/graph/tensor.ts'
 import { concat, reshape, slice } from '../../src/ops/layout.ts'
@@ -23,7 +24,7 @@ export function productsOf(step: Graph): Graph {
     const operands = node.inputs.slice(0, 2)
     if (!node.op.macs || operands.some(t => t.node.op === Constant)) continue
     // `null` keeps products of equal shapes apart. One element of each is read, so that its memory is used again.
-    const y: AnyTensor = makeNode(node.op, operands.map(operand), node.attrs, null).outputs[0]!
+    const y: AnyTensor = nth(makeNode(node.op, operands.map(operand), node.attrs, null).outputs, 0)
     read.push(slice(reshape(y, [-1]), 0, 0, 1))
   }
   return { inputs, parameters: {}, outputs: { y: concat(read, 0) } }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { exportOnnx } from '../../src/export/export.ts'
+import { lookup, nth } from '../../src/graph/present.ts'
 import type { Model } from '../../src/nn/model.ts'
 import { initialized } from '../../src/nn/trained.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
@@ -17,11 +18,11 @@ async function open(model: Model, runtime: Runtime, bytes: Uint8Array, threads: 
     const examples = noise(model, count, 9)
     const feeds = Object.fromEntries(
       Object.entries(model.graph.inputs).map(([name, { dtype }]) => {
-        const { data, dims } = examples[name]!
+        const { data, dims } = lookup(examples, name)
         return [name, runtime.tensor(dtype, data, dims)]
       }),
     )
-    return async () => (await session.run(feeds)).logits!.data as Float32Array
+    return async () => lookup(await session.run(feeds), 'logits').data as Float32Array
   }
   return { one: runner(1), many: runner(BATCH), close: () => session.close() }
 }
@@ -46,9 +47,9 @@ export async function inference(
   const [batches] = await interleaved([timed(file.many)], { rounds: 50, seconds: 4 })
   await file.close()
   return {
-    inferenceP50Ms: quantile(latencies!, 0.5),
-    inferenceP99Ms: quantile(latencies!, 0.99),
-    inferencePerSecond: (1000 * BATCH) / median(batches!),
+    inferenceP50Ms: quantile(latencies, 0.5),
+    inferenceP99Ms: quantile(latencies, 0.99),
+    inferencePerSecond: (1000 * BATCH) / median(batches),
   }
 }
 
@@ -68,11 +69,11 @@ export async function compareFiles(
   const mine = await open(model, runtime, ours(model), threads)
   const theirs = await open(model, runtime, readFileSync(path), threads)
   const [expected, got] = [await mine.many(), await theirs.many()]
-  const apart = expected.reduce((most, v, i) => Math.max(most, Math.abs(v - got[i]!)), 0)
+  const apart = expected.reduce((most, v, i) => Math.max(most, Math.abs(v - nth(got, i))), 0)
   if (!(apart <= 1e-4))
     throw new Error(`internal: torch.onnx's file gives logits that are ${apart} from ours`)
   const one = await interleaved([timed(mine.one), timed(theirs.one)], { rounds: 300, seconds: 4 })
   const many = await interleaved([timed(mine.many), timed(theirs.many)], { rounds: 50, seconds: 8 })
   await Promise.all([mine.close(), theirs.close()])
-  return { ratio1: ratio(one[0]!, one[1]!), ratio64: ratio(many[0]!, many[1]!) }
+  return { ratio1: ratio(...one), ratio64: ratio(...many) }
 }

@@ -98,16 +98,16 @@ export async function measure(name: WorkloadName, options: MeasureOptions): Prom
   const [times, plain, floor] = await interleaved([on.run, off.run, products], measuring)
   await Promise.all([on.close(), off.close()])
 
-  const stepMs = median(times!)
+  const stepMs = median(times)
   return {
     batch,
     buildMs: on.buildMs,
     sessionMs: on.sessionMs,
     stepMs,
-    stepP20Ms: quantile(times!, 0.2),
+    stepP20Ms: quantile(times, 0.2),
     imagesPerSecond: (1000 * batch) / stepMs,
-    floorShare: ratio(floor!, times!),
-    passesRatio: ratio(times!, plain!),
+    floorShare: ratio(floor, times),
+    passesRatio: ratio(times, plain),
     peakMB: memory,
     ...(await inference(model, runtime, threads)),
     ...(options.peers.length ? await comparePeers(name, runtime, options) : {}),

@@ -7,6 +7,7 @@ import type { Browser } from 'playwright-core'
 import { build, defaultClientConditions } from 'vite'
 import { ISOLATION } from '../../src/cli/serve/headers.ts'
 import { UserError } from '../../src/graph/errors.ts'
+import { lookup, nth } from '../../src/graph/present.ts'
 import { launch, noBrowser } from '../../test/web/browser.ts'
 import { serve } from '../../test/web/server.ts'
 import { type Comparison, compare, type Missing, orMissing, recorded } from './compare.ts'
@@ -50,7 +51,7 @@ function jaxFolder(folder: string): string {
   try {
     return dirname(createRequire(join(resolve(folder), 'package.json')).resolve('@jax-js/jax'))
   } catch (error) {
-    throw new UserError((error as Error).message.split('\n')[0]!)
+    throw new UserError(nth((error as Error).message.split('\n'), 0))
   }
 }
 
@@ -63,7 +64,7 @@ async function openPage(browser: Browser, origin: string, name: string): Promise
     .evaluate(trainer => bench.load(trainer), name)
     .catch(async (error: Error) => {
       await context.close()
-      throw new UserError(error.message.split('\n')[0]!)
+      throw new UserError(nth(error.message.split('\n'), 0))
     })
   return {
     version: `Chromium ${browser.version()}`,
@@ -77,7 +78,7 @@ type Open = (name: string) => Promise<Participant>
 async function measurePage(open: Open, jax: string | Missing): Promise<Omit<PageResult, 'threads'>> {
   const ourselves = await open('onnxgrad')
   const ours = recorded(ourselves)
-  const alone = async () => median((await interleaved([ours.turn], { rounds: 20 }))[0]!)
+  const alone = async () => median((await interleaved([ours.turn], { rounds: 20 }))[0])
   try {
     if (typeof jax !== 'string') return { oursMs: await alone(), jaxJs: jax }
     const other = await open('jax-js')
@@ -98,7 +99,7 @@ export async function comparePages(
   const browser = await launch()
   try {
     await buildPage(folder)
-    const jax = await orMissing(PEERS['jax-js']!.install, async () => jaxFolder(places.folder))
+    const jax = await orMissing(lookup(PEERS, 'jax-js').install, async () => jaxFolder(places.folder))
     if (typeof jax === 'string') await cp(jax, join(folder, 'jax-js'), { recursive: true })
     const page: PageResult[] = []
     for (const threads of [1, 2]) {

@@ -1,5 +1,7 @@
 import { MODELS } from '../../models/index.ts'
 import type { Batch } from '../../src/data/batches.ts'
+import { keysOf } from '../../src/graph/keys.ts'
+import { lookup } from '../../src/graph/present.ts'
 import { rng } from '../../src/graph/random.ts'
 import type { Model } from '../../src/nn/model.ts'
 
@@ -37,21 +39,21 @@ export const WORKLOADS = {
   },
 } as const satisfies Record<string, Workload>
 export type WorkloadName = keyof typeof WORKLOADS
-export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[]
+export const WORKLOAD_NAMES = keysOf(WORKLOADS)
 
 /** Noise with random labels, one for each image or for each token: as costly as real examples. */
 export function noise({ inputs, outputs }: Model, count: number, seed: number): Batch {
   const random = rng(seed)
-  const classes = outputs.logits!.shape.at(-1) as number
+  const classes = Number(lookup(outputs, 'logits').shape.at(-1))
   const ids = (...dims: number[]) => ({
     data: Int32Array.from({ length: dims.reduce((a, b) => a * b) }, () => random.int(classes)),
     dims,
   })
   if (inputs.tokens) {
-    const [context] = inputs.tokens.shape as [number]
+    const context = Number(inputs.tokens.shape[0])
     return { tokens: ids(count, context), label: ids(count, context) }
   }
-  const dims = [count, ...(inputs.image!.shape as readonly number[])]
+  const dims = [count, ...lookup(inputs, 'image').shape.map(Number)]
   const length = dims.reduce((a, b) => a * b)
   const image = { data: Float32Array.from({ length }, () => random.uniform()), dims }
   return { image, label: ids(count) }

@@ -4,9 +4,11 @@ import { BYTES, type DType, isFloat } from '../../src/graph/dtype.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { type Example, exampleOf } from '../../src/graph/example.ts'
 import { isLeaf, nodesOf, type Tensors } from '../../src/graph/graph.ts'
+import { keysOf } from '../../src/graph/keys.ts'
 import { filledWith, Input, input } from '../../src/graph/leaf.ts'
 import type { Node } from '../../src/graph/node.ts'
 import { allOps } from '../../src/graph/op.ts'
+import { nth } from '../../src/graph/present.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
 import { resolved } from '../../src/ops/mode.ts'
@@ -17,7 +19,7 @@ import type { Runtime } from '../../src/runtime/session.ts'
 import * as tasks from '../../src/tasks/index.ts'
 import { LIMIT } from '../oracles/ops.ts'
 
-const DTYPES = Object.keys(BYTES) as DType[]
+const DTYPES = keysOf(BYTES)
 
 /** A public function with the arguments that show it. */
 interface Shown {
@@ -36,7 +38,7 @@ const build = ({ f, args }: Shown, dtype: DType): { outputs: readonly AnyTensor[
   let count = 0
   const made = tensorsOf(f(...args((...shape) => input(`x${count++}`, dtype, shape))))
   const nodes = nodesOf({ inputs: {}, parameters: {}, outputs: named(made) })
-  return { outputs: made, inputs: nodes.filter(n => n.op === Input).map(n => n.outputs[0] as AnyTensor) }
+  return { outputs: made, inputs: nodes.filter(n => n.op === Input).flatMap(n => n.outputs) }
 }
 
 const named = (tensors: readonly AnyTensor[]): Tensors =>
@@ -66,7 +68,7 @@ function gradientsOf({ outputs, inputs }: ReturnType<typeof build>): AnyTensor[]
   const wrt = inputs.filter(t => isFloat(t.dtype))
   const smooth = outputs.filter(y => isFloat(y.dtype))
   if (!wrt.length) return 'none: it takes indices'
-  if (!smooth.length) return `none: its output is ${outputs[0]!.dtype}`
+  if (!smooth.length) return `none: its output is ${nth(outputs, 0).dtype}`
   try {
     return smooth.flatMap(y => ops.vjp(y, ops.onesLike(y), wrt))
   } catch (error) {
@@ -88,7 +90,7 @@ function notes(nodes: readonly Node[]): string {
     if (inexact) found.push(`${name}: ${inexact} within ${error.toExponential(0)}`)
   }
   const single = nodes.filter(
-    n => isFloat(n.outputs[0]!.dtype) && DEVICES.cpu.target.lacks(n.op.type, 'float64', n.attrs),
+    n => isFloat(nth(n.outputs, 0).dtype) && DEVICES.cpu.target.lacks(n.op.type, 'float64', n.attrs),
   )
   if (single.length) found.push(`float64: ${list(single.map(n => n.op.type))} by elementary ops`)
   return found.join('; ')
@@ -99,15 +101,17 @@ function describe(name: string, source: string): string {
   const at = source.search(new RegExp(`^export (const|function) ${name}\\b`, 'm'))
   const comment = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*$/.exec(source.slice(0, at))
   if (at < 0 || !comment) throw new Error(`${name} has no documentation comment`)
-  const text = comment[1]!.replace(/^\s*\* ?/gm, '').replace(/\{@link (\w+)\}/g, '`$1`')
-  return text.split(/@\w/)[0]!.replace(/\s+/g, ' ').trim().replaceAll('|', '\\|')
+  const text = nth(comment, 1)
+    .replace(/^\s*\* ?/gm, '')
+    .replace(/\{@link (\w+)\}/g, '`$1`')
+  return nth(text.split(/@\w/), 0).replace(/\s+/g, ' ').trim().replaceAll('|', '\\|')
 }
 
 async function row(name: string, example: Shown, source: string, cpu: Runtime): Promise<string> {
   const dtypes: DType[] = []
   for (const dtype of DTYPES) if (await takes(example, dtype, cpu)) dtypes.push(dtype)
   // What is said of an op is of its float form, where it has one.
-  const built = build(example, dtypes.includes('float32') ? 'float32' : dtypes[0]!)
+  const built = build(example, dtypes.includes('float32') ? 'float32' : nth(dtypes, 0))
   const gradients = gradientsOf(built)
   const forward = nodesFor(built.outputs)
   const all = Array.isArray(gradients) ? nodesFor([...built.outputs, ...gradients]) : forward
@@ -132,7 +136,9 @@ const OLDEST = 13
 const HEAD = ['op', 'what it is', 'ONNX', 'opset', 'dtypes', 'gradient', 'devices']
 
 /** Title of each module of `src/ops`; `src/ops/index.ts` says which there are. */
-const modules = [...readFileSync('src/ops/index.ts', 'utf8').matchAll(/'\.\/([\w-]+)\.ts'/g)].map(m => m[1]!)
+const modules = [...readFileSync('src/ops/index.ts', 'utf8').matchAll(/'\.\/([\w-]+)\.ts'/g)].map(m =>
+  nth(m, 1),
+)
 
 /** Functions among the ops that are none. */
 const REVERSE_MODE = new Set<unknown>([ops.grad, ops.vjp])
@@ -143,7 +149,7 @@ export async function opsPage(cpu: Runtime): Promise<string> {
   const missing: string[] = []
   const section = async (title: string, file: string, functions: object) => {
     const source = readFileSync(file, 'utf8')
-    const names = [...source.matchAll(/^export (?:const|function) (\w+)/gm)].map(m => m[1]!)
+    const names = [...source.matchAll(/^export (?:const|function) (\w+)/gm)].map(m => nth(m, 1))
     const rows: string[] = []
     for (const [name, f] of names.flatMap(n => Object.entries(functions).filter(([key]) => key === n))) {
       const args = typeof f === 'function' ? exampleOf(f) : undefined

@@ -91,7 +91,7 @@ export function absoluteError(got: Numbers, want: Numbers): number {
 /** Entries of a record whose names start with `prefix`, without it. */
 export const withPrefix = <T>(record: Readonly<Record<string, T>>, prefix: string): [string, T][] =>
   Object.entries(record).flatMap(([name, value]) =>
-    name.startsWith(prefix) ? [[name.slice(prefix.length), value] as [string, T]] : [],
+    name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
   )
 
 /** Only the options that are given, so that our own defaults are compared too. */

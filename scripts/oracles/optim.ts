@@ -1,4 +1,5 @@
 import { constant, input } from '../../src/graph/leaf.ts'
+import { lookup, nth, present } from '../../src/graph/present.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { concat, fill, reshape, select } from '../../src/ops/index.ts'
 import { adagrad, adam, adamW, type Optimizer, rmsprop, sgd } from '../../src/optim/optimizer.ts'
@@ -29,7 +30,8 @@ const SCHEDULE: Readonly<Record<string, (attrs: Attrs) => Schedule>> = {
   constant: () => constantRate(),
   cosine: () => cosine(),
   one_cycle: () => oneCycle(),
-  step: ({ step_size, gamma }) => stepDecay({ every: step_size!, gamma: gamma! }),
+  step: ({ step_size, gamma }) =>
+    stepDecay({ every: present(step_size, 'step_size'), gamma: present(gamma, 'gamma') }),
 }
 
 /** All steps of an optimizer on a given sequence of gradients, unrolled into one graph. */
@@ -39,7 +41,7 @@ function unroll(
   p0: AnyTensor,
   gradients: AnyTensor,
 ): AnyTensor {
-  const n = p0.shape[0] as number
+  const n: number = p0.shape[0]
   let p = p0
   let state = Object.fromEntries(optimizer.state.map(name => [name, fill(0, p0.dtype, [n])]))
   const trace = rates.map((rate, i) => {
@@ -57,24 +59,24 @@ function unroll(
 
 /** Learning rates and parameters after every step, for the gradients of the file. */
 export const checkOptimizer: Check = async ({ name, tensors, metadata, attrs, unread }, runtime) => {
-  const make = OPTIMIZER[name.split('_')[0]!]
+  const make = OPTIMIZER[nth(name.split('_'), 0)]
   if (!make) return { skipped: `optimizer ${name} is not implemented` }
   const optimizer = make(attrs)
   const schedule = SCHEDULE[attrs.schedule ?? 'constant']?.(attrs)
   if (!schedule) return { skipped: `schedule ${attrs.schedule} is not implemented` }
-  const { p0, g, p, lr } = tensors
-  const [steps, n] = g!.shape as [number, number]
+  const [p0, g] = [lookup(tensors, 'p0'), lookup(tensors, 'g')]
+  const [steps, n] = [nth(g.shape, 0), nth(g.shape, 1)]
   const total = Number(attrs.steps ?? steps)
   if (unread().length) return { skipped: `${name} with ${metadata.attrs} is not implemented` }
 
   const rates = Array.from({ length: steps }, (_, i) => optimizer.lr * schedule.at(i, total))
-  const trace = unroll(optimizer, rates, input('p0', p0!.dtype, [n]), input('g', g!.dtype, [steps, n]))
-  const got = await evaluate(runtime, { p: trace }, { p0: p0!.data, g: g!.data })
+  const trace = unroll(optimizer, rates, input('p0', p0.dtype, [n]), input('g', g.dtype, [steps, n]))
+  const got = await evaluate(runtime, { p: trace }, { p0: p0.data, g: g.data })
   const compare = (what: string, error: number): Comparison => ({ what, error, limit: LIMIT })
   return {
     comparisons: [
-      compare('lr', relativeError(rates, lr!.data)),
-      compare('p', relativeError(got.p!.data, p!.data)),
+      compare('lr', relativeError(rates, lookup(tensors, 'lr').data)),
+      compare('p', relativeError(lookup(got, 'p').data, lookup(tensors, 'p').data)),
     ],
   }
 }

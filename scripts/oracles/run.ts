@@ -75,7 +75,7 @@ async function judge(path: string, check: Check, runtime: Runtime): Promise<Verd
 async function readCase(path: string): Promise<OracleCase> {
   const { tensors, metadata } = readSafetensors(await readFile(path), path)
   if (!metadata.case) throw new UserError(`${path}: its metadata names no case`)
-  const given = JSON.parse(metadata.attrs ?? '{}') as object
+  const given: object = JSON.parse(metadata.attrs ?? '{}')
   const read = new Set<string | symbol>(['note'])
   const attrs = new Proxy(given as Attrs, {
     get(target, key) {

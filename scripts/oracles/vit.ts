@@ -1,5 +1,6 @@
 import { vit } from '../../models/vit.ts'
 import { emptyArray, type TypedArray } from '../../src/graph/array.ts'
+import { lookup, nth, present } from '../../src/graph/present.ts'
 import { type Layout, layoutOf, type Slot } from '../../src/nn/layout.ts'
 import { adam } from '../../src/optim/optimizer.ts'
 import type { OrtTensor, SessionSettings } from '../../src/runtime/session.ts'
@@ -120,30 +121,33 @@ function compareMoves(slot: Slot, from: TypedArray, got: Trained, want: Trained,
 
 /** Logits and gradients of the first step, the loss of every step, and the parameters after the last. */
 export const checkViT: Check = async (c, runtime) => {
-  const { img, ch, ...rest } = JSON.parse(c.metadata.config!) as Config
-  const { name, lr, steps } = JSON.parse(c.metadata.optimizer!) as { name: string; lr: number; steps: number }
+  const { img, ch, ...rest } = JSON.parse(lookup(c.metadata, 'config')) as Config
+  const { name, lr, steps }: { name: string; lr: number; steps: number } = JSON.parse(
+    lookup(c.metadata, 'optimizer'),
+  )
   if (name !== 'adam') return { skipped: `optimizer ${name} is not implemented` }
   const model = vit({ image: img, channels: ch, ...rest })
   const layout = layoutOf(model.parameters)
-  const { x, y, logits, losses } = c.tensors
-  const dtype: Float = x!.dtype === 'float64' ? 'float64' : 'float32'
+  const [x, y] = [lookup(c.tensors, 'x'), lookup(c.tensors, 'y')]
+  const [logits, losses] = [lookup(c.tensors, 'logits'), lookup(c.tensors, 'losses')]
+  const dtype: Float = x.dtype === 'float64' ? 'float64' : 'float32'
   const limit = LIMITS[dtype]
   const weights = flatten(c, 'w.', layout, dtype)
 
   const { target } = runtime.device
   const optimizer = adam({ lr })
-  const plan = plansOf(model, { task: classification(), optimizer }).plans[0]!
+  const plan = nth(plansOf(model, { task: classification(), optimizer }).plans, 0)
   const prediction = compilePrediction(model, plan.layout, { target, dtype })
   const forward = await runtime.load(prediction.bytes, SETTINGS)
-  const image = runtime.tensor(dtype, x!.data, x!.shape)
+  const image = runtime.tensor(dtype, x.data, x.shape)
   const params = runtime.tensor(dtype, weights, [layout.size])
   const predicted = await forward.run({ image, 'state.params': params })
   await forward.close()
 
   const trained = await train()
   const comparisons: Comparison[] = [
-    { what: 'logits', error: relativeError(predicted.logits!.data as Float64Array, logits!.data), limit },
-    { what: 'losses', error: relativeError(trained.losses, losses!.data), limit },
+    { what: 'logits', error: relativeError(lookup(predicted, 'logits').data, logits.data), limit },
+    { what: 'losses', error: relativeError(trained.losses, losses.data), limit },
   ]
   const [g, p] = [flatten(c, 'g.', layout, dtype), flatten(c, 'p.', layout, dtype)]
   for (const slot of layout.slots)
@@ -154,10 +158,10 @@ export const checkViT: Check = async (c, runtime) => {
   return { comparisons }
 
   async function train() {
-    const batch = x!.shape[0]!
+    const batch = nth(x.shape, 0)
     const program = compileStep(plan, { sizes: { batch }, target, dtype, keepGradient: true })
     const session = await runtime.load(program.bytes, SETTINGS)
-    const label = runtime.tensor('int32', Int32Array.from(y!.data, Number), [batch])
+    const label = runtime.tensor('int32', Int32Array.from(y.data, Number), [batch])
     const zeros = () => runtime.tensor(dtype, emptyArray(dtype, layout.size), [layout.size])
     const state: Record<string, OrtTensor> = Object.fromEntries(
       program.writes.map(v => [stateName(v), zeros()]),
@@ -167,13 +171,13 @@ export const checkViT: Check = async (c, runtime) => {
     let gradient: TypedArray | undefined
     for (let step = 1; step <= steps; step++) {
       const got = await session.run({ image, label, ...state, ...scalars(optimizer.scalars(step, lr)) })
-      seen.push(Number(got.loss!.data[0]))
-      gradient ??= (got.gradient!.data as Float64Array).slice()
-      for (const v of program.writes) state[stateName(v)] = got[nextName(v)]!
+      seen.push(Number(lookup(got, 'loss').data[0]))
+      gradient ??= lookup(got, 'gradient').data.slice()
+      for (const v of program.writes) state[stateName(v)] = lookup(got, nextName(v))
     }
-    const after = (state['state.params']!.data as Float64Array).slice()
+    const after = lookup(state, 'state.params').data.slice()
     await session.close()
-    return { losses: seen, gradient: gradient!, params: after }
+    return { losses: seen, gradient: present(gradient, 'gradient'), params: after }
   }
 
   function scalars(values: Readonly<Record<string, number>>): Record<string, OrtTensor> {

@@ -1,6 +1,7 @@
 import type { Argv, CommandModule } from 'yargs'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { answersOf } from '../report/answers.ts'
 import { batchOf, fileInput, fits } from '../train/classifier.ts'
@@ -87,7 +88,7 @@ export const evalVerb: CommandModule<object, Flags> = {
         ['true', ...confusion.map((_, i) => name(i)), 'recall'],
         confusion.map((row, i) => {
           const total = row.reduce((a, b) => a + b, 0)
-          return [name(i), ...row, total ? percent(row[i]! / total) : '–']
+          return [name(i), ...row, total ? percent(nth(row, i) / total) : '–']
         }),
       ),
     )

@@ -2,6 +2,7 @@ import type { Argv, CommandModule } from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
+import { nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import { type SummaryRow, summarize } from '../graph/summary.ts'
@@ -148,10 +149,10 @@ function layers(rows: readonly SummaryRow[], model: string, saved?: readonly num
     ['layer', 'output', 'parameters', 'MACs', ...(saved ? ['saved kB'] : [])],
     rows.map(({ name, depth, parameters, macs }, i) => [
       '  '.repeat(depth) + printable(depth ? name : model, Math.max(room - 2 * depth, 12)),
-      outputs[i]!,
+      nth(outputs, i),
       blank(parameters),
       blank(macs),
-      ...(saved ? [blank(Math.round(saved[i]! / 1000))] : []),
+      ...(saved ? [blank(Math.round(nth(saved, i) / 1000))] : []),
     ]),
   )
 }

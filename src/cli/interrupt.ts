@@ -1,6 +1,7 @@
 import { fstatSync, readFileSync, readSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { codeOf } from '../data/files-node.ts'
+import { keysOf } from '../graph/keys.ts'
 import { note } from './output.ts'
 
 /**
@@ -13,7 +14,7 @@ const SIGNALS = {
   SIGHUP: { number: 1, echoMs: 3000 },
 } as const
 type Name = keyof typeof SIGNALS
-const NAMES = Object.keys(SIGNALS) as Name[]
+const NAMES = keysOf(SIGNALS)
 
 export interface Interrupt {
   readonly signal: AbortSignal

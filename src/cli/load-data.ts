@@ -5,6 +5,7 @@ import { joined, listed } from '../data/notice.ts'
 import type { TextDataset } from '../data/text.ts'
 import { loadText } from '../data/text-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import type { ExampleInput } from '../train/classifier.ts'
 import { note } from './output.ts'
 
@@ -51,7 +52,7 @@ export async function loadData(
     if (text === undefined) throw new UserError('this model reads text: give --text FILE')
     if (limit !== undefined) throw new UserError('--limit is for images only')
     if (skipBad) throw new UserError('--skip-bad is for images only')
-    return loadText(text, input.shape[0]!, classes, valSplit)
+    return loadText(text, nth(input.shape, 0), classes, valSplit)
   }
   if (text !== undefined) throw new UserError('--text is for models that read text (gpt)')
   const asked = { ...(data === undefined ? {} : { data }), ...(classes ? { classes } : {}) }

@@ -3,6 +3,8 @@ import { MODELS, type ModelName } from '../../models/index.ts'
 import { readNamed } from '../data/files-node.ts'
 import { PREPROCESSING_KINDS } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { isKey } from '../graph/keys.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { TIMEOUT } from '../runtime/isolated-node.ts'
 
@@ -129,14 +131,14 @@ export function resolveConfig(
   preset: string | undefined,
   flags: Readonly<Record<string, unknown>>,
 ): { preset: string; config: object } {
-  if (!Object.hasOwn(MODELS, name))
+  if (!isKey(MODELS, name))
     throw new UserError(`model ${name} is not known; choose one of ${Object.keys(MODELS).join(', ')}`)
-  const { presets } = MODELS[name as ModelName]
-  const chosen = preset ?? Object.keys(presets)[0]!
+  const presets: Readonly<Record<string, object>> = MODELS[name].presets
+  const chosen = preset ?? nth(Object.keys(presets), 0)
   if (!Object.hasOwn(presets, chosen))
     throw new UserError(`${name} has no preset ${chosen}; choose one of ${Object.keys(presets).join(', ')}`)
-  const base: object = (presets as Readonly<Record<string, object>>)[chosen]!
-  const allowed = [...Object.keys(base), ...EXTRA[name as ModelName]]
+  const base: object = lookup(presets, chosen)
+  const allowed = [...Object.keys(base), ...EXTRA[name]]
   const changes = Object.keys(MODEL_FLAGS).filter(key => flags[key] !== undefined)
   for (const key of changes)
     if (!allowed.includes(key))

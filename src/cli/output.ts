@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { codeOf, reason } from '../data/files-node.ts'
+import { nth } from '../graph/present.ts'
 import { plainJson, plainLines, printable } from '../graph/printable.ts'
 import { padEnd, padStart, widthOf } from './text.ts'
 
@@ -82,7 +83,7 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   )
   const line = (row: readonly string[]) =>
     row
-      .map((c, i) => (right[i] ? padStart(c, widths[i]!) : padEnd(c, widths[i]!)))
+      .map((c, i) => (right[i] ? padStart(c, nth(widths, i)) : padEnd(c, nth(widths, i))))
       .join('  ')
       .trimEnd()
   const [first, ...rest] = cells.map(line)

@@ -8,6 +8,7 @@ import {
   preprocessingOfKind,
 } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { fileInput, openClassifier } from '../train/classifier.ts'
 import { argmaxAt, logSumExpAt } from '../train/scores.ts'
@@ -62,14 +63,14 @@ export const predictVerb: CommandModule<object, Flags> = {
     const label = (i: number) => file.info.classes?.[i] ?? String(i)
     const shown = (i: number) => shownName(label(i), LONGEST_NAME)
     const best = argmaxAt(logits, 0, logits.length)
-    const order = [...probabilities.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!)
+    const order = [...probabilities.keys()].sort((a, b) => nth(probabilities, b) - nth(probabilities, a))
     say(`${path}: ${shown(best)}`)
     say(`prepared as ${preprocessingInWords(preprocessing, shape)}${inverted ? ', inverted' : ''}\n`)
     const likeliest = order.slice(0, Math.max(1, top))
     const room = Math.max(8, ...likeliest.map(i => widthOf(shown(i))))
     for (const i of likeliest)
       say(
-        `${padStart(shown(i), room)}  ${percent(probabilities[i]!).padStart(8)}  ${'█'.repeat(Math.round(BAR * probabilities[i]!))}`,
+        `${padStart(shown(i), room)}  ${percent(nth(probabilities, i)).padStart(8)}  ${'█'.repeat(Math.round(BAR * nth(probabilities, i)))}`,
       )
     result({ class: best, label: label(best), probabilities, preprocessing, inverted, device })
   },

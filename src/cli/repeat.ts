@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { exists, writeAtomic } from '../data/files-node.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
+import { keysOf } from '../graph/keys.ts'
+import { nth, present } from '../graph/present.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
 import { DivergenceError } from '../train/divergence.ts'
@@ -64,7 +66,7 @@ async function opened(flags: TrainFlags): Promise<{ readonly folder: string; rea
   }
   if (model === undefined) throw new UserError('say what to train, such as: onnxgrad train vit --repeats 5')
   if (!Number.isSafeInteger(seed)) throw new UserError(`--seed must be a whole number, not ${seed}`)
-  const settings = { model, repeats: checkRepeats(repeats!), seed, flags: given }
+  const settings = { model, repeats: checkRepeats(present(repeats, 'number of runs')), seed, flags: given }
   if (out !== undefined && (await readSettings(out)))
     throw new UserError(`${out} holds repeated runs; resume them: onnxgrad train --resume ${out}`)
   const { preset } = resolveConfig(model, flags.preset, flags)
@@ -169,7 +171,7 @@ export async function repeat(asked: TrainFlags): Promise<void> {
         if (failed || (ended && reported)) continue
         say(`seed ${of} (${i + 1} of ${repeats})`)
         await trainSeed(at(of), model, { ...flags, seed: of }, epochs, runtime, interrupt.signal, plan =>
-          refuseOtherData(folder, settings.fingerprints, plan.record.fingerprints!),
+          refuseOtherData(folder, settings.fingerprints, present(plan.record.fingerprints, 'fingerprint')),
         )
       }
     } finally {
@@ -225,7 +227,7 @@ async function conclude(
   const finals = runs.flatMap(run => run.final ?? [])
   const figures = spreads(finals)
   const list = places.map((place, i) => {
-    const { epochs, seconds, final, failure } = runs[i]!
+    const { epochs, seconds, final, failure } = nth(runs, i)
     return {
       ...place,
       epochs: epochs.length,
@@ -256,16 +258,16 @@ async function conclude(
     ),
   )
   say()
-  for (const [name, label] of Object.entries(LABELS)) {
-    const figure = figures[name as keyof typeof LABELS]
-    if (figure) say(`${label.padEnd(12)}${inPercent(figure)}`)
+  for (const name of keysOf(LABELS)) {
+    const figure = figures[name]
+    if (figure) say(`${LABELS[name].padEnd(12)}${inPercent(figure)}`)
   }
   if (stopped) note(`to resume: npx onnxgrad train --resume ${folder}`)
   result({ ...about, stopped, out: folder })
   const failed = list.filter(run => run.failure !== undefined)
   if (failed.length)
     throw new UserError(
-      `${failed.length} of ${list.length} runs failed and are left out of the figures; seed ${failed[0]!.seed}: ${failed[0]!.failure}`,
+      `${failed.length} of ${list.length} runs failed and are left out of the figures; seed ${nth(failed, 0).seed}: ${nth(failed, 0).failure}`,
     )
   const wrong = list.filter(run => run.verified === false)
   if (wrong.length)

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { lookup } from '../graph/present.ts'
 import { EventWriter } from '../report/tensorboard-node.ts'
 import { type EpochResult, flatMetrics, type Progress } from '../train/progress.ts'
 import type { RunFolder } from '../train/run-node.ts'
@@ -48,7 +49,7 @@ export function runLog(folder: RunFolder, { tensorboard = false, from = 0 }) {
       const line = flatMetrics(result)
       await folder.record(line)
       const known = Object.entries(TAGS).filter(([key]) => line[key] !== undefined)
-      await show(result.step, Object.fromEntries(known.map(([key, tag]) => [tag, line[key]!])))
+      await show(result.step, Object.fromEntries(known.map(([key, tag]) => [tag, lookup(line, key)])))
     },
   }
 }

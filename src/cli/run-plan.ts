@@ -1,6 +1,7 @@
 import { mixes } from '../data/augment.ts'
 import { exportOnnx } from '../export/export.ts'
 import { debugLevel } from '../graph/debug.ts'
+import { nth } from '../graph/present.ts'
 import { layoutOf } from '../nn/layout.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -86,7 +87,7 @@ async function verdictsOn(
   const { device } = await defaultDevice()
   const runtimes = []
   for (const name of new Set([device, 'wasm'])) runtimes.push(await nodeRuntime(name))
-  const reference = trainingPredictor(runtimes[0]!, trained)
+  const reference = trainingPredictor(nth(runtimes, 0), trained)
   const verdicts = await verify(bytes, reference, examples, runtimes)
   await reference.close()
   return verdicts

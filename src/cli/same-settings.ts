@@ -35,7 +35,7 @@ export function refuseOthers(flags: TrainFlags, record: Omit<RunRecord, 'step'>,
     ),
     ...Object.fromEntries(Object.keys(MODEL_FLAGS).map(key => [key, config[key]])),
   }
-  const given = flags as Readonly<Record<string, unknown>>
+  const given: Readonly<Record<string, unknown>> = flags
   const wrong = Object.keys(run).filter(
     key => given[key] !== undefined && String(given[key]) !== String(run[key]),
   )

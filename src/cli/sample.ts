@@ -1,6 +1,7 @@
 import type { Argv, CommandModule } from 'yargs'
 import { encodeText } from '../data/text.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { rng } from '../graph/random.ts'
 import { fileInput, openClassifier } from '../train/classifier.ts'
 import { continueText } from '../train/sample.ts'
@@ -47,12 +48,12 @@ export const sampleVerb: CommandModule<object, Flags> = {
     const classifier = await openClassifier(runtime, file.info.bytes, input)
     const ids = await continueText(classifier.scores, start, {
       length,
-      context: input.shape[0]!,
+      context: nth(input.shape, 0),
       temperature,
       random: rng(seed),
     })
     await runtime.close()
-    const text = prompt + Array.from(ids, i => vocabulary[i]!).join('')
+    const text = prompt + Array.from(ids, i => nth(vocabulary, i)).join('')
     sayLines(text)
     result({ text, seed, temperature, device })
   },

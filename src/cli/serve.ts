@@ -147,14 +147,14 @@ const LISTEN: Readonly<Record<string, string>> = {
   ENOTFOUND: 'no machine has that name; give another --host',
 }
 
-const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
+const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>>> = {
   darwin: ['open'],
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 }
 
 function openInBrowser(url: string): void {
-  const [program, ...args] = OPENERS[process.platform] ?? ['xdg-open']
-  spawn(program!, [...args, url], { stdio: 'ignore', detached: true })
+  const [program, ...args] = OPENERS[process.platform] ?? (['xdg-open'] as const)
+  spawn(program, [...args, url], { stdio: 'ignore', detached: true })
     .on('error', () => note(`NOTE  ${program} is not available to open the browser; open ${url} yourself`))
     .unref()
 }

@@ -2,6 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { nodesOf } from '../graph/graph.ts'
 import { Constant } from '../graph/leaf.ts'
 import { bytesOf, memoryOf } from '../graph/memory.ts'
+import { lookup, nth } from '../graph/present.ts'
 import type { SummaryRow } from '../graph/summary.ts'
 import type { Model } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
@@ -61,7 +62,7 @@ export function stepMemory(model: Model, flags: StepFlags): StepMemory {
   const { batch, recompute } = flags
   const { plans } = plansOf(net, { task: classification(), optimizer })
   const { target } = deviceOf('cpu')
-  const { graph, reads, writes } = compileStep(plans[0]!, { sizes: { batch }, target, recompute })
+  const { graph, reads, writes } = compileStep(nth(plans, 0), { sizes: { batch }, target, recompute })
   const { peak, live } = memoryOf(graph)
   const saved = new Map<string, number>()
   for (const [{ node }, bytes] of live)
@@ -69,7 +70,7 @@ export function stepMemory(model: Model, flags: StepFlags): StepMemory {
   const moments = optimizer.state.length
   const state = Float32Array.BYTES_PER_ELEMENT * sum([...reads, ...writes].map(v => v.part.size))
   const constants = sum(nodesOf(graph).flatMap(n => (n.op === Constant ? n.outputs.map(bytesOf) : [])))
-  const input = sum([graph.inputs[kind]!, graph.inputs.label!].map(bytesOf))
+  const input = sum([lookup(graph.inputs, kind), lookup(graph.inputs, 'label')].map(bytesOf))
   const total = peak + state + constants + input
   return { ...flags, saved, peak, moments, state, constants, input, total }
 }
@@ -80,7 +81,7 @@ export function savedIn(rows: readonly SummaryRow[], { saved }: StepMemory): num
   for (const [path, n] of saved) {
     const outer = rows.filter(({ layer }) => !layer || `${path}.`.startsWith(`${layer}.`))
     const row = outer.reduce((a, b) => (b.layer.length > a.layer.length ? b : a))
-    bytes.set(row, bytes.get(row)! + n)
+    bytes.set(row, lookup(bytes, row) + n)
   }
   return [...bytes.values()]
 }

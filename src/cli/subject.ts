@@ -7,6 +7,7 @@ import { dtypeOf } from '../export/tensor-data.ts'
 import { BYTES } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, isLeaf, nodesOf, type Tensors } from '../graph/graph.ts'
+import { nth } from '../graph/present.ts'
 import { print } from '../graph/print.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
@@ -79,8 +80,10 @@ export function fileSubject({ path, info }: ModelFile): Subject {
   const weights = (file.initializer ?? []).filter(t => isWeight(proto, t))
   const sizes = weights.map(t => (t.dims ?? []).reduce((a, b) => a * b, 1))
   const given = new Set(file.initializer?.map(t => t.name))
-  const others = (proto.opsetImport ?? []).filter(o => o.domain && o.domain !== 'ai.onnx')
-  const opsets = [`opset ${opset}`, ...others.map(o => `${printable(o.domain!)} ${o.version}`)]
+  const others = (proto.opsetImport ?? []).flatMap(({ domain, version }) =>
+    domain && domain !== 'ai.onnx' ? [`${printable(domain)} ${version}`] : [],
+  )
+  const opsets = [`opset ${opset}`, ...others]
   const producer = printable([proto.producerName, proto.producerVersion].filter(Boolean).join(' '))
   const known = { version: metadata[METADATA.version], input: metadata[METADATA.input] }
   const { model, preprocessing, normalization, classes, training, outside } = info
@@ -120,7 +123,10 @@ export function fileSubject({ path, info }: ModelFile): Subject {
     inputs: (file.input ?? []).filter(i => !given.has(i.name)).map(portOf),
     outputs: (file.output ?? []).map(portOf),
     parameters: sizes.reduce((a, b) => a + b, 0),
-    parameterBytes: weights.reduce((n, t, i) => n + sizes[i]! * BYTES[dtypeOf(t.dataType) ?? 'float32'], 0),
+    parameterBytes: weights.reduce(
+      (n, t, i) => n + nth(sizes, i) * BYTES[dtypeOf(t.dataType) ?? 'float32'],
+      0,
+    ),
     operators: (file.node ?? []).map(n => printable(typeName(n.domain, n.opType))),
     ...graphOf(path, info, file.node ?? []),
     model() {

@@ -6,6 +6,7 @@ import { withValidation } from '../data/held-out.ts'
 import { COLLECTIONS } from '../data/images-node.ts'
 import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { keysOf } from '../graph/keys.ts'
 import type { Model } from '../nn/model.ts'
 import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
@@ -70,7 +71,7 @@ function checkNumbers({ epochs, batch, accumulate, seed, warmup }: Settings): vo
 }
 
 const settingsOf = (flags: TrainFlags): Settings => {
-  const given = Object.keys(TRAIN_DEFAULTS).map(key => [key, flags[key as keyof TrainFlags]] as const)
+  const given = keysOf(TRAIN_DEFAULTS).map(key => [key, flags[key]] as const)
   return { ...TRAIN_DEFAULTS, ...Object.fromEntries(given.filter(([, v]) => v !== undefined)) }
 }
 

@@ -1,5 +1,6 @@
 import { writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth, present } from '../graph/present.ts'
 import type { TuneFolder } from '../tune/journal-node.ts'
 import type { TuneRecord } from '../tune/record.ts'
 import { type TrialResult, type TuneState, trialResults } from '../tune/result.ts'
@@ -47,7 +48,7 @@ export async function conclude(folder: TuneFolder, state: TuneState, origin: str
   say()
   sayLines(resultTable(results))
   const best = results.find(r => r.status === 'winner')
-  const final = best && state.trials[best.trial]!.final
+  const final = best && nth(state.trials, best.trial).final
   const winner = best &&
     final && {
       ...best,
@@ -64,7 +65,7 @@ export async function conclude(folder: TuneFolder, state: TuneState, origin: str
   if (winner) {
     const { trial, valAccuracy, bestEpoch, testAccuracy, out, command } = winner
     say(
-      `winner    trial ${trial}: validation ${percent(valAccuracy!)} (epoch ${bestEpoch}), test ${percent(testAccuracy)}`,
+      `winner    trial ${trial}: validation ${percent(present(valAccuracy, 'validation accuracy'))} (epoch ${bestEpoch}), test ${percent(testAccuracy)}`,
     )
     say(`run       ${out}`)
     say(`train it  ${command}`)
@@ -76,6 +77,6 @@ export async function conclude(folder: TuneFolder, state: TuneState, origin: str
   result({ ...(winner ? { winner } : {}), ...about })
   if (results.every(r => r.status === 'failed'))
     throw new UserError(
-      `all ${results.length} trials failed; trial ${results[0]!.trial}: ${results[0]!.failure}`,
+      `all ${results.length} trials failed; trial ${nth(results, 0).trial}: ${nth(results, 0).failure}`,
     )
 }

@@ -2,6 +2,7 @@ import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { codeOf, readBytes, readNamed } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import type { TuneSettings } from '../tune/record.ts'
 import { type Dimension, readSpace, type Value, type Values } from '../tune/space.ts'
 import { kebab, parsed, same } from './command-line.ts'
@@ -32,7 +33,7 @@ function json(text: string, path: string): unknown {
 async function importDefault(path: string, extension: string): Promise<unknown> {
   await readBytes(path)
   try {
-    const module = (await import(pathToFileURL(resolve(path)).href)) as { readonly default?: unknown }
+    const module: { readonly default?: unknown } = await import(pathToFileURL(resolve(path)).href)
     return module.default
   } catch (error) {
     if (codeOf(error) === 'ERR_UNKNOWN_FILE_EXTENSION')
@@ -78,7 +79,7 @@ export async function trainSpace(
 ): Promise<Dimension[]> {
   const dimensions = readSpace(space, where)
   for (const d of dimensions) await checkFlag(model, d, flags, `${where}: ${d.name}`)
-  const first = Object.fromEntries(dimensions.map(d => [camel(d.name), samples(d)[0]!]))
+  const first = Object.fromEntries(dimensions.map(d => [camel(d.name), nth(samples(d), 0)]))
   const preset = first.preset ?? flags.preset
   resolveConfig(model, preset === undefined ? undefined : String(preset), first)
   return dimensions
@@ -94,9 +95,11 @@ async function checkFlag(model: string, d: Dimension, flags: Values, where: stri
   if (flags[flag] !== undefined)
     throw new UserError(`${where} varies, and is given as --${flag} ${flags[flag]} too; give one of them`)
   for (const value of samples(d)) {
-    const read = (await parsed(model, { [d.name]: value }).catch((error: unknown) => {
-      throw new UserError(`${where}: ${error instanceof Error ? error.message : error}`)
-    })) as Readonly<Record<string, unknown>>
+    const read: Readonly<Record<string, unknown>> = await parsed(model, { [d.name]: value }).catch(
+      (error: unknown) => {
+        throw new UserError(`${where}: ${error instanceof Error ? error.message : error}`)
+      },
+    )
     if (!same(read[d.name], value))
       throw new UserError(`${where}: --${flag} does not take ${JSON.stringify(value)}`)
     if (isWhole(d.name) && [value].flat().some(v => typeof v === 'number' && !Number.isInteger(v)))

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
 import { DivergenceError } from '../train/divergence.ts'
@@ -50,7 +51,7 @@ async function searchOn(
     say(`trial ${trial} to epoch ${until}: ${inWords(points[trial])}`)
     const progress = reporter(record.epochs)
     try {
-      const flags = trialFlags(record, points[trial]!)
+      const flags = trialFlags(record, nth(points, trial))
       const settings = { until, verify: false, report: false }
       await trainIn(folder.trial(trial), record.model, flags, runtime, settings, { ...progress, signal })
     } catch (error) {

@@ -24,4 +24,4 @@ export const VERBS = [
   sampleVerb,
   serveVerb,
   doctorVerb,
-] as unknown as readonly CommandModule[]
+] as readonly CommandModule[]

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { isKey } from '../graph/keys.ts'
 
 /**
  * Random changes of training images, different in each epoch. What is left out, or 0, is not done. Draws are uniform over the range
@@ -53,11 +54,11 @@ export function checkOption(name: string, value: unknown): void {
     if (typeof value !== 'boolean') throw new UserError(`augment: flip ${value} is neither true nor false`)
     return
   }
-  if (!Object.hasOwn(MOST, name)) {
+  if (!isKey(MOST, name)) {
     const known = [...Object.keys(MOST), 'flip'].join(', ')
     throw new UserError(`augment: unknown setting ${name}; the settings are ${known}`)
   }
-  const most = MOST[name as keyof typeof MOST]
+  const most = MOST[name]
   if (typeof value !== 'number' || !(value >= 0 && value <= most)) {
     throw new UserError(`augment: ${name} ${value} is not a number in 0 … ${most}`)
   }

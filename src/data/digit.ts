@@ -112,10 +112,8 @@ function areaMeans({ data, width }: Gray, box: Window, to: Size, ground: number)
       const ink = Number(data[start + from]) - ground
       if (ink > 0) line[part] = Number(line[part]) + share * ink
     }
-    const mean = means.subarray(row.part * to.width, (row.part + 1) * to.width)
-    line.forEach((ink, x) => {
-      mean[x] = Number(mean[x]) + row.share * ink
-    })
+    for (let x = 0, i = row.part * to.width; x < to.width; x++, i++)
+      means[i] = Number(means[i]) + row.share * Number(line[x])
   }
   return means
 }
@@ -163,8 +161,8 @@ function borderOf({ data, width, height }: Gray): Uint8Array {
   border.set(data.subarray(0, width))
   border.set(data.subarray((height - 1) * width), width)
   for (let y = 0; y < height; y++) {
-    border.set(data.subarray(y * width, y * width + 1), 2 * width + 2 * y)
-    border.set(data.subarray((y + 1) * width - 1, (y + 1) * width), 2 * width + 2 * y + 1)
+    border[2 * width + 2 * y] = Number(data[y * width])
+    border[2 * width + 2 * y + 1] = Number(data[y * width + width - 1])
   }
   return border
 }

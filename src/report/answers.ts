@@ -3,6 +3,7 @@ import { batches } from '../data/batches.ts'
 import type { Dataset, ImageDataset, UserBatch } from '../data/dataset.ts'
 import { elementsOf, type NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import { show } from '../graph/shape.ts'
 import type { Predictor } from '../train/predictor.ts'
@@ -71,8 +72,8 @@ function logitsOf(
   got: Readonly<Record<string, NdArray>>,
   labels: number,
 ): { readonly logits: Float32Array; readonly classes: number } {
-  const name = outputs.includes('logits') ? 'logits' : outputs[0]!
-  const { data: logits, dims } = got[name]!
+  const name = outputs.includes('logits') ? 'logits' : nth(outputs, 0)
+  const { data: logits, dims } = lookup(got, name)
   if (!(logits instanceof Float32Array))
     throw new UserError(
       `the model answers ${printable(name)}, ${elementsOf(logits)} ${show(dims)}; float32 [batch, classes] belongs there`,
@@ -121,19 +122,20 @@ export async function answersOf(
       : Array.from({ length: classes }, () => new Array(classes).fill(0))
     for (let i = 0; i < labels.length; i++) {
       const at = i * classes
-      const truth = labels[i]!
+      const truth = Number(labels[i])
       if (!(truth >= 0 && truth < classes))
         throw new UserError(
           `the model answers ${classes} scores, and the data have a label ${truth}: they do not belong together`,
         )
       const guess = argmaxAt(logits, at, classes)
       const all = logSumExpAt(logits, at, classes)
-      const loss = all - logits[at + truth]!
-      const certainty = Math.exp(logits[at + guess]! - all)
+      const loss = all - Number(logits[at + truth])
+      const certainty = Math.exp(Number(logits[at + guess]) - all)
       const index = count + i
-      confusion[truth]![guess]! += 1
+      const row = nth(confusion, truth)
+      row[guess] = nth(row, guess) + 1
       total += loss
-      const bin = bins[Math.min(BINS - 1, Math.floor(certainty * BINS) || 0)]!
+      const bin = nth(bins, Math.min(BINS - 1, Math.floor(certainty * BINS) || 0))
       bin.count++
       bin.certainty += certainty
       const answered = (of: ImageDataset): Answered => ({

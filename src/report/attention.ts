@@ -1,4 +1,5 @@
 import { exportOnnx } from '../export/export.ts'
+import { lookup, nth } from '../graph/present.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { openPredictor } from '../train/predictor.ts'
@@ -52,9 +53,9 @@ export async function attentionOf(
   const pixels = Float32Array.from(images.flatMap(image => [...image]))
   const got = await predictor.run({ image: pixels }).finally(() => predictor.close())
   const blocks = names
-    .map(name => got[name]!)
+    .map(name => lookup(got, name))
     .map(({ data, dims }) => ({ data: Float32Array.from(data, Number), dims }))
-  const [, heads = 0, tokens = 0] = blocks[0]!.dims
+  const [, heads = 0, tokens = 0] = nth(blocks, 0).dims
   const { side, first, read, reader } = readingOf(tokens, model.config)
   const square = tokens * tokens
   const gazes = images.map((_, image): Gaze => {

@@ -1,4 +1,5 @@
 import { line, rectY, text } from '@observablehq/plot'
+import { nth } from '../graph/present.ts'
 import { chart } from './chart-node.ts'
 import { type Html, html } from './html.ts'
 import type { Bin } from './scores.ts'
@@ -45,7 +46,7 @@ export function reliability(bins: readonly Bin[]): Html {
         fill: 'var(--train)',
         fillOpacity: b => (b.count < 10 ? 0.35 : 0.8),
         inset: 1.5,
-        title: (_, i) => says[i]!,
+        title: (_, i) => nth(says, i),
       }),
       line(
         [0, 1].map(v => [v, v]),

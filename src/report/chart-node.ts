@@ -1,5 +1,6 @@
 import { type PlotOptions, plot } from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
+import { nth } from '../graph/present.ts'
 import { plainLines } from '../graph/printable.ts'
 import { Html } from './html.ts'
 import type { Scale } from './scale.ts'
@@ -16,11 +17,9 @@ export function chart(label: string, options: PlotOptions): Html {
   drawn.removeAttribute('width')
   drawn.removeAttribute('height')
   for (const path of drawn.querySelectorAll('path')) {
-    const fine = path.getAttribute('d')!
-    path.setAttribute(
-      'd',
-      fine.replace(/\d+\.\d+/g, n => String(Number(Number(n).toFixed(1)))),
-    )
+    const fine = path.getAttribute('d') ?? ''
+    const coarse = fine.replace(/\d+\.\d+/g, n => String(Number(Number(n).toFixed(1))))
+    if (coarse) path.setAttribute('d', coarse)
   }
   return new Html(plainLines(drawn.outerHTML))
 }
@@ -33,7 +32,7 @@ export const upwards = (y: Scale): PlotOptions => ({
   y: {
     domain: y.domain,
     ticks: y.ticks.map(t => t.at),
-    tickFormat: (_, i) => y.ticks[i]!.label,
+    tickFormat: (_, i) => nth(y.ticks, i).label,
     grid: true,
     label: null,
     tickSize: 0,

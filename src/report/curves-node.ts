@@ -1,4 +1,5 @@
 import { dot, lineY, type Markish, ruleX } from '@observablehq/plot'
+import { lookup, nth } from '../graph/present.ts'
 import { chart, upwards } from './chart-node.ts'
 import { type Html, html } from './html.ts'
 import type { Numbers, RunLog } from './log.ts'
@@ -56,8 +57,8 @@ function marksOf({ role, points }: Series, { of, say }: Scale): Markish[] {
 /** What a line does, in words. */
 const summary = ({ name, points }: Series, say: (v: number) => string): string =>
   points.length > 1
-    ? `${name} from ${say(points[0]!.y)} to ${say(points.at(-1)!.y)}`
-    : `${name} ${say(points[0]!.y)}`
+    ? `${name} from ${say(nth(points, 0).y)} to ${say(nth(points, -1).y)}`
+    : `${name} ${say(nth(points, 0).y)}`
 
 function drawn(
   { title, note, series: all, scale, size }: Figure,
@@ -103,7 +104,7 @@ export function curves({ epochs, steps, final }: RunLog, examples: string): Html
   const heldName = validated ? 'validation' : 'test'
   const first = epochs[0]
   // Epochs are of the same length. Before the first has ended, nobody has said of which.
-  const perEpoch = first ? first.step! / first.epoch! : 1
+  const perEpoch = first ? lookup(first, 'step') / lookup(first, 'epoch') : 1
   const reached = steps.at(-1)?.step ?? 0
   const taken = validated ? final?.bestEpoch : undefined
   const axis: Axis = {
@@ -116,13 +117,13 @@ export function curves({ epochs, steps, final }: RunLog, examples: string): Html
       const y = line[key]
       return y === undefined ? [] : [{ x: x(line), y, at: `epoch ${line.epoch}` }]
     })
-  const bySteps = (key: string): Point[] => pointsOf(steps, key, line => line.step! / perEpoch)
-  const atEnds = (key: string): Point[] => pointsOf(epochs, key, line => line.epoch!)
+  const bySteps = (key: string): Point[] => pointsOf(steps, key, line => lookup(line, 'step') / perEpoch)
+  const atEnds = (key: string): Point[] => pointsOf(epochs, key, line => lookup(line, 'epoch'))
   // A mean over an epoch is what it was about the epoch's middle.
   const mean = (key: string): Series => ({
     name: 'training, mean of the epoch',
     role: 'train',
-    points: pointsOf(epochs, key, line => line.epoch! - 0.5),
+    points: pointsOf(epochs, key, line => lookup(line, 'epoch') - 0.5),
   })
   const after = (key: string): Series => ({ name: heldName, role: 'held', points: atEnds(`${held}${key}`) })
   const once = (key: string): Series => {

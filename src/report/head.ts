@@ -1,3 +1,4 @@
+import { lookup } from '../graph/present.ts'
 import { type Html, html } from './html.ts'
 import type { Numbers, RunLog } from './log.ts'
 import { interval } from './scores.ts'
@@ -81,7 +82,7 @@ function sizes({ trainedOn, testedOn, tokens }: About): string {
     testedOn === undefined ? undefined : `tested on ${count(testedOn)}`,
   ].filter(part => part !== undefined)
   const text = parts.join(', ')
-  return text && `${text[0]!.toUpperCase()}${text.slice(1)}: `
+  return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}: `
 }
 
 /** The run at a glance. */
@@ -105,7 +106,7 @@ ${fact('Train accuracy', share(final, 'trainAccuracy'))}
 ${fact('Validation accuracy', share(final, 'valAccuracy'))}
 ${fact('Test loss', tokens ? undefined : loss.toFixed(4))}
 ${fact('Parameters', count(parameters))}
-${fact('Training', last && counted(last.epoch!, 'epoch'), steps === undefined ? undefined : counted(steps, 'step'))}
+${fact('Training', last && counted(lookup(last, 'epoch'), 'epoch'), steps === undefined ? undefined : counted(steps, 'step'))}
 ${fact('Time', seconds === undefined ? undefined : precise(seconds), textOf(config.device) && `on ${config.device}`)}
 </dl>
 <p class="chosen">${selection(log, config)}</p>

@@ -1,3 +1,4 @@
+import { lookup, nth } from '../graph/present.ts'
 import { plainLines } from '../graph/printable.ts'
 
 /** Markup that is put into a page as it is. */
@@ -24,7 +25,7 @@ const markupOf = (part: Part): string => {
   if (part instanceof Html) return part.markup
   if (part === undefined || part === false) return ''
   if (typeof part === 'object') return part.map(markupOf).join('')
-  return plainLines(String(part)).replace(/[&<>"']/g, c => ENTITIES[c]!)
+  return plainLines(String(part)).replace(/[&<>"']/g, c => lookup(ENTITIES, c))
 }
 
 /**
@@ -32,7 +33,7 @@ const markupOf = (part: Part): string => {
  * characters that are not seen.
  */
 export const html = (texts: TemplateStringsArray, ...parts: readonly Part[]): Html =>
-  new Html(texts.reduce((whole, text, i) => whole + markupOf(parts[i - 1]!) + text))
+  new Html(texts.reduce((whole, text, i) => whole + markupOf(nth(parts, i - 1)) + text))
 
 /** A name among other text: which way its script is written changes nothing beside it. */
 export const named = (name: string): Html => html`<bdi>${name}</bdi>`

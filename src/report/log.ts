@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { lookup } from '../graph/present.ts'
 
 /** What a line says in numbers, by name. */
 export type Numbers = Readonly<Record<string, number>>
@@ -41,7 +42,9 @@ const numbersOf = (line: object): Numbers =>
 
 /** A step that was taken again counts as it was taken last. */
 const inOrder = (lines: readonly Numbers[]): Numbers[] =>
-  [...new Map(lines.map(line => [line.step!, line])).values()].sort((a, b) => a.step! - b.step!)
+  [...new Map(lines.map(line => [lookup(line, 'step'), line])).values()].sort(
+    (a, b) => lookup(a, 'step') - lookup(b, 'step'),
+  )
 
 /**
  * @param metrics text of `metrics.jsonl`

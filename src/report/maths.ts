@@ -12,10 +12,13 @@ export function mixing(maps: Float32Array, tokens: number): Float32Array {
     let sum = 0
     for (let column = 0; column < tokens; column++) {
       const i = row * tokens + column
-      mixed[i] = 0.5 * mixed[i]! + (row === column ? 0.5 : 0)
-      sum += mixed[i]!
+      mixed[i] = 0.5 * Number(mixed[i]) + (row === column ? 0.5 : 0)
+      sum += Number(mixed[i])
     }
-    for (let column = 0; column < tokens; column++) mixed[row * tokens + column]! /= sum
+    for (let column = 0; column < tokens; column++) {
+      const i = row * tokens + column
+      mixed[i] = Number(mixed[i]) / sum
+    }
   }
   return mixed
 }
@@ -34,7 +37,8 @@ export function weighted(matrix: Float32Array, weights: Float32Array): Float32Ar
   const columns = matrix.length / weights.length
   const sum = new Float32Array(columns)
   weights.forEach((weight, row) => {
-    if (weight) for (let i = 0; i < columns; i++) sum[i]! += weight * matrix[row * columns + i]!
+    if (weight)
+      for (let i = 0; i < columns; i++) sum[i] = Number(sum[i]) + weight * Number(matrix[row * columns + i])
   })
   return sum
 }
@@ -45,7 +49,7 @@ export function meanOfHeads(maps: Float32Array, tokens: number): Float32Array {
   const heads = maps.length / size
   const mean = new Float32Array(size)
   maps.forEach((v, i) => {
-    mean[i % size]! += v / heads
+    mean[i % size] = Number(mean[i % size]) + v / heads
   })
   return mean
 }
@@ -57,8 +61,8 @@ export function cosines(data: Float32Array, rows: number): Float32Array {
   return Float32Array.from({ length: rows * rows }, (_, i) => {
     const [a, b] = [Math.floor(i / rows), i % rows]
     let dot = 0
-    for (let k = 0; k < dim; k++) dot += data[a * dim + k]! * data[b * dim + k]!
-    return dot / (lengths[a]! * lengths[b]!) || 0
+    for (let k = 0; k < dim; k++) dot += Number(data[a * dim + k]) * Number(data[b * dim + k])
+    return dot / (Number(lengths[a]) * Number(lengths[b])) || 0
   })
 }
 

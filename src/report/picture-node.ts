@@ -1,4 +1,5 @@
 import { loadSharp } from '../data/image-node.ts'
+import { nth } from '../graph/present.ts'
 import type { Colour } from './colour.ts'
 
 /** A PNG as a `data:` URI. @param data bytes `[height, width, channels]` */
@@ -26,11 +27,11 @@ export function pixelsOf(
   pixels: Float32Array,
   [channels = 1, height = 1, width = 1]: readonly number[],
 ): (y: number, x: number) => readonly [number, number, number] {
-  const [, second, third] = channels < 3 ? [0, 0, 0] : [0, 1, 2]
-  const value = (channel: number, at: number) => 255 * pixels[channel * height * width + at]!
+  const [second, third] = channels < 3 ? ([0, 0] as const) : ([1, 2] as const)
+  const value = (channel: number, at: number) => 255 * nth(pixels, channel * height * width + at)
   return (y, x) => {
     const at = y * width + x
-    return [value(0, at), value(second!, at), value(third!, at)]
+    return [value(0, at), value(second, at), value(third, at)]
   }
 }
 

@@ -1,5 +1,6 @@
 import type { DataSource, Dataset, ImageDataset } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { parameterCount } from '../nn/model.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
@@ -126,7 +127,7 @@ async function classSections(
   const classes = classTable(
     shown.map(s => s.score),
     scores.map(s => s.score),
-    i => name(shown[i]!.label),
+    i => name(nth(shown, i).label),
     s => name(s),
   )
   const wrong = Math.round((1 - accuracy) * examples)
@@ -152,7 +153,7 @@ async function classSections(
 function matrix(confusion: readonly (readonly number[])[]): Promise<string> {
   const size = confusion.length
   const most = confusion.map(row => Math.log1p(row.reduce((a, b) => a + b, 0)) || 1)
-  return cells(size, size, (y, x) => glow(Math.log1p(confusion[y]![x]!) / most[y]!))
+  return cells(size, size, (y, x) => glow(Math.log1p(nth(nth(confusion, y), x)) / nth(most, y)))
 }
 
 async function imageSections(
@@ -190,7 +191,7 @@ async function positionSections(trained: TrainedModel): Promise<Section[]> {
   const parameters = weightsOf(trained)
   const name = POSITIONS.find(n => parameters.has(n))
   if (!name) return []
-  const [rows = 0] = model.parameters.get(name)!.shape.slice(-2) as number[]
+  const [rows = 0] = lookup(model.parameters, name).shape.slice(-2) as number[]
   const inRow = Object.hasOwn(model.inputs, 'tokens')
   return [
     {
@@ -199,7 +200,7 @@ async function positionSections(trained: TrainedModel): Promise<Section[]> {
       lead: inRow
         ? 'How alike the learned position embeddings are, each row and column a position: by the cosine of their angle.'
         : 'How alike the learned position embeddings are, one small map for each place of the image, laid out as the image: the cosine of its angle with that of every place (as Dosovitskiy et al. 2021, figure 7).',
-      body: await positions(parameters.get(name)!, rows, inRow),
+      body: await positions(lookup(parameters, name), rows, inRow),
     },
   ]
 }

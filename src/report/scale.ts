@@ -1,3 +1,4 @@
+import { nth } from '../graph/present.ts'
 import { percent } from './text.ts'
 
 /** Where the values of a chart are placed, and how they are said. */
@@ -47,7 +48,7 @@ export function fromZero(values: readonly number[]): Scale {
   const ticks = evenTicks(Math.max(...values) || 1)
   return {
     of: itself,
-    domain: [0, ticks.at(-1)!],
+    domain: [0, nth(ticks, -1)],
     ticks: ticks.map(at => ({ at, label: plain(at) })),
     say: plain,
   }

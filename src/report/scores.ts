@@ -1,3 +1,4 @@
+import { nth } from '../graph/present.ts'
 /** How one class is told from the others. */
 export interface ClassScore {
   /** Examples of the class. */
@@ -17,9 +18,9 @@ const total = (counts: readonly number[]): number => counts.reduce((a, b) => a +
 /** @param confusion `[truth][answer]`: how many */
 export const classScores = (confusion: readonly (readonly number[])[]): ClassScore[] =>
   confusion.map((row, i) => {
-    const right = row[i]!
+    const right = nth(row, i)
     const count = total(row)
-    const named = total(confusion.map(other => other[i]!))
+    const named = total(confusion.map(other => nth(other, i)))
     const wrong = row.map((n, j) => (j === i ? 0 : n))
     const most = Math.max(0, ...wrong)
     return {

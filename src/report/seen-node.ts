@@ -1,3 +1,4 @@
+import { nth } from '../graph/present.ts'
 import type { Answered } from './answers.ts'
 import type { Attention, Gaze } from './attention.ts'
 import { AMBER, type Colour, glow, signed } from './colour.ts'
@@ -20,7 +21,7 @@ export async function mistakes(
   const pictures = await Promise.all(worst.map(a => photo(a.pixels, shape)))
   return html`<ol class="mistakes">${worst.map(
     ({ index, truth, guess, certainty, loss }, i) => html`<li><figure>
-<img src="${pictures[i]!}" width="${shape[2]!}" height="${shape[1]!}" alt="Test image ${index}: ${name(truth)}, answered as ${name(guess)}">
+<img src="${nth(pictures, i)}" width="${nth(shape, 2)}" height="${nth(shape, 1)}" alt="Test image ${index}: ${name(truth)}, answered as ${name(guess)}">
 <figcaption><span>${named(name(truth))} → <b>${named(name(guess))}</b></span> <small>${percent(certainty)} sure</small> <small title="loss ${loss.toFixed(2)}">no. ${count(index)}</small></figcaption>
 </figure></li>`,
   )}</ol>`
@@ -60,7 +61,7 @@ function lit(
   const [least, most] = [Math.min(...reaching), largest(reaching)]
   return cells(width, height, (y, x) => {
     const place = Math.floor((y * side) / height) * side + Math.floor((x * side) / width)
-    const light = (0.7 * (reaching[place]! - least)) / (most - least || 1)
+    const light = (0.7 * (nth(reaching, place) - least)) / (most - least || 1)
     const [red, green, blue] = pixel(y, x)
     const mix = (from: number, to: number) => from + (to - from) * light
     return [mix(red, AMBER[0]), mix(green, AMBER[1]), mix(blue, AMBER[2]), 255]
@@ -75,13 +76,13 @@ export async function gazes(
   name: Name,
 ): Promise<Html> {
   const figures = all.map(async (gaze, i) => {
-    const { pixels, index, truth, guess } = images[i]!
+    const { pixels, index, truth, guess } = nth(images, i)
     const tops = gaze.heads.map(heads => heads.map(largest))
     const [image, flow, maps] = await Promise.all([
       photo(pixels, shape),
       lit(gaze, side, pixels, shape),
-      atlas(gaze.heads.length, gaze.heads[0]!.length, side, (block, head, place) =>
-        glow(gaze.heads[block]![head]![place]! / tops[block]![head]!),
+      atlas(gaze.heads.length, nth(gaze.heads, 0).length, side, (block, head, place) =>
+        glow(nth(nth(nth(gaze.heads, block), head), place) / nth(nth(tops, block), head)),
       ),
     ])
     const what = truth === guess ? name(truth) : `${name(truth)} answered as ${name(guess)}`
@@ -89,7 +90,7 @@ export async function gazes(
     const says = truth === guess ? guessed : html`${named(name(truth))} → ${guessed}`
     return html`<li><figure>
 <div class="gaze"><div><img src="${image}" alt="Test image ${index}: ${what}"><img src="${flow}" alt="The same image with the places lit that reach the head"></div>
-<img class="maps" src="${maps}" alt="Attention of ${gaze.heads.length} blocks and ${gaze.heads[0]!.length} heads"></div>
+<img class="maps" src="${maps}" alt="Attention of ${gaze.heads.length} blocks and ${nth(gaze.heads, 0).length} heads"></div>
 <figcaption><span>${says}</span> <small>no. ${count(index)}</small></figcaption></figure></li>`
   })
   return html`<ol class="gazes">${await Promise.all(figures)}</ol>`
@@ -100,7 +101,7 @@ export async function positions(embedding: Float32Array, tokens: number, inRow: 
   const alike = cosines(embedding, tokens)
   const places = Number.isInteger(Math.sqrt(tokens)) ? tokens : tokens - 1
   const first = inRow ? 0 : tokens - places
-  const of = (a: number, b: number) => alike[(a + first) * tokens + b + first]!
+  const of = (a: number, b: number) => nth(alike, (a + first) * tokens + b + first)
   const others = alike.filter((_, i) => i % (tokens + 1) && i % tokens >= first && i >= first * tokens)
   const limit = others.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
   const colour = signed(limit)

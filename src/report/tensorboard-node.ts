@@ -26,7 +26,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff
-  for (const byte of bytes) crc = TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8)
+  for (const byte of bytes) crc = Number(TABLE[(crc ^ byte) & 0xff]) ^ (crc >>> 8)
   return ~crc >>> 0
 }
 

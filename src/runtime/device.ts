@@ -1,6 +1,7 @@
 import type { Attrs } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { isKey } from '../graph/keys.ts'
 import type { Target } from '../graph/target.ts'
 
 /** The devices that models run on. Pages have `wasm` and `webgpu`. */
@@ -120,7 +121,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
 
 /** The row of a device. @throws UserError for a name that is not in the table */
 export function deviceOf(name: string): Device {
-  if (!Object.hasOwn(DEVICES, name))
+  if (!isKey(DEVICES, name))
     throw new UserError(`device ${name} is not known; choose one of ${Object.keys(DEVICES).join(', ')}`)
-  return DEVICES[name as DeviceName]
+  return DEVICES[name]
 }

@@ -4,6 +4,7 @@ import { emptyArray, type TypedArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, nodesOf, type Tensors } from '../graph/graph.ts'
 import { Input, ParameterOp } from '../graph/leaf.ts'
+import { lookup, nth } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { resolved } from '../ops/mode.ts'
 import { runnableOn } from '../passes/index.ts'
@@ -18,7 +19,9 @@ export interface Evaluated {
 /** A graph of named outputs, without markers; its inputs are found by walking back, named as they were declared. */
 export function graphOf(outputs: Tensors): Graph {
   const leaves = nodesOf({ inputs: {}, parameters: {}, outputs })
-  const inputs = leaves.filter(n => n.op === Input).map(n => [n.attrs.name as string, n.outputs[0]!] as const)
+  const inputs = leaves
+    .filter(n => n.op === Input)
+    .map(n => [String(n.attrs.name), nth(n.outputs, 0)] as const)
   const names = inputs.map(([name]) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw new UserError(`two inputs are named ${twice}; declare one and use it twice`)
@@ -45,15 +48,15 @@ export async function evaluate(
     const data = feeds[name]
     if (!data) throw new UserError(`evaluate: no value for input ${name}`)
     const shape = dims[name] ?? concrete(t)
-    const typed = matches(data, t) ? data : toTyped(data as ArrayLike<number>, t.dtype, data.length)
+    const typed = matches(data, t) ? data : toTyped(data, t.dtype, data.length)
     ready[name] = runtime.tensor(t.dtype, typed, shape)
   }
   const got = await session.run(ready)
   const result: Record<string, Evaluated> = {}
   for (const name of Object.keys(outputs)) {
-    const t = got[name]!
+    const t = lookup(got, name)
     // Copied, because a session may reuse its output buffers.
-    result[name] = { dtype: t.type, dims: t.dims, data: (t.data as Float32Array).slice() }
+    result[name] = { dtype: t.type, dims: t.dims, data: t.data.slice() }
   }
   await session.close()
   return result

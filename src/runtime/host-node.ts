@@ -24,7 +24,7 @@ export interface Listener {
   ended(): void
 }
 
-const HERE = import.meta.url as string | undefined
+const HERE: string | undefined = import.meta.url
 
 /**
  * The program of a host: beside this file or, where a bundler has put this code elsewhere, in the package; undefined where

@@ -1,6 +1,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import type { Answer, Question } from './calls.ts'
 import type { Asked, Limits } from './isolated-node.ts'
 import { nodeRuntime } from './node.ts'
@@ -27,12 +28,12 @@ const calls: Asked = {
   },
   async run(id, feeds) {
     const idle = performance.now() - free
-    const answer = await sessions[id]!.run(feeds as Feeds)
+    const answer = await nth(sessions, id).run(feeds as Feeds)
     checkSize(answer)
     free = performance.now()
     return { answer, idle }
   },
-  close: id => sessions[id]!.close(),
+  close: id => nth(sessions, id).close(),
 }
 
 function checkSize(answer: OrtTensors): void {
@@ -53,8 +54,8 @@ async function answer({ id, name, args }: Question<keyof Asked>): Promise<Answer
 
 // A variable, for bundlers take a file name in `new URL` for a file of theirs.
 const guard = `isolated-guard-node${extname(import.meta.url)}`
-new Worker(new URL(guard, import.meta.url), { workerData: JSON.parse(process.argv[2]!) as Limits })
+new Worker(new URL(guard, import.meta.url), { workerData: JSON.parse(nth(process.argv, 2)) as Limits })
 process.on('disconnect', () => process.exit())
 process.on('message', async question => {
-  process.send!(await answer(question as Question<keyof Asked>))
+  process.send?.(await answer(question as Question<keyof Asked>))
 })

@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup, present } from '../graph/present.ts'
 import type { Answer, Calls } from './calls.ts'
 import { deviceOf } from './device.ts'
 import type { Held, Runtime } from './session.ts'
@@ -141,13 +142,15 @@ class Child {
       // onnxruntime writes where results belong.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.#said = (this.#said + text).slice(-4000)
-    })
+    present(this.#process.stderr, 'stderr')
+      .setEncoding('utf8')
+      .on('data', (text: string) => {
+        this.#said = (this.#said + text).slice(-4000)
+      })
     this.#process.on('message', answer => this.#receive(answer as Answer))
     this.#gone = once(this.#process, 'close').then(
       ([code, signal]) => this.#stop(this.#why(signal ?? `exit code ${code}`)),
-      error => this.#stop(`${file}: a process for it cannot be started (${(error as Error).message})`),
+      (error: Error) => this.#stop(`${file}: a process for it cannot be started (${error.message})`),
     )
     process.on('exit', this.#kill)
     this.#keepAlive(false)
@@ -177,7 +180,7 @@ class Child {
   }
 
   #receive(answer: Answer): void {
-    const { resolve, reject } = this.#waiting.get(answer.id)!
+    const { resolve, reject } = lookup(this.#waiting, answer.id)
     this.#waiting.delete(answer.id)
     clearTimeout(this.#clock)
     this.#clock = undefined
@@ -224,7 +227,7 @@ class Child {
   /** A process that owes an answer keeps this one going. */
   #keepAlive(on: boolean): void {
     const { channel, stderr } = this.#process
-    for (const handle of [this.#process, channel, stderr as unknown as ChildProcess | null])
+    for (const handle of [this.#process, channel, stderr as ChildProcess | null])
       on ? handle?.ref() : handle?.unref()
   }
 }

@@ -43,7 +43,7 @@ const wasmThreads = (): number => Math.max(1, Math.min(4, availableParallelism()
 export async function wasmRuntime(threads = wasmThreads()): Promise<Runtime> {
   const ort = await import('onnxruntime-web')
   ort.env.wasm.numThreads = threads
-  return makeRuntime(ort as unknown as Ort, deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
+  return makeRuntime(ort as Ort, deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
 }
 
 export type { DeviceName } from './device.ts'

@@ -4,6 +4,7 @@ import { emptyArray, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
+import { lookup, nth } from '../graph/present.ts'
 import type { Device } from './device.ts'
 
 /** A tensor on its way to a runtime or back. */
@@ -118,8 +119,7 @@ export const plainMessage = (error: unknown): string => {
   const text = (error instanceof Error ? error.message : String(error))
     .replace(/^.*\/onnxruntime_src\/.* was false\. /, '')
     .replace(/\/onnxruntime_src\/\S+:\d+ [^)]*\) /, '')
-  return text
-    .split('\n')[0]!
+  return nth(text.split('\n'), 0)
     .replace(/^\[.*?\]\s*:\s*\d+\s*:\s*\w+\s*:\s*/, '')
     .replace(/^Can't create a session\. ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
     .slice(0, 400)
@@ -221,9 +221,9 @@ export function makeRuntime(ort: Ort, device: Device, version: string, profile?:
         if (value.location !== 'gpu-buffer') return (value.data as Float32Array).slice()
         // getData() on a GPU tensor aborts Node (onnxruntime 1.30): a graph that returns it on the CPU does not.
         const reader = await create(identityBytes(held), { optimize: 'disabled' })
-        const { y } = await reader.session.run({ x: value })
+        const got = await reader.session.run({ x: value })
         await reader.release()
-        return y!.data
+        return lookup(got, 'y').data
       }),
     release(held) {
       inTurn(async () => {
@@ -251,7 +251,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string, profile?:
           values.set(held, got[name])
         }
         return Object.fromEntries(
-          session.outputNames.filter(name => !into[name]).map(name => [name, plain(got[name]!)]),
+          session.outputNames.filter(name => !into[name]).map(name => [name, plain(lookup(got, name))]),
         )
       }
 

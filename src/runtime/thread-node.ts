@@ -65,7 +65,7 @@ async function answer(question: Question): Promise<Answer> {
 }
 
 /** Memory that a thread shares with who asks. */
-const flags = parentPort ? (workerData as Int32Array) : undefined
+const flags: Int32Array | undefined = parentPort ? workerData : undefined
 const setBusy = (busy: number) => {
   if (!flags) return
   Atomics.store(flags, BUSY, busy)
@@ -79,7 +79,7 @@ if (!parentPort) {
 }
 const send = (message: Answer): void => {
   if (parentPort) parentPort.postMessage(message)
-  else process.send!(message, () => {})
+  else process.send?.(message, () => {})
 }
 
 let free = performance.now()

@@ -24,8 +24,8 @@ export async function safeThreads(
 ): Promise<{ threads: number; wasmPaths: WasmPaths | undefined }> {
   const named = typeof wasmPaths === 'string' || wasmPaths?.mjs !== undefined
   const files = named || threads === 1 ? undefined : runtimeUrls()?.[device]
-  if (!files) return { threads, wasmPaths }
-  if (await isScript(files.mjs!)) return { threads, wasmPaths: { ...files, ...(wasmPaths as object) } }
+  if (!files?.mjs) return { threads, wasmPaths }
+  if (await isScript(files.mjs)) return { threads, wasmPaths: { ...files, ...(wasmPaths as object) } }
   if (!bundled()) return { threads, wasmPaths }
   const why = `the bundler has put onnxruntime-web's loader into the app's script, which threads would run again; name the files with wasmPaths: { mjs, wasm } (see examples/vite)`
   if (asked) throw new UserError(`${threads} threads are not possible here: ${why}`)

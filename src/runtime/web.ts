@@ -1,6 +1,7 @@
 import { lower } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
+import { present } from '../graph/present.ts'
 import { add } from '../ops/elementwise.ts'
 import { type DeviceInfo, type DeviceName, deviceOf } from './device.ts'
 import {
@@ -82,7 +83,7 @@ export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> 
     )
   if (device === 'webgpu') {
     const { available, reason } = await webgpuDevice()
-    if (!available) throw unavailable(device, reason!)
+    if (!available) throw unavailable(device, present(reason, 'reason'))
   }
   const asked = options.threads !== undefined
   const { threads, wasmPaths } = await safeThreads(device, possible, options.wasmPaths, asked)
@@ -105,7 +106,7 @@ export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> 
   started.set(device, threads)
   let closed = false
   if (device === 'webgpu') {
-    const gpu = await (ort.env.webgpu.device as PromiseLike<GPUDevice> | GPUDevice)
+    const gpu: GPUDevice = await ort.env.webgpu.device
     void gpu.lost.then(({ message, reason }) => {
       if (closed) return
       loss.tell(message || reason)
@@ -219,7 +220,7 @@ function wasmDevice(): DeviceInfo<WebDeviceName> {
 async function webgpuDevice(): Promise<DeviceInfo<WebDeviceName>> {
   const no = (reason: string): DeviceInfo<WebDeviceName> => ({ name: 'webgpu', available: false, reason })
   if (!isSecureContext) return no('browsers give a GPU to https pages and to localhost only')
-  const gpu = navigator.gpu as GPU | undefined
+  const gpu: GPU | undefined = navigator.gpu
   if (!gpu)
     return no('this browser has no WebGPU; Chrome and Edge 113, Firefox 141 and Safari 26 or newer have it')
   // An adapter that the browser blocks is an error in some, null in others.

@@ -1,5 +1,6 @@
 import type { TypedArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
+import { lookup } from '../graph/present.ts'
 import type { Answer, Calls, Question } from './calls.ts'
 import { deviceOf } from './device.ts'
 import { type Host, hostProgram, startHost } from './host-node.ts'
@@ -143,7 +144,7 @@ class Asker {
   }
 
   #receive(answer: Answer): void {
-    const { resolve, reject } = this.#waiting.get(answer.id)!
+    const { resolve, reject } = lookup(this.#waiting, answer.id)
     this.#waiting.delete(answer.id)
     if (!this.#waiting.size && !this.#ended) this.#host.keepAlive(false)
     if ('value' in answer) resolve(answer.value as never)

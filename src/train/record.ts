@@ -2,6 +2,7 @@ import type { AugmentOptions } from '../data/augment.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { isPreprocessing, type Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { isKey } from '../graph/keys.ts'
 import type { Normalization } from '../graph/normalization.ts'
 import { lookup } from '../graph/present.ts'
 import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
@@ -154,10 +155,10 @@ export const stepsPerEpoch = ({
 
 /** The optimizer that a record names. @throws UserError when it is not known, or a setting is none of its */
 export function recordedOptimizer({ name, ...settings }: Named): Optimizer {
-  if (!Object.hasOwn(OPTIMIZERS, name)) throw new UserError(`optimizer ${name} is not known`)
+  if (!isKey(OPTIMIZERS, name)) throw new UserError(`optimizer ${name} is not known`)
   if (settings.groups !== undefined)
     throw new UserError(`${name} had groups of parameters; resume it with \`train\` and the same groups`)
-  const make: (settings: object) => Optimizer = OPTIMIZERS[name as keyof typeof OPTIMIZERS]
+  const make: (settings: object) => Optimizer = OPTIMIZERS[name]
   const { beta1, beta2, ...others } = settings
   return make(beta1 === undefined ? others : { ...others, betas: [beta1, beta2] })
 }

@@ -1,4 +1,5 @@
 import { dot, lineY, type Markish, type PlotOptions, ruleX } from '@observablehq/plot'
+import { lookup, nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { chart, upwards } from '../report/chart-node.ts'
 import { type Html, html } from '../report/html.ts'
@@ -54,7 +55,7 @@ export function courses(state: TuneState, results: readonly TrialResult[]): Html
     results
       .filter(r => isOf(role, r))
       .flatMap(({ trial }) =>
-        trials[trial]!.epochs.map((figures, i) => ({
+        nth(trials, trial).epochs.map((figures, i) => ({
           trial,
           x: i + 1,
           y: y.of(figures[search.metric]),
@@ -136,9 +137,9 @@ export function influences(
 ): Html | undefined {
   const { metric, rungs } = state.search
   const known = results.flatMap(result => {
-    const trial = state.trials[result.trial]!
+    const trial = nth(state.trials, result.trial)
     const best = bestUpTo(trial, trial.epochs.length, metric)
-    const first = bestUpTo(trial, rungs[0]!, metric)
+    const first = bestUpTo(trial, nth(rungs, 0), metric)
     return best && first ? [{ result, best, first }] : []
   })
   if (!known.length) return undefined
@@ -153,10 +154,10 @@ export function influences(
       const shown = known
         .filter(k => isOf(role, k.result))
         .map(({ result, best, first }) => ({
-          x: of(result.values[d.name]!),
+          x: of(lookup(result.values, d.name)),
           from: y.of(first[metric]),
           to: y.of(best[metric]),
-          title: `trial ${result.trial}, ${d.name} ${said(result.values[d.name]!)}: ${y.say(best[metric])} in ${counted(result.epochs, 'epoch')}, ${y.say(first[metric])} in ${rungs[0]}`,
+          title: `trial ${result.trial}, ${d.name} ${said(lookup(result.values, d.name))}: ${y.say(best[metric])} in ${counted(result.epochs, 'epoch')}, ${y.say(first[metric])} in ${rungs[0]}`,
         }))
       const stem = { x: 'x', y1: 'from', y2: 'to', stroke: colour, strokeOpacity: opacity }
       const end = { x: 'x', y: 'to', title: 'title', fill: colour, fillOpacity: opacity }

@@ -1,3 +1,4 @@
+import { lookup, nth } from '../graph/present.ts'
 import { type Html, html } from '../report/html.ts'
 import { page, type Section } from '../report/page.ts'
 import { settingsTable } from '../report/tables.ts'
@@ -14,14 +15,14 @@ const shown = (share: number | undefined): string => (share === undefined ? '–
 /** The trial that won, in large; or that there is none. */
 function score({ trials }: TuneState, results: readonly TrialResult[]): Html {
   const best = results.find(r => r.status === 'winner')
-  const final = best && trials[best.trial]!.final
+  const final = best && nth(trials, best.trial).final
   if (!best || !final) {
     const why = results.every(r => r.status === 'failed')
       ? 'All trials failed.'
       : 'The search has not come to its end.'
     return html`<p class="score"><span>${why}</span></p>`
   }
-  return html`<p class="score"><b>${shown(best.valAccuracy)}</b><span>validation accuracy of trial ${best.trial}, epoch ${best.bestEpoch!}<br><small>test accuracy ${shown(final.testAccuracy)}, looked at once the trial was chosen</small></span></p>`
+  return html`<p class="score"><b>${shown(best.valAccuracy)}</b><span>validation accuracy of trial ${best.trial}, epoch ${best.bestEpoch}<br><small>test accuracy ${shown(final.testAccuracy)}, looked at once the trial was chosen</small></span></p>`
 }
 
 function head(state: TuneState, results: readonly TrialResult[], origin: string): Html {
@@ -47,11 +48,11 @@ ${fact('Training steps', duration(seconds))}
 }
 
 function trialTable(results: readonly TrialResult[]): Html {
-  const names = Object.keys(results[0]!.values)
+  const names = Object.keys(nth(results, 0).values)
   const title = (name: string) => html`<th scope="col">${name}</th>`
   const row = (r: TrialResult) =>
     html`<tr><th scope="row">${r.trial}</th>${names.map(
-      name => html`<td>${said(r.values[name]!)}</td>`,
+      name => html`<td>${said(lookup(r.values, name))}</td>`,
     )}<td>${r.epochs}</td><td>${shown(r.valAccuracy)}</td><td>${r.valLoss === undefined ? '–' : r.valLoss.toFixed(4)}</td><td>${r.epochs ? precise(r.seconds) : '–'}</td><td>${r.failure === undefined ? html`<span style="white-space:nowrap">${r.status}</span>` : `failed: ${r.failure}`}</td></tr>\n`
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Trials"><table class="numbers classes">
 <thead><tr>${['Trial', ...names, 'Epochs', 'Validation accuracy', 'Validation loss', 'Time', 'Status'].map(title)}</tr></thead>
@@ -87,7 +88,7 @@ export function tunePage(state: TuneState, origin: string, command: string | und
     ...section(
       'influence',
       'Settings',
-      `What trials came to at their best epoch, against each setting that varies; the line under a dot begins where the trial stood after ${counted(state.search.rungs[0]!, 'epoch')}.`,
+      `What trials came to at their best epoch, against each setting that varies; the line under a dot begins where the trial stood after ${counted(nth(state.search.rungs, 0), 'epoch')}.`,
       influences(state, results, readSpace(space, 'space')),
     ),
     ...section('trials', 'Trials', 'The best first.', trialTable(results)),

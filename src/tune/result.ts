@@ -1,3 +1,4 @@
+import { nth } from '../graph/present.ts'
 import type { TuneRecord } from './record.ts'
 import type { Run } from './run.ts'
 import { bestUpTo, fields, next, order, type Search, winner } from './search.ts'
@@ -30,19 +31,19 @@ export interface TrialResult {
 /** All trials, the best first: by how far they came, then by what they came to. */
 export function trialResults({ search, draws, trials }: TuneState): TrialResult[] {
   const best = next(search, trials) ? undefined : winner(search, trials)
-  const field = fields(search, trials).at(-1)!
+  const field = nth(fields(search, trials), -1)
   const status = (t: number): TrialResult['status'] => {
-    if (trials[t]!.failed) return 'failed'
+    if (nth(trials, t).failed) return 'failed'
     if (t === best) return 'winner'
-    if (trials[t]!.ended) return 'finished'
+    if (nth(trials, t).ended) return 'finished'
     return field.includes(t) ? 'open' : 'dropped'
   }
   return order(search, trials).map(t => {
-    const { epochs, seconds, failure } = trials[t]!
-    const figures = bestUpTo(trials[t]!, epochs.length, search.metric)
+    const { epochs, seconds, failure } = nth(trials, t)
+    const figures = bestUpTo(nth(trials, t), epochs.length, search.metric)
     return {
       trial: t,
-      values: draws[t]!,
+      values: nth(draws, t),
       epochs: epochs.length,
       ...(figures ? { valAccuracy: figures.accuracy, valLoss: figures.loss, bestEpoch: figures.epoch } : {}),
       seconds,

@@ -1,3 +1,4 @@
+import { nth } from '../graph/present.ts'
 import { isBetter, monitorOf } from '../train/progress.ts'
 
 /** What a model came to on the validation set. */
@@ -60,7 +61,7 @@ export function ranked(
   const monitor = monitorOf(metric)
   return trials
     .flatMap(trial => {
-      const best = bestUpTo(standings[trial]!, until, metric)
+      const best = bestUpTo(nth(standings, trial), until, metric)
       return best ? [{ trial, best }] : []
     })
     .sort((a, b) => {
@@ -88,9 +89,9 @@ export function fields({ rungs, eta, metric }: Search, standings: readonly Stand
   const known: number[][] = []
   for (const [i, until] of rungs.entries()) {
     const places = Math.max(1, Math.floor(standings.length / eta ** i))
-    const field = from.filter(t => takesPart(standings[t]!, until)).slice(0, places)
+    const field = from.filter(t => takesPart(nth(standings, t), until)).slice(0, places)
     known.push(field)
-    if (field.some(t => isOpen(standings[t]!, rungs, until))) break
+    if (field.some(t => isOpen(nth(standings, t), rungs, until))) break
     from = ranked(field, standings, until, metric)
   }
   return known
@@ -113,9 +114,9 @@ export interface Todo {
 export function next(search: Search, standings: readonly Standing[]): Todo | undefined {
   const known = fields(search, standings)
   const rung = known.length - 1
-  const until = search.rungs[rung]!
-  const field = known[rung]!
-  const trial = field.find(t => isOpen(standings[t]!, search.rungs, until))
+  const until = nth(search.rungs, rung)
+  const field = nth(known, rung)
+  const trial = field.find(t => isOpen(nth(standings, t), search.rungs, until))
   return trial === undefined ? undefined : { trial, rung, until, field }
 }
 
@@ -127,8 +128,8 @@ export function order({ rungs, metric }: Search, standings: readonly Standing[])
   }
   const levels = [...new Set(standings.map(level))].sort((a, b) => b - a)
   return levels.flatMap(l => {
-    const trials = [...standings.keys()].filter(t => level(standings[t]!) === l)
-    const first = ranked(trials, standings, rungs.at(-1)!, metric)
+    const trials = [...standings.keys()].filter(t => level(nth(standings, t)) === l)
+    const first = ranked(trials, standings, nth(rungs, -1), metric)
     return [...first, ...trials.filter(t => !first.includes(t))]
   })
 }
@@ -136,5 +137,5 @@ export function order({ rungs, metric }: Search, standings: readonly Standing[])
 /** The best of the trials that have come to their end; undefined where none has. */
 export function winner(search: Search, standings: readonly Standing[]): number | undefined {
   const best = order(search, standings)[0]
-  return best !== undefined && standings[best]!.ended && !standings[best]!.failed ? best : undefined
+  return best !== undefined && nth(standings, best).ended && !nth(standings, best).failed ? best : undefined
 }

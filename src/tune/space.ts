@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { nth } from '../graph/present.ts'
 import { hash, type Rng, rng } from '../graph/random.ts'
 
 /** What a setting can be. */
@@ -29,20 +30,20 @@ const FORMS =
 
 function choice(name: string, values: readonly unknown[], where: string): Dimension {
   if (!values.length) throw new UserError(`${where} is an empty list: give the values that it may take`)
-  const wrong = values.findIndex(value => !isValue(value))
-  if (wrong >= 0)
+  if (!values.every(isValue))
     throw new UserError(
-      `${where}: ${JSON.stringify(values[wrong])} is not a number, string, boolean or list of numbers`,
+      `${where}: ${JSON.stringify(values.find(value => !isValue(value)))} is not a number, string, boolean or list of numbers`,
     )
-  return { name, kind: 'choice', values: values as readonly Value[] }
+  return { name, kind: 'choice', values }
 }
 
+const isFiniteNumber = (value: unknown): value is number => Number.isFinite(value)
+
 function range(name: string, kind: 'log' | 'uniform' | 'int', ends: unknown, where: string): Dimension {
-  const [low, high, ...more] = Array.isArray(ends) ? (ends as unknown[]) : []
+  const [a, b, ...more]: readonly unknown[] = Array.isArray(ends) ? ends : []
   const said = `${where}: {"${kind}": ${JSON.stringify(ends)}}`
-  if (!(Number.isFinite(low) && Number.isFinite(high)) || more.length)
+  if (!isFiniteNumber(a) || !isFiniteNumber(b) || more.length)
     throw new UserError(`${said} is not a range: give two numbers, the smaller one first`)
-  const [a, b] = [low as number, high as number]
   if (a >= b) throw new UserError(`${said} is empty: the first number must be below the second`)
   if (kind === 'log' && a <= 0)
     throw new UserError(`${said} has no logarithm at ${a}: both numbers must be above 0`)
@@ -56,7 +57,7 @@ function dimension(name: string, declared: unknown, where: string): Dimension {
   const [form, ...others] = typeof declared === 'object' && declared ? Object.entries(declared) : []
   if (!form || others.length)
     throw new UserError(`${where} must be one of ${FORMS}, not ${JSON.stringify(declared)}`)
-  const [kind, given] = form as [string, unknown]
+  const [kind, given]: readonly [string, unknown] = form
   if (kind === 'choice' && Array.isArray(given)) return choice(name, given, where)
   if (kind === 'log' || kind === 'uniform' || kind === 'int') return range(name, kind, given, where)
   throw new UserError(`${where} must be one of ${FORMS}, not ${JSON.stringify(declared)}`)
@@ -78,7 +79,7 @@ export function readSpace(declared: unknown, where: string): Dimension[] {
 }
 
 function drawn(d: Dimension, { uniform, int }: Rng): Value {
-  if (d.kind === 'choice') return d.values[int(d.values.length)]!
+  if (d.kind === 'choice') return nth(d.values, int(d.values.length))
   const { low, high } = d
   if (d.kind === 'int') return low + int(high - low + 1)
   if (d.kind === 'uniform') return rounded(low + (high - low) * uniform(), low, high)

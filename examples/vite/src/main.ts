@@ -12,7 +12,8 @@ interface Answer {
 
 const part = <E extends HTMLElement>(id: string): E => document.getElementById(id) as E
 const device = part<HTMLSelectElement>('device')
-const [start, stop, save] = ['train', 'stop', 'save'].map(id => part<HTMLButtonElement>(id))
+const button = (id: string) => part<HTMLButtonElement>(id)
+const [start, stop, save] = [button('train'), button('stop'), button('save')]
 const picture = part<HTMLInputElement>('picture')
 const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
 const ask = (question: Question) => worker.postMessage(question)
@@ -30,7 +31,7 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
   if (data.progress) part('loss').textContent = data.progress.mean.loss.toFixed(3)
   if (data.onnx) {
     onnx = data.onnx
-    say(`${(100 * data.accuracy!).toFixed(1)} % of the held-out digits are right.`)
+    say(`${(100 * Number(data.accuracy)).toFixed(1)} % of the held-out digits are right.`)
   }
   if (data.prediction) say(`This is a ${data.prediction.name}.`)
   if (data.error) say(data.error)
@@ -38,19 +39,19 @@ worker.onmessage = ({ data }: MessageEvent<Answer>) => {
 }
 
 function training(now: boolean): void {
-  start!.disabled = now
-  stop!.disabled = !now
-  save!.disabled = now || !onnx
+  start.disabled = now
+  stop.disabled = !now
+  save.disabled = now || !onnx
   picture.disabled = now || !onnx
 }
 
-start!.onclick = () => {
+start.onclick = () => {
   training(true)
   say('')
   const epochs = Number(new URLSearchParams(location.search).get('epochs') ?? 3)
   ask({ ask: 'train', device: device.value as WebDeviceName, epochs })
 }
-stop!.onclick = () => ask({ ask: 'stop' })
-save!.onclick = () => onnx && download(onnx, 'model.onnx')
+stop.onclick = () => ask({ ask: 'stop' })
+save.onclick = () => onnx && download(onnx, 'model.onnx')
 picture.onchange = () => picture.files?.[0] && ask({ ask: 'predict', picture: picture.files[0] })
 ask({ ask: 'devices' })

@@ -142,7 +142,7 @@ function Cell({
         class="see-look"
       />
       <small class="see-share" aria-hidden="true">
-        CLS {percent(row[0]!, 0)}
+        CLS {percent(Number(row[0]), 0)}
       </small>
     </td>
   )
@@ -150,5 +150,5 @@ function Cell({
 
 const namesOf = (row: Float32Array, count: number): string =>
   largest(row, count)
-    .map(i => `${i ? `patch ${i}` : 'CLS'} ${percent(row[i]!)}`)
+    .map(i => `${i ? `patch ${i}` : 'CLS'} ${percent(Number(row[i]))}`)
     .join(', ')

@@ -90,7 +90,7 @@ function Answer({
       <b>
         <bdi>{names[best]}</bdi>
       </b>{' '}
-      <span>{percent(probabilities[best]!)}</span>
+      <span>{percent(Number(probabilities[best]))}</span>
     </span>
   )
 }
@@ -127,15 +127,15 @@ export function Scores({ sight }: { readonly sight: Sight }) {
               <th scope="row">{about.classes[i]}</th>
               <td class="see-wide">
                 <span
-                  class={`see-bar ${logits[i]! < 0 ? 'see-below' : 'see-above'}`}
-                  style={{ '--share': Math.abs(logits[i]!) / (limit || 1) }}
+                  class={`see-bar ${Number(logits[i]) < 0 ? 'see-below' : 'see-above'}`}
+                  style={{ '--share': Math.abs(Number(logits[i])) / (limit || 1) }}
                 />
               </td>
-              <td class="see-figure">{decimal(logits[i]!)}</td>
+              <td class="see-figure">{decimal(Number(logits[i]))}</td>
               <td class="see-wide">
-                <span class="see-bar" style={{ '--share': probabilities[i]! }} />
+                <span class="see-bar" style={{ '--share': Number(probabilities[i]) }} />
               </td>
-              <td class="see-figure">{percent(probabilities[i]!)}</td>
+              <td class="see-figure">{percent(Number(probabilities[i]))}</td>
             </tr>
           ))}
         </tbody>

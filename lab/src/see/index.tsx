@@ -1,6 +1,7 @@
 import { useSignal, useSignalEffect } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { UserError } from '../../../src/graph/errors.ts'
+import { present } from '../../../src/graph/present.ts'
 import type { LabClient } from '../client.ts'
 import type { Stage } from '../protocol.ts'
 import { Encoder } from './encoder.tsx'
@@ -79,7 +80,7 @@ async function see(lab: LabClient, at: number, count: { value: number }): Promis
       )
     subject = example
   }
-  const { pixels, label } = subject!
+  const { pixels, label } = present(subject, 'example')
   const look = await lab.ask('look', pixels, true)
   const positions = look.stages ? await lab.ask('positions') : undefined
   return { sight: { pixels, about, look, ...(label === undefined ? {} : { label }) }, positions }

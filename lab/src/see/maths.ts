@@ -13,7 +13,7 @@ export function cut(pixels: Float32Array, shape: readonly number[], patch: numbe
     for (let left = 0; left < width; left += patch)
       for (let c = 0; c < channels; c++)
         for (let y = top; y < top + patch; y++)
-          for (let x = left; x < left + patch; x++) out.push(pixels[(c * height + y) * width + x]!)
+          for (let x = left; x < left + patch; x++) out.push(Number(pixels[(c * height + y) * width + x]))
   return Float32Array.from(out)
 }
 

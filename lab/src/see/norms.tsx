@@ -1,3 +1,4 @@
+import { nth } from '../../../src/graph/present.ts'
 import { Numbers, Step } from './parts.tsx'
 import { decimal } from './sight.ts'
 
@@ -11,10 +12,10 @@ export interface NormsProps {
 /** How long the tokens' vectors are, block after block. */
 export function Norms({ values, token }: NormsProps) {
   const top = Math.max(...values.flatMap(v => [...v]))
-  const tokens = values[0]!.length
+  const tokens = nth(values, 0).length
   const last = values.length - 1
   const lineOf = (i: number) =>
-    values.map((v, x) => `${(100 * x) / last},${100 - (100 * v[i]!) / top}`).join(' ')
+    values.map((v, x) => `${(100 * x) / last},${100 - (100 * Number(v[i])) / top}`).join(' ')
   const rest = Array.from({ length: tokens - 1 }, (_, i) => i + 1).filter(i => i !== token)
   const mean = (v: Float32Array) => v.subarray(1).reduce((a, b) => a + b, 0) / (tokens - 1)
   const places = values.map((_, i) => (i ? `block ${i}` : 'in'))
@@ -27,7 +28,7 @@ export function Norms({ values, token }: NormsProps) {
       <div
         class="see-chart"
         role="img"
-        aria-label={`Norm of the CLS token: ${values.map((v, i) => `${places[i]} ${decimal(v[0]!, 1)}`).join(', ')}`}
+        aria-label={`Norm of the CLS token: ${values.map((v, i) => `${places[i]} ${decimal(Number(v[0]), 1)}`).join(', ')}`}
       >
         <span class="see-top">{decimal(top, 1)}</span>
         <span class="see-bottom">0</span>
@@ -61,8 +62,8 @@ export function Norms({ values, token }: NormsProps) {
       <Numbers
         columns={['norm', ...places]}
         rows={[
-          ['CLS token', ...values.map(v => v[0]!)],
-          ...(token ? [[`patch ${token}`, ...values.map(v => v[token]!)] as const] : []),
+          ['CLS token', ...values.map(v => Number(v[0]))],
+          ...(token ? [[`patch ${token}`, ...values.map(v => Number(v[token]))] as const] : []),
           ['mean of the patches', ...values.map(mean)],
         ]}
       />

@@ -59,7 +59,7 @@ export function Matrix({ data, rows, limit = reach(data), colour = signed(limit)
     <Pixels
       rows={rows}
       columns={columns}
-      colour={(row, column) => colour(data[row * columns + column]!)}
+      colour={(row, column) => colour(Number(data[row * columns + column]))}
       of={[data, limit]}
       {...rest}
     />
@@ -101,7 +101,7 @@ function imageOf(pixels: Float32Array, [channels, height, width]: PictureProps['
   if (known) return known
   const made = new OffscreenCanvas(width, height)
   const at = (channel: number, row: number, column: number) =>
-    pixels[(Math.min(channel, channels - 1) * height + row) * width + column]!
+    Number(pixels[(Math.min(channel, channels - 1) * height + row) * width + column])
   const colour = (row: number, column: number): Colour =>
     ink(at(0, row, column), at(1, row, column), at(2, row, column))
   made.getContext('2d', { willReadFrequently: true })?.putImageData(picture(height, width, colour), 0, 0)

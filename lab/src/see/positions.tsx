@@ -52,7 +52,7 @@ export function Positions({ positions, side, token, onPick }: PositionsProps) {
               const [inY, inX] = [y % pitch, x % pitch]
               if (inY === side || inX === side) return CLEAR
               const [of, to] = [mapY * side + mapX + 1, inY * side + inX + 1]
-              return colour(positions.data[of * tokens + to]!)
+              return colour(Number(positions.data[of * tokens + to]))
             }}
             of={[positions]}
             label={`Similarity of the position embeddings of ${side * side} patches`}
@@ -65,15 +65,15 @@ export function Positions({ positions, side, token, onPick }: PositionsProps) {
         title={`Seen from patch ${token}`}
         caption={
           <>
-            Most alike: {alike.map(i => `patch ${i} (${decimal(row[i]!)})`).join(', ')}. To the CLS token’s
-            position: {decimal(row[0]!)}. Full colour at ±{decimal(limit)}.
+            Most alike: {alike.map(i => `patch ${i} (${decimal(Number(row[i]))})`).join(', ')}. To the CLS
+            token’s position: {decimal(Number(row[0]))}. Full colour at ±{decimal(limit)}.
           </>
         }
       >
         <Pixels
           rows={side}
           columns={side}
-          colour={(y, x) => colour(row[y * side + x + 1]!)}
+          colour={(y, x) => colour(Number(row[y * side + x + 1]))}
           of={[positions, token]}
           label={`Similarity to the position of ${placeOf(token, side)}`}
           class="see-map"

@@ -1,4 +1,5 @@
 import type { ViTConfig } from '../../../models/vit-config.ts'
+import { lookup, nth } from '../../../src/graph/present.ts'
 import type { Look, ModelAbout } from '../protocol.ts'
 import { mixing, rollout } from './maths.ts'
 
@@ -46,11 +47,11 @@ export function insideOf({ look, about }: Sight): Inside | undefined {
   const { stages, attention } = look
   if (!stages || !attention) return undefined
   const byName = new Map(stages.map(stage => [stage.name, stage]))
-  const shapeOf = (name: string): readonly number[] => byName.get(name)!.shape
+  const shapeOf = (name: string): readonly number[] => lookup(byName, name).shape
   const [patches = 0] = shapeOf('patches')
   const [tokens = 0, dim = 0] = shapeOf('tokens')
   const [classes = 0] = shapeOf('logits')
-  const [heads = 0] = attention[0]!.shape
+  const [heads = 0] = nth(attention, 0).shape
   const side = Math.sqrt(patches)
   const maps = attention.map(stage => stage.data)
   const mixed = maps.map(map => mixing(map, tokens))
@@ -66,7 +67,7 @@ export function insideOf({ look, about }: Sight): Inside | undefined {
     classes,
     hidden,
     pool,
-    stage: name => byName.get(name)!.data,
+    stage: name => lookup(byName, name).data,
     places: ['tokens', ...maps.map((_, i) => `blocks.${i}`)],
     attention: maps,
     reaching: (token, blocks) => rollout(mixed.slice(0, blocks), oneHot(tokens, token)),
@@ -92,7 +93,8 @@ const patchesAlike = (tokens: number): Float32Array => {
 function meanOfPatches(values: Float32Array, tokens: number): Float32Array {
   const width = values.length / tokens
   const mean = new Float32Array(width)
-  for (let i = width; i < values.length; i++) mean[i % width]! += values[i]! / (tokens - 1)
+  for (let i = width; i < values.length; i++)
+    mean[i % width] = Number(mean[i % width]) + Number(values[i]) / (tokens - 1)
   return mean
 }
 
@@ -105,4 +107,4 @@ export const decimal = (v: number, digits = 2): string => v.toFixed(digits).repl
 
 /** The largest values' indices, largest first. */
 export const largest = (values: Float32Array, count: number): number[] =>
-  [...values.keys()].sort((a, b) => values[b]! - values[a]!).slice(0, count)
+  [...values.keys()].sort((a, b) => Number(values[b]) - Number(values[a])).slice(0, count)

@@ -111,7 +111,7 @@ function Verdict({ sight }: { readonly sight: Sight }) {
   const guess = argmax(look.probabilities)
   const read = (
     <>
-      read as <Named name={nameOf(sight, guess)} /> with {percent(look.probabilities[guess]!)}
+      read as <Named name={nameOf(sight, guess)} /> with {percent(Number(look.probabilities[guess]))}
     </>
   )
   if (label === undefined) return <>It is {read}.</>

@@ -149,7 +149,7 @@ function OnePatch({
           rows={patch}
           columns={patch}
           colour={(row, column) => {
-            const at = (c: number) => raw[Math.min(c, channels - 1) * plane + row * patch + column]!
+            const at = (c: number) => Number(raw[Math.min(c, channels - 1) * plane + row * patch + column])
             return ink(at(0), at(1), at(2))
           }}
           of={[raw]}
@@ -169,7 +169,7 @@ function OnePatch({
       </p>
       <Numbers
         columns={['element', 'embedding', 'position', 'token']}
-        rows={Array.from({ length: dim }, (_, i) => [String(i), ...vectors.map(([, v]) => v[i]!)])}
+        rows={Array.from({ length: dim }, (_, i) => [String(i), ...vectors.map(([, v]) => Number(v[i]))])}
       />
     </div>
   )

@@ -87,7 +87,7 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
     <div class="fields wide">
       <Select
         label="Made as large as"
-        value={String(form.side.value) as `${keyof typeof SIDES}`}
+        value={String(form.side.value)}
         options={SIDES}
         onChange={side => {
           form.side.value = Number(side)
@@ -96,7 +96,7 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
       />
       <Select
         label="Colours"
-        value={String(form.channels.value) as `${keyof typeof COLOURS}`}
+        value={String(form.channels.value)}
         options={COLOURS}
         onChange={channels => {
           form.channels.value = channels === '3' ? 3 : 1

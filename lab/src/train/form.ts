@@ -2,6 +2,7 @@ import { computed, type ReadonlySignal, type Signal, signal } from '@preact/sign
 import { buildModel, MODELS } from '../../../models/index.ts'
 import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
+import { isKey } from '../../../src/graph/keys.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
 import type { LabClient } from '../client.ts'
 import type { DataAbout, DataChoice, TrainSettings } from '../protocol.ts'
@@ -76,7 +77,7 @@ export const found: Signal<Found> = signal({ state: 'reading' })
 export function choosePreset(preset: Preset): void {
   form.preset.value = preset
   for (const [name, value] of Object.entries(PRESETS[preset].config))
-    if (Object.hasOwn(texts, name)) texts[name as NumberField].value = String(value)
+    if (isKey(texts, name)) texts[name].value = String(value)
 }
 
 export function chooseOptimizer(optimizer: TrainSettings['optimizer']): void {

@@ -80,7 +80,7 @@ export class Board {
     const { data } = this.#reader.getImageData(0, 0, READ, READ)
     // The ground is transparent, so that the page may colour it: the ink is what covers it.
     const pixels = new Uint8Array(READ * READ)
-    for (let i = 0; i < pixels.length; i++) pixels[i] = data[4 * i + 3]!
+    for (let i = 0; i < pixels.length; i++) pixels[i] = Number(data[4 * i + 3])
     return { data: pixels, width: READ, height: READ, channels: 1 }
   }
 

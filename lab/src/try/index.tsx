@@ -146,7 +146,7 @@ function Shown({ file }: { readonly file: File }) {
         })
         const image = new ImageData(width, height)
         for (let i = 0; i < width * height; i++)
-          image.data.set([data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!, 255], 4 * i)
+          image.data.set([Number(data[3 * i]), Number(data[3 * i + 1]), Number(data[3 * i + 2]), 255], 4 * i)
         target.width = width
         target.height = height
         target.getContext('2d')?.putImageData(image, 0, 0)

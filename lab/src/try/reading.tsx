@@ -29,7 +29,7 @@ export function Reading({ lab, sight }: { readonly lab: LabClient; readonly sigh
             <bdi>{names[best] ?? '–'}</bdi>
           </b>{' '}
           <span id="certainty">
-            {probabilities ? percent(probabilities[best]!) : about ? 'draw a digit' : 'needs a model'}
+            {probabilities ? percent(Number(probabilities[best])) : about ? 'draw a digit' : 'needs a model'}
           </span>
         </output>
         <Eyes sight={sight} shape={about?.input ?? [1, 28, 28]} />

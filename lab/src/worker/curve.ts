@@ -1,3 +1,4 @@
+import { nth, present } from '../../../src/graph/present.ts'
 import type { Measured } from '../../../src/train/measured.ts'
 import type { Progress } from '../../../src/train/progress.ts'
 import type { CurvePoint, Event, RunProgress, TrainSettings } from '../protocol.ts'
@@ -74,9 +75,9 @@ export class Curve {
     this.#points = []
     this.#times.push({ at: this.#now(), images: this.#images })
     if (this.#times.length > WINDOW) this.#times.shift()
-    const [first, last] = [this.#times[0]!, this.#times.at(-1)!]
+    const [first, last] = [nth(this.#times, 0), nth(this.#times, -1)]
     const imagesPerSecond = (1000 * (last.images - first.images)) / (last.at - first.at)
-    const { epoch, epochs, step, lr, mean, last: own } = this.#last!
+    const { epoch, epochs, step, lr, mean, last: own } = present(this.#last, 'progress')
     const left =
       epochs * this.#size - ((epoch - 1) * this.#size + (step - (epoch - 1) * this.#perEpoch) * this.#batch)
     const { loss: stepLoss, accuracy: stepAccuracy } = scoresOf(own)

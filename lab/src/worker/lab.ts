@@ -149,7 +149,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       const size = test.images.length / test.size
       const at = ((index % test.size) + test.size) % test.size
       const pixels = Float32Array.from(test.images.subarray(at * size, (at + 1) * size), v => v / 255)
-      return { pixels, label: test.labels[at]!, count: test.size }
+      return { pixels, label: Number(test.labels[at]), count: test.size }
     },
     onnx: () => present.onnx(),
     async checkpoint() {

@@ -4,6 +4,7 @@ import { type FileInfo, readWeights } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { type Graph, substitute, type Tensors } from '../../../src/graph/graph.ts'
 import { layerEnds } from '../../../src/graph/layers.ts'
+import { lookup, nth } from '../../../src/graph/present.ts'
 import type { Tensor } from '../../../src/graph/tensor.ts'
 import { type Layout, layoutOf, views } from '../../../src/nn/layout.ts'
 import { type Model, modelOf } from '../../../src/nn/model.ts'
@@ -75,7 +76,7 @@ export class Insides {
     return this.#read(got, this.#positionsOf(params), cut(pixels, this.#shape, this.#config.patch))
   }
 
-  #positionsOf = (params: Float32Array): Float32Array => views(this.#layout, params).get('pos_embed')!
+  #positionsOf = (params: Float32Array): Float32Array => lookup(views(this.#layout, params), 'pos_embed')
 
   /** Cosine similarity of the position embeddings, `[T, T]`. */
   positions(params: Float32Array): Stage {
@@ -101,7 +102,7 @@ export class Insides {
   ): { attention: readonly Stage[]; stages: readonly Stage[] } {
     const { patches, tokens, channels, patch, dim, depth, heads, classes } = this.#sizes()
     // Copied: what a session puts out may lie in memory that it uses again.
-    const numbers = (name: string): Float32Array => (got[name]!.data as Float32Array).slice()
+    const numbers = (name: string): Float32Array => (lookup(got, name).data as Float32Array).slice()
     const stage = (name: string, shape: readonly number[], data = numbers(name)): Stage => {
       return { name, shape, data }
     }
@@ -134,20 +135,20 @@ function withStages(model: Model, depth: number): Model {
 
 function stagesOf(graph: Graph, depth: number): Tensors {
   const ends = layerEnds(graph)
-  const blocks = Array.from({ length: depth }, (_, i) => ends.get(`blocks.${i}`)!)
+  const blocks = Array.from({ length: depth }, (_, i) => lookup(ends, `blocks.${i}`))
   const places: readonly (readonly [string, Tensor])[] = [
-    ['tokens', blocks[0]!.inputs[0]!],
+    ['tokens', nth(nth(blocks, 0).inputs, 0)],
     ...blocks.map(({ output }, i) => [`blocks.${i}`, output] as const),
   ]
   // The way from the last block to the logits, taken from an earlier one ("logit lens").
-  const last = blocks.at(-1)!.output
-  const { logits } = graph.outputs
+  const last = nth(blocks, -1).output
+  const logits = lookup(graph.outputs, 'logits')
   const answer = (from: Tensor): Tensor =>
-    substitute({ ...graph, outputs: { logits: logits! } }, new Map([[last, from]])).logits!
+    lookup(substitute({ ...graph, outputs: { logits } }, new Map([[last, from]])), 'logits')
   return {
     ...graph.outputs,
-    embedding: ends.get('patch_embed')!.output,
-    norm: (ends.get('norm') ?? ends.get('fc_norm'))!.output,
+    embedding: lookup(ends, 'patch_embed').output,
+    norm: lookup(ends, ends.has('norm') ? 'norm' : 'fc_norm').output,
     ...Object.fromEntries(places),
     ...Object.fromEntries(places.map(([name, t]) => [`${name}.answer`, answer(t)])),
   }

@@ -1,5 +1,6 @@
 import { batches } from '../../../src/data/batches.ts'
 import type { ImageDataset } from '../../../src/data/dataset.ts'
+import { lookup, nth } from '../../../src/graph/present.ts'
 import { argmaxAt, logSumExpAt } from '../../../src/train/scores.ts'
 import type { EpochReport, Mistake } from '../protocol.ts'
 import type { Reader } from './reader.ts'
@@ -19,10 +20,10 @@ export async function outcome(
 ): Promise<Pick<EpochReport, 'confusion' | 'mistakes'>> {
   let confusion: number[][] = []
   let mistakes: Mistake[] = []
-  for (const { image, label } of batches(set, { batch: 100, shuffle: false })) {
+  for (const batch of batches(set, { batch: 100, shuffle: false })) {
     await passed()
-    const images = image!.data as Float32Array
-    const labels = label!.data
+    const images = lookup(batch, 'image').data as Float32Array
+    const labels = lookup(batch, 'label').data
     const count = labels.length
     const { logits } = await reader.read(params, images)
     const classes = logits.length / count
@@ -32,9 +33,12 @@ export async function outcome(
     for (let i = 0; i < count; i++) {
       const truth = Number(labels[i])
       const guess = argmaxAt(logits, i * classes, classes)
-      confusion[truth]![guess]! += 1
+      const row = nth(confusion, truth)
+      row[guess] = nth(row, guess) + 1
       if (guess === truth) continue
-      const certainty = Math.exp(logits[i * classes + guess]! - logSumExpAt(logits, i * classes, classes))
+      const certainty = Math.exp(
+        Number(logits[i * classes + guess]) - logSumExpAt(logits, i * classes, classes),
+      )
       const pixels = images.slice(i * size, (i + 1) * size)
       mistakes.push({ pixels, truth, guess, certainty })
     }

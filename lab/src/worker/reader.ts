@@ -1,4 +1,5 @@
 import type { ImageShape } from '../../../src/data/preprocess.ts'
+import { lookup } from '../../../src/graph/present.ts'
 import { layoutOf } from '../../../src/nn/layout.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import type { OrtTensors, Runtime } from '../../../src/runtime/session.ts'
@@ -48,8 +49,8 @@ export class Reader {
 
   async read(params: Float32Array, images: Float32Array): Promise<Reading> {
     const start = performance.now()
-    const { logits } = await this.outputs(params, images)
-    return { logits: logits!.data as Float32Array, milliseconds: performance.now() - start }
+    const { data } = lookup(await this.outputs(params, images), 'logits')
+    return { logits: data as Float32Array, milliseconds: performance.now() - start }
   }
 
   async close(): Promise<void> {

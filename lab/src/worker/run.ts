@@ -1,5 +1,6 @@
 import { augmentation, mixes } from '../../../src/data/augment.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
+import { present } from '../../../src/graph/present.ts'
 import { shownName } from '../../../src/graph/printable.ts'
 import { initialize, layoutOf } from '../../../src/nn/layout.ts'
 import type { Model } from '../../../src/nn/model.ts'
@@ -159,7 +160,7 @@ export class Run implements Source {
     const passed = () => this.gate.passed()
     const { confusion, mistakes } = await outcome(this.reader, this.#reached.params, test, passed)
     const { loss: trainLoss, accuracy: trainAccuracy } = scoresOf(epoch.train)
-    const { loss: testLoss, accuracy: testAccuracy } = scoresOf(judged(epoch)!.measured)
+    const { loss: testLoss, accuracy: testAccuracy } = scoresOf(present(judged(epoch), 'evaluation').measured)
     return {
       event: 'epoch',
       report: {

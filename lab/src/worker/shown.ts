@@ -3,6 +3,7 @@ import { exportOnnx } from '../../../src/export/export.ts'
 import { isWeight } from '../../../src/export/import.ts'
 import { readOnnx } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
+import { present } from '../../../src/graph/present.ts'
 import { shownName } from '../../../src/graph/printable.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
 import type { TrainedModel } from '../../../src/nn/trained.ts'
@@ -64,7 +65,7 @@ export async function shownFile(runtime: Runtime, name: string, bytes: Uint8Arra
     },
     read,
     insides: trained && Insides.of(runtime, trained.model),
-    params: async () => trained!.params,
+    params: async () => present(trained, 'model that can be read').params,
     onnx: async () => bytes.slice(),
     close: () => classifier.close(),
   }

@@ -1,7 +1,9 @@
 /// <reference types="vite/client" />
+
 import loader from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url'
 import binary from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url'
 import type { ViTConfig } from '../../../models/vit-config.ts'
+import { present } from '../../../src/graph/present.ts'
 import { webRuntime } from '../../../src/runtime/web.ts'
 import { type Jax, trainJax } from '../peers/jax-js.ts'
 import { trainOnnxgrad } from '../peers/onnxgrad.ts'
@@ -19,13 +21,13 @@ const fetched = async (path: string): Promise<Response> => {
 const here = (url: string): URL => new URL(url, import.meta.url)
 
 async function trainer(name: string): Promise<() => Promise<number>> {
-  const request = (await (await fetched('request.json')).json()) as Request
+  const request: Request = await (await fetched('request.json')).json()
   const start = readStart(await (await fetched('start.safetensors')).bytes())
   if (name === 'onnxgrad') {
     const wasmPaths = { mjs: here(loader), wasm: here(binary) }
     return trainOnnxgrad(await webRuntime({ threads: request.threads, wasmPaths }), request, start)
   }
-  const jax = (await import(/* @vite-ignore */ new URL('jax-js/index.js', location.href).href)) as Jax
+  const jax: Jax = await import(/* @vite-ignore */ new URL('jax-js/index.js', location.href).href)
   await jax.init('wasm')
   return trainJax(jax, request.config as ViTConfig, request.lr, start)
 }
@@ -38,7 +40,7 @@ export const bench = {
   },
   async step(): Promise<Step> {
     const begin = performance.now()
-    const loss = await step!()
+    const loss = await present(step, 'training')()
     return { ms: performance.now() - begin, loss }
   },
 }

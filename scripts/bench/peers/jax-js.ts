@@ -1,5 +1,6 @@
 import type { ViTConfig } from '../../../models/vit-config.ts'
 import type { SafeTensor } from '../../../src/export/safetensors.ts'
+import { lookup, nth, present } from '../../../src/graph/present.ts'
 import type { Start } from './start.ts'
 
 /** What is used of jax-js, which is not installed with this package. Each use of an array consumes it, `ref` keeps it. */
@@ -52,19 +53,25 @@ export function trainJax(jax: Jax, config: ViTConfig, lr: number, start: Start):
   const array = ({ data, shape }: SafeTensor): Arr => np.array(data, { shape })
   const map = (t: Tree, f: (x: Arr, name: string) => Arr): Tree =>
     Object.fromEntries(Object.entries(t).map(([name, x]) => [name, f(x, name)]))
-  const batch = start.input.shape[0]!
+  const batch = nth(start.input.shape, 0)
   const side = size / patch
   const tokens = side ** 2 + 1
 
   const product = (x: Arr, weight: Arr, bias: Arr): Arr => np.matmul(x, weight.transpose()).add(bias)
-  const linear = (p: Tree, x: Arr, name: string): Arr => product(x, p[`${name}.weight`]!, p[`${name}.bias`]!)
+  const linear = (p: Tree, x: Arr, name: string): Arr =>
+    product(x, lookup(p, `${name}.weight`), lookup(p, `${name}.bias`))
   const norm = (p: Tree, x: Arr, name: string): Arr =>
-    nn.standardize(x, -1, { epsilon: 1e-6 }).mul(p[`${name}.weight`]!).add(p[`${name}.bias`]!)
+    nn
+      .standardize(x, -1, { epsilon: 1e-6 })
+      .mul(lookup(p, `${name}.weight`))
+      .add(lookup(p, `${name}.bias`))
   const attention = (p: Tree, x: Arr, name: string): Arr => {
     const parts = linear(p, x, `${name}.qkv`).reshape([batch, tokens, 3, heads, dim / heads])
     const [q, k, v] = parts.transpose([2, 0, 3, 1, 4])
-    const scores = np.matmul(q!, k!.transpose([0, 1, 3, 2])).mul((dim / heads) ** -0.5)
-    const seen = np.matmul(nn.softmax(scores, -1), v!).transpose([0, 2, 1, 3])
+    const scores = np
+      .matmul(present(q, 'q'), present(k, 'k').transpose([0, 1, 3, 2]))
+      .mul((dim / heads) ** -0.5)
+    const seen = np.matmul(nn.softmax(scores, -1), present(v, 'v')).transpose([0, 2, 1, 3])
     return linear(p, seen.reshape([batch, tokens, dim]), `${name}.proj`)
   }
   const forward = (p: Tree, image: Arr): Arr => {
@@ -73,10 +80,10 @@ export function trainJax(jax: Jax, config: ViTConfig, lr: number, start: Start):
       .reshape([batch, channels, side, patch, side, patch])
       .transpose([0, 2, 4, 1, 3, 5])
       .reshape([batch, side ** 2, features])
-    const weight = p['patch_embed.proj.weight']!.reshape([dim, features])
-    const embedded = product(patches, weight, p['patch_embed.proj.bias']!)
-    const cls = np.broadcastTo(p.cls_token!, [batch, 1, dim])
-    let x = np.concatenate([cls, embedded], 1).add(p.pos_embed!)
+    const weight = lookup(p, 'patch_embed.proj.weight').reshape([dim, features])
+    const embedded = product(patches, weight, lookup(p, 'patch_embed.proj.bias'))
+    const cls = np.broadcastTo(lookup(p, 'cls_token'), [batch, 1, dim])
+    let x = np.concatenate([cls, embedded], 1).add(lookup(p, 'pos_embed'))
     for (let i = 0; i < depth; i++) {
       const block = `blocks.${i}`
       x = x.ref.add(attention(p, norm(p, x, `${block}.norm1`), `${block}.attn`))
@@ -95,11 +102,11 @@ export function trainJax(jax: Jax, config: ViTConfig, lr: number, start: Start):
   // p −= rate · m / (√(c · v) + ε), rate = lr / (1 − β₁ᵗ), c = 1 / (1 − β₂ᵗ)
   const step = jit((params: Tree, m: Tree, v: Tree, x: Arr, y: Arr, rate: Arr, c: Arr) => {
     const [loss, g] = valueAndGrad(lossOf)(tree.ref(params), x, y)
-    const newM = map(m, (mean, name) => mean.mul(BETA1).add(g[name]!.ref.mul(1 - BETA1)))
-    const newV = map(v, (mean, name) => mean.mul(BETA2).add(np.square(g[name]!).mul(1 - BETA2)))
+    const newM = map(m, (mean, name) => mean.mul(BETA1).add(lookup(g, name).ref.mul(1 - BETA1)))
+    const newV = map(v, (mean, name) => mean.mul(BETA2).add(np.square(lookup(g, name)).mul(1 - BETA2)))
     const newParams = map(params, (p, name) => {
-      const root = np.sqrt(newV[name]!.ref.mul(c.ref)).add(1e-8)
-      return p.sub(newM[name]!.ref.mul(rate.ref).div(root))
+      const root = np.sqrt(lookup(newV, name).ref.mul(c.ref)).add(1e-8)
+      return p.sub(lookup(newM, name).ref.mul(rate.ref).div(root))
     })
     rate.dispose()
     c.dispose()
@@ -120,6 +127,6 @@ export function trainJax(jax: Jax, config: ViTConfig, lr: number, start: Start):
     state = next
     // One read computes all outputs of the function; waiting for each of them takes twice as long as the step.
     const [value] = await loss.data()
-    return value!
+    return present(value, 'loss')
   }
 }

@@ -1,4 +1,5 @@
 import { buildModel } from '../../../models/index.ts'
+import { nth } from '../../../src/graph/present.ts'
 import { adam } from '../../../src/optim/optimizer.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { classification } from '../../../src/tasks/classification.ts'
@@ -15,7 +16,7 @@ export async function trainOnnxgrad(
   { parameters, input, label }: Start,
 ): Promise<() => Promise<number>> {
   const model = buildModel(name, config)
-  const weights = Object.entries(parameters).map(([key, { data }]) => [key, data as Float32Array])
+  const weights = Object.entries(parameters).map(([key, { data }]) => [key, data])
   const trainer = new Trainer<SingleStep>(runtime, model, {
     task: classification(),
     optimizer: adam({ lr }),
@@ -28,6 +29,6 @@ export async function trainOnnxgrad(
     [key]: { data: input.data, dims: input.shape },
     label: { data: label.data, dims: label.shape },
   }
-  await trainer.executor.prepare(ONLY, { batch: input.shape[0]! })
+  await trainer.executor.prepare(ONLY, { batch: nth(input.shape, 0) })
   return async () => (await trainer.step(batch)).loss
 }

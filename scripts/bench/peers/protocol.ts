@@ -53,7 +53,7 @@ export async function startProgram(command: string, args: readonly string[]): Pr
         await ended
         throw new UserError(complaints.trim().split('\n').at(-1) || `${command} ended without a word`)
       }
-      if (value.startsWith('{')) return JSON.parse(value) as T
+      if (value.startsWith('{')) return JSON.parse(value)
     }
   }
   const { version } = await reply<{ version: string }>()

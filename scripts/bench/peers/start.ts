@@ -1,6 +1,7 @@
 import type { Batch } from '../../../src/data/batches.ts'
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../../../src/export/safetensors.ts'
 import type { DType } from '../../../src/graph/dtype.ts'
+import { lookup, nth } from '../../../src/graph/present.ts'
 import { initialize, layoutOf, views } from '../../../src/nn/layout.ts'
 import type { Model } from '../../../src/nn/model.ts'
 
@@ -15,22 +16,26 @@ export interface Start {
 export function writeStart(model: Model, batch: Batch, seed: number): Uint8Array {
   const layout = layoutOf(model.parameters)
   const parameters = views(layout, initialize(layout, seed))
-  const [name] = Object.keys(model.inputs) as [string]
+  const name = nth(Object.keys(model.inputs), 0)
   const array = (key: string, type: DType): SafeTensor => ({
     dtype: type,
-    shape: batch[key]!.dims,
-    data: batch[key]!.data,
+    shape: lookup(batch, key).dims,
+    data: lookup(batch, key).data,
   })
   return writeSafetensors({
     ...Object.fromEntries(
-      layout.slots.map(({ name, shape }) => [name, { dtype: 'float32', shape, data: parameters.get(name)! }]),
+      layout.slots.map(({ name, shape }) => [
+        name,
+        { dtype: 'float32', shape, data: lookup(parameters, name) },
+      ]),
     ),
-    input: array(name, model.graph.inputs[name]!.dtype),
+    input: array(name, lookup(model.graph.inputs, name).dtype),
     label: array('label', 'int32'),
   })
 }
 
 export function readStart(bytes: Uint8Array): Start {
-  const { input, label, ...parameters } = readSafetensors(bytes, 'the start').tensors
-  return { parameters, input: input!, label: label! }
+  const { tensors } = readSafetensors(bytes, 'the start')
+  const { input: _, label: __, ...parameters } = tensors
+  return { parameters, input: lookup(tensors, 'input'), label: lookup(tensors, 'label') }
 }

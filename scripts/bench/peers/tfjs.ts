@@ -1,5 +1,6 @@
 import type { ViTConfig } from '../../../models/vit-config.ts'
 import type { SafeTensor } from '../../../src/export/safetensors.ts'
+import { lookup, nth, present } from '../../../src/graph/present.ts'
 import type { Start } from './start.ts'
 
 /** What is used of TensorFlow.js, which is not installed with this package. */
@@ -54,10 +55,10 @@ export function trainTfjs(
   const parameters = new Map(
     Object.entries(start.parameters).map(([name, value]) => [name, tf.variable(tensor(value))]),
   )
-  const get = (name: string): Tensor => parameters.get(name)!
+  const get = (name: string): Tensor => lookup(parameters, name)
   const image = tensor(start.input)
   const oneHot = tf.oneHot(tensor(start.label), classes)
-  const batch = image.shape[0]!
+  const batch = nth(image.shape, 0)
   const side = size / patch
   const tokens = side ** 2 + 1
 
@@ -66,14 +67,17 @@ export function trainTfjs(
     save([a, b])
     return {
       value: tf.matMul(a, b),
-      gradFunc: (dy, [x, w]) => [tf.matMul(dy, w!.transpose()), tf.matMul(x!.transpose(), dy)],
+      gradFunc: (dy, [x, w]) => [
+        tf.matMul(dy, present(w, 'w').transpose()),
+        tf.matMul(present(x, 'x').transpose(), dy),
+      ],
     }
   })
   const linear = (x: Tensor, name: string): Tensor => {
     const rows = x.shape.slice(0, -1)
-    const weight = get(`${name}.weight`).reshape([-1, x.shape.at(-1)!])
-    const y = product(x.reshape([-1, x.shape.at(-1)!]), weight.transpose()).add(get(`${name}.bias`))
-    return y.reshape([...rows, weight.shape[0]!])
+    const weight = get(`${name}.weight`).reshape([-1, nth(x.shape, -1)])
+    const y = product(x.reshape([-1, nth(x.shape, -1)]), weight.transpose()).add(get(`${name}.bias`))
+    return y.reshape([...rows, nth(weight.shape, 0)])
   }
   const norm = (x: Tensor, name: string): Tensor => {
     const { mean, variance } = tf.moments(x, -1, true)
@@ -86,8 +90,10 @@ export function trainTfjs(
     const [q, k, v] = tf
       .split(linear(x, `${name}.qkv`), 3, 2)
       .map(part => part.reshape([batch, tokens, heads, dim / heads]).transpose([0, 2, 1, 3]))
-    const weights = tf.softmax(tf.matMul(q!, k!, false, true).mul((dim / heads) ** -0.5))
-    const seen = tf.matMul(weights, v!).transpose([0, 2, 1, 3]).reshape([batch, tokens, dim])
+    const weights = tf.softmax(
+      tf.matMul(present(q, 'q'), present(k, 'k'), false, true).mul((dim / heads) ** -0.5),
+    )
+    const seen = tf.matMul(weights, present(v, 'v')).transpose([0, 2, 1, 3]).reshape([batch, tokens, dim])
     return linear(seen, `${name}.proj`)
   }
   const forward = (): Tensor => {
@@ -112,6 +118,6 @@ export function trainTfjs(
     const loss = optimizer.minimize(() => tf.losses.softmaxCrossEntropy(oneHot, forward()), true)
     const [value] = await loss.data()
     loss.dispose()
-    return value!
+    return present(value, 'loss')
   }
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { extname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { openFile } from '../../data/files-node.ts'
+import { present } from '../../graph/present.ts'
 import { Gzipped } from './gzip.ts'
 import { HEADERS, isCompressible, typeOf } from './headers.ts'
 import { acceptsGzip, hasAlready, rangeOf } from './request.ts'
@@ -76,7 +77,7 @@ export class FileSender {
         'Content-Encoding': 'gzip',
         ...(length === undefined ? {} : { 'Content-Length': length }),
       })
-      return isHead ? response.end() : pipeline(bytes!, response)
+      return isHead ? response.end() : pipeline(present(bytes, 'compressed file'), response)
     }
     const { start, end } = range ?? { start: 0, end: size - 1 }
     begin(range ? 206 : 200, {

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { nth } from '../../graph/present.ts'
 
 /** Of onnxruntime's WebAssembly 27 % are left, where the highest levels take twice the time for 26 %. */
 const SETTINGS = { level: 4, chunkSize: 2 ** 16 }
@@ -44,7 +45,7 @@ export class Gzipped {
         if (this.length !== undefined) return
         await once(this.#events, 'more')
       }
-      yield this.#chunks[i]!
+      yield nth(this.#chunks, i)
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { TypedArray } from '../../graph/array.ts'
 import { type Bindings, bind } from '../../graph/bind.ts'
 import { type Graph, substitute } from '../../graph/graph.ts'
+import { keysOf } from '../../graph/keys.ts'
 import { input } from '../../graph/leaf.ts'
 import { lookup, nth, present, zip } from '../../graph/present.ts'
 import { show } from '../../graph/shape.ts'
@@ -195,7 +196,7 @@ const OPENINGS: Readonly<Record<Kind, string>> = {
 export function describeDiagnosis({ bad, first, largest }: Diagnosis): string {
   if (largest)
     return `computed once more without optimizations, loss and gradients are finite; the largest gradient is ${short(largest.value)}, of ${largest.name}`
-  const parts = (Object.keys(OPENINGS) as Kind[]).flatMap(kind => {
+  const parts = keysOf(OPENINGS).flatMap(kind => {
     const all = bad.filter(b => b.kind === kind)
     if (!all.length) return []
     const more = all.length - MOST_NAMED

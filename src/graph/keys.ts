@@ -1,0 +1,7 @@
+/** The names of a table, as its type has them. */
+export const keysOf = <T extends object>(table: T): readonly Extract<keyof T, string>[] =>
+  Object.keys(table) as Extract<keyof T, string>[]
+
+/** Whether a name that came from outside is one of a table's own. */
+export const isKey = <T extends object>(table: T, name: PropertyKey): name is keyof T =>
+  Object.hasOwn(table, name)
