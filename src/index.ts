@@ -42,6 +42,7 @@ export {
   type AttrForm,
   type Attrs,
   attr,
+  type DimsRule,
   type FormOptions,
   type OnnxNode,
   type TensorType,

@@ -8,6 +8,7 @@ export interface TensorType {
   readonly shape: Shape
 }
 
+/** Value of an attribute of a node. */
 export type Attr =
   | number
   | bigint
@@ -18,6 +19,7 @@ export type Attr =
   | BigInt64Array
   | Init
   | undefined
+/** Attributes of a node by name. */
 export type Attrs = Readonly<Record<string, Attr>>
 
 /** A node of a file, as the facts about its operator see it. */
@@ -42,6 +44,7 @@ export interface AttrForm<out T extends Attr = Attr> extends FormOptions<T> {
   readonly kind: 'int' | 'float' | 'bool' | 'string' | 'dtype' | 'ints' | 'dims' | 'scalar' | 'internal'
 }
 
+/** What ONNX says of an attribute: its name, default and place. */
 export interface FormOptions<out T extends Attr> {
   /** ONNX's name. @default the name in onnxgrad */
   readonly name?: string
@@ -65,6 +68,7 @@ export interface FormOptions<out T extends Attr> {
   readonly dims?: DimsRule
 }
 
+/** How the dims of an attribute differ between a file and a graph. */
 export interface DimsRule {
   readonly read: (target: Shape, x: Shape, node: OnnxNode) => Shape
   /** Dims for the file where the operator finds symbols by itself; undefined where it does not. */

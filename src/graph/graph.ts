@@ -42,6 +42,10 @@ export function postorder(roots: readonly Tensor[]): Node[] {
   return order
 }
 
+/** The same tensors under each name. */
+export const sameTensors = (a: Tensors, b: Tensors): boolean =>
+  Object.entries(a).every(([name, t]) => b[name] === t)
+
 export const nodesOf = (graph: Graph): Node[] => postorder(Object.values(graph.outputs))
 
 export const isLeaf = (node: Node): boolean => LEAVES.has(node.op)

@@ -30,6 +30,7 @@ export type AnyTensor = Tensor<any, any>
  */
 type Rule<P extends readonly unknown[], R> = { rule(...args: P): R }['rule']
 
+/** What a gradient rule reads. */
 export interface VjpArgs<A extends Attrs, I extends Names, O extends Names> {
   /** Inputs and outputs of the node. */
   readonly x: Each<I, AnyTensor>

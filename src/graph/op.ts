@@ -4,8 +4,6 @@ import { ShapeError, UserError } from './errors.ts'
 import type { Each, Names } from './names.ts'
 import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec, type Signature } from './node.ts'
 
-type Plain = Record<never, never>
-
 /** Says why an op has no gradient. */
 export const noGradient = (why: string): NoGradient => ({ none: why })
 
@@ -61,10 +59,11 @@ const erased = <A extends Attrs, I extends Names, O extends Names>(op: Op<A, I, 
  * @param type ONNX's name of the operator
  * @throws UserError when the domain has an op of that name already
  */
-export function op<const I extends Names, A extends Attrs = Plain, const O extends Names = readonly ['Y']>(
-  type: string,
-  spec: OpSpec<A, I, O>,
-): Op<A, I, O> {
+export function op<
+  const I extends Names,
+  A extends Attrs = Record<never, never>,
+  const O extends Names = readonly ['Y'],
+>(type: string, spec: OpSpec<A, I, O>): Op<A, I, O> {
   const self = makeOp(type, spec)
   registry.set(keyOf(type, spec.domain), erased(self))
   return self
@@ -76,7 +75,7 @@ export function op<const I extends Names, A extends Attrs = Plain, const O exten
  */
 export const marker = <
   const I extends Names,
-  A extends Attrs = Plain,
+  A extends Attrs = Record<never, never>,
   const O extends Names = readonly ['Y'],
 >(
   type: string,
@@ -96,7 +95,7 @@ export interface Import<A extends Attrs = Attrs, I extends Names = Names> extend
 const imported = new Map<string, Import>()
 
 /** Declares how files that have an operator of ONNX are read, where it is not a primitive: beside the function it is. */
-export function imports<const I extends Names, A extends Attrs = Plain>(
+export function imports<const I extends Names, A extends Attrs = Record<never, never>>(
   type: string,
   spec: Import<A, I>,
 ): void {

@@ -7,7 +7,8 @@ import { onesLike, zerosLike } from './fill.ts'
 import reduce from './reduce.ts'
 
 /** One gradient for each of the tensors. */
-type Gradients<W extends readonly AnyTensor[]> = { -readonly [K in keyof W]: AnyTensor }
+/** A gradient for each tensor. */
+export type Gradients<W extends readonly AnyTensor[]> = { -readonly [K in keyof W]: AnyTensor }
 
 const algebra = { add, zerosLike, sumTo: reduce.sumTo }
 

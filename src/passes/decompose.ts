@@ -1,11 +1,10 @@
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
-import { type Graph, rewrite } from '../graph/graph.ts'
+import { type Graph, rewrite, sameTensors } from '../graph/graph.ts'
 import type { Node, Op } from '../graph/node.ts'
 import { sameShape, show } from '../graph/shape.ts'
 import type { Target } from '../graph/target.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import { sameTensors } from './match.ts'
 
 /** The domain of onnxruntime's own operators. */
 const CONTRIB = 'com.microsoft'

@@ -2,10 +2,8 @@ import type { Graph } from '../graph/graph.ts'
 import type { Target } from '../graph/target.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { FusedMatMul } from '../ops/fused-matmul.ts'
-import { inferenceForm } from '../ops/mode.ts'
 import { centreWeights } from './centre.ts'
 import { columnSums } from './column-sums.ts'
-import { decompose, forOpset } from './decompose.ts'
 import { limitFanout } from './fanout.ts'
 import { withDType } from './float64.ts'
 import { foldNorms } from './fold-norm.ts'
@@ -14,9 +12,11 @@ import { biasIntoGemm } from './gemm.ts'
 import { inOrder, runPasses, type Trace } from './pass.ts'
 import { recompute } from './recompute.ts'
 import { rowDots } from './row-dots.ts'
+import { DECOMPOSE } from './runnable.ts'
+import { SLICES } from './serving.ts'
 import { moveShifts } from './shifts.ts'
 import { simplify } from './simplify.ts'
-import { joinSlices, pushSlices } from './slices.ts'
+import { joinSlices } from './slices.ts'
 import { timeMajor } from './time-major.ts'
 import { trainingForm } from './training.ts'
 import { transposeByProduct } from './transpose-product.ts'
@@ -33,34 +33,19 @@ export interface Purpose {
   readonly trace?: Trace | undefined
 }
 
-/** What a graph that is written to a file is prepared for. */
-export interface ServingPurpose {
+/** The seed of a training step: float32 `[SEED_SIZE]`. */
+export interface SeedPurpose {
+  readonly seed: AnyTensor
   readonly trace?: Trace | undefined
 }
 
-/** The seed of a training step: float32 `[SEED_SIZE]`. */
-export interface SeedPurpose extends ServingPurpose {
-  readonly seed: AnyTensor
-}
-
-export interface OpsetPurpose extends ServingPurpose {
-  readonly opset: number
-  /** Operators of onnxruntime's own may be used. */
-  readonly contrib: boolean
-}
-
-/** Graphs as a training step computes them, and as everything else does. */
 const TRAINING = inOrder<SeedPurpose>([
   { name: 'training-form', run: (g, p) => trainingForm(g, p.seed), required: true },
 ])
-const INFERENCE = inOrder<ServingPurpose>([{ name: 'inference-form', run: inferenceForm, required: true }])
 
 const fuses = ({ target, dtype }: Purpose): boolean =>
   target.contrib && !target.lacks(FusedMatMul.type, dtype)
 const prefersProducts = ({ target }: Purpose): boolean => target.prefersProducts
-
-/** Computes no more than is read. */
-const SLICES = { name: 'slices', run: pushSlices } as const
 
 /** Passes over a forward graph. What they change, the gradient inherits, so they come before it is taken. */
 const FORWARD = inOrder<Purpose>([
@@ -71,13 +56,6 @@ const FORWARD = inOrder<Purpose>([
   { name: 'shifts', run: moveShifts },
   { name: 'time-major', run: timeMajor, when: fuses },
 ])
-
-/** Operators that the target has. */
-const DECOMPOSE = {
-  name: 'decompose',
-  run: (g: Graph, p: Pick<Purpose, 'target'>) => decompose(g, p.target),
-  required: true,
-} as const
 
 /** Passes over a complete graph: first what a target cannot do without, then what makes it fast. */
 const COMPLETE = inOrder<Purpose>([
@@ -103,35 +81,11 @@ const COMPLETE = inOrder<Purpose>([
   { name: 'recompute', run: recompute, when: p => p.recompute === true, required: true },
 ])
 
-/** Passes over a graph whose nodes are looked at one by one. */
-const PLAIN = inOrder<Pick<Purpose, 'target' | 'trace'>>([DECOMPOSE])
-
-/** Passes over a graph that is written to a file. */
-const SERVING = inOrder<ServingPurpose>([...INFERENCE, SLICES])
-const OPSET = inOrder<OpsetPurpose>([
-  { name: 'opset', run: (g, p) => forOpset(g, p.opset, p.contrib), required: true },
-])
-
 /** A forward graph as a training step computes it. */
 export const forTraining = (graph: Graph, purpose: SeedPurpose): Graph => runPasses(TRAINING, graph, purpose)
-
-/** A forward graph as evaluation and prediction compute it. */
-export const forInference = (graph: Graph, purpose: ServingPurpose): Graph =>
-  runPasses(INFERENCE, graph, purpose)
 
 /** A forward graph that computes no more than is read of it, laid out as its products read it. */
 export const optimizeForward = (graph: Graph, purpose: Purpose): Graph => runPasses(FORWARD, graph, purpose)
 
 /** A complete graph as its target runs it best. */
 export const optimizeFor = (graph: Graph, purpose: Purpose): Graph => runPasses(COMPLETE, graph, purpose)
-
-/** A graph as it was written, of operators that its target has. */
-export const runnableOn = (graph: Graph, purpose: Pick<Purpose, 'target' | 'trace'>): Graph =>
-  runPasses(PLAIN, graph, purpose)
-
-/** A graph as a file ships it: nothing of the training in it, no more computed than is put out. */
-export const forServing = (graph: Graph, purpose: ServingPurpose = {}): Graph =>
-  runPasses(SERVING, graph, purpose)
-
-/** A graph of operators that an opset has. */
-export const inOpset = (graph: Graph, purpose: OpsetPurpose): Graph => runPasses(OPSET, graph, purpose)

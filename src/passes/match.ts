@@ -1,5 +1,5 @@
 import type { Attrs } from '../graph/attributes.ts'
-import { type Graph, isLeaf, nodesOf, rewrite, type Tensors, usersOf } from '../graph/graph.ts'
+import { type Graph, isLeaf, nodesOf, rewrite, usersOf } from '../graph/graph.ts'
 import { filledWith, Input, SizeOf } from '../graph/leaf.ts'
 import type { Each, Names } from '../graph/names.ts'
 import { makeNode, type Node, type Op } from '../graph/node.ts'
@@ -111,10 +111,6 @@ export function numberOff(t: AnyTensor): { x: AnyTensor; c: number } {
   const inner = view && numberOff(view)
   return inner && inner.c !== 1 ? { x: reshape(inner.x, t.shape), c: inner.c } : { x: t, c: 1 }
 }
-
-/** The same tensors under each name. */
-export const sameTensors = (a: Tensors, b: Tensors): boolean =>
-  Object.entries(a).every(([name, t]) => b[name] === t)
 
 /** Runs of dims that a reshape exchanges for each other, as half-open ranges of axes: [2,3,4] → [6,4] is 2,3 ⇄ 6 and 4 ⇄ 4. */
 export function groups(from: Shape, to: Shape): { from: [number, number]; to: [number, number] }[] {

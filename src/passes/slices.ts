@@ -1,11 +1,11 @@
-import { type Graph, nodesOf, rewrite, usersOf } from '../graph/graph.ts'
+import { type Graph, nodesOf, rewrite, sameTensors, usersOf } from '../graph/graph.ts'
 import { makeNode, type Node } from '../graph/node.ts'
 import { withScope } from '../graph/scope.ts'
 import { type Dim, product, type Shape, sliceRange } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { concat, expand, reshape, slice, split } from '../ops/layout.ts'
 import { Concat, Expand, Reshape, Slice, Transpose } from '../ops/primitives.ts'
-import { groups, match, sameTensors, staticNodes } from './match.ts'
+import { groups, match, staticNodes } from './match.ts'
 
 /** `length` elements from `start` of one axis. */
 interface Part {

@@ -7,7 +7,7 @@ import { Input, ParameterOp } from '../graph/leaf.ts'
 import { lookup, nth } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { resolved } from '../ops/mode.ts'
-import { runnableOn } from '../passes/index.ts'
+import { runnableOn } from '../passes/runnable.ts'
 import type { OrtTensor, Runtime } from './session.ts'
 
 export interface Evaluated {

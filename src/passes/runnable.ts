@@ -1,0 +1,23 @@
+import type { Graph } from '../graph/graph.ts'
+import type { Target } from '../graph/target.ts'
+import { decompose } from './decompose.ts'
+import { inOrder, runPasses, type Trace } from './pass.ts'
+
+/** Where a graph runs. */
+export interface RunnablePurpose {
+  readonly target: Target
+  readonly trace?: Trace | undefined
+}
+
+/** Operators that the target has. */
+export const DECOMPOSE = {
+  name: 'decompose',
+  run: (g: Graph, p: Pick<RunnablePurpose, 'target'>) => decompose(g, p.target),
+  required: true,
+} as const
+
+/** Passes over a graph whose nodes are looked at one by one. */
+const PLAIN = inOrder<RunnablePurpose>([DECOMPOSE])
+
+/** A graph as it was written, of operators that its target has. */
+export const runnableOn = (graph: Graph, purpose: RunnablePurpose): Graph => runPasses(PLAIN, graph, purpose)
