@@ -8,13 +8,14 @@ import { nth } from '../graph/present.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import type { Slice } from '../graph/typed/pieces.ts'
+import type { Arg, Out } from '../graph/typed/shapes.ts'
 import {
   type ArgReduceFn,
   type GatherElementsFn,
   type GatherFn,
   type OneHotFn,
-  type TopKFn,
   typed,
 } from '../graph/typed/signatures.ts'
 import { cast, equal } from './elementwise.ts'
@@ -146,6 +147,16 @@ export const oneHot: OneHotFn = typed(
   },
   t => [t(2), 3],
 )
+
+/** Values and indices; as many of an axis as a slice of its first `k` has. */
+type TopKFn = <D extends DType, S extends Shape, K extends number, A extends number = -1>(
+  x: Tensor<D, S>,
+  k: K,
+  axis?: Arg<Slice<'topK', S, A, 0, K, 1>, A>,
+) => readonly [
+  values: Tensor<D, Out<Slice<'topK', S, A, 0, K, 1>>>,
+  indices: Tensor<'int64', Out<Slice<'topK', S, A, 0, K, 1>>>,
+]
 
 const TopK = op('TopK', {
   inputs: ['X'],

@@ -6,6 +6,7 @@ export const ENTRIES = {
   onnxgrad: 'src/index',
   'onnxgrad/models': 'models/index',
   'onnxgrad/node': 'src/node',
+  'onnxgrad/testing': 'src/testing/node',
   'onnxgrad/web': 'src/web',
 } as const
 export type Entry = keyof typeof ENTRIES

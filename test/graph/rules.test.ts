@@ -92,3 +92,10 @@ test('symbols and unknown sizes go through the rules', () => {
   expect(ops.gather(f32(10, 8), i64('batch', 4)).shape).toEqual(['batch', 4, 8])
   expect(ops.sum(x, [0, 2], true).shape).toEqual([1, 17, 1])
 })
+
+test('ops has functions for users alone: no primitives, no parts of other modules', () => {
+  const parts = ['equalShape', 'productMacs', 'rows', 'hideFuture', 'layerNormPlain', 'sumTo', 'default']
+  expect(Object.keys(ops).filter(name => /^[A-Z]/.test(name) || parts.includes(name))).toEqual([])
+  expect(Object.values(ops).filter(value => typeof value !== 'function')).toEqual([])
+  expect(Object.keys(ops)).toEqual(expect.arrayContaining(['add', 'sin', 'topK', 'grad']))
+})

@@ -184,21 +184,6 @@ export type OneHotFn = <S extends Shape, N extends number, D extends DType = 'fl
   dtype?: D,
 ) => Tensor<D, [...S, N]>
 
-/** Values and indices; as many of an axis as a slice of its first `k` has. */
-export type TopKFn<Op extends string = 'topK'> = <
-  D extends DType,
-  S extends Shape,
-  K extends number,
-  A extends number = -1,
->(
-  x: Tensor<D, S>,
-  k: K,
-  axis?: Arg<Slice<Op, S, A, 0, K, 1>, A>,
-) => readonly [
-  values: Tensor<D, Out<Slice<Op, S, A, 0, K, 1>>>,
-  indices: Tensor<'int64', Out<Slice<Op, S, A, 0, K, 1>>>,
-]
-
 /** Over `axes`, all when left out; reduced dims go unless `keepdims`. */
 export type ReduceFn<Op extends string> = <
   D extends DType,
