@@ -54,10 +54,23 @@ export type { Init } from './graph/init.ts'
 export type { Int64 } from './graph/int64.ts'
 export { constant, input, type Parameter, parameter } from './graph/leaf.ts'
 export type { Each, Given, Names } from './graph/names.ts'
-export type { Node, NoGradient, Op, OpSpec, Vjp, VjpArgs } from './graph/node.ts'
+export type {
+  Along,
+  Node,
+  NoGradient,
+  Op,
+  OpArguments,
+  OpRewriting,
+  OpRule,
+  OpSpec,
+  Signature,
+  Vjp,
+  VjpArgs,
+} from './graph/node.ts'
 export { elementwise, type Import, imports, noGradient, op, sameDType } from './graph/op.ts'
 export { print } from './graph/print.ts'
 export { type Rng, rng } from './graph/random.ts'
+export type { Attributes, Domain, Sample, SampleInput } from './graph/sample.ts'
 export type { Dim, Shape } from './graph/shape.ts'
 export { type SummaryRow, summarize } from './graph/summary.ts'
 export type { AnyTensor, Tensor } from './graph/tensor.ts'

@@ -4,7 +4,9 @@ import type { Dim, Shape } from './shape.ts'
 
 /** Dtype and shape of a tensor, without the node that makes it. */
 export interface TensorType {
+  /** Element type. */
   readonly dtype: DType
+  /** Sizes of the axes: numbers, and symbols such as `batch`. */
   readonly shape: Shape
 }
 
@@ -24,6 +26,7 @@ export type Attrs = Readonly<Record<string, Attr>>
 
 /** A node of a file, as the facts about its operator see it. */
 export interface OnnxNode {
+  /** Of the file. */
   readonly opset: number
   /** Types of the inputs that are data. */
   readonly inputs: readonly TensorType[]
@@ -70,6 +73,7 @@ export interface FormOptions<out T extends Attr> {
 
 /** How the dims of an attribute differ between a file and a graph. */
 export interface DimsRule {
+  /** The dims that a file asks for, written out. */
   readonly read: (target: Shape, x: Shape, node: OnnxNode) => Shape
   /** Dims for the file where the operator finds symbols by itself; undefined where it does not. */
   readonly write: (dims: Shape, x: Shape) => readonly number[] | undefined

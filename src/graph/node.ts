@@ -28,28 +28,31 @@ export type AnyTensor = Tensor<any, any>
  * A rule of an op. Its parameters are compared bivariantly, so that the op of a node can be compared with one of known arity:
  * the graph calls a rule only with inputs and attributes of a node of that very op, which its type rule has accepted.
  */
-type Rule<P extends readonly unknown[], R> = { rule(...args: P): R }['rule']
+export type OpRule<P extends readonly unknown[], R> = { rule(...args: P): R }['rule']
 
 /** What a gradient rule reads. */
 export interface VjpArgs<A extends Attrs, I extends Names, O extends Names> {
-  /** Inputs and outputs of the node. */
+  /** Inputs of the node. */
   readonly x: Each<I, AnyTensor>
+  /** Outputs of the node. */
   readonly y: Each<O, AnyTensor>
   /** Gradient of the first output (zeros when only another output is used). */
   readonly dy: AnyTensor
   /** Gradients of all outputs; `undefined` where nothing depends on one. */
   readonly dys: Each<O, AnyTensor | undefined>
+  /** Attributes of the node. */
   readonly attrs: A
 }
 
 /** One gradient for each input, `null` where an input has none. Broadcasting is undone by the engine. */
-export type Vjp<A extends Attrs = Attrs, I extends Names = Names, O extends Names = readonly ['Y']> = Rule<
+export type Vjp<A extends Attrs = Attrs, I extends Names = Names, O extends Names = readonly ['Y']> = OpRule<
   [args: VjpArgs<A, I, O>],
   Given<I, AnyTensor | null>
 >
 
 /** Why an op has no gradient. */
 export interface NoGradient {
+  /** The reason, as a clause: `its output is boolean`. */
   readonly none: string
 }
 
@@ -74,13 +77,13 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   /** Inputs that a trained model keeps but does not learn, such as running statistics. */
   readonly buffers?: readonly NoInfer<I[number]>[]
   /** The type rule: output types for input types. Throws a ShapeError that starts with the op's public name. */
-  readonly infer: Rule<[inputs: Each<I, TensorType>, attrs: A], Given<O, TensorType>>
+  readonly infer: OpRule<[inputs: Each<I, TensorType>, attrs: A], Given<O, TensorType>>
   /** The gradient rule, or why there is none: `noGradient('its output is boolean')`. */
   readonly vjp: Vjp<A, I, O> | NoGradient
   /** Inputs (and attributes) to test the op with; they may be given to the test instead. */
   readonly samples?: readonly Sample<NoInfer<A>, Given<I, SampleInput>>[]
   /** Multiply–accumulates of one evaluation, for ops that have any. */
-  readonly macs?: Rule<[inputs: Each<I, TensorType>, outputs: Each<O, TensorType>, attrs: A], number>
+  readonly macs?: OpRule<[inputs: Each<I, TensorType>, outputs: Each<O, TensorType>, attrs: A], number>
   /**
    * Where the op works element by element: for an axis of its outputs, the axis of each input that runs along with it
    * (`null`: that input is read whole); undefined where the op mixes the axis.
@@ -89,44 +92,48 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   /** The output reads the memory of the input under another shape. */
   readonly view?: true
   /** The same outputs by elementary ops, for targets that have no kernel for this one. */
-  readonly decompose?: Rewriting<A, I, O>
+  readonly decompose?: OpRewriting<A, I, O>
   /** Whether onnxruntime has no (correct) kernel on a device: `decompose` takes its place there. */
-  readonly lacks?: Rule<
+  readonly lacks?: OpRule<
     [place: { readonly device: string; readonly dtype: DType; readonly attrs: A }],
     boolean
   >
   /** The same outputs by nodes of at most `most` inputs and outputs, for ops that may have more. */
-  readonly narrow?: Rule<[inputs: Each<I, AnyTensor>, attrs: A, most: number], Given<O, AnyTensor>>
+  readonly narrow?: OpRule<[inputs: Each<I, AnyTensor>, attrs: A, most: number], Given<O, AnyTensor>>
   /** The op draws random numbers while training and is the identity elsewhere. */
   readonly random?: true
   /** The same outputs in the form that a training step computes and differentiates, where another one pays there. */
-  readonly training?: Rewriting<A, I, O>
+  readonly training?: OpRewriting<A, I, O>
   /** Opset that introduced the operator, where it is newer than 13. */
   readonly since?: number
   /** What takes the op's place outside of training steps, where it is not an operator of ONNX. */
-  readonly resolve?: Rewriting<A, I, O>
+  readonly resolve?: OpRewriting<A, I, O>
 }
 
-type Rewriting<A extends Attrs, I extends Names, O extends Names> = Rule<
+/** A rule that computes the outputs of an op in another way. */
+export type OpRewriting<A extends Attrs, I extends Names, O extends Names> = OpRule<
   [inputs: Each<I, AnyTensor>, attrs: A],
   Given<O, AnyTensor>
 >
 
-export type Along<A extends Attrs = Attrs, I extends Names = Names> = Rule<
+/** A rule that says which axes run along with an axis of the outputs. */
+export type Along<A extends Attrs = Attrs, I extends Names = Names> = OpRule<
   [axis: number, inputs: Each<I, TensorType>, attrs: A],
   readonly (number | null)[] | undefined
 >
 
-type Arguments<A> = [keyof A] extends [never] ? [] : [attrs: A]
+/** What follows the inputs where an op is applied: nothing for an op without attributes. */
+export type OpArguments<A> = [keyof A] extends [never] ? [] : [attrs: A]
 
 /** A primitive: one operator of ONNX with its rules. */
 export interface Op<A extends Attrs = Attrs, I extends Names = Names, O extends Names = Names>
   extends OpSpec<A, I, O> {
+  /** The operator's name in ONNX. */
   readonly type: string
   /** Adds a node for this op and returns its first output. */
-  readonly apply: Rule<[inputs: Given<I, Tensor>, ...Arguments<A>], AnyTensor>
+  readonly apply: OpRule<[inputs: Given<I, Tensor>, ...OpArguments<A>], AnyTensor>
   /** The same for ops with several outputs. */
-  readonly applyAll: Rule<[inputs: Given<I, Tensor>, ...Arguments<A>], Each<O, AnyTensor>>
+  readonly applyAll: OpRule<[inputs: Given<I, Tensor>, ...OpArguments<A>], Each<O, AnyTensor>>
 }
 
 /** An op applied to tensors. Equal ops with equal inputs and attributes are the same node. */

@@ -89,6 +89,7 @@ export const allOps = (): readonly Op[] => [...registry.values()]
 
 /** How an operator of ONNX is said with ops. */
 export interface Import<A extends Attrs = Attrs, I extends Names = Names> extends Signature<A, I> {
+  /** Builds what the operator computes, of ops. */
   build(inputs: Each<I, AnyTensor>, attrs: A): AnyTensor
 }
 

@@ -3,21 +3,30 @@ import type { DType } from './dtype.ts'
 /** Where a sample input's values are drawn from. */
 export type Domain = 'normal' | 'positive' | 'distinct' | 'unit' | { readonly below: number }
 
+/** An input of a sample. */
 export interface SampleInput {
+  /** Element type. */
   readonly dtype: DType
+  /** Sizes of its axes. */
   readonly shape: readonly number[]
+  /** What its values are drawn from. */
   readonly domain: Domain
+  /** Values above zero. */
   readonly positive: () => SampleInput
   /** Values that keep clear of ties and of zero, where an op has a kink. */
   readonly distinct: () => SampleInput
+  /** Values between -1 and 1. */
   readonly unit: () => SampleInput
 }
 
 /** Attributes of an op, by name. */
-type Attributes = Readonly<Record<string, unknown>>
+export type Attributes = Readonly<Record<string, unknown>>
 
+/** Inputs and attributes to test an op with; made by `sample`. */
 export interface Sample<A extends Attributes = Attributes, X = readonly SampleInput[]> {
+  /** In the order of the op. */
   readonly inputs: X
+  /** By name. */
   readonly attrs: A
 }
 
@@ -34,6 +43,7 @@ const input = (dtype: DType, shape: readonly number[], domain: Domain): SampleIn
 export const f32 = (...shape: number[]): SampleInput => input('float32', shape, 'normal')
 /** An int64 sample input of values in [0, below). */
 export const i64 = (below: number, ...shape: number[]): SampleInput => input('int64', shape, { below })
+/** A bool sample input, true and false alike often. */
 export const bool = (...shape: number[]): SampleInput => input('bool', shape, { below: 2 })
 
 /** What an op is tested with: its inputs and, at last, its attributes. */

@@ -18,7 +18,9 @@ import type { Runtime } from '../runtime/session.ts'
 import { type Case, casesOf, type Feeds } from './cases.ts'
 import { compareGradients } from './gradients.ts'
 
+/** With what an op is tested. */
 export interface CheckOptions<A extends Attrs = Attrs, I extends Names = Names> {
+  /** Where it runs. */
   readonly runtime: Runtime
   /** Inputs and attributes to test with. @default the op's own */
   readonly samples?: readonly Sample<NoInfer<A>, Given<NoInfer<I>, SampleInput>>[]

@@ -14,9 +14,6 @@ import {
 
 const entries = Object.keys(ENTRIES) as Entry[]
 
-/** Operators that `ops` exports for passes and the importer, not for users. */
-const RAW = /^ops\.([A-Z]|equalShape$)/
-
 /**
  * Types of which users see only the result, or the error: arithmetic on shapes, and the signatures of layers that are made of it.
  * They are printed with what refers to them.
@@ -24,9 +21,8 @@ const RAW = /^ops\.([A-Z]|equalShape$)/
 const isMachinery = (file: string, name: string): boolean =>
   file.startsWith('src/graph/typed/') ||
   /^(src\/nn\/signatures|models\/vit-config)\.d\.ts$/.test(file) ||
-  ['ArrayOf', 'DTypeOf', 'ShapeOf', 'Mutable', 'Written'].includes(name) ||
-  // The rules of an operator, which users do not write yet.
-  /^src\/graph\/(node|sample)\.d\.ts$/.test(file)
+  /Fn$/.test(name) ||
+  ['ArrayOf', 'DTypeOf', 'ShapeOf', 'Mutable', 'Written'].includes(name)
 
 let surface: Surface
 beforeAll(async () => {
@@ -35,7 +31,7 @@ beforeAll(async () => {
 
 /** What an entry point has beside the core, which all but `onnxgrad/models` export again. */
 function ownOf(entry: Entry): readonly Export[] {
-  const all = surface.exports[entry].filter(({ name }) => !RAW.test(name))
+  const all = surface.exports[entry]
   if (entry === 'onnxgrad') return all
   const core = new Set(surface.exports.onnxgrad.map(e => e.symbol))
   return all.filter(e => !core.has(e.symbol))

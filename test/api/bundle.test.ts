@@ -4,12 +4,10 @@ import { build, type Metafile } from 'esbuild'
 import { describe, expect, test } from 'vitest'
 import { ROOT } from '../types/compile.ts'
 
-const dist = join(ROOT, 'dist')
-
 /** A program of a page, bundled as users do it; onnxruntime-web stays outside. */
 const bundle = (program: string) =>
   build({
-    stdin: { contents: program, resolveDir: dist },
+    stdin: { contents: program, resolveDir: ROOT },
     bundle: true,
     minify: true,
     format: 'esm',
@@ -22,18 +20,18 @@ const PROGRAMS = [
   {
     name: 'everything of onnxgrad/web, and one model',
     budget: 120,
-    program: `import * as web from './src/web.js'; import { vit } from './models/index.js'; console.log(web, vit)`,
+    program: `import * as web from './src/web.ts'; import { vit } from './models/index.ts'; console.log(web, vit)`,
   },
   {
     name: 'training, data, export, and one model',
     budget: 95,
-    program: `import { adamW, digits, exportOnnx, train } from './src/web.js'; import { vit } from './models/index.js'
+    program: `import { adamW, digits, exportOnnx, train } from './src/web.ts'; import { vit } from './models/index.ts'
       console.log(adamW, digits, exportOnnx, train, vit)`,
   },
   {
     name: 'prediction alone',
     budget: 45,
-    program: `import { predictor } from './src/web.js'; console.log(predictor)`,
+    program: `import { predictor } from './src/web.ts'; console.log(predictor)`,
   },
 ]
 
@@ -50,8 +48,8 @@ describe('the size of a page, gzipped and without the runtime', () => {
 /** The packages that a module imports, directly or through its own files. @param kinds of the imports that are followed */
 async function packagesOf(entry: string, kinds: readonly string[]): Promise<string[]> {
   const { metafile } = await build({
-    entryPoints: [join(dist, entry)],
-    absWorkingDir: dist,
+    entryPoints: [join(ROOT, entry)],
+    absWorkingDir: ROOT,
     bundle: true,
     format: 'esm',
     platform: 'node',
@@ -78,8 +76,8 @@ const ALL = [...STATIC, 'dynamic-import']
 describe('what is loaded', () => {
   test('a page needs neither sharp nor onnxruntime-node, and the runtime only when a device is asked for', async () => {
     const needed = ['@noble/hashes/sha2.js', '@noble/hashes/utils.js', 'protobufjs/minimal.js']
-    expect(await packagesOf('src/web.js', STATIC)).toEqual(needed)
-    expect(await packagesOf('src/web.js', ALL)).toEqual([
+    expect(await packagesOf('src/web.ts', STATIC)).toEqual(needed)
+    expect(await packagesOf('src/web.ts', ALL)).toEqual([
       ...needed.slice(0, 2),
       'onnxruntime-web/wasm',
       'onnxruntime-web/webgpu',
@@ -88,14 +86,14 @@ describe('what is loaded', () => {
   })
 
   test('onnxgrad and onnxgrad/models load nothing of a device', async () => {
-    for (const entry of ['src/index.js', 'models/index.js'])
+    for (const entry of ['src/index.ts', 'models/index.ts'])
       for (const name of await packagesOf(entry, ALL)) expect(name).toMatch(/^(@noble|protobufjs)/)
   })
 
   test('onnxgrad/node loads pictures, charts, pages and the runtime where they are used', async () => {
     const heavy = /^(sharp|linkedom|@observablehq|onnxruntime|yargs|cli-progress|string-width)/
-    expect((await packagesOf('src/node.js', STATIC)).filter(name => heavy.test(name))).toEqual([])
+    expect((await packagesOf('src/node.ts', STATIC)).filter(name => heavy.test(name))).toEqual([])
     // They are found where they are loaded later: proof that the search sees them.
-    expect((await packagesOf('src/node.js', ALL)).filter(name => heavy.test(name))).toContain('sharp')
+    expect((await packagesOf('src/node.ts', ALL)).filter(name => heavy.test(name))).toContain('sharp')
   })
 })

@@ -1,0 +1,74 @@
+import { UserError } from '../src/graph/errors.ts'
+import { isKey } from '../src/graph/keys.ts'
+import type { Model } from '../src/nn/model.ts'
+import { type CCTConfig, cct } from './cct.ts'
+import { type GPTConfig, gpt } from './gpt.ts'
+import { type LeNetConfig, lenet } from './lenet.ts'
+import { type MLPConfig, mlp } from './mlp.ts'
+import { type ViTConfig, vit } from './vit.ts'
+
+const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
+const cifar10 = { image: 32, channels: 3, classes: 10 } as const
+const mnist = { image: 28, channels: 1, classes: 10 } as const
+
+/**
+ * The models that programs know by name, each with its presets; the first preset is the default. `accuracy` is what a
+ * preset reaches at least on MNIST's test set after the 5 epochs of `train`, to which scripts/recipes.ts holds it.
+ */
+export const MODELS = {
+  vit: {
+    about: 'Vision Transformer: patches, CLS token, encoder blocks',
+    build: vit,
+    accuracy: { lecture: 0.975 },
+    presets: {
+      lecture: { ...mnist, patch: 7, dim: 64, depth: 4, heads: 4, mlp: 128 },
+      small: { ...mnist, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192 },
+      // As large as small; the difference is in how it is trained (src/cli/recipes.ts).
+      best: { ...mnist, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192 },
+      tiny16: { ...imageNet, dim: 192, heads: 3, mlp: 768 },
+      small16: { ...imageNet, dim: 384, heads: 6, mlp: 1536 },
+      base16: { ...imageNet, dim: 768, heads: 12, mlp: 3072 },
+    } as const satisfies Record<string, ViTConfig>,
+  },
+  lenet: {
+    about: 'LeNet-5: two convolutions with pooling, three linear layers',
+    build: lenet,
+    accuracy: { mnist: 0.99 },
+    presets: { mnist } as const satisfies Record<string, LeNetConfig>,
+  },
+  cct: {
+    about: 'Compact Convolutional Transformer: convolutional tokens, encoder blocks, sequence pooling',
+    build: cct,
+    accuracy: { mnist: 0.985 },
+    presets: {
+      mnist: { ...mnist, kernel: 3, planes: [32], dim: 64, depth: 2, heads: 2, mlp: 64 },
+      'cct-2/3x2': { ...cifar10, kernel: 3, planes: [64], dim: 128, depth: 2, heads: 2, mlp: 128 },
+      'cct-7/3x1': { ...cifar10, kernel: 3, planes: [], dim: 256, depth: 7, heads: 4, mlp: 512 },
+    } as const satisfies Record<string, CCTConfig>,
+  },
+  gpt: {
+    about: 'character-level GPT: causal attention over the text so far',
+    build: gpt,
+    presets: {
+      // The vocabulary is that of the text.
+      char: { vocabulary: 65, context: 64, dim: 128, depth: 4, heads: 4, mlp: 512 },
+    } as const satisfies Record<string, GPTConfig>,
+  },
+  mlp: {
+    about: 'multi-layer perceptron on the flattened image',
+    build: mlp,
+    accuracy: { small: 0.975 },
+    presets: { small: { ...mnist, hidden: [128] } } as const satisfies Record<string, MLPConfig>,
+  },
+}
+/** Name of a model in `MODELS`. */
+export type ModelName = keyof typeof MODELS
+
+/** Builds a known model from its name and configuration, such as a file's metadata holds. */
+export function buildModel(name: string, config: object): Model {
+  if (!isKey(MODELS, name))
+    throw new UserError(`model ${name} is not known; choose one of ${Object.keys(MODELS).join(', ')}`)
+  // The builder checks the configuration, which may come from a file.
+  const build = MODELS[name].build as (config: object) => Model
+  return build(config)
+}
