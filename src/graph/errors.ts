@@ -9,7 +9,7 @@ const LONGEST_MESSAGE = 4000
 const FRAMES = 100
 
 // In a bundle of CommonJS modules it is not defined.
-const HERE = import.meta.url as string | undefined
+const HERE: string | undefined = import.meta.url
 
 /** Where this library's own files lie; in a bundle that is one file with the caller's, so that no frame is left out. */
 const LIBRARY = HERE ? ['../', '../../models/'].map(path => plainPath(new URL(path, HERE).href)) : []
@@ -23,6 +23,9 @@ const isOwn = (frame: string): boolean =>
   !PLACE.test(frame) ||
   frame.includes('node:internal') ||
   LIBRARY.some(folder => plainPath(frame).includes(folder))
+
+/** What an error says; of what is no error, its text. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** A frame that says where it is. */
 const PLACE = /:\d+:\d+\)?$/
