@@ -197,7 +197,9 @@ class Admission {
   }
 
   #read(file: string): Uint8Array {
-    const bytes = this.#files.get(file) ?? (this.#external as (file: string) => Uint8Array)(file)
+    const external = this.#external
+    if (typeof external !== 'function') throw new Error(`internal: nothing reads ${file}`)
+    const bytes = this.#files.get(file) ?? external(file)
     this.#files.set(file, bytes)
     return bytes
   }
