@@ -197,9 +197,10 @@ class Admission {
   }
 
   #read(file: string): Uint8Array {
-    const external = this.#external
-    if (typeof external !== 'function') throw new Error(`internal: nothing reads ${file}`)
-    const bytes = this.#files.get(file) ?? external(file)
+    const known = this.#files.get(file)
+    if (known) return known
+    if (typeof this.#external !== 'function') throw new Error(`internal: nothing reads ${file}`)
+    const bytes = this.#external(file)
     this.#files.set(file, bytes)
     return bytes
   }

@@ -1,4 +1,5 @@
 import { debugLevel } from './debug.ts'
+import { fieldsOf } from './keys.ts'
 import { printable } from './printable.ts'
 import { currentScope } from './scope.ts'
 
@@ -25,7 +26,11 @@ const isOwn = (frame: string): boolean =>
   LIBRARY.some(folder => plainPath(frame).includes(folder))
 
 /** What an error says; of what is no error, its text. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+export function messageOf(error: unknown): string {
+  // In Jest an error of Node itself is not an instance of the test's Error.
+  const { message } = fieldsOf(error)
+  return typeof message === 'string' ? message : String(error)
+}
 
 /** A frame that says where it is. */
 const PLACE = /:\d+:\d+\)?$/

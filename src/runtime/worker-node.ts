@@ -1,4 +1,3 @@
-import type { TypedArray } from '../graph/array.ts'
 import { messageOf, UserError } from '../graph/errors.ts'
 import { lookup } from '../graph/present.ts'
 import type { Answer, Calls, Question } from './calls.ts'
