@@ -1,3 +1,4 @@
+import { blobOf } from './data/blob-web.ts'
 import { fetchBytes } from './data/fetch-web.ts'
 import { type Picture, readPicture } from './data/image-web.ts'
 import type { ExportOptions } from './export/export.ts'
@@ -164,7 +165,7 @@ export async function save(source: SaveSource, path: string, options: ExportOpti
 export function download(bytes: Uint8Array, name: string): void {
   if (!('document' in globalThis))
     throw new UserError(`${name}: only a page can save files; post the bytes to the page`)
-  const url = URL.createObjectURL(new Blob([bytes as BlobPart], { type: 'application/octet-stream' }))
+  const url = URL.createObjectURL(blobOf(bytes, 'application/octet-stream'))
   const link = Object.assign(document.createElement('a'), { href: url, download: name })
   link.click()
   // The browser reads the address after this turn.

@@ -2,13 +2,14 @@ import { resolve } from 'node:path'
 import yargs, { type CommandModule } from 'yargs'
 import { COLLECTIONS } from '../data/images-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import { present } from '../graph/present.ts'
 import type { Value, Values } from '../tune/space.ts'
 import { type TrainFlags, trainFlags } from './train-flags.ts'
 
 /** The flags of `train` that a user gave, by their names on the command line, with files as they are found from anywhere. */
 export async function givenFlags(argv: object, without: readonly string[]): Promise<Values> {
-  const values = argv as Readonly<Record<string, unknown>>
+  const values = fieldsOf(argv)
   const defaults: Readonly<Record<string, unknown>> = await parsed('vit', {})
   const own = Object.entries(values).filter(
     ([key, value]) =>

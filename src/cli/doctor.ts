@@ -7,7 +7,7 @@ import { cacheFolder } from '../data/cache-node.ts'
 import { packagedDigits } from '../data/digits-node.ts'
 import { codeOf } from '../data/files-node.ts'
 import { loadSharp } from '../data/image-node.ts'
-import { UserError } from '../graph/errors.ts'
+import { messageOf, UserError } from '../graph/errors.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { loadNative, thisMachine } from '../runtime/native-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
@@ -24,7 +24,7 @@ const attempt = async (work: () => Promise<string>): Promise<Found> => {
   try {
     return { works: true, detail: await work() }
   } catch (error) {
-    return { works: false, detail: (error as Error).message.replaceAll('\n', ' ') }
+    return { works: false, detail: messageOf(error).replaceAll('\n', ' ') }
   }
 }
 

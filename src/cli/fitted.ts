@@ -1,5 +1,6 @@
 import { buildModel } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import type { Model } from '../nn/model.ts'
 import { modelInput } from '../train/classifier.ts'
 import type { LabelledDataset, LabelledSource } from './load-data.ts'
@@ -11,8 +12,8 @@ type Settings = Readonly<Record<string, unknown>>
 
 /** A model to begin with, before the data are known: where its image size or its patch is left open, it suits the other. */
 export function drafted(name: string, config: object, flags: Settings): Model {
-  const { image, patch } = config as { image?: number; patch?: number }
-  if (image === undefined || patch === undefined) return buildModel(name, config)
+  const { image, patch } = fieldsOf(config)
+  if (typeof image !== 'number' || typeof patch !== 'number') return buildModel(name, config)
   const open =
     flags.image === undefined
       ? { image: Math.ceil(image / patch) * patch }
@@ -37,7 +38,7 @@ export function fitted(config: object, { train }: LabelledSource, flags: Setting
   const patched = patchFor(config, Number(sized.image), flags)
   const notes = Object.entries(patched).map(
     ([key, value]) =>
-      `${key} ${value}: ${(config as Settings)[key]} does not divide the images' ${sized.image} pixels`,
+      `${key} ${value}: ${fieldsOf(config)[key]} does not divide the images' ${sized.image} pixels`,
   )
   return { config: { ...sized, ...patched }, notes }
 }

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import { type RunRecord, stepsPerEpoch } from '../train/record.ts'
 import { AUGMENT_FLAGS } from './augment-flags.ts'
 import { MODEL_FLAGS } from './options.ts'
@@ -10,8 +11,8 @@ import type { TrainFlags } from './train-flags.ts'
  */
 export function refuseOthers(flags: TrainFlags, record: Omit<RunRecord, 'step'>, file: string): void {
   const { optimizer, schedule, model } = record
-  const config = model.config as Readonly<Record<string, unknown>>
-  const augment = (record.augment ?? {}) as Readonly<Record<string, unknown>>
+  const config = fieldsOf(model.config)
+  const augment = fieldsOf(record.augment)
   const run: Readonly<Record<string, unknown>> = {
     model: model.name,
     batch: record.batch,

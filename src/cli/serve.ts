@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import { realpath } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Argv, CommandModule } from 'yargs'
@@ -137,7 +136,9 @@ async function listen(server: Server, address: string, port: number | undefined)
         `cannot listen at ${address}, port ${port ?? PORT}: ${LISTEN[error.code ?? ''] ?? reason(error)}`,
       )
     })
-  return (server.address() as AddressInfo).port
+  const found = server.address()
+  if (typeof found === 'object' && found) return found.port
+  throw new Error('internal: the server has no port')
 }
 
 const LISTEN: Readonly<Record<string, string>> = {

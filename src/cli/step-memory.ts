@@ -56,9 +56,7 @@ export function stepMemory(model: Model, flags: StepFlags): StepMemory {
   // Of which values makes no difference here.
   const normalization = { mean: perChannel(0.5), std: perChannel(0.25) }
   const net = kind === 'image' ? normalized(model, kind, normalization) : model
-  const optimizer = OPTIMIZERS[flags.optimizer as keyof typeof OPTIMIZERS](
-    OPTIMIZER_DEFAULTS[flags.optimizer],
-  )
+  const optimizer = lookup(OPTIMIZERS, flags.optimizer)(OPTIMIZER_DEFAULTS[flags.optimizer])
   const { batch, recompute } = flags
   const { plans } = plansOf(net, { task: classification(), optimizer })
   const { target } = deviceOf('cpu')

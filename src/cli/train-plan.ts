@@ -7,6 +7,7 @@ import { COLLECTIONS } from '../data/images-node.ts'
 import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { keysOf } from '../graph/keys.ts'
+import { lookup } from '../graph/present.ts'
 import type { Model } from '../nn/model.ts'
 import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
@@ -53,7 +54,7 @@ function optimizerOf(name: string, flags: TrainFlags): Optimizer {
   if (momentum !== undefined && name !== 'sgd' && name !== 'rmsprop')
     throw new UserError('--momentum is for --optimizer sgd or rmsprop only')
   const given = Object.entries({ lr, weightDecay, momentum }).filter(([, v]) => v !== undefined)
-  const make = OPTIMIZERS[name as keyof typeof OPTIMIZERS]
+  const make = lookup(OPTIMIZERS, name)
   return make({ ...OPTIMIZER_DEFAULTS[name], ...Object.fromEntries(given) })
 }
 
@@ -121,7 +122,7 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   const { epochs, batch, accumulate, seed, metric } = settings
   const device = await deviceFor(flags.device)
   const warmupSteps = Math.round(settings.warmup * Math.ceil(data.train.size / (batch * accumulate)))
-  const schedule = withWarmup(SCHEDULES[settings.schedule as keyof typeof SCHEDULES](), warmupSteps)
+  const schedule = withWarmup(lookup(SCHEDULES, settings.schedule)(), warmupSteps)
   const folder = flags.out
     ? await RunFolder.at(flags.out, { overwrite: flags.overwrite })
     : await RunFolder.next(`runs/${name}-${preset}`)

@@ -99,6 +99,8 @@ const describe = (value: unknown): string =>
 /** Integer arrays that hold no value that int32 and int64 could not. */
 const NARROW = [Uint8Array, Int8Array, Int32Array] as const
 
+const flattened = (nested: readonly unknown[]): unknown[] => nested.flat(Number.POSITIVE_INFINITY)
+
 /** Elements in the array type of a dtype; the same array where it is of that type. @throws UserError for another type */
 function elements(what: string, data: TypedArray | NestedArray, dtype: DType): TypedArray {
   if (dtype === 'float16') throw new UserError(`${what}: float16 arrays are not supported; use float32`)
@@ -111,14 +113,15 @@ function elements(what: string, data: TypedArray | NestedArray, dtype: DType): T
         `${what}: is ${describe(data)}, ${dtype} (${Wanted.name}) is expected; convert it${dtype.startsWith('float') ? `, such as with ${Wanted.name}.from` : ''}`,
       )
   }
-  const flat = isTyped(data) ? data : (data as readonly (number | boolean)[]).flat(Number.POSITIVE_INFINITY)
+  const flat: ArrayLike<unknown> = isTyped(data) ? data : flattened(data)
   const limits = LIMITS[dtype]
-  const checked = Array.from(flat as ArrayLike<number | boolean>, (v, i) => {
+  const checked = Array.from(flat, (v, i) => {
     const number = typeof v === 'boolean' ? Number(v) : v
-    const wrong =
+    if (
       typeof number !== 'number' ||
       (limits && !(Number.isInteger(number) && number >= limits[0] && number <= limits[1]))
-    if (wrong) throw new UserError(`${what}: value ${i} is ${String(v)}, which is not ${dtype}`)
+    )
+      throw new UserError(`${what}: value ${i} is ${String(v)}, which is not ${dtype}`)
     return number
   })
   return dtype === 'int64'

@@ -1,4 +1,4 @@
-import type { NdArray } from '../graph/array.ts'
+import { copyElements, type NdArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { hash, rng } from '../graph/random.ts'
 import type { ArrayDataset, BatchOptions, Dataset, Feature, ImageDataset, UserBatch } from './dataset.ts'
@@ -100,8 +100,7 @@ function* arrayBatches({ arrays, size, shared = [] }: ArrayDataset, options: Bat
     const picked = rows.map(({ name, data, dims, per, taken }) => {
       for (let i = 0; i < count; i++) {
         const from = (order ? Number(order[start + i]) : start + i) * per
-        // Of one type, which TypeScript does not see through the union.
-        ;(taken as Float32Array).set((data as Float32Array).subarray(from, from + per), i * per)
+        copyElements(taken, data.subarray(from, from + per), i * per)
       }
       return [name, { data: taken.subarray(0, count * per), dims: [count, ...dims] }] as const
     })

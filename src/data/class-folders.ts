@@ -44,7 +44,7 @@ interface Top {
 export function arrange(where: string, files: readonly string[], folders: readonly string[] = []): Arranged {
   const tops = new Map<string, Top>()
   const listOf = (parts: readonly string[]): string[] => {
-    const [name, inner] = parts as [string, string?]
+    const [name, inner] = [nth(parts, 0), parts[1]]
     const top = tops.get(name) ?? { name, own: [], inner: new Map() }
     tops.set(name, top)
     if (inner === undefined) return top.own

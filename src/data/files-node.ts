@@ -1,11 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 import { constants, type FileHandle, link, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { UserError } from '../graph/errors.ts'
+import { messageOf, UserError } from '../graph/errors.ts'
 
 /** Why a file or folder could not be used, in words for a user: from the code of a Node system error. */
 export function reason(error: unknown): string {
-  return REASONS[codeOf(error)] ?? (error instanceof Error ? error.message : String(error))
+  return REASONS[codeOf(error)] ?? messageOf(error)
 }
 
 /** The code of a Node system error, such as `ENOENT`; empty for any other error. */
@@ -154,7 +154,7 @@ export async function readText(path: string): Promise<string | undefined> {
   try {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await readBytes(path))
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(codeOf((error as UserError).cause))) return undefined
+    if (error instanceof UserError && ['ENOENT', 'ENOTDIR'].includes(codeOf(error.cause))) return undefined
     throw error
   }
 }

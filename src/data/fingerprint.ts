@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { NdArray } from '../graph/array.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import type { Shape } from '../graph/shape.ts'
 import { asNdArray } from './arrays.ts'
 import { batches } from './batches.ts'
@@ -185,9 +186,9 @@ const count = (n: number | undefined): string =>
 
 /** Whether a value that was read from a file is what {@link fingerprints} gives. */
 export function areFingerprints(value: unknown): value is Fingerprints {
-  const sets = (value ?? {}) as Readonly<Record<string, unknown>>
+  const sets = fieldsOf(value)
   const sound = (set: unknown): boolean => {
-    const { size, shape, classes, content } = (set ?? {}) as Partial<Fingerprint>
+    const { size, shape, classes, content } = fieldsOf(set)
     const sizes = Array.isArray(shape) ? shape.filter(d => typeof d !== 'string') : [undefined]
     const whole = [size ?? 0, ...sizes].every(Number.isSafeInteger)
     return whole && typeof classes === 'string' && typeof content === 'string'

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { blobOf } from './blob-web.ts'
 import { turned } from './orientation.ts'
 import { readHeader } from './picture-header.ts'
 import { type ImageShape, imageShape, type Preprocessing, preprocess, RESIZE } from './preprocess.ts'
@@ -67,7 +68,7 @@ async function fileOf(file: Blob, name: string) {
     throw new UserError(`${name}: the browser cannot read it; choose it again`)
   })
   const { orientation, hasProfile, upright } = readHeader(new Uint8Array(bytes))
-  return { source: orientation === 1 ? file : new Blob([upright() as BlobPart]), orientation, hasProfile }
+  return { source: orientation === 1 ? file : blobOf(upright()), orientation, hasProfile }
 }
 
 function onWhite(bitmap: ImageBitmap): Pixels {

@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
+import { blobOf } from './blob-web.ts'
 import type { NamedBytes } from './idx.ts'
 
 /** The longest beginning of a file that `limit` is shown. */
@@ -15,7 +16,7 @@ export async function unpacked(
   limit: (head: NamedBytes) => number,
 ): Promise<NamedBytes> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return { name, bytes }
-  const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new DecompressionStream('gzip'))
+  const stream = blobOf(bytes).stream().pipeThrough(new DecompressionStream('gzip'))
   const reader = stream.getReader()
   let parts: Uint8Array[] = []
   let size = 0

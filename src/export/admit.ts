@@ -197,7 +197,10 @@ class Admission {
   }
 
   #read(file: string): Uint8Array {
-    const bytes = this.#files.get(file) ?? (this.#external as (file: string) => Uint8Array)(file)
+    const known = this.#files.get(file)
+    if (known) return known
+    if (typeof this.#external !== 'function') throw new Error(`internal: nothing reads ${file}`)
+    const bytes = this.#external(file)
     this.#files.set(file, bytes)
     return bytes
   }

@@ -1,6 +1,7 @@
 import protobuf from 'protobufjs/minimal.js'
-import { UserError } from '../graph/errors.ts'
+import { messageOf, UserError } from '../graph/errors.ts'
 import { exact, type Int64 } from '../graph/int64.ts'
+import { fieldsOf } from '../graph/keys.ts'
 
 const { Reader, Writer } = protobuf
 
@@ -83,15 +84,16 @@ const WIRE: Record<WireType, number> = {
 }
 
 function writeScalar(w: protobuf.Writer, type: WireType, value: unknown): void {
-  if (type === 'string') w.string(value as string)
+  if (type === 'string') w.string(String(value))
   else if (type === 'bytes') w.bytes(value as Uint8Array)
-  else if (type === 'int64' || type === 'uint64' || type === 'size') writeInt64(w, value as Int64)
-  else w[type](value as number)
+  else if (type === 'int64' || type === 'uint64' || type === 'size')
+    writeInt64(w, typeof value === 'bigint' ? value : Number(value))
+  else w[type](Number(value))
 }
 
 function writeInt64(w: protobuf.Writer, value: Int64): void {
   if (Number.isSafeInteger(value)) {
-    w.int64(value as number)
+    w.int64(Number(value))
     return
   }
   const big = BigInt(value)
@@ -105,12 +107,12 @@ function write(w: protobuf.Writer, fields: Fields, value: Readonly<Record<string
   for (const [name, field] of Object.entries(fields)) {
     const given = value[name]
     if (given === undefined) continue
-    const items = field.repeated ? (given as unknown[]) : [given]
+    const items: readonly unknown[] = field.repeated && Array.isArray(given) ? given : [given]
     const { type } = field
     if (typeof type === 'function') {
       for (const item of items) {
         w.uint32((field.id << 3) | 2).fork()
-        write(w, type().fields, item as Record<string, unknown>)
+        write(w, type().fields, fieldsOf(item))
         w.ldelim()
       }
     } else if (field.repeated && WIRE[type] !== 2) {
@@ -130,7 +132,7 @@ function write(w: protobuf.Writer, fields: Fields, value: Readonly<Record<string
 /** Bytes of a message, fields in the order of the description: equal values give equal bytes. */
 export function encode<M extends Message<Fields>>(type: M, value: Value<M>): Uint8Array {
   const w = Writer.create()
-  write(w, type.fields, value as Record<string, unknown>)
+  write(w, type.fields, fieldsOf(value))
   return w.finish()
 }
 
@@ -250,6 +252,6 @@ export function decode<M extends Message<Fields>>(type: M, bytes: Uint8Array, wh
   try {
     return read(Reader.create(bytes), bytes.length, type, 0, new Tally()) as Value<M>
   } catch (error) {
-    throw new UserError(`${what}: not a valid ONNX file (${(error as Error).message})`)
+    throw new UserError(`${what}: not a valid ONNX file (${messageOf(error)})`)
   }
 }

@@ -58,15 +58,15 @@ export function servingGraph(
   model: Model,
   { probabilities = false, intermediates }: ExportOptions = {},
 ): Graph {
-  const logits = model.outputs.logits as AnyTensor | undefined
+  const logits: AnyTensor | undefined = model.outputs.logits
   if (probabilities && !logits)
     throw new UserError(
       `${model.name} has no output logits to make probabilities of; its outputs are ${Object.keys(model.outputs).join(', ')}`,
     )
-  const outputs = {
+  const outputs: Tensors = {
     ...model.outputs,
     ...chosen(model, intermediates),
-    ...(probabilities && logits ? { probabilities: softmax(logits) as AnyTensor } : {}),
+    ...(probabilities && logits ? { probabilities: softmax(logits) } : {}),
   }
   return forServing({ ...model.graph, outputs }, { trace: tracePasses(`${model.name}-export`) })
 }

@@ -124,7 +124,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
       const n = x.values.length
       if (x.scalar || !index || !isFirst(node.attribute('axis', 'int') ?? 0)) return undefined
       if (!index.values.every(i => typeof i === 'number' && i >= -n && i < n)) return undefined
-      return { ...x, scalar: index.scalar, values: index.values.map(i => x.values.at(i as number)) }
+      return { ...x, scalar: index.scalar, values: index.values.map(i => x.values.at(Number(i))) }
     },
     Concat: (inputs, node) =>
       isFirst(node.attribute('axis', 'int')) &&
@@ -162,8 +162,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map(
       const fill = node.attribute('value', 'tensor')
       if (fill?.dataType !== DATA_TYPE.int64 || shape.values.length !== 1) return undefined
       if (typeof length !== 'number' || length < 0 || length > MOST) return undefined
-      const [value] = readTensor(fill).data as BigInt64Array
-      return value === undefined ? undefined : list(new Array<Int64>(length).fill(exact(value)))
+      const [value] = readTensor(fill).data
+      return typeof value !== 'bigint' ? undefined : list(new Array<Int64>(length).fill(exact(value)))
     },
     Add: arithmetic((a, b) => a + b, named(sum)),
     Sub: arithmetic(

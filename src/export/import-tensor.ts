@@ -17,7 +17,7 @@ export function fromHalf(bits: number): number {
 /** A fixed tensor of the file. */
 export function tensorValue(proto: TensorProto): Value {
   const { dtype, dims, data } = readTensor(proto)
-  const values = dtype === 'float16' ? Float64Array.from(data as Uint16Array, fromHalf) : data
+  const values = data instanceof Uint16Array ? Float64Array.from(data, fromHalf) : data
   return constantValue(values, dtype, dims)
 }
 

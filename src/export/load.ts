@@ -27,10 +27,10 @@ function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, '
     const { dims, data } = lookup(weights, name)
     const values = data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>)
     if (old.dtype !== 'float32') {
-      leaves.set(old, constant(values, old.dtype, dims) as AnyTensor)
+      leaves.set(old, constant(values, old.dtype, dims))
       continue
     }
-    const made = parameter(
+    const made: AnyTensor = parameter(
       dims,
       { kind: 'values', values },
       {
@@ -38,7 +38,7 @@ function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, '
         // As PyTorch users do it: biases and norms do not decay.
         ...(users.has(old) ? {} : { decay: dims.length > 1 }),
       },
-    ) as AnyTensor
+    )
     leaves.set(old, made)
     named.set(name, made)
   }

@@ -1,19 +1,28 @@
 import type { Attr, AttrForm } from '../graph/attributes.ts'
-import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, saturated } from '../graph/int64.ts'
 import type { Node } from '../graph/node.ts'
-import { nth } from '../graph/present.ts'
+import { lookup, nth } from '../graph/present.ts'
+import type { Shape } from '../graph/shape.ts'
 import type { AttributeProto } from './onnx-proto.ts'
 import { DATA_TYPE } from './tensor-data.ts'
 
+const isInt64 = (v: unknown): v is Int64 => typeof v === 'bigint' || Number.isSafeInteger(v)
+
 /** @throws UserError for what is not an integer, or does not fit in 64 bits */
 export function integersOf(name: string, { saturates }: AttrForm, value: Attr): Int64[] {
-  return [value as unknown as Int64 | readonly Int64[]].flat().map(v => {
-    if (typeof v === 'bigint' || Number.isSafeInteger(v)) return v
-    if (saturates && Math.abs(v) > Number.MAX_SAFE_INTEGER) return saturated(v)
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return values.map(v => {
+    if (isInt64(v)) return v
+    if (saturates && Math.abs(Number(v)) > Number.MAX_SAFE_INTEGER) return saturated(Number(v))
     throw new UserError(`${name} is ${v}, where an integer within ±2^53 belongs`)
   })
+}
+
+/** The shape that an attribute holds. */
+export function shapeOf(name: string, value: Attr): Shape {
+  if (Array.isArray(value)) return value
+  throw new Error(`internal: ${name} is not a shape`)
 }
 
 /** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7. */
@@ -23,15 +32,15 @@ export function attributeOf(own: string, form: AttrForm, node: Node): AttributeP
   switch (form.kind) {
     case 'float':
     case 'scalar':
-      return { name, type: 1, f: value as number }
+      return { name, type: 1, f: Number(value) }
     case 'int':
       return { name, type: 2, i: nth(integersOf(name, form, value), 0) }
     case 'bool':
       return { name, type: 2, i: value ? 1 : 0 }
     case 'dtype':
-      return { name, type: 2, i: DATA_TYPE[value as DType] }
+      return { name, type: 2, i: lookup(DATA_TYPE, String(value)) }
     case 'string':
-      return { name, type: 3, s: new TextEncoder().encode(value as string) }
+      return { name, type: 3, s: new TextEncoder().encode(String(value)) }
     default:
       return { name, type: 7, ints: integersOf(name, form, value) }
   }

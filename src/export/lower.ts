@@ -1,17 +1,17 @@
-import type { TypedArray } from '../graph/array.ts'
+import { sizeOfDims, type TypedArray } from '../graph/array.ts'
 import type { AttrForm } from '../graph/attributes.ts'
-import { isConcrete } from '../graph/bind.ts'
+import { isConcrete, sizesOf } from '../graph/bind.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
 import type { Int64 } from '../graph/int64.ts'
-import { Constant, type ConstantData, Input, SizeOf } from '../graph/leaf.ts'
+import { Constant, constantOf, dimOf, Input, SizeOf } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
 import { nth } from '../graph/present.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
-import { attributeOf, integersOf } from './lower-attrs.ts'
+import { attributeOf, integersOf, shapeOf } from './lower-attrs.ts'
 import {
   type AttributeProto,
   type GraphProto,
@@ -139,7 +139,7 @@ class Writer {
       .filter(([name]) => this.#read.has(name))
       .map(([name, t]) => {
         if (!weights) throw new Error(`internal: parameter ${name} has no value`)
-        return tensorProto(name, t.dtype, t.shape as number[], weights(name))
+        return tensorProto(name, t.dtype, sizesOf(t.shape), weights(name))
       })
   }
 
@@ -199,12 +199,11 @@ class Writer {
       return known
     }
     if (op === Constant) {
-      const shape = attrs.shape as readonly number[]
-      const size = shape.reduce((a, b) => a * b, 1)
-      return this.#constant(toTyped(attrs.data as ConstantData, t.dtype, size), t.dtype, shape)
+      const shape = sizesOf(t.shape)
+      return this.#constant(toTyped(constantOf(t.node), t.dtype, sizeOfDims(shape)), t.dtype, shape)
     }
     if (op === SizeOf) {
-      const size = this.#size(attrs.dim as Dim)
+      const size = this.#size(dimOf(t.node))
       const scalar = this.#emit('Squeeze', [size, this.#ints([0])])
       return this.#emit('Cast', [scalar], [{ name: 'to', type: 2, i: DATA_TYPE[t.dtype] }])
     }
@@ -232,9 +231,9 @@ class Writer {
     const value = node.attrs[name]
     if (form.kind === 'scalar') {
       const { dtype } = nth(node.inputs, 0)
-      return this.#constant(toTyped([value as Int64], dtype, 1), dtype, [])
+      return this.#constant(toTyped([typeof value === 'bigint' ? value : Number(value)], dtype, 1), dtype, [])
     }
-    if (form.kind === 'dims') return this.#dims(value as Shape, node, form)
+    if (form.kind === 'dims') return this.#dims(shapeOf(name, value), node, form)
     const integers = integersOf(name, form, value)
     return form.kind === 'int'
       ? this.#constant(toTyped(integers, 'int64', 1), 'int64', [])

@@ -1,5 +1,6 @@
 import type { TypedArray } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
+import { keysOf } from '../graph/keys.ts'
 import { printable } from '../graph/printable.ts'
 import type { Admitted } from './admit.ts'
 import { encode } from './codec.ts'
@@ -60,12 +61,13 @@ export function readOnnx(bytes: Uint8Array, name: string, options: ReadOptions =
     ),
   )
   const opset = proto.opsetImport?.find(o => !o.domain)?.version ?? 0
-  const known = Object.entries(SOUND).flatMap(([field, sound]) => {
-    const key = METADATA[field as keyof typeof SOUND]
+  const known = keysOf(SOUND).flatMap(field => {
+    const key = METADATA[field]
     const text = metadata[key]
     if (text === undefined) return []
     const value = parsed(text)
-    if (!sound(value)) throw new UserError(`${name}: its metadata ${key} are damaged: ${printable(text)}`)
+    if (!SOUND[field](value))
+      throw new UserError(`${name}: its metadata ${key} are damaged: ${printable(text)}`)
     return [[field, value]]
   })
   const whole = typeof options.external === 'function' ? encode(Model, proto) : bytes

@@ -17,7 +17,7 @@ export function repeatedKey(json: string): string | undefined {
       string = json.slice(start, at + 1)
     } else if (character === ':') {
       // Escapes are undone: "\u0061" is "a".
-      const key = JSON.parse(string) as string
+      const key = String(JSON.parse(string))
       const keys = open.at(-1)
       if (keys?.has(key)) return key
       keys?.add(key)

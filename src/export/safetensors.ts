@@ -1,6 +1,8 @@
 import { emptyArray, type TypedArray } from '../graph/array.ts'
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { keysOf } from '../graph/keys.ts'
+import { nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import { repeatedKey } from './repeated-key.ts'
 
@@ -33,7 +35,7 @@ const NAMES: Readonly<Record<DType, string>> = {
   int64: 'I64',
   bool: 'BOOL',
 }
-const DTYPES = new Map(Object.entries(NAMES).map(([dtype, name]) => [name, dtype as DType]))
+const DTYPES = new Map<string, DType>(keysOf(NAMES).map(dtype => [NAMES[dtype], dtype]))
 
 /** A sixth of the format's own limit: a header takes ten times its size when it is read, and none comes near. */
 const MAX_HEADER = 2 ** 24
@@ -93,7 +95,7 @@ function headerOf(bytes: Uint8Array): { text: string; value: Record<string, unkn
   }
 }
 
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0
 
 function entryOf(key: string, value: unknown, fail: Fail) {
   if (key === '__proto__') return fail('a tensor is named __proto__')
@@ -105,7 +107,8 @@ function entryOf(key: string, value: unknown, fail: Fail) {
   if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`tensor ${key} has no proper shape`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
     return fail(`tensor ${key} has no proper data_offsets`)
-  const [start, end] = offsets as [number, number]
+  const range: readonly number[] = offsets
+  const [start, end] = [nth(range, 0), nth(range, 1)]
   const size = shape.reduce((a, b) => a * b, 1) * BYTES[dtype]
   if (end - start !== size)
     fail(`tensor ${key} has ${end - start} bytes where ${dtype} [${shape.join()}] needs ${size}`)

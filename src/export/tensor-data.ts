@@ -2,6 +2,7 @@ import { emptyArray, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, toInt64 } from '../graph/int64.ts'
+import { keysOf } from '../graph/keys.ts'
 import { nth } from '../graph/present.ts'
 import { isExternal, whyOutside } from './external.ts'
 import type { TensorProto } from './onnx-proto.ts'
@@ -20,7 +21,7 @@ export const DATA_TYPE: Readonly<Record<DType, number>> = {
 }
 
 export const dtypeOf = (dataType: number | undefined): DType | undefined =>
-  (Object.keys(DATA_TYPE) as DType[]).find(d => DATA_TYPE[d] === dataType)
+  keysOf(DATA_TYPE).find(d => DATA_TYPE[d] === dataType)
 
 /** IEEE half precision bits of a number, rounded to nearest even. */
 export function toHalf(value: number): number {

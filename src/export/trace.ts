@@ -22,7 +22,8 @@ let files = 0
 
 /** Writes a graph as a file of {@link FOLDER}; its parameters become inputs, because it has no weights yet. */
 function write({ inputs, parameters, outputs }: Graph, name: string): void {
-  const fs = (globalThis as Host).process?.getBuiltinModule?.('node:fs')
+  const { process }: Host = globalThis
+  const fs = process?.getBuiltinModule?.('node:fs')
   if (!fs) return
   const given = Object.entries(parameters).map(([key, t]) => [PREFIX + key, t] as const)
   const path = `${FOLDER}/${String(++files).padStart(4, '0')}-${name}.onnx`

@@ -21,13 +21,10 @@ export function writeWeightsFile(source: TrainedModel | Model): Uint8Array {
  */
 export function readWeightsFile(bytes: Uint8Array, name: string): Readonly<Record<string, Float32Array>> {
   const { tensors } = readSafetensors(bytes, name)
-  const floats = Object.entries(tensors).filter(
-    ([key, { dtype }]) => !key.startsWith('optimizer.') && (dtype === 'float32' || dtype === 'float64'),
-  )
-  return Object.fromEntries(
-    floats.map(([key, { data }]) => [
-      key,
-      data instanceof Float32Array ? data : Float32Array.from(data as Float64Array),
-    ]),
-  )
+  const floats = Object.entries(tensors).flatMap(([key, { data }]): [string, Float32Array][] => {
+    if (key.startsWith('optimizer.')) return []
+    if (data instanceof Float32Array) return [[key, data]]
+    return data instanceof Float64Array ? [[key, Float32Array.from(data)]] : []
+  })
+  return Object.fromEntries(floats)
 }

@@ -58,4 +58,11 @@ export const arrayOver = (
   length: number,
 ): TypedArray => new ARRAYS[dtype](memory as ArrayBuffer, offset, length)
 
+/**
+ * Copies elements into an array of the same element type.
+ * The one cast for what two arrays of one dtype have in common, which the compiler does not see through the union.
+ */
+export const copyElements = (target: TypedArray, source: TypedArray, offset = 0): void =>
+  (target as Float32Array).set(source as Float32Array, offset)
+
 export const sizeOfDims = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1)

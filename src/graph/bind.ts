@@ -2,7 +2,7 @@ import type { Attr, Attrs } from './attributes.ts'
 import { type Dim, product, type Shape, show, sum, UNKNOWN, unify } from './dim.ts'
 import { ShapeError } from './errors.ts'
 import { type Graph, rewriteTensors, type Tensors } from './graph.ts'
-import { input, SizeOf, sizeOf } from './leaf.ts'
+import { dimOf, input, SizeOf, sizeOf } from './leaf.ts'
 import { makeNode } from './node.ts'
 import { lookup, nth } from './present.ts'
 import { currentScope } from './scope.ts'
@@ -30,7 +30,7 @@ export function bindDim(dim: Dim, bindings: Bindings): Dim {
 export const bindShape = (shape: Shape, bindings: Bindings): Shape => shape.map(d => bindDim(d, bindings))
 
 const bindAttr = (value: Attr, bindings: Bindings): Attr =>
-  Array.isArray(value) && value.some(v => typeof v === 'string') ? bindShape(value as Shape, bindings) : value
+  Array.isArray(value) && value.some(v => typeof v === 'string') ? bindShape(value, bindings) : value
 
 const bindAttrs = (attrs: Attrs, bindings: Bindings): Attrs =>
   Object.fromEntries(Object.entries(attrs).map(([name, value]) => [name, bindAttr(value, bindings)]))
@@ -51,8 +51,7 @@ export function inline(
   return rewriteTensors(
     roots,
     (node, inputs) => {
-      if (node.op === SizeOf)
-        return [sizeOf(bindDim(node.attrs.dim as Dim, bindings), nth(node.outputs, 0).dtype)]
+      if (node.op === SizeOf) return [sizeOf(bindDim(dimOf(node), bindings), nth(node.outputs, 0).dtype)]
       if (!node.inputs.length) return undefined
       return makeNode(node.op, inputs, bindAttrs(node.attrs, bindings)).outputs
     },
@@ -64,9 +63,9 @@ export function inline(
 /** A graph for known sizes. Symbols without a size stay. @throws ShapeError when the sizes do not fit an operator */
 export function bind(graph: Graph, sizes: Bindings): Graph {
   const inputs = Object.fromEntries(
-    Object.entries(graph.inputs).map(([name, t]) => [
+    Object.entries(graph.inputs).map(([name, t]): [string, Tensor] => [
       name,
-      input(name, t.dtype, bindShape(t.shape, sizes)) as Tensor,
+      input(name, t.dtype, bindShape(t.shape, sizes)),
     ]),
   )
   const leaves = new Map(Object.entries(graph.inputs).map(([name, t]) => [t, lookup(inputs, name)]))
@@ -103,3 +102,9 @@ const conflict = (what: string, symbol: string, a: Dim, b: Dim): never => {
 /** Whether every dim is a size. */
 export const isConcrete = (shape: Shape): shape is readonly number[] =>
   shape.every(d => typeof d === 'number' && d !== UNKNOWN)
+
+/** The sizes of a shape without symbols. */
+export function sizesOf(shape: Shape): readonly number[] {
+  if (isConcrete(shape)) return shape
+  throw new Error(`internal: ${show(shape)} has a size that is not known`)
+}

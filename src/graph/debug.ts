@@ -4,8 +4,8 @@ interface Host {
 
 /** An environment variable; in a page, a global variable of that name. Read without node:process, because pages load this file. */
 export function setting(name: string): string {
-  const host = globalThis as Host & Readonly<Record<string, unknown>>
-  return String(host.process?.env?.[name] ?? host[name] ?? '')
+  const { process }: Host = globalThis
+  return String(process?.env?.[name] ?? Reflect.get(globalThis, name) ?? '')
 }
 
 /**

@@ -1,4 +1,5 @@
 import { debugLevel } from './debug.ts'
+import { fieldsOf } from './keys.ts'
 import { printable } from './printable.ts'
 import { currentScope } from './scope.ts'
 
@@ -9,7 +10,7 @@ const LONGEST_MESSAGE = 4000
 const FRAMES = 100
 
 // In a bundle of CommonJS modules it is not defined.
-const HERE = import.meta.url as string | undefined
+const HERE: string | undefined = import.meta.url
 
 /** Where this library's own files lie; in a bundle that is one file with the caller's, so that no frame is left out. */
 const LIBRARY = HERE ? ['../', '../../models/'].map(path => plainPath(new URL(path, HERE).href)) : []
@@ -23,6 +24,13 @@ const isOwn = (frame: string): boolean =>
   !PLACE.test(frame) ||
   frame.includes('node:internal') ||
   LIBRARY.some(folder => plainPath(frame).includes(folder))
+
+/** What an error says; of what is no error, its text. */
+export function messageOf(error: unknown): string {
+  // In Jest an error of Node itself is not an instance of the test's Error.
+  const { message } = fieldsOf(error)
+  return typeof message === 'string' ? message : String(error)
+}
 
 /** A frame that says where it is. */
 const PLACE = /:\d+:\d+\)?$/

@@ -49,7 +49,7 @@ export const sameTensors = (a: Tensors, b: Tensors): boolean =>
 export const nodesOf = (graph: Graph): Node[] => postorder(Object.values(graph.outputs))
 
 export const isLeaf = (node: Node): boolean => LEAVES.has(node.op)
-const LEAVES = new Set([Input, ParameterOp, Constant, SizeOf])
+const LEAVES: ReadonlySet<object> = new Set([Input, ParameterOp, Constant, SizeOf])
 
 /** For each tensor the nodes that read it. */
 export function usersOf(nodes: readonly Node[]): Map<Tensor, Node[]> {

@@ -5,3 +5,10 @@ export const keysOf = <T extends object>(table: T): readonly Extract<keyof T, st
 /** Whether a name that came from outside is one of a table's own. */
 export const isKey = <T extends object>(table: T, name: PropertyKey): name is keyof T =>
   Object.hasOwn(table, name)
+
+/** Whether a value that came from outside, such as from JSON, has fields; arrays have, too. */
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
+
+/** The fields of a value that came from outside; of what has none, none. */
+export const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> => (isObject(value) ? value : {})

@@ -3,16 +3,17 @@ import type { DType } from './dtype.ts'
 import { UserError } from './errors.ts'
 import type { Init } from './init.ts'
 import { type Int64, toInt64 } from './int64.ts'
+import { match, outputOf } from './match.ts'
 import { makeNode, type Node, type Op } from './node.ts'
 import { noGradient } from './op.ts'
 import type { Dim, Shape } from './shape.ts'
-import type { AnyTensor, Tensor } from './tensor.ts'
+import type { Tensor } from './tensor.ts'
 import { currentTrace } from './tracing.ts'
 
 /** A trainable leaf. Its name comes from where it stands in the model. */
 export type Parameter<D extends DType = DType, S = Shape> = Tensor<D, S>
 
-export interface ParameterAttrs {
+export type ParameterAttrs = {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly init: Init
@@ -25,13 +26,20 @@ export interface ParameterAttrs {
 export const isParameter = (value: Tensor): boolean => value.node.op === ParameterOp
 
 /** How a parameter is initialised and decayed. */
-export const parameterAttrs = (p: Parameter): ParameterAttrs => p.node.attrs as unknown as ParameterAttrs
+export const parameterAttrs = (p: Parameter): ParameterAttrs => {
+  const found = match(p.node, ParameterOp)
+  if (found) return found.attrs
+  throw new Error('internal: not a parameter')
+}
 
-const leaf = (type: string): Op => {
-  const self: Op = {
+/** Attributes of a leaf. */
+type LeafAttrs = { readonly dtype: DType; readonly shape: Shape }
+
+const leaf = <A extends Attrs & LeafAttrs>(type: string): Op<A> => {
+  const self: Op<A> = {
     type,
     inputs: [],
-    infer: (_, attrs) => [{ dtype: attrs.dtype as DType, shape: attrs.shape as Shape }],
+    infer: (_, { dtype, shape }) => [{ dtype, shape }],
     vjp: noGradient('a leaf has no inputs'),
     apply: () => {
       throw new Error(`internal: a ${type} is not applied`)
@@ -43,10 +51,10 @@ const leaf = (type: string): Op => {
   return self
 }
 
-export const Input: Op = leaf('Input')
-export const ParameterOp: Op = leaf('Parameter')
-export const Constant: Op = leaf('Constant')
-export const SizeOf: Op = leaf('SizeOf')
+export const Input: Op<LeafAttrs & { readonly name: string }> = leaf('Input')
+export const ParameterOp: Op<ParameterAttrs> = leaf('Parameter')
+export const Constant: Op<ConstantAttrs> = leaf('Constant')
+export const SizeOf: Op<LeafAttrs & { readonly dim: Dim }> = leaf('SizeOf')
 
 /** A value that the caller gives at each run. */
 export function input<D extends DType, const S extends Shape>(
@@ -54,7 +62,7 @@ export function input<D extends DType, const S extends Shape>(
   dtype: D,
   shape: S,
 ): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
-  return makeNode(Input, [], { name, dtype, shape }, null).outputs[0] as AnyTensor
+  return outputOf(makeNode(Input, [], { name, dtype, shape }, null))
 }
 
 /**
@@ -72,7 +80,7 @@ export function parameter<const S extends readonly number[], D extends DType = '
     )
   const { buffer = false, decay = !buffer, dtype = 'float32' } = options
   const attrs = { dtype, shape, init, decay, buffer }
-  return makeNode(ParameterOp, [], attrs, null).outputs[0] as AnyTensor
+  return outputOf(makeNode(ParameterOp, [], attrs, null))
 }
 
 /** Above this many elements equal constants are not looked for. */
@@ -80,6 +88,8 @@ const INTERN_LIMIT = 4096
 
 /** Doubles, which hold every dtype but int64 without loss, so that a graph can be rebuilt in another; int64 beyond ±2⁵³ as it is. */
 export type ConstantData = Float64Array | BigInt64Array
+
+type ConstantAttrs = { readonly data: ConstantData; readonly dtype: DType; readonly shape: readonly number[] }
 
 function constantData(values: ArrayLike<Int64>, dtype: DType): ConstantData {
   if (dtype !== 'int64') return Float64Array.from(values, Number)
@@ -104,18 +114,26 @@ export function constant<D extends DType, const S extends readonly number[]>(
   if (data.length !== 1 && data.length !== size)
     throw new Error(`internal: a constant of [${shape.join()}] needs ${size} values, got ${data.length}`)
   const attrs: Attrs = { data, dtype, shape }
-  return makeNode(Constant, [], attrs, data.length > INTERN_LIMIT ? null : undefined).outputs[0] as AnyTensor
+  return outputOf(makeNode(Constant, [], attrs, data.length > INTERN_LIMIT ? null : undefined))
 }
 
 /** A dim as a scalar value: a constant when it is known, else what the run time finds. */
 export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
   if (typeof dim === 'number' && dim >= 0) return constant(dim, dtype, [])
-  return makeNode(SizeOf, [], { dim, dtype, shape: [] }).outputs[0] as AnyTensor
+  return outputOf(makeNode(SizeOf, [], { dim, dtype, shape: [] }))
+}
+
+/** The dim whose size a leaf gives at run time. */
+export const dimOf = (node: Node): Dim => {
+  const found = match(node, SizeOf)
+  if (found) return found.attrs.dim
+  throw new Error('internal: not the size of a dim')
 }
 
 /** The elements of a constant: one where it is filled with one number. */
-export const constantOf = ({ attrs: { data } }: Node): ConstantData => {
-  if (data instanceof Float64Array || data instanceof BigInt64Array) return data
+export const constantOf = (node: Node): ConstantData => {
+  const found = match(node, Constant)
+  if (found) return found.attrs.data
   throw new Error('internal: not a constant')
 }
 

@@ -9,11 +9,14 @@ export function nth<T>(items: ArrayLike<T>, index: number): T {
   return items[at] as T
 }
 
+/** Of a map that is only read, `instanceof` tells the compiler nothing. */
+const isMap = (all: object): all is ReadonlyMap<unknown, unknown> => all instanceof Map
+
 /** The value of a key that a map or record has. */
 export function lookup<K, V>(all: ReadonlyMap<K, V>, key: K): V
 export function lookup<V>(all: Readonly<Record<string, V>>, key: string | number): NonNullable<V>
 export function lookup(all: ReadonlyMap<unknown, unknown> | Readonly<Record<string, unknown>>, key: unknown) {
-  const value = all instanceof Map ? all.get(key) : (all as Readonly<Record<string, unknown>>)[String(key)]
+  const value = isMap(all) ? all.get(key) : all[String(key)]
   if (value === undefined) throw new Error(`internal: nothing is named ${String(key)}`)
   return value
 }

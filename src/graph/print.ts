@@ -2,7 +2,7 @@ import type { Attr, Attrs } from './attributes.ts'
 import type { DType } from './dtype.ts'
 import { type Graph, isLeaf, nodesOf, type Tensors } from './graph.ts'
 import type { Int64 } from './int64.ts'
-import { Constant, type ConstantData, SizeOf } from './leaf.ts'
+import { Constant, constantOf, SizeOf } from './leaf.ts'
 import { show } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -67,7 +67,7 @@ function leafText(t: Tensor): string {
   const { op, attrs } = t.node
   if (op === SizeOf) return `#${attrs.dim}`
   if (op !== Constant) return `?${String(attrs.name ?? op.type)}`
-  const data = attrs.data as ConstantData
+  const data = constantOf(t.node)
   const [first = 0] = data
   const value = data.length === 1 ? number(first) : attrText(data)
   return t.shape.length ? `${value}:${SHORT[t.dtype]}${show(t.shape)}` : value

@@ -260,9 +260,10 @@ export const sameShape = (a: Shape, b: Shape): boolean =>
 
 /** Shape of `linear(x, weight, bias)`: `[..., in]`, `[out, in]` and `[out]`. */
 export function linear(op: string, x: Shape, weight: Shape, bias?: Shape): Shape {
-  if (weight.length !== 2) return fail(`${op}: weight ${show(weight)} is not [out,in]`)
+  const [outputs, inputs, ...more] = weight
+  if (outputs === undefined || inputs === undefined || more.length)
+    return fail(`${op}: weight ${show(weight)} is not [out,in]`)
   if (x.length === 0) return fail(`${op}: x of [] needs at least 1 dim`)
-  const [outputs, inputs] = weight as [Dim, Dim]
   const last = nth(x, -1)
   if (unify(last, inputs) === undefined)
     fail(`${op}: inner dims ${last} and ${inputs} of ${show(x)} and weight ${show(weight)} differ`)

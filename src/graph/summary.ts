@@ -51,7 +51,8 @@ export function summarize(graph: Graph, options: { readonly depth?: number } = {
     for (const layer of trail.slice(1)) layer.output = ends.get(layer.path)?.output.shape ?? []
   }
   for (const [name, t] of Object.entries(graph.parameters)) {
-    const reader = trails.get(users.get(t)?.[0] as Node)?.at(-1)
+    const [user] = users.get(t) ?? []
+    const reader = user && trails.get(user)?.at(-1)
     ownerOf(root, name, split(name), reader).parameters += sizeOf(t)
   }
   return flatten(root)

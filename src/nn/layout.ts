@@ -100,8 +100,10 @@ export function initialize({ slots, size }: Layout, seed: number): Float32Array 
 }
 
 /** View of each parameter in a flat vector. */
-export const views = <A extends Float32Array | Float64Array>({ slots }: Layout, flat: A): Map<string, A> =>
-  new Map(slots.map(s => [s.name, flat.subarray(s.offset, s.offset + s.size) as A]))
+export const views = <A extends { subarray(begin: number, end: number): A }>(
+  { slots }: Layout,
+  flat: A,
+): Map<string, A> => new Map(slots.map(s => [s.name, flat.subarray(s.offset, s.offset + s.size)]))
 
 /** Copies the values of the parameters that both layouts have, from one flat vector into another. */
 export function copyShared(from: Layout, source: Float32Array, to: Layout, target: Float32Array): void {

@@ -6,7 +6,7 @@ import { postorder } from '../graph/graph.ts'
 import { layerEnds } from '../graph/layers.ts'
 import { input, isParameter, type Parameter, parameterAttrs } from '../graph/leaf.ts'
 import type { Normalization } from '../graph/normalization.ts'
-import { lookup, zip } from '../graph/present.ts'
+import { lookup, nth, zip } from '../graph/present.ts'
 import { type Dim, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { currentTrace, trace } from '../graph/tracing.ts'
@@ -219,7 +219,7 @@ export function modelOf(parts: ModelParts): Model {
       throw new UserError(
         `${name}: has no output or layer ${output}; its outputs are ${Object.keys(outputs).join(', ')}`,
       )
-    const own = (given: Tensors): AnyTensor => part(own, given, [found])[0] as AnyTensor
+    const own = (given: Tensors): AnyTensor => nth(part(own, given, [found]), 0)
     declareParts(own, layers)
     return own
   }

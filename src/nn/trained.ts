@@ -1,3 +1,4 @@
+import { sizesOf } from '../graph/bind.ts'
 import type { Tensors } from '../graph/graph.ts'
 import { constant } from '../graph/leaf.ts'
 import { zip } from '../graph/present.ts'
@@ -46,7 +47,7 @@ export function constantModel(trained: TrainedModel): (inputs: Tensors) => Tenso
   const fixed = new Map<Tensor, Tensor>(
     [...model.parameters].map(([name, p]) => [
       p,
-      constant(weights.get(name) ?? [], 'float32', p.shape as readonly number[]),
+      constant(weights.get(name) ?? [], 'float32', sizesOf(p.shape)),
     ]),
   )
   const { outputs } = inferenceForm(model.graph)

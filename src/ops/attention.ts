@@ -20,7 +20,7 @@ export const attention: AttentionFn = typed(
     { causal = false }: { readonly causal?: boolean } = {},
   ): AnyTensor => {
     shapes.attention('attention', q.shape, k.shape, v.shape)
-    const scores = mul(matmul(q, transposeLast(k)), 1 / Math.sqrt(q.shape.at(-1) as number))
+    const scores = mul(matmul(q, transposeLast(k)), 1 / Math.sqrt(Number(q.shape.at(-1))))
     if (!causal) return matmul(softmax(scores), v)
     return matmul(softmax(hideFuture(scores)), v)
   },

@@ -25,14 +25,13 @@ export const columnSums = (graph: Graph): Graph =>
     const columns = product(x.shape.slice(axes.length))
     if (!leading || typeof rows !== 'number' || rows < 2 || columns === 1) return undefined
     const { x: summed, c } = numberOff(x)
-    const [weight, matrix] = weighted(reshape(summed, [rows, columns]))
+    const [weight, matrix] = weighted(reshape(summed, [rows, columns]), rows)
     const total = reshape(matmul(weight, matrix), sum.outputs[0].shape)
     return [c === 1 ? total : mul(total, c)]
   })
 
 /** A matrix as wᵢ yᵢⱼ: a factor that is the same in a whole row becomes the row's weight. */
-function weighted(x: AnyTensor): [weight: AnyTensor, matrix: AnyTensor] {
-  const rows = x.shape[0] as number
+function weighted(x: AnyTensor, rows: number): [weight: AnyTensor, matrix: AnyTensor] {
   for (const [y, w] of pairs(x.node, Mul))
     if (equalShape(w.shape, [rows, 1]) && equalShape(y.shape, x.shape)) return [reshape(w, [rows]), y]
   return [fill(1, x.dtype, [rows]), x]

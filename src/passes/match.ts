@@ -1,42 +1,14 @@
-import type { Attrs } from '../graph/attributes.ts'
 import { type Graph, isLeaf, nodesOf, rewrite, usersOf } from '../graph/graph.ts'
 import { filledWith, Input, SizeOf } from '../graph/leaf.ts'
-import type { Each, Names } from '../graph/names.ts'
-import { makeNode, type Node, type Op } from '../graph/node.ts'
+import { match } from '../graph/match.ts'
+import { makeNode, type Node } from '../graph/node.ts'
 import { nth, zip } from '../graph/present.ts'
 import { type Dim, product, type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { reshape } from '../ops/layout.ts'
 import { type Add, Mul, Reshape } from '../ops/primitives.ts'
 
-/** A node of a known op: inputs, outputs and attributes have that op's types. */
-export interface Match<A extends Attrs, I extends Names, O extends Names> {
-  readonly inputs: Each<I, AnyTensor>
-  readonly outputs: Each<O, AnyTensor>
-  readonly attrs: A
-}
-
-/** The node, when it is one of `op`. @param inputs read in place of its own, such as those that are rewritten already */
-export const match = <A extends Attrs, I extends Names, O extends Names>(
-  node: Node,
-  op: Op<A, I, O>,
-  inputs: readonly Tensor[] = node.inputs,
-): Match<A, I, O> | undefined => {
-  const { outputs, attrs } = node
-  const found: Matched = { op: node.op, inputs, outputs, attrs }
-  return isOf(found, op) ? found : undefined
-}
-
-type Matched = Pick<Node, 'op' | 'inputs' | 'outputs' | 'attrs'>
-
-/** A node's op tells the types of its inputs, outputs and attributes. */
-const isOf = <A extends Attrs, I extends Names, O extends Names>(
-  found: Matched,
-  op: Op<A, I, O>,
-): found is Matched & Match<A, I, O> => (found.op as unknown) === op
-
-/** The only output of a node. */
-export const outputOf = ({ outputs }: Node): AnyTensor => nth(outputs, 0)
+export { match, outputOf } from '../graph/match.ts'
 
 /** Items in another order: item i of the result is item `order[i]`. */
 export const permuted = <T>(items: readonly T[], order: readonly number[]): T[] =>

@@ -68,7 +68,7 @@ function pushOnce(graph: Graph): Graph {
       for (const user of users.get(t) ?? []) {
         const part = partOf(user)
         if (!part || !sliced(t.node, t.index, part)) return false
-        share += part.length / (t.shape[part.axis] as number)
+        share += part.length / Number(t.shape[part.axis])
       }
     }
     return share <= 1 + 1e-9

@@ -63,7 +63,9 @@ function inputsOf({ inputs }: Classifier, batch: UserBatch): UserBatch {
 function labelsOf(set: string, { label }: UserBatch): ArrayLike<number> {
   if (label === undefined)
     throw new UserError(`${set}: has no ${LABEL}, so that there is nothing to hold answers against`)
-  return toNdArray(`${set}: ${LABEL}`, label, { dtype: 'int32', shape: ['batch'] }).data as Int32Array
+  const { data } = toNdArray(`${set}: ${LABEL}`, label, { dtype: 'int32', shape: ['batch'] })
+  if (data instanceof Int32Array) return data
+  throw new Error('internal: labels are not int32')
 }
 
 /** Logits of a batch, `labels × classes`. @throws UserError for what is not the scores of so many labels */

@@ -1,3 +1,4 @@
+import { fieldsOf } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
 import { type Html, html } from './html.ts'
 import type { Numbers, RunLog } from './log.ts'
@@ -25,12 +26,10 @@ export interface About {
   readonly finished?: Date | undefined
 }
 
-const recordOf = (value: unknown): Config =>
-  typeof value === 'object' && value !== null ? (value as Config) : {}
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
 export function titleOf(config: Config): string {
-  const { name, preset } = recordOf(config.model)
+  const { name, preset } = fieldsOf(config.model)
   return [textOf(name) ?? 'model', textOf(preset)].filter(Boolean).join(' · ')
 }
 
@@ -94,7 +93,7 @@ export function head(about: About): Html {
   const seconds = final?.seconds ?? last?.seconds
   const made = [
     ...(finished ? [`Finished ${time(finished)}`] : []),
-    ...Object.entries(recordOf(config.versions)).map(([name, version]) => `${name} ${version}`),
+    ...Object.entries(fieldsOf(config.versions)).map(([name, version]) => `${name} ${version}`),
   ]
   return html`
 <p class="kicker">Training report</p>

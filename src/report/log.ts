@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { isObject } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
 
 /** What a line says in numbers, by name. */
@@ -24,7 +25,7 @@ function linesOf(text: string, name: string): Readonly<Record<string, unknown>>[
     .map((line, i) => {
       try {
         const value: unknown = JSON.parse(line)
-        if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+        if (isObject(value)) return value
       } catch {}
       throw new UserError(`${name}: line ${i + 1} is not a JSON object: the file is damaged`)
     })

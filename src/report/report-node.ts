@@ -1,5 +1,7 @@
 import type { DataSource, Dataset, ImageDataset } from '../data/dataset.ts'
+import { sizesOf } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import { lookup, nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { parameterCount } from '../nn/model.ts'
@@ -81,7 +83,7 @@ export async function reportOf(about: Reported): Promise<string> {
     ...settingSections(about),
   ]
   const { accuracy, loss, count: examples } = answers
-  const origin = (config.data as { origin?: unknown } | undefined)?.origin
+  const { origin } = fieldsOf(config.data)
   const top = head({
     ...{ config, log, tokens, accuracy, loss, count: examples, finished: about.finished },
     parameters: parameterCount(model),
@@ -191,7 +193,7 @@ async function positionSections(trained: TrainedModel): Promise<Section[]> {
   const parameters = weightsOf(trained)
   const name = POSITIONS.find(n => parameters.has(n))
   if (!name) return []
-  const [rows = 0] = lookup(model.parameters, name).shape.slice(-2) as number[]
+  const [rows = 0] = sizesOf(lookup(model.parameters, name).shape.slice(-2))
   const inRow = Object.hasOwn(model.inputs, 'tokens')
   return [
     {

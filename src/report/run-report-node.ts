@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { readText } from '../data/files-node.ts'
 import { areFingerprints, compare, fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import { readConfig } from '../train/saved-node.ts'
 import { type RunLog, readLog } from './log.ts'
@@ -24,7 +25,7 @@ const readRunLog = async (folder: string): Promise<RunLog> =>
  */
 export async function reportOfRun(folder: string, about: ReportSource): Promise<string> {
   const config = await readConfig(folder)
-  const tested = (config.data as { test?: unknown } | undefined)?.test
+  const { test: tested } = fieldsOf(config.data)
   const { test, origin } = about.data
   if (typeof tested === 'number' && test?.size !== undefined && tested !== test.size)
     throw new UserError(

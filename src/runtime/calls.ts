@@ -25,6 +25,9 @@ export interface Question<K extends keyof Calls = keyof Calls> {
   readonly name: K
   readonly args: Parameters<Calls[K]>
 }
+/** What answers, with arguments and names that belong together. */
+export type Answering = { readonly [K in keyof Calls]: (...args: Parameters<Calls[K]>) => Promise<unknown> }
+
 export type Answer = { readonly id: number } & (
   | { readonly value: unknown }
   | { readonly error: unknown; readonly user: boolean }

@@ -1,4 +1,4 @@
-import type { Attrs } from '../graph/attributes.ts'
+import type { Attr, Attrs } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
@@ -48,6 +48,8 @@ const NO_FLOAT64 = new Set([
 ])
 const lacks = (op: string, dtype: DType): boolean => dtype === 'float64' && NO_FLOAT64.has(op)
 
+const numbersOf = (value: Attr): number[] => (Array.isArray(value) ? value.map(Number) : [])
+
 /** Nodes that onnxruntime 1.30 does not run (right) on WebGPU. */
 const NO_WEBGPU: Readonly<Record<string, (attrs: Attrs) => boolean>> = {
   // These have no kernel and would run on the CPU, with a copy there and back in the middle of the step.
@@ -57,7 +59,7 @@ const NO_WEBGPU: Readonly<Record<string, (attrs: Attrs) => boolean>> = {
   MaxPool: ({ indices }) => indices === true,
   // Steps back from another element than the last give wrong elements.
   Slice: ({ starts = [], steps = [] }) =>
-    (steps as readonly number[]).some((step, i) => step < 0 && (starts as readonly number[])[i] !== -1),
+    numbersOf(steps).some((step, i) => step < 0 && numbersOf(starts)[i] !== -1),
 }
 
 // What WGSL promises of both within ±π.

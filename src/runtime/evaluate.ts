@@ -1,6 +1,7 @@
 import { lower } from '../export/lower.ts'
 import { toTyped } from '../export/tensor-data.ts'
 import { emptyArray, type TypedArray } from '../graph/array.ts'
+import { sizesOf } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, nodesOf, type Tensors } from '../graph/graph.ts'
 import { Input, ParameterOp } from '../graph/leaf.ts'
@@ -68,5 +69,5 @@ const matches = (data: ArrayLike<number> | TypedArray, t: Tensor): data is Typed
 function concrete(t: Tensor): number[] {
   const known = t.shape.every(d => typeof d === 'number' && d >= 0)
   if (!known) throw new UserError(`evaluate: give the dims of an input of shape [${t.shape.join()}]`)
-  return t.shape as number[]
+  return [...sizesOf(t.shape)]
 }

@@ -115,7 +115,7 @@ function startProcess(file: URL, listener: Listener): Host {
     for (const handle of [child, child.channel]) on ? handle?.ref() : handle?.unref()
   }
   keepAlive(false)
-  child.on('message', answer => listener.answered(answer as Answer))
+  child.on('message', listener.answered)
   child.on('error', error => {
     listener.failed(plainMessage(error))
     if (child.pid === undefined) listener.ended()

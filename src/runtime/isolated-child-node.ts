@@ -2,8 +2,8 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
-import type { Answer, Question } from './calls.ts'
-import type { Asked, Limits } from './isolated-node.ts'
+import type { Answer, Answering, Question } from './calls.ts'
+import type { Asked } from './isolated-node.ts'
 import { nodeRuntime } from './node.ts'
 import type { Feeds, OrtTensors, Runtime, Session } from './session.ts'
 
@@ -44,9 +44,10 @@ function checkSize(answer: OrtTensors): void {
     )
 }
 
-async function answer({ id, name, args }: Question<keyof Asked>): Promise<Answer> {
+async function answer<K extends keyof Asked>({ id, name, args }: Question<K>): Promise<Answer> {
+  const answering: Pick<Answering, keyof Asked> = calls
   try {
-    return { id, value: await (calls[name] as (...args: unknown[]) => Promise<unknown>)(...args) }
+    return { id, value: await answering[name](...args) }
   } catch (error) {
     return { id, error, user: error instanceof UserError }
   }
@@ -54,7 +55,7 @@ async function answer({ id, name, args }: Question<keyof Asked>): Promise<Answer
 
 // A variable, for bundlers take a file name in `new URL` for a file of theirs.
 const guard = `isolated-guard-node${extname(import.meta.url)}`
-new Worker(new URL(guard, import.meta.url), { workerData: JSON.parse(nth(process.argv, 2)) as Limits })
+new Worker(new URL(guard, import.meta.url), { workerData: JSON.parse(nth(process.argv, 2)) })
 process.on('disconnect', () => process.exit())
 process.on('message', async question => {
   process.send?.(await answer(question as Question<keyof Asked>))

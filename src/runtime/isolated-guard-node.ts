@@ -5,7 +5,7 @@ import type { Limits } from './isolated-node.ts'
 // A thread beside the one that computes, which hears nothing meanwhile: it ends the process when that takes too much memory, or
 // when the process that waits for it is gone.
 
-const { memory, parent, sign } = workerData as Limits
+const { memory, parent, sign }: Limits = workerData
 
 const EVERY_MS = 20
 const STDERR = 2

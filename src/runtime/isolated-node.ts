@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { debugLevel } from '../graph/debug.ts'
-import { UserError } from '../graph/errors.ts'
+import { messageOf, UserError } from '../graph/errors.ts'
 import { lookup, present } from '../graph/present.ts'
 import type { Answer, Calls } from './calls.ts'
 import { deviceOf } from './device.ts'
@@ -101,7 +101,8 @@ const LONGEST_MS = 2 ** 31 - 1
 
 interface Waiting {
   readonly name: keyof Asked
-  readonly resolve: (value: never) => void
+  /** Takes what the call of that name answers. */
+  resolve(value: unknown): void
   readonly reject: (error: unknown) => void
 }
 
@@ -147,7 +148,7 @@ class Child {
       .on('data', (text: string) => {
         this.#said = (this.#said + text).slice(-4000)
       })
-    this.#process.on('message', answer => this.#receive(answer as Answer))
+    this.#process.on('message', (answer: Answer) => this.#receive(answer))
     this.#gone = once(this.#process, 'close').then(
       ([code, signal]) => this.#stop(this.#why(signal ?? `exit code ${code}`)),
       (error: Error) => this.#stop(`${file}: a process for it cannot be started (${error.message})`),
@@ -186,8 +187,8 @@ class Child {
     this.#clock = undefined
     if (this.#waiting.size) this.#watch()
     else this.#keepAlive(false)
-    if ('value' in answer) resolve(answer.value as never)
-    else reject(answer.user ? new UserError((answer.error as Error).message) : answer.error)
+    if ('value' in answer) resolve(answer.value)
+    else reject(answer.user ? new UserError(messageOf(answer.error)) : answer.error)
   }
 
   /** Gives what is being done its time. That the process starts does not depend on the model. */

@@ -1,5 +1,6 @@
 import { UserError } from '../graph/errors.ts'
-import { type Ort, plainMessage } from './session.ts'
+import { fieldsOf } from '../graph/keys.ts'
+import { type Ort, ortOf, plainMessage } from './session.ts'
 
 /** onnxruntime-node cannot be loaded. */
 export class NativeProblem extends UserError {}
@@ -20,7 +21,7 @@ export async function loadNative(): Promise<Native> {
   })
   // Its errors come back as exceptions; on stderr they would be said twice.
   ort.env.logLevel = 'fatal'
-  return { ort: ort as unknown as Ort, version: ort.env.versions.node ?? 'unknown' }
+  return { ort: ortOf(ort), version: ort.env.versions.node ?? 'unknown' }
 }
 
 /** A machine, as far as the native runtime depends on it. */
@@ -38,8 +39,8 @@ export const thisMachine = (): Machine => ({
 
 /** Node reports glibc's version where it runs on that. */
 function isMusl(): boolean {
-  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
-  return header?.glibcVersionRuntime === undefined
+  const { header } = fieldsOf(process.report.getReport())
+  return fieldsOf(header).glibcVersionRuntime === undefined
 }
 
 /** The command that installs onnxruntime-node where it is missing; only on Linux x64 it has something to skip. */

@@ -7,7 +7,7 @@ import { type Device, type DeviceName, deviceOf } from './device.ts'
 import { evaluate } from './evaluate.ts'
 import { loadNative, NativeProblem } from './native-node.ts'
 import { startProfile } from './profile-node.ts'
-import { makeRuntime, type Ort, plainMessage, type Runtime } from './session.ts'
+import { makeRuntime, ortOf, plainMessage, type Runtime } from './session.ts'
 
 /**
  * The runtime of the named device, tried out on a model of one node: onnxruntime-node, or for `wasm` onnxruntime-web.
@@ -43,7 +43,7 @@ const wasmThreads = (): number => Math.max(1, Math.min(4, availableParallelism()
 export async function wasmRuntime(threads = wasmThreads()): Promise<Runtime> {
   const ort = await import('onnxruntime-web')
   ort.env.wasm.numThreads = threads
-  return makeRuntime(ort as Ort, deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
+  return makeRuntime(ortOf(ort), deviceOf('wasm'), ort.env.versions.web ?? 'unknown')
 }
 
 export type { DeviceName } from './device.ts'

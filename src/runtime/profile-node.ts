@@ -68,7 +68,7 @@ export function startProfile(): Profile {
     end(session, name) {
       session.endProfiling()
       const [file] = readdirSync(folder)
-      const events = file ? (JSON.parse(readFileSync(join(folder, file), 'utf8')) as ProfileEvent[]) : []
+      const events: ProfileEvent[] = file ? JSON.parse(readFileSync(join(folder, file), 'utf8')) : []
       rmSync(folder, { recursive: true })
       const lines = profileText(name, events)
       if (lines.length) console.error(lines.join('\n'))

@@ -1,6 +1,6 @@
 import { lower } from '../export/lower.ts'
 import { readModel } from '../export/read-model.ts'
-import { emptyArray, type TypedArray } from '../graph/array.ts'
+import { copyElements, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
@@ -56,6 +56,10 @@ export interface Ort {
   }
   readonly Tensor: new (type: string, data: TypedArray, dims: readonly number[]) => OrtValue
 }
+
+/** A build of onnxruntime as that part: the one cast between its declarations and these. */
+export const ortOf = (build: { readonly InferenceSession: unknown; readonly Tensor: unknown }): Ort =>
+  build as Ort
 
 /** What a run reads, and where it writes, by the names of inputs and outputs. */
 export type Feeds = Readonly<Record<string, OrtTensor | Held>>
@@ -149,14 +153,16 @@ function optionsFor(device: Device, settings: SessionSettings): Readonly<Record<
 /** onnxruntime takes no memory that threads share: what lies there is copied, each time into the same array. */
 function unsharing(): (name: string, tensor: OrtTensor) => TypedArray {
   const copies = new Map<string, TypedArray>()
-  return (name, { type, data }) => {
+  return (name, { data }) => {
     if (data.buffer instanceof ArrayBuffer) return data
-    let copy = copies.get(name)
-    if (copy?.length !== data.length) {
-      copy = emptyArray(type as DType, data.length)
-      copies.set(name, copy)
+    const known = copies.get(name)
+    if (known?.length === data.length) {
+      copyElements(known, data)
+      return known
     }
-    ;(copy as Float32Array).set(data as Float32Array)
+    // A slice has memory of its own, which is not shared.
+    const copy = data.slice()
+    copies.set(name, copy)
     return copy
   }
 }
@@ -218,7 +224,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string, profile?:
     read: held =>
       inTurn(async () => {
         const value = holding(held)
-        if (value.location !== 'gpu-buffer') return (value.data as Float32Array).slice()
+        if (value.location !== 'gpu-buffer') return value.data.slice()
         // getData() on a GPU tensor aborts Node (onnxruntime 1.30): a graph that returns it on the CPU does not.
         const reader = await create(identityBytes(held), { optimize: 'disabled' })
         const got = await reader.session.run({ x: value })

@@ -1,7 +1,7 @@
 import { on } from 'node:events'
 import { parentPort, workerData } from 'node:worker_threads'
 import { UserError } from '../graph/errors.ts'
-import { type Answer, BUSY, type Calls, ENDING, type Question } from './calls.ts'
+import { type Answer, type Answering, BUSY, type Calls, ENDING, type Question } from './calls.ts'
 import { nodeRuntime } from './node.ts'
 import type { Held, Runtime, Session } from './session.ts'
 
@@ -55,10 +55,10 @@ const calls: Calls = {
   },
 }
 
-async function answer(question: Question): Promise<Answer> {
-  const { id, name, args } = question
+async function answer<K extends keyof Calls>({ id, name, args }: Question<K>): Promise<Answer> {
+  const answering: Answering = calls
   try {
-    return { id, value: await (calls[name] as (...args: unknown[]) => Promise<unknown>)(...args) }
+    return { id, value: await answering[name](...args) }
   } catch (error) {
     return { id, error, user: error instanceof UserError }
   }

@@ -22,10 +22,11 @@ export async function safeThreads(
   wasmPaths: WasmPaths | undefined,
   asked: boolean,
 ): Promise<{ threads: number; wasmPaths: WasmPaths | undefined }> {
-  const named = typeof wasmPaths === 'string' || wasmPaths?.mjs !== undefined
+  const own = typeof wasmPaths === 'string' ? undefined : wasmPaths
+  const named = typeof wasmPaths === 'string' || own?.mjs !== undefined
   const files = named || threads === 1 ? undefined : runtimeUrls()?.[device]
   if (!files?.mjs) return { threads, wasmPaths }
-  if (await isScript(files.mjs)) return { threads, wasmPaths: { ...files, ...(wasmPaths as object) } }
+  if (await isScript(files.mjs)) return { threads, wasmPaths: { ...files, ...own } }
   if (!bundled()) return { threads, wasmPaths }
   const why = `the bundler has put onnxruntime-web's loader into the app's script, which threads would run again; name the files with wasmPaths: { mjs, wasm } (see examples/vite)`
   if (asked) throw new UserError(`${threads} threads are not possible here: ${why}`)

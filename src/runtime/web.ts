@@ -8,6 +8,7 @@ import {
   makeRuntime,
   type Ort,
   type OrtSession,
+  ortOf,
   plainMessage,
   type Runtime,
   type Session,
@@ -95,11 +96,7 @@ export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> 
   // Its errors come back as exceptions; on the console they would be said twice.
   ort.env.logLevel = 'fatal'
   const loss = new Loss()
-  const runtime = makeRuntime(
-    polite(ort as unknown as Ort, loss),
-    deviceOf(device),
-    ort.env.versions.web ?? 'unknown',
-  )
+  const runtime = makeRuntime(polite(ortOf(ort), loss), deviceOf(device), ort.env.versions.web ?? 'unknown')
   const tried = await tryOut(runtime).catch((error: unknown) => {
     throw unavailable(device, plainMessage(error))
   })
@@ -185,8 +182,8 @@ function polite(ort: Ort, loss: Loss): Ort {
     InferenceSession: {
       async create(bytes, settings) {
         const session = await explained(() => ort.InferenceSession.create(bytes, settings))
-        const run = session.run.bind(session) as (...args: unknown[]) => ReturnType<OrtSession['run']>
-        session.run = (...args: unknown[]) => explained(() => run(...args))
+        const run = session.run.bind(session)
+        session.run = (...args: Parameters<OrtSession['run']>) => explained(() => run(...args))
         return session
       },
     },

@@ -1,5 +1,4 @@
-import type { TypedArray } from '../graph/array.ts'
-import { UserError } from '../graph/errors.ts'
+import { messageOf, UserError } from '../graph/errors.ts'
 import { lookup } from '../graph/present.ts'
 import type { Answer, Calls, Question } from './calls.ts'
 import { deviceOf } from './device.ts'
@@ -89,11 +88,13 @@ function warnOfBundle(): void {
 }
 
 /** A view as an array of its own, because a message copies the whole memory that it is a view of. */
-const compact = <A extends TypedArray>(data: A): A =>
-  data.buffer instanceof ArrayBuffer && data.byteLength < data.buffer.byteLength ? (data.slice() as A) : data
+const compact = <A extends { readonly buffer: ArrayBufferLike; readonly byteLength: number; slice(): A }>(
+  data: A,
+): A => (data.buffer instanceof ArrayBuffer && data.byteLength < data.buffer.byteLength ? data.slice() : data)
 
 interface Waiting {
-  readonly resolve: (value: never) => void
+  /** Takes what the call that was asked for answers. */
+  resolve(value: unknown): void
   readonly reject: (error: unknown) => void
 }
 
@@ -147,8 +148,8 @@ class Asker {
     const { resolve, reject } = lookup(this.#waiting, answer.id)
     this.#waiting.delete(answer.id)
     if (!this.#waiting.size && !this.#ended) this.#host.keepAlive(false)
-    if ('value' in answer) resolve(answer.value as never)
-    else reject(answer.user ? new UserError((answer.error as Error).message) : answer.error)
+    if ('value' in answer) resolve(answer.value)
+    else reject(answer.user ? new UserError(messageOf(answer.error)) : answer.error)
   }
 
   #stop(why: string): void {

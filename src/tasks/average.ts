@@ -2,9 +2,9 @@ import { attr } from '../graph/attributes.ts'
 import { type FloatType, isFloat } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
+import { match } from '../graph/match.ts'
 import type { Node } from '../graph/node.ts'
 import { marker } from '../graph/op.ts'
-import { nth } from '../graph/present.ts'
 import { sameShape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { cast, div, maximum, mul } from '../ops/elementwise.ts'
@@ -55,10 +55,12 @@ export interface AverageNode {
 }
 
 /** An average taken apart; undefined for a node that is none. */
-export const averageOf = ({ op, inputs, attrs }: Node): AverageNode | undefined =>
-  op === Average
-    ? { by: attrs.by as AverageKind, numerator: nth(inputs, 0), denominator: inputs[1] }
-    : undefined
+export const averageOf = (node: Node): AverageNode | undefined => {
+  const found = match(node, Average)
+  if (!found) return undefined
+  const [numerator, denominator] = found.inputs
+  return { by: found.attrs.by, numerator, denominator }
+}
 
 const float = (what: string, t: AnyTensor): AnyTensor => {
   if (t.dtype === 'float16' || !isFloat(t.dtype))

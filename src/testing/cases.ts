@@ -8,13 +8,13 @@ import { makeNode, type Node, type Op } from '../graph/node.ts'
 import { hash, type Rng, rng } from '../graph/random.ts'
 import type { Sample, SampleInput } from '../graph/sample.ts'
 import { show } from '../graph/shape.ts'
-import type { Tensor } from '../graph/tensor.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 
 /** One sample of an op as a node, with values for its inputs. */
 export interface Case {
   readonly op: Op
   readonly name: string
-  readonly inputs: readonly Tensor[]
+  readonly inputs: readonly AnyTensor[]
   readonly attrs: Attrs
   /** The op on other inputs. */
   readonly apply: (inputs: readonly Tensor[]) => Node

@@ -6,6 +6,7 @@ import type { Graph, Tensors } from '../graph/graph.ts'
 import type { Given, Names } from '../graph/names.ts'
 import type { Op } from '../graph/node.ts'
 import { importOf } from '../graph/op.ts'
+import { zip } from '../graph/present.ts'
 import { print } from '../graph/print.ts'
 import type { Sample, SampleInput } from '../graph/sample.ts'
 import { show } from '../graph/shape.ts'
@@ -172,17 +173,17 @@ class Check {
   async #along(): Promise<void> {
     const [whole, part]: [Record<string, AnyTensor>, Record<string, AnyTensor>] = [{}, {}]
     for (const c of this.#cases) {
-      const { outputs } = c.apply(c.inputs)
+      const outputs: readonly AnyTensor[] = c.apply(c.inputs).outputs
       for (const [axis, size] of outputs[0]?.shape.entries() ?? []) {
         const along = this.#op.along?.(axis, c.inputs, c.attrs)
         if (!along || typeof size !== 'number' || size < 2) continue
         const cut = (t: AnyTensor, at: number | null | undefined) =>
           typeof at === 'number' ? slice(t, at, 1, size) : t
-        const parts = c.apply(c.inputs.map((t, i) => cut(t as AnyTensor, along[i]))).outputs
-        outputs.forEach((y, k) => {
-          whole[`${c.name}/axis ${axis}/y${k}`] = slice(y as AnyTensor, axis, 1, size)
-          part[`${c.name}/axis ${axis}/y${k}`] = parts[k] as AnyTensor
-        })
+        const parts = c.apply(c.inputs.map((t, i) => cut(t, along[i]))).outputs
+        for (const [k, [y, cut]] of zip(outputs, parts).entries()) {
+          whole[`${c.name}/axis ${axis}/y${k}`] = slice(y, axis, 1, size)
+          part[`${c.name}/axis ${axis}/y${k}`] = cut
+        }
       }
     }
     if (Object.keys(whole).length)
@@ -212,5 +213,5 @@ class Check {
 const difference = (a: number, b: number): number => (Object.is(a, b) || a === b ? 0 : Math.abs(a - b))
 
 /** Tensors of all cases by name, float ones and others. */
-const named = (cases: readonly Case[], outputs: (c: Case) => readonly unknown[]): Tensors =>
-  Object.fromEntries(cases.flatMap(c => outputs(c).map((t, k) => [`${c.name}/y${k}`, t as AnyTensor])))
+const named = (cases: readonly Case[], outputs: (c: Case) => readonly AnyTensor[]): Tensors =>
+  Object.fromEntries(cases.flatMap(c => outputs(c).map((t, k) => [`${c.name}/y${k}`, t])))

@@ -1,6 +1,7 @@
 import { isFloat } from '../graph/dtype.ts'
 import type { Tensors } from '../graph/graph.ts'
 import type { Op } from '../graph/node.ts'
+import { zip } from '../graph/present.ts'
 import type { Sample } from '../graph/sample.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { add, mul, sub } from '../ops/elementwise.ts'
@@ -73,13 +74,12 @@ function gradientsOf(op: Op, samples: readonly Sample[], precision: Precision, f
   const outputs: Record<string, AnyTensor> = {}
   const { h } = PRECISIONS[precision]
   for (const c of casesOf(op, precision, feeds, samples)) {
-    const ys = c.apply(c.inputs).outputs
+    const ys: readonly AnyTensor[] = c.apply(c.inputs).outputs
     if (!ys.some(y => isFloat(y.dtype))) continue
     const gys = ys.map((y, k) => normalLike(y, `${c.name}/gy${k}`, feeds))
     const f = (xs: readonly Tensor[]): AnyTensor =>
-      c
-        .apply(xs)
-        .outputs.flatMap((y, k) => (isFloat(y.dtype) ? [sum(mul(y as AnyTensor, gys[k] as AnyTensor))] : []))
+      zip<AnyTensor, AnyTensor>(c.apply(xs).outputs, gys)
+        .flatMap(([y, gy]): AnyTensor[] => (isFloat(y.dtype) ? [sum(mul(y, gy))] : []))
         .reduce((a, b) => add(a, b))
     for (const [i, x] of c.inputs.entries()) {
       if (!isFloat(x.dtype)) continue
@@ -87,12 +87,9 @@ function gradientsOf(op: Op, samples: readonly Sample[], precision: Precision, f
       const d: AnyTensor = normalLike(x, `${name}/d`, feeds)
       const step = mul(d, h)
       const moved = (by: AnyTensor) => f(c.inputs.with(i, by))
-      const [dx] = grad(f(c.inputs), [x as AnyTensor])
+      const [dx] = grad(f(c.inputs), [x])
       outputs[`${name}${RULE}`] = sum(mul(dx, d))
-      outputs[`${name}${SLOPE}`] = mul(
-        sub(moved(add(x as AnyTensor, step)), moved(sub(x as AnyTensor, step))),
-        0.5 / h,
-      )
+      outputs[`${name}${SLOPE}`] = mul(sub(moved(add(x, step)), moved(sub(x, step))), 0.5 / h)
     }
   }
   return outputs

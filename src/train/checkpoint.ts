@@ -1,5 +1,6 @@
 import { readSafetensors, type SafeTensor, writeSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
+import { isObject } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import { type Layout, views } from '../nn/layout.ts'
@@ -81,15 +82,14 @@ export function checkFormat(name: string, format: unknown): void {
   )
 }
 
+const areCounts = (value: unknown): value is Readonly<Record<string, number>> =>
+  isObject(value) && Object.values(value).every(n => Number.isSafeInteger(n) && Number(n) >= 0)
+
 function readSteps(name: string, text: string | undefined): Readonly<Record<string, number>> | undefined {
   if (text === undefined) return undefined
   try {
     const steps: unknown = JSON.parse(text)
-    const sound =
-      typeof steps === 'object' &&
-      steps !== null &&
-      Object.values(steps).every(n => Number.isSafeInteger(n) && n >= 0)
-    if (sound) return steps as Record<string, number>
+    if (areCounts(steps)) return steps
   } catch {}
   throw new UserError(`${name}: its metadata ${STEPS} are damaged`)
 }
@@ -144,10 +144,11 @@ export function vectorsOf({ name, bytes, tensors }: CheckpointFile, layout: Stat
   for (const [key, t] of Object.entries(tensors)) {
     if (own.has(key)) continue
     const vector = key.slice(MOMENT.length)
-    const fits = t.dtype === 'float32' && t.shape.length === 1 && t.data.length <= layout.all.size
+    const { data } = t
+    const fits = data instanceof Float32Array && t.shape.length === 1 && data.length <= layout.all.size
     if (!key.startsWith(MOMENT) || !fits || vector in vectors)
       throw new UserError(`${name}: ${key} does not belong to the model`)
-    vectors[vector] = t.data as Float32Array
+    vectors[vector] = data
   }
   return vectors
 }
@@ -163,10 +164,10 @@ function fill(
     const t = tensors[slot.name]
     if (!t)
       throw new UserError(`${name}: parameter ${slot.name} is missing: the file belongs to another model`)
-    if (t.dtype !== 'float32' || t.shape.join() !== slot.shape.join())
+    if (!(t.data instanceof Float32Array) || t.shape.join() !== slot.shape.join())
       throw new UserError(
         `${name}: parameter ${slot.name} is ${t.dtype} [${t.shape.join()}], the model has float32 [${slot.shape.join()}]`,
       )
-    flat.set(t.data as Float32Array, slot.offset)
+    flat.set(t.data, slot.offset)
   }
 }

@@ -1,7 +1,7 @@
 import { type ArrayPort, type ArrayValue, checkValues, toNdArray } from '../data/arrays.ts'
 import type { UserBatch } from '../data/dataset.ts'
 import type { Allocate } from '../data/memory.ts'
-import { arrayOver, type NdArray } from '../graph/array.ts'
+import { arrayOver, copyElements, type NdArray } from '../graph/array.ts'
 import { solve } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
 import { lookup, nth } from '../graph/present.ts'
@@ -108,7 +108,7 @@ export async function* staged(
       const dims = together > 1 ? [together, ...array.dims] : array.dims
       all[name] = { data: place(name, array, 0, together), dims }
       const mine = place(name, array, at, 1)
-      ;(mine as Float32Array).set(array.data as Float32Array)
+      copyElements(mine, array.data)
       own[name] = { data: mine, dims: array.dims }
     }
     kept.push({ arrays: own, sizes })

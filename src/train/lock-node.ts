@@ -4,6 +4,7 @@ import { constants, copyFile, link, lstat, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { codeOf, kindOf, readText, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 
 /** Who holds a lock. */
 interface Holder {
@@ -68,11 +69,20 @@ async function holderOf(path: string): Promise<Holder | undefined> {
   const text = entry && (await readText(path))
   if (text === undefined) return undefined
   try {
-    const holder: Partial<Holder> | null = JSON.parse(text)
-    const sound = /^[0-9a-f]{8}$/.test(String(holder?.id)) && Number.isSafeInteger(holder?.pid)
-    if (sound && typeof holder?.host === 'string') return holder as Holder
+    const holder: unknown = JSON.parse(text)
+    if (isHolder(holder)) return holder
   } catch {}
   throw new UserError(`${path} does not say which process is using it; if none is, delete that file`)
+}
+
+const isHolder = (value: unknown): value is Holder => {
+  const { id, pid, host } = fieldsOf(value)
+  return (
+    typeof id === 'string' &&
+    /^[0-9a-f]{8}$/.test(id) &&
+    Number.isSafeInteger(pid) &&
+    typeof host === 'string'
+  )
 }
 
 /** Codes of file systems that have no hard links. */

@@ -61,12 +61,16 @@ export function plansOf(
 export const namedWeights = (
   weights: TrainedModel | Readonly<Record<string, ArrayLike<number>>>,
 ): Readonly<Record<string, ArrayLike<number>>> =>
+  isWhole(weights) ? Object.fromEntries(weightsOf(weights)) : weights
+
+/** Weights by name may be named `model` and `params`, too. */
+const isWhole = (
+  weights: TrainedModel | Readonly<Record<string, ArrayLike<number>>>,
+): weights is TrainedModel =>
   'model' in weights &&
   'params' in weights &&
   weights.params instanceof Float32Array &&
   typeof weights.model === 'function'
-    ? Object.fromEntries(weightsOf(weights as TrainedModel))
-    : (weights as Readonly<Record<string, ArrayLike<number>>>)
 
 /** What a vector has of parameters that are given in the model's order. */
 export function partOf(

@@ -2,7 +2,7 @@ import type { AugmentOptions } from '../data/augment.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { isPreprocessing, type Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
-import { isKey } from '../graph/keys.ts'
+import { fieldsOf, isKey, isObject } from '../graph/keys.ts'
 import type { Normalization } from '../graph/normalization.ts'
 import { lookup } from '../graph/present.ts'
 import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
@@ -71,8 +71,7 @@ function json(text: string, key: string, name: string): unknown {
 export const readTraining = (
   metadata: Readonly<Record<string, string>>,
   name: string,
-): Readonly<Record<string, unknown>> =>
-  (json(metadata[TRAINING] ?? '{}', TRAINING, name) ?? {}) as Record<string, unknown>
+): Readonly<Record<string, unknown>> => fieldsOf(json(metadata[TRAINING] ?? '{}', TRAINING, name))
 
 const isNormalization = (value: Partial<Normalization> | null | undefined): boolean =>
   value === undefined ||
@@ -84,18 +83,18 @@ const isNumber = (value: unknown): value is number => typeof value === 'number'
 
 /** What classifiers' records of before checkpoint format 2 say, as records say it today. */
 function updated({ images, tally, best, ...record }: Record<string, unknown>): Record<string, unknown> {
-  const { accuracy, loss, ...bestEpoch } = (best ?? {}) as Record<string, unknown>
-  const sums = tally as Readonly<Record<string, number>> | undefined
+  const { accuracy, loss, ...bestEpoch } = fieldsOf(best)
+  const sums = fieldsOf(tally)
   return {
     ...record,
     ...(images === undefined ? {} : { examples: images }),
     ...(best ? { best: isNumber(accuracy) ? { ...bestEpoch, measured: { loss, accuracy } } : best } : {}),
-    ...(sums?.labels
+    ...(sums.labels
       ? {
           sums: {
             examples: sums.images,
             // The loss was counted by example, and is an average over labels, of which a text has several.
-            sums: [(lookup(sums, 'loss') / lookup(sums, 'images')) * sums.labels, sums.correct],
+            sums: [(Number(sums.loss) / Number(sums.images)) * Number(sums.labels), sums.correct],
             counts: [sums.labels, sums.labels],
             gradNorm: sums.gradNorm,
             updates: sums.updates,
@@ -124,10 +123,15 @@ export function readRecord(metadata: Readonly<Record<string, string>>, name: str
       `${name}: does not say which run it is of; take a checkpoint that \`onnxgrad train\` or the lab wrote`,
     )
   const recorded = json(text, RECORD, name)
-  const isObject = typeof recorded === 'object' && recorded !== null
-  const record: Partial<RunRecord> = isObject ? updated(recorded as Record<string, unknown>) : {}
+  const record: Partial<RunRecord> = isObject(recorded) ? updated(recorded) : {}
+  if (!isWhole(record))
+    throw new UserError(`${name}: its record of the run is incomplete: the file is damaged`)
+  return record
+}
+
+function isWhole(record: Partial<RunRecord>): record is RunRecord {
   const whole = (value: unknown, least: number) => Number.isSafeInteger(value) && Number(value) >= least
-  const sound =
+  return (
     typeof record.model?.name === 'string' &&
     typeof record.model.config === 'object' &&
     record.model.config !== null &&
@@ -142,8 +146,7 @@ export function readRecord(metadata: Readonly<Record<string, string>>, name: str
     isBest(record.best) &&
     (record.fingerprints === undefined || areFingerprints(record.fingerprints)) &&
     (record.preprocessing === undefined || isPreprocessing(record.preprocessing))
-  if (!sound) throw new UserError(`${name}: its record of the run is incomplete: the file is damaged`)
-  return record as RunRecord
+  )
 }
 
 /** Steps of an epoch of a run. */

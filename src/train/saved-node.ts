@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { codeOf, exists, readBytes, readText } from '../data/files-node.ts'
 import type { Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf, isObject } from '../graph/keys.ts'
 import type { Normalization } from '../graph/normalization.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -58,17 +59,21 @@ export async function readConfig(folder: string): Promise<RunConfig> {
   const text = await readText(file)
   if (text === undefined)
     throw new UserError(`${file} does not exist: ${folder} is not a run folder of onnxgrad`)
-  let config: Partial<RunConfig> | null
+  let config: unknown
   try {
     config = JSON.parse(text)
   } catch {
     throw new UserError(`${file} is not JSON: the file is damaged`)
   }
-  const { name, config: settings } = config?.model ?? {}
-  if (typeof name !== 'string' || typeof settings !== 'object' || settings === null)
+  if (!namesModel(config))
     throw new UserError(`${file} does not say which model was trained: the file is damaged`)
-  checkFormat(file, config?.[FORMAT_KEY])
-  return config as RunConfig
+  checkFormat(file, config[FORMAT_KEY])
+  return config
+}
+
+const namesModel = (config: unknown): config is RunConfig => {
+  const { name, config: settings } = fieldsOf(fieldsOf(config).model)
+  return typeof name === 'string' && isObject(settings)
 }
 
 /** For damage there may be a remedy; what may not be read is not damaged. */

@@ -1,5 +1,6 @@
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import type { Values } from './space.ts'
 
 /** What a tune was asked for: enough to go on with it. */
@@ -28,11 +29,16 @@ export interface TuneRecord extends TuneSettings {
 
 /** The record that `tune.json` holds. @throws UserError when something is missing, or is what it cannot be */
 export function readRecord(value: Readonly<Record<string, unknown>>, file: string): TuneRecord {
-  const { model, strategy, space, flags, valSplit, fingerprints, ...numbers } = value
+  if (!isRecord(value)) throw new UserError(`${file} does not say what is tuned: the file is damaged`)
+  return value
+}
+
+function isRecord(value: object): value is TuneRecord {
+  const { model, strategy, space, flags, valSplit, fingerprints, ...numbers } = fieldsOf(value)
   const { trials, epochs, eta, minEpochs, seed } = numbers
   const objects = [space, flags].every(v => typeof v === 'object' && v !== null)
   const counts = [trials, epochs, minEpochs].every(v => Number.isSafeInteger(v) && Number(v) >= 1)
-  const sound =
+  return (
     typeof model === 'string' &&
     (strategy === 'random' || strategy === 'halving') &&
     objects &&
@@ -41,6 +47,5 @@ export function readRecord(value: Readonly<Record<string, unknown>>, file: strin
     Number.isSafeInteger(seed) &&
     (valSplit === undefined || Number(valSplit) > 0) &&
     (fingerprints === undefined || areFingerprints(fingerprints))
-  if (!sound) throw new UserError(`${file} does not say what is tuned: the file is damaged`)
-  return value as unknown as TuneRecord
+  )
 }

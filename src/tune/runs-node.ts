@@ -1,7 +1,9 @@
 // Runs that belong together, in folders beside each other.
+
 import { join } from 'node:path'
 import { makeFolders, readText, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { isObject } from '../graph/keys.ts'
 import { LockedError, takeLock } from '../train/lock-node.ts'
 import { RUN_FILES } from '../train/run-node.ts'
 import type { Final, Run } from './run.ts'
@@ -18,7 +20,7 @@ export const readObject = async (file: string): Promise<Readonly<Record<string, 
 function objectOf(text: string, where: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+    if (isObject(value)) return value
   } catch {}
   throw new UserError(`${where} is not a JSON object: the file is damaged`)
 }

@@ -59,7 +59,11 @@ export function staticServer(files: Files, { hosts, warn }: ServerOptions): Serv
     sender.send(file, request, response).catch((error: unknown) => {
       // Of a response that has begun, an end too early says that it is not whole.
       if (response.headersSent) response.destroy()
-      else refuse(STATUS[codeOf((error as Error).cause)] ?? 403, 'The file is gone, or cannot be read.')
+      else
+        refuse(
+          STATUS[codeOf(error instanceof Error ? error.cause : undefined)] ?? 403,
+          'The file is gone, or cannot be read.',
+        )
     })
   })
   server.maxConnections = MOST_CONNECTIONS

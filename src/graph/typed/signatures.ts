@@ -18,8 +18,10 @@ type Axes = number | readonly number[]
  * Gives an untyped function the type `F` that is wanted. The one cast between the two levels: `F` says what the shape
  * rules do that the function runs whatever the types are. @param args an example for the documentation
  */
-export const typed = <F>(f: (...args: never[]) => unknown, args?: Example): F =>
-  (args ? example(f, args) : f) as unknown as F
+export const typed = <F>(f: (...args: never[]) => unknown, args?: Example): F => {
+  const untyped: unknown = args ? example(f, args) : f
+  return untyped as F
+}
 
 export type UnaryFn<Rest extends readonly unknown[] = []> = <D extends DType, S extends Shape>(
   x: Tensor<D, S>,

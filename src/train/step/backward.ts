@@ -245,7 +245,7 @@ export function regularizerOf(
   leaves: ReadonlyMap<Tensor, AnyTensor>,
 ): AnyTensor {
   const graph: Graph = { inputs: {}, parameters, outputs: { regularizer } }
-  return substitute(graph, leaves).regularizer as AnyTensor
+  return lookup(substitute(graph, leaves), 'regularizer')
 }
 
 /** Gradients of a part's parameters as one flat vector. */

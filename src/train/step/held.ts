@@ -1,3 +1,4 @@
+import { copyElements } from '../../graph/array.ts'
 import { lookup } from '../../graph/present.ts'
 import type { Held, HeldTensors, Runtime } from '../../runtime/session.ts'
 import type { StateVector } from './state.ts'
@@ -115,8 +116,8 @@ export class HeldStates {
       sizes.set(vector, Math.max(sizes.get(vector) ?? 0, part.offset + part.size))
     const whole = Object.fromEntries([...sizes].map(([name, size]) => [name, new Float32Array(size)]))
     const read = vectors.map(async ({ name, vector, part }) => {
-      const values = (await this.#runtime.read(lookup(found.held, name))) as Float32Array
-      lookup(whole, vector).set(values, part.offset)
+      const values = await this.#runtime.read(lookup(found.held, name))
+      copyElements(lookup(whole, vector), values, part.offset)
     })
     await Promise.all(read)
     return whole
