@@ -1,14 +1,14 @@
 import { basename, extname, resolve } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { type Augmentation, augmentation } from '../data/augment.ts'
+import { COLLECTIONS } from '../data/collections.ts'
 import { fingerprints } from '../data/fingerprint.ts'
 import { withValidation } from '../data/held-out.ts'
-import { COLLECTIONS } from '../data/images-node.ts'
 import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
-import { keysOf } from '../graph/keys.ts'
+import { isKey, keysOf } from '../graph/keys.ts'
 import type { Model } from '../nn/model.ts'
-import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
+import { type Optimizer, optimizerOf } from '../optim/optimizer.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
 import { modelInput } from '../train/classifier.ts'
 import type { RunState } from '../train/progress.ts'
@@ -26,7 +26,7 @@ import { note } from './output.ts'
 import { withRecipe } from './recipes.ts'
 import { refuseOtherData } from './same-data.ts'
 import { refuseOthers } from './same-settings.ts'
-import { OPTIMIZER_DEFAULTS, TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
+import { TRAIN_DEFAULTS, type TrainFlags, WITH_MOMENTUM } from './train-flags.ts'
 
 /** A training that is wholly decided: what `train` was asked for. */
 export interface Plan {
@@ -48,13 +48,13 @@ export interface Plan {
   readonly goesOn: boolean
 }
 
-function optimizerOf(name: string, flags: TrainFlags): Optimizer {
+function chosenOptimizer(name: string, flags: TrainFlags): Optimizer {
   const { lr, momentum, 'weight-decay': weightDecay } = flags
-  if (momentum !== undefined && name !== 'sgd' && name !== 'rmsprop')
-    throw new UserError('--momentum is for --optimizer sgd or rmsprop only')
   const given = Object.entries({ lr, weightDecay, momentum }).filter(([, v]) => v !== undefined)
-  const make = OPTIMIZERS[name as keyof typeof OPTIMIZERS]
-  return make({ ...OPTIMIZER_DEFAULTS[name], ...Object.fromEntries(given) })
+  const optimizer = optimizerOf(name, Object.fromEntries(given))
+  if (momentum !== undefined && !Object.hasOwn(optimizer.settings, 'momentum'))
+    throw new UserError(`--momentum is for --optimizer ${WITH_MOMENTUM.join(' or ')} only`)
+  return optimizer
 }
 
 type Settings = {
@@ -79,7 +79,7 @@ type Source = NonNullable<RunConfig['source']>
 
 /** Which data flags ask for, wherever the run goes on. */
 function sourceOf({ data, text, limit, 'skip-bad': skipBad }: TrainFlags): Source {
-  const folder = data === undefined || COLLECTIONS.includes(data) ? data : resolve(data)
+  const folder = data === undefined || isKey(COLLECTIONS, data) ? data : resolve(data)
   const given = Object.entries({ data: folder, text: text && resolve(text), limit, skipBad })
   return Object.fromEntries(given.filter(([, value]) => value !== undefined))
 }
@@ -107,7 +107,7 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   checkNumbers(settings)
   const { preset, config } = resolveConfig(name, flags.preset, flags)
   const draft = drafted(name, config, flags)
-  const optimizer = optimizerOf(settings.optimizer, flags)
+  const optimizer = chosenOptimizer(settings.optimizer, flags)
   const augmented = augmentOptions(flags)
   const augment = augmented && augmentation(augmented)
   const { ema, patience, threads, 'clip-norm': clipNorm } = flags
