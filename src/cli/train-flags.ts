@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { keysOf } from '../graph/keys.ts'
-import { OPTIMIZERS, optimizerOf } from '../optim/optimizer.ts'
+import { OPTIMIZERS, type Optimizer, optimizerOf } from '../optim/optimizer.ts'
 import { SCHEDULES } from '../optim/schedule.ts'
 import { AUGMENT_FLAGS } from './augment-flags.ts'
 import { MODEL_FLAGS } from './model-flags.ts'
@@ -16,9 +16,16 @@ import {
   valSplitOption,
 } from './options.ts'
 
-const STARTS = keysOf(OPTIMIZERS).map(name => optimizerOf(name))
-/** Names of the optimizers that take a momentum. */
-export const WITH_MOMENTUM = keysOf(OPTIMIZERS).filter(name => 'momentum' in optimizerOf(name).settings)
+/** The optimizers that have a setting, as they start. */
+export const optimizersWith = (setting: string): readonly Optimizer[] =>
+  keysOf(OPTIMIZERS)
+    .map(name => optimizerOf(name))
+    .filter(({ settings }) => Object.hasOwn(settings, setting))
+
+const defaults = (setting: string): string =>
+  optimizersWith(setting)
+    .map(({ name, settings }) => `${name} ${settings[setting]}`)
+    .join(', ')
 
 const METRICS = ['accuracy', 'loss'] as const
 
@@ -78,17 +85,17 @@ export const trainingFlags = (yargs: Argv) =>
     })
     .option('lr', {
       type: 'number',
-      describe: `Learning rate [default: ${STARTS.map(o => `${o.name} ${o.lr}`).join(', ')}]`,
+      describe: `Learning rate [default: ${defaults('lr')}]`,
       group: 'Training:',
     })
     .option('weight-decay', {
       type: 'number',
-      describe: `Weight decay [default: ${STARTS.map(o => `${o.name} ${o.settings.weightDecay}`).join(', ')}]`,
+      describe: `Weight decay [default: ${defaults('weightDecay')}]`,
       group: 'Training:',
     })
     .option('momentum', {
       type: 'number',
-      describe: `Momentum [default: ${WITH_MOMENTUM.map(name => `${name} ${optimizerOf(name).settings.momentum}`).join(', ')}]`,
+      describe: `Momentum [default: ${defaults('momentum')}]`,
       group: 'Training:',
     })
     .option('schedule', {

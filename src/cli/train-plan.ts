@@ -26,7 +26,8 @@ import { note } from './output.ts'
 import { withRecipe } from './recipes.ts'
 import { refuseOtherData } from './same-data.ts'
 import { refuseOthers } from './same-settings.ts'
-import { TRAIN_DEFAULTS, type TrainFlags, WITH_MOMENTUM } from './train-flags.ts'
+import { kebab } from './text.ts'
+import { optimizersWith, TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
 
 /** A training that is wholly decided: what `train` was asked for. */
 export interface Plan {
@@ -52,8 +53,13 @@ function chosenOptimizer(name: string, flags: TrainFlags): Optimizer {
   const { lr, momentum, 'weight-decay': weightDecay } = flags
   const given = Object.entries({ lr, weightDecay, momentum }).filter(([, v]) => v !== undefined)
   const optimizer = optimizerOf(name, Object.fromEntries(given))
-  if (momentum !== undefined && !Object.hasOwn(optimizer.settings, 'momentum'))
-    throw new UserError(`--momentum is for --optimizer ${WITH_MOMENTUM.join(' or ')} only`)
+  for (const [setting] of given)
+    if (!Object.hasOwn(optimizer.settings, setting))
+      throw new UserError(
+        `--${kebab(setting)} is for --optimizer ${optimizersWith(setting)
+          .map(o => o.name)
+          .join(' or ')} only`,
+      )
   return optimizer
 }
 
