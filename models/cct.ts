@@ -12,6 +12,7 @@ import { matmul } from '../src/ops/matmul.ts'
 import { softmax } from '../src/ops/norm.ts'
 import { maxPool2d } from '../src/ops/pool.ts'
 import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes } from './config.ts'
+import { DROP_PATH, DROPOUT, ENCODER, IMAGE, type SettingsOf, size, sizes } from './settings.ts'
 
 /** Configuration of `cct`. */
 export interface CCTConfig {
@@ -39,9 +40,18 @@ export interface CCTConfig {
   readonly dropPath?: number
 }
 
+export const CCT_SETTINGS = {
+  ...IMAGE,
+  kernel: size("height and width of the tokenizer's kernels"),
+  planes: sizes("output channels of the tokenizer's convolutions before the last"),
+  ...ENCODER,
+  ...DROPOUT,
+  ...DROP_PATH,
+} as const satisfies SettingsOf<CCTConfig>
+
 /** Image → tokens: convolutions, each with a ReLU and a max-pool that halves the image; a place is a token. */
 const tokenizer = ({ image, channels, kernel, planes, dim }: CCTConfig) => {
-  const sizes = [channels, ...planes, dim]
+  const maps = [channels, ...planes, dim]
   const half = Math.floor(kernel / 2)
   const moves = { stride: Math.max(1, half - 1), padding: Math.max(1, half) }
   const conv = (from: number, to: number) => {
@@ -49,7 +59,7 @@ const tokenizer = ({ image, channels, kernel, planes, dim }: CCTConfig) => {
     return conv2d(from, to, kernel, { ...moves, bias: false, init })
   }
   return layer(
-    { conv_layers: sizes.slice(1).map((to, i) => conv(nth(sizes, i), to)) },
+    { conv_layers: maps.slice(1).map((to, i) => conv(nth(maps, i), to)) },
     ['B', channels, image, image],
     (self, x) => {
       const halved = (map: typeof x) => maxPool2d(relu(map), 3, { stride: 2, padding: 1 })

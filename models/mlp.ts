@@ -5,6 +5,7 @@ import { imageInput, model } from '../src/nn/model.ts'
 import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
 import { checkDropout, checkLayers, checkSizes } from './config.ts'
+import { DROPOUT, IMAGE, type SettingsOf, sizes } from './settings.ts'
 
 /** Configuration of `mlp`. */
 export interface MLPConfig {
@@ -20,6 +21,12 @@ export interface MLPConfig {
   readonly dropout?: number
 }
 
+export const MLP_SETTINGS = {
+  ...IMAGE,
+  hidden: sizes('sizes of the hidden layers', { label: 'Hidden', most: 16384 }),
+  ...DROPOUT,
+} as const satisfies SettingsOf<MLPConfig>
+
 /** Multi-layer perceptron on the flattened image: linear layers with ReLUs between them. */
 export const mlp = (config: MLPConfig) => {
   const { image, channels, hidden, classes, dropout: rate = 0 } = config
@@ -27,12 +34,12 @@ export const mlp = (config: MLPConfig) => {
   checkLayers('mlp', { hidden })
   checkDropout('mlp', config)
   const features = channels * image * image
-  const sizes = [features, ...hidden, classes]
+  const widths = [features, ...hidden, classes]
   return model({
     name: 'mlp',
     config,
     inputs: { image: imageInput(channels, image) },
-    layers: { layers: sizes.slice(1).map((size, i) => linear(nth(sizes, i), size)), drop: dropout(rate) },
+    layers: { layers: widths.slice(1).map((width, i) => linear(nth(widths, i), width)), drop: dropout(rate) },
     forward: ({ layers, drop }, { image: x }) => {
       const flat: AnyTensor = reshape(x, [x.shape[0], features])
       return { logits: layers.reduce((h, fc, i) => fc(i ? drop(relu(h)) : h), flat) }

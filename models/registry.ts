@@ -1,24 +1,29 @@
 import { UserError } from '../src/graph/errors.ts'
 import { isKey } from '../src/graph/keys.ts'
 import type { Model } from '../src/nn/model.ts'
-import { type CCTConfig, cct } from './cct.ts'
-import { type GPTConfig, gpt } from './gpt.ts'
+import { CCT_SETTINGS, type CCTConfig, cct } from './cct.ts'
+import { GPT_SETTINGS, type GPTConfig, gpt } from './gpt.ts'
 import { type LeNetConfig, lenet } from './lenet.ts'
-import { type MLPConfig, mlp } from './mlp.ts'
+import { MLP_SETTINGS, type MLPConfig, mlp } from './mlp.ts'
+import { IMAGE } from './settings.ts'
 import { type ViTConfig, vit } from './vit.ts'
+import { VIT_SETTINGS } from './vit-config.ts'
 
 const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
 const cifar10 = { image: 32, channels: 3, classes: 10 } as const
 const mnist = { image: 28, channels: 1, classes: 10 } as const
 
 /**
- * The models that programs know by name, each with its presets; the first preset is the default. `accuracy` is what a
- * preset reaches at least on MNIST's test set after the 5 epochs of `train`, to which scripts/recipes.ts holds it.
+ * The models that programs know by name, each with its presets and those of its settings that can be chosen; the first
+ * preset is the default. `pages` labels the presets that the lab offers. `accuracy` is what a preset reaches at least on
+ * MNIST's test set after the 5 epochs of `train`, to which scripts/recipes.ts holds it.
  */
 export const MODELS = {
   vit: {
     about: 'Vision Transformer: patches, CLS token, encoder blocks',
     build: vit,
+    settings: VIT_SETTINGS,
+    pages: { lecture: 'ViT of the lecture', small: 'ViT, larger' },
     accuracy: { lecture: 0.975 },
     presets: {
       lecture: { ...mnist, patch: 7, dim: 64, depth: 4, heads: 4, mlp: 128 },
@@ -33,12 +38,15 @@ export const MODELS = {
   lenet: {
     about: 'LeNet-5: two convolutions with pooling, three linear layers',
     build: lenet,
+    settings: IMAGE,
+    pages: { mnist: 'LeNet-5 (convolutions)' },
     accuracy: { mnist: 0.99 },
     presets: { mnist } as const satisfies Record<string, LeNetConfig>,
   },
   cct: {
     about: 'Compact Convolutional Transformer: convolutional tokens, encoder blocks, sequence pooling',
     build: cct,
+    settings: CCT_SETTINGS,
     accuracy: { mnist: 0.985 },
     presets: {
       mnist: { ...mnist, kernel: 3, planes: [32], dim: 64, depth: 2, heads: 2, mlp: 64 },
@@ -49,6 +57,7 @@ export const MODELS = {
   gpt: {
     about: 'character-level GPT: causal attention over the text so far',
     build: gpt,
+    settings: GPT_SETTINGS,
     presets: {
       // The vocabulary is that of the text.
       char: { vocabulary: 65, context: 64, dim: 128, depth: 4, heads: 4, mlp: 512 },
@@ -57,6 +66,8 @@ export const MODELS = {
   mlp: {
     about: 'multi-layer perceptron on the flattened image',
     build: mlp,
+    settings: MLP_SETTINGS,
+    pages: { small: 'MLP (one hidden layer)' },
     accuracy: { small: 0.975 },
     presets: { small: { ...mnist, hidden: [128] } } as const satisfies Record<string, MLPConfig>,
   },

@@ -1,5 +1,5 @@
 /**
- * Trains every preset of which models/index.ts expects an accuracy, as a user would, and holds it to that.
+ * Trains every preset of which models/registry.ts expects an accuracy, as a user would, and holds it to that.
  * Run: npx tsx scripts/recipes.ts [--data <folder>] [model …]     two idle cores take about five minutes for all.
  */
 import { spawnSync } from 'node:child_process'
@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { MODELS } from '../models/index.ts'
+import { MODELS } from '../models/registry.ts'
 
 const { values, positionals } = parseArgs({ options: { data: { type: 'string' } }, allowPositionals: true })
 const recipes = Object.entries(MODELS).flatMap(([model, entry]) =>

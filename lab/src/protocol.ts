@@ -1,20 +1,22 @@
 // What the page and its worker say to each other. All training and inference happens in the worker.
 import type { Fingerprints } from '../../src/data/fingerprint.ts'
 import type { PlacedFile } from '../../src/data/folder-web.ts'
-
 import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
+import type { OptimizerName } from '../../src/optim/optimizer.ts'
+import type { ScheduleName } from '../../src/optim/schedule.ts'
+import type { WebDeviceName } from '../../src/runtime/web.ts'
 
 /** How the page wants a model to be trained. */
 export interface TrainSettings {
   /** An architecture of `onnxgrad/models` and its configuration. */
   readonly model: { readonly name: string; readonly config: object }
-  readonly device: 'wasm' | 'webgpu'
+  readonly device: WebDeviceName
   readonly epochs: number
   readonly batch: number
-  readonly optimizer: 'adam' | 'adamw' | 'sgd' | 'lion'
+  readonly optimizer: OptimizerName
   readonly lr: number
   /** How the learning rate goes over the run. @default 'cosine' */
-  readonly schedule?: 'constant' | 'cosine' | 'onecycle'
+  readonly schedule?: ScheduleName
   readonly seed: number
 }
 
@@ -68,7 +70,7 @@ export interface GoOnSettings {
 
 /** A device and, where it cannot be used, why. */
 export interface DeviceState {
-  readonly name: 'wasm' | 'webgpu'
+  readonly name: WebDeviceName
   readonly available: boolean
   readonly reason?: string
   /** What it runs on: threads of the CPU, or the name of the GPU. */

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
 import yargs, { type CommandModule } from 'yargs'
-import { COLLECTIONS } from '../data/images-node.ts'
+import { COLLECTIONS } from '../data/collections.ts'
 import { UserError } from '../graph/errors.ts'
-import { fieldsOf } from '../graph/keys.ts'
+import { fieldsOf, isKey } from '../graph/keys.ts'
 import { present } from '../graph/present.ts'
 import type { Value, Values } from '../tune/space.ts'
+import { kebab } from './text.ts'
 import { type TrainFlags, trainFlags } from './train-flags.ts'
 
 /** The flags of `train` that a user gave, by their names on the command line, with files as they are found from anywhere. */
@@ -23,12 +24,7 @@ export async function givenFlags(argv: object, without: readonly string[]): Prom
 }
 
 const placed = (flag: string, value: Value): Value =>
-  flag === 'text' || (flag === 'data' && !COLLECTIONS.includes(String(value)))
-    ? resolve(String(value))
-    : value
-
-/** The name of a flag with hyphens. */
-export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+  flag === 'text' || (flag === 'data' && !isKey(COLLECTIONS, String(value))) ? resolve(String(value)) : value
 
 /** Whether values are the same on the command line, which makes no difference between a number and a list of one. */
 export const same = (a: unknown, b: unknown): boolean =>

@@ -1,5 +1,6 @@
 import type { Options } from 'yargs'
-import { MODELS, type ModelName } from '../../models/index.ts'
+import { MODELS } from '../../models/index.ts'
+import { COLLECTIONS, type Collection } from '../data/collections.ts'
 import { readNamed } from '../data/files-node.ts'
 import { PREPROCESSING_KINDS } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
@@ -7,12 +8,16 @@ import { isKey } from '../graph/keys.ts'
 import { lookup, nth } from '../graph/present.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { TIMEOUT } from '../runtime/isolated-node.ts'
+import { MODEL_FLAGS } from './model-flags.ts'
+
+const DATA_SETS = Object.entries<Collection>(COLLECTIONS).map(([name, { about }]) =>
+  about ? `${name} (${about})` : name,
+)
 
 /** Flags that several verbs share. */
 export const dataOption = {
   type: 'string',
-  describe:
-    'mnist, fashion-mnist, digits (10,000 of MNIST, which come with onnxgrad), or a folder: IDX files like those of MNIST, CIFAR-10 or -100 binary, or pictures in one folder per class [default: $ONNXGRAD_DATA, else mnist (cache, download, or digits)]',
+  describe: `${DATA_SETS.join(', ')}, or a folder: IDX files like those of MNIST, CIFAR-10 or -100 binary, or pictures in one folder per class [default: $ONNXGRAD_DATA, else mnist (cache, download, or digits)]`,
   group: 'Data:',
 } as const satisfies Options
 
@@ -86,45 +91,6 @@ export function readFlags(path: string): object {
   }
 }
 
-const size = (describe: string) => ({ type: 'number', describe, group: 'Model:' }) as const
-const sizes = (describe: string) => ({ type: 'number', array: true, describe, group: 'Model:' }) as const
-
-/** Flags that change a preset; each belongs to the models whose configuration has it. */
-export const MODEL_FLAGS = {
-  image: size('Height and width of an image, in pixels'),
-  channels: size('Colour channels'),
-  classes: size('Number of classes'),
-  patch: size('vit: height and width of a patch, in pixels'),
-  kernel: size("cct: height and width of the tokenizer's kernels"),
-  planes: sizes("cct: output channels of the tokenizer's convolutions before the last"),
-  dim: size('vit, cct, gpt: size of the embedding'),
-  depth: size('vit, cct, gpt: encoder blocks'),
-  heads: size('vit, cct, gpt: attention heads'),
-  mlp: size("vit, cct, gpt: hidden size of a block's MLP"),
-  head: sizes('vit: hidden sizes of the classification head'),
-  pool: {
-    choices: ['cls', 'mean'],
-    describe: "vit: what the head reads, the CLS token or the mean of the patches' tokens",
-    group: 'Model:',
-  },
-  context: size('gpt: characters that the model sees at once'),
-  hidden: sizes('mlp: sizes of the hidden layers'),
-  dropout: size('Share of activations dropped while training'),
-  dropPath: {
-    ...size('vit, cct, gpt: share of images that skip a branch of the last block (stochastic depth)'),
-    alias: 'drop-path',
-  },
-} as const satisfies Record<string, Options>
-
-/** Keys that a configuration may have beside those of the presets. */
-const EXTRA: Readonly<Record<ModelName, readonly string[]>> = {
-  vit: ['head', 'pool', 'dropout', 'dropPath'],
-  lenet: [],
-  cct: ['dropout', 'dropPath'],
-  gpt: ['dropout', 'dropPath'],
-  mlp: ['dropout'],
-}
-
 /** The configuration of a preset with the given flags put over it. @throws UserError for a flag of another model */
 export function resolveConfig(
   name: string,
@@ -133,15 +99,15 @@ export function resolveConfig(
 ): { preset: string; config: object } {
   if (!isKey(MODELS, name))
     throw new UserError(`model ${name} is not known; choose one of ${Object.keys(MODELS).join(', ')}`)
+  const { settings } = MODELS[name]
   const presets: Readonly<Record<string, object>> = MODELS[name].presets
   const chosen = preset ?? nth(Object.keys(presets), 0)
   if (!Object.hasOwn(presets, chosen))
     throw new UserError(`${name} has no preset ${chosen}; choose one of ${Object.keys(presets).join(', ')}`)
   const base: object = lookup(presets, chosen)
-  const allowed = [...Object.keys(base), ...EXTRA[name]]
   const changes = Object.keys(MODEL_FLAGS).filter(key => flags[key] !== undefined)
   for (const key of changes)
-    if (!allowed.includes(key))
-      throw new UserError(`--${key} is not a setting of ${name}; it has ${allowed.join(', ')}`)
+    if (!isKey(settings, key))
+      throw new UserError(`--${key} is not a setting of ${name}; it has ${Object.keys(settings).join(', ')}`)
   return { preset: chosen, config: { ...base, ...Object.fromEntries(changes.map(key => [key, flags[key]])) } }
 }

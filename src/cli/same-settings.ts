@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import { type RunRecord, stepsPerEpoch } from '../train/record.ts'
 import { AUGMENT_FLAGS } from './augment-flags.ts'
-import { MODEL_FLAGS } from './options.ts'
+import { MODEL_FLAGS } from './model-flags.ts'
 import type { TrainFlags } from './train-flags.ts'
 
 /**

@@ -6,14 +6,13 @@ import { lookup, nth } from '../graph/present.ts'
 import type { SummaryRow } from '../graph/summary.ts'
 import type { Model } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
-import { OPTIMIZERS } from '../optim/optimizer.ts'
+import { optimizerOf } from '../optim/optimizer.ts'
 import { deviceOf } from '../runtime/device.ts'
 import { classification } from '../tasks/classification.ts'
 import { modelInput } from '../train/classifier.ts'
 import { plansOf } from '../train/plans.ts'
 import { compileStep } from '../train/step/step.ts'
 import { byteSize, columns, facts } from './text.ts'
-import { OPTIMIZER_DEFAULTS } from './train-flags.ts'
 
 export interface StepFlags {
   /** Images of a step. */
@@ -56,7 +55,7 @@ export function stepMemory(model: Model, flags: StepFlags): StepMemory {
   // Of which values makes no difference here.
   const normalization = { mean: perChannel(0.5), std: perChannel(0.25) }
   const net = kind === 'image' ? normalized(model, kind, normalization) : model
-  const optimizer = lookup(OPTIMIZERS, flags.optimizer)(OPTIMIZER_DEFAULTS[flags.optimizer])
+  const optimizer = optimizerOf(flags.optimizer)
   const { batch, recompute } = flags
   const { plans } = plansOf(net, { task: classification(), optimizer })
   const { target } = deviceOf('cpu')

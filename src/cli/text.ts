@@ -67,3 +67,6 @@ export function inWords(value: unknown, key = '', depth = 0): string {
 /** `testAccuracy` → `test accuracy`. */
 export const words = (key: string): string =>
   key.replace(/(?<=[a-z])([A-Z])/g, letter => ` ${letter.toLowerCase()}`)
+
+/** The name of a flag with hyphens. */
+export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)

@@ -1,15 +1,15 @@
 import { basename, extname, resolve } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { type Augmentation, augmentation } from '../data/augment.ts'
+import { COLLECTIONS } from '../data/collections.ts'
 import { fingerprints } from '../data/fingerprint.ts'
 import { withValidation } from '../data/held-out.ts'
-import { COLLECTIONS } from '../data/images-node.ts'
 import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
-import { keysOf } from '../graph/keys.ts'
+import { isKey, keysOf } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
 import type { Model } from '../nn/model.ts'
-import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
+import { type Optimizer, optimizerOf } from '../optim/optimizer.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
 import { modelInput } from '../train/classifier.ts'
 import type { RunState } from '../train/progress.ts'
@@ -27,7 +27,8 @@ import { note } from './output.ts'
 import { withRecipe } from './recipes.ts'
 import { refuseOtherData } from './same-data.ts'
 import { refuseOthers } from './same-settings.ts'
-import { OPTIMIZER_DEFAULTS, TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
+import { kebab } from './text.ts'
+import { optimizersWith, TRAIN_DEFAULTS, type TrainFlags } from './train-flags.ts'
 
 /** A training that is wholly decided: what `train` was asked for. */
 export interface Plan {
@@ -49,13 +50,18 @@ export interface Plan {
   readonly goesOn: boolean
 }
 
-function optimizerOf(name: string, flags: TrainFlags): Optimizer {
+function chosenOptimizer(name: string, flags: TrainFlags): Optimizer {
   const { lr, momentum, 'weight-decay': weightDecay } = flags
-  if (momentum !== undefined && name !== 'sgd' && name !== 'rmsprop')
-    throw new UserError('--momentum is for --optimizer sgd or rmsprop only')
   const given = Object.entries({ lr, weightDecay, momentum }).filter(([, v]) => v !== undefined)
-  const make = lookup(OPTIMIZERS, name)
-  return make({ ...OPTIMIZER_DEFAULTS[name], ...Object.fromEntries(given) })
+  const optimizer = optimizerOf(name, Object.fromEntries(given))
+  for (const [setting] of given)
+    if (!Object.hasOwn(optimizer.settings, setting))
+      throw new UserError(
+        `--${kebab(setting)} is for --optimizer ${optimizersWith(setting)
+          .map(o => o.name)
+          .join(' or ')} only`,
+      )
+  return optimizer
 }
 
 type Settings = {
@@ -80,7 +86,7 @@ type Source = NonNullable<RunConfig['source']>
 
 /** Which data flags ask for, wherever the run goes on. */
 function sourceOf({ data, text, limit, 'skip-bad': skipBad }: TrainFlags): Source {
-  const folder = data === undefined || COLLECTIONS.includes(data) ? data : resolve(data)
+  const folder = data === undefined || isKey(COLLECTIONS, data) ? data : resolve(data)
   const given = Object.entries({ data: folder, text: text && resolve(text), limit, skipBad })
   return Object.fromEntries(given.filter(([, value]) => value !== undefined))
 }
@@ -108,7 +114,7 @@ export async function newPlan(asked: TrainFlags): Promise<Plan> {
   checkNumbers(settings)
   const { preset, config } = resolveConfig(name, flags.preset, flags)
   const draft = drafted(name, config, flags)
-  const optimizer = optimizerOf(settings.optimizer, flags)
+  const optimizer = chosenOptimizer(settings.optimizer, flags)
   const augmented = augmentOptions(flags)
   const augment = augmented && augmentation(augmented)
   const { ema, patience, threads, 'clip-norm': clipNorm } = flags

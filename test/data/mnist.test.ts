@@ -56,7 +56,7 @@ describe('a folder with the four files', () => {
     const sha256 = createHash('sha256').update(labels.bytes).digest('hex')
     const known = { classes: ['shirt', 'shoe'], files: { 'train-labels-idx1-ubyte': sha256 } }
     const names = (bytes: Uint8Array) =>
-      labelNames({ 'train-labels-idx1-ubyte': { ...labels, bytes } }, known)
+      labelNames({ 'train-labels-idx1-ubyte': { ...labels, bytes } }, [known])
     expect(names(labels.bytes)).toEqual(known.classes)
     expect(names(tiny(6).labels)).toEqual([...'0123456789'])
   })

@@ -39,7 +39,7 @@ function expectEqual(got: Float32Array, want: Float32Array, what: string): void 
   for (const [i, v] of want.entries()) expect(Math.abs(got[i]! - v), `${what}[${i}]`).toBeLessThan(1e-6)
 }
 
-describe.each(Object.entries(OPTIMIZERS))('%s', (_, make) => {
+describe.each(Object.entries(OPTIMIZERS))('%s', (_, { make }) => {
   it('gives a group the step that it has as the rate and decay of all', async () => {
     const lr = 0.02
     const groups = [

@@ -1,65 +1,71 @@
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { buildModel, MODELS } from '../../../models/index.ts'
+import type { Setting, SettingField } from '../../../models/settings.ts'
 import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
-import { isKey } from '../../../src/graph/keys.ts'
+import { isKey, keysOf } from '../../../src/graph/keys.ts'
+import { lookup, nth } from '../../../src/graph/present.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
+import { type OptimizerName, optimizerOf } from '../../../src/optim/optimizer.ts'
 import type { LabClient } from '../client.ts'
 import type { DataAbout, DataChoice, TrainSettings } from '../protocol.ts'
 
 // The settings of a training as they are being made: what each field holds, and what is wrong with it.
 
-export const PRESETS = {
-  lecture: { label: 'ViT of the lecture', model: 'vit', config: MODELS.vit.presets.lecture },
-  small: { label: 'ViT, larger', model: 'vit', config: MODELS.vit.presets.small },
-  lenet: { label: 'LeNet-5 (convolutions)', model: 'lenet', config: MODELS.lenet.presets.mnist },
-  mlp: { label: 'MLP (one hidden layer)', model: 'mlp', config: MODELS.mlp.presets.small },
-} as const
-export type Preset = keyof typeof PRESETS
-
-/** A learning rate to begin with. Those of Adam and SGD are what `onnxgrad train` takes. */
-const RATES: Readonly<Record<TrainSettings['optimizer'], number>> = {
-  adam: 0.002,
-  adamw: 0.002,
-  sgd: 0.1,
-  lion: 0.0003,
+interface Preset {
+  readonly label: string
+  readonly model: string
+  readonly config: object
+  readonly settings: Readonly<Record<string, Setting>>
 }
 
-/** Fields for numbers. Where there is a largest, a page is not the place for more. */
-export const NUMBERS = {
-  patch: { label: 'Patch', unit: 'px', most: 1024 },
-  dim: { label: 'Dim', unit: '', most: 4096 },
-  depth: { label: 'Depth', unit: '', most: 48 },
-  heads: { label: 'Heads', unit: '', most: 256 },
-  mlp: { label: 'MLP', unit: '', most: 16384 },
-  hidden: { label: 'Hidden', unit: '', most: 16384 },
-  lr: { label: 'Learning rate', unit: '', most: 10 },
-  epochs: { label: 'Epochs', unit: '', most: 1000 },
+/** The presets that models offer to pages; a model's first one has its name. */
+export const PRESETS: Readonly<Record<string, Preset>> = Object.fromEntries(
+  keysOf(MODELS).flatMap(model => {
+    const { settings, presets, ...entry } = MODELS[model]
+    const pages = 'pages' in entry ? Object.entries<string>(entry.pages) : []
+    return pages.map(([preset, label], i): [string, Preset] => [
+      i ? `${model}-${preset}` : model,
+      { label, model, config: lookup<object>(presets, preset), settings },
+    ])
+  }),
+)
+const FIRST = nth(Object.keys(PRESETS), 0)
+
+/** A learning rate to begin with: what `onnxgrad train` takes. */
+const rateOf = (optimizer: OptimizerName): string => String(optimizerOf(optimizer).lr)
+
+const TRAINING = {
+  lr: { label: 'Learning rate', most: 10 },
+  epochs: { label: 'Epochs', most: 1000 },
   batch: { label: 'Batch', unit: 'images', most: 60000 },
-  seed: { label: 'Seed', unit: '', most: 2 ** 31 },
-} as const
-export type NumberField = keyof typeof NUMBERS
+  seed: { label: 'Seed', most: 2 ** 31 },
+} as const satisfies Readonly<Record<string, SettingField>>
 
-const { lecture } = MODELS.vit.presets
-const texts: Readonly<Record<NumberField, Signal<string>>> = {
-  patch: signal(String(lecture.patch)),
-  dim: signal(String(lecture.dim)),
-  depth: signal(String(lecture.depth)),
-  heads: signal(String(lecture.heads)),
-  mlp: signal(String(lecture.mlp)),
-  hidden: signal(String(MODELS.mlp.presets.small.hidden[0])),
-  lr: signal(String(RATES.adam)),
-  epochs: signal('5'),
-  batch: signal('64'),
-  seed: signal('0'),
+const fieldsOf = ({ settings }: Preset): readonly [string, SettingField][] =>
+  Object.entries(settings).flatMap(([name, { field }]): [string, SettingField][] =>
+    field ? [[name, field]] : [],
+  )
+
+/** Fields for numbers. */
+const FIELDS: Readonly<Record<string, SettingField>> = {
+  ...Object.fromEntries(Object.values(PRESETS).flatMap(fieldsOf)),
+  ...TRAINING,
 }
+export const fieldOf = (name: string): SettingField => lookup(FIELDS, name)
+
+const texts: Readonly<Record<string, Signal<string>>> = Object.fromEntries(
+  Object.keys(FIELDS).map(name => [name, signal('')]),
+)
+export const textOf = (name: string): Signal<string> => lookup(texts, name)
+for (const [name, text] of Object.entries({ lr: rateOf('adam'), epochs: '5', batch: '64', seed: '0' }))
+  textOf(name).value = text
 
 export const form = {
-  preset: signal<Preset>('lecture'),
-  optimizer: signal<TrainSettings['optimizer']>('adam'),
+  preset: signal(FIRST),
+  optimizer: signal<OptimizerName>('adam'),
   schedule: signal<NonNullable<TrainSettings['schedule']>>('cosine'),
   device: signal<TrainSettings['device']>('wasm'),
-  texts,
   /** Where the examples come from, and how pictures of one's own are made. */
   data: signal<DataChoice>({ kind: 'bundled' }),
   side: signal(28),
@@ -74,15 +80,18 @@ export type Found =
   | { readonly state: 'ready'; readonly about: DataAbout }
 export const found: Signal<Found> = signal({ state: 'reading' })
 
-export function choosePreset(preset: Preset): void {
-  form.preset.value = preset
-  for (const [name, value] of Object.entries(PRESETS[preset].config))
-    if (isKey(texts, name)) texts[name].value = String(value)
-}
+const chosen = (): Preset => lookup(PRESETS, form.preset.value)
 
-export function chooseOptimizer(optimizer: TrainSettings['optimizer']): void {
+export function choosePreset(preset: string): void {
+  form.preset.value = preset
+  for (const [name, value] of Object.entries(chosen().config))
+    if (isKey(texts, name)) textOf(name).value = String(value)
+}
+choosePreset(FIRST)
+
+export function chooseOptimizer(optimizer: OptimizerName): void {
   form.optimizer.value = optimizer
-  texts.lr.value = String(RATES[optimizer])
+  textOf('lr').value = rateOf(optimizer)
 }
 
 export async function chooseData(lab: LabClient, choice: DataChoice): Promise<void> {
@@ -108,17 +117,20 @@ export async function readData(lab: LabClient): Promise<void> {
   }
 }
 
-const numberIn = (name: NumberField): number => {
-  const text = texts[name].value.trim()
-  return text ? Number(text) : Number.NaN
+const numbersIn = (name: string): readonly number[] =>
+  textOf(name)
+    .value.split(',')
+    .map(text => (text.trim() ? Number(text) : Number.NaN))
+const numberIn = (name: string): number => {
+  const numbers = numbersIn(name)
+  return numbers.length === 1 ? nth(numbers, 0) : Number.NaN
 }
+const isList = (name: string): boolean => chosen().settings[name]?.kind === 'sizes'
 
 /** Which fields the chosen model has. */
-export const modelFields: ReadonlySignal<readonly NumberField[]> = computed(() => {
-  const { model } = PRESETS[form.preset.value]
-  if (model === 'vit') return ['patch', 'dim', 'depth', 'heads', 'mlp']
-  return model === 'mlp' ? ['hidden'] : []
-})
+export const modelFields: ReadonlySignal<readonly string[]> = computed(() =>
+  fieldsOf(chosen()).map(([name]) => name),
+)
 
 const divisors = (n: number): string => {
   const all = Array.from({ length: n }, (_, i) => i + 1).filter(d => n % d === 0)
@@ -128,26 +140,27 @@ const divisors = (n: number): string => {
 }
 
 /** What is wrong with each field. */
-export const problems: ReadonlySignal<Readonly<Partial<Record<NumberField, string>>>> = computed(() => {
-  const wrong: Partial<Record<NumberField, string>> = {}
-  for (const name of [...modelFields.value, 'lr', 'epochs', 'batch', 'seed'] as const) {
-    const value = numberIn(name)
-    const { most } = NUMBERS[name]
+export const problems: ReadonlySignal<Readonly<Record<string, string>>> = computed(() => {
+  const wrong: Record<string, string> = {}
+  for (const name of [...modelFields.value, ...Object.keys(TRAINING)]) {
+    const values = isList(name) ? numbersIn(name) : [numberIn(name)]
+    const { most } = fieldOf(name)
     if (name === 'lr') {
-      if (!(value > 0 && value <= most)) wrong[name] = `a number above 0, at most ${most}`
+      if (!values.every(value => value > 0 && value <= most))
+        wrong[name] = `a number above 0, at most ${most}`
     } else {
       const least = name === 'seed' ? 0 : 1
-      if (!Number.isInteger(value) || value < least || value > most)
-        wrong[name] = `a whole number from ${least} to ${most.toLocaleString('en-US')}`
+      if (!values.every(value => Number.isInteger(value) && value >= least && value <= most))
+        wrong[name] =
+          `${isList(name) ? 'whole numbers' : 'a whole number'} from ${least} to ${most.toLocaleString('en-US')}`
     }
   }
-  if (!modelFields.value.includes('patch')) return wrong
+  const has = (...names: string[]) => names.every(name => modelFields.value.includes(name) && !wrong[name])
   const side = sideOf(found.value)
-  const [patch, dim, heads] = [numberIn('patch'), numberIn('dim'), numberIn('heads')]
-  if (!wrong.patch && side % patch)
+  if (has('patch') && side % numberIn('patch'))
     wrong.patch = `does not divide the image’s ${side} pixels: take ${divisors(side)}`
-  if (!wrong.heads && !wrong.dim && dim % heads)
-    wrong.heads = `cannot share an embedding of ${dim}: take ${divisors(dim)}`
+  if (has('heads', 'dim') && numberIn('dim') % numberIn('heads'))
+    wrong.heads = `cannot share an embedding of ${numberIn('dim')}: take ${divisors(numberIn('dim'))}`
   return wrong
 })
 
@@ -160,17 +173,12 @@ export const model: ReadonlySignal<{
   readonly parameters?: number
   readonly problem?: string
 }> = computed(() => {
-  const { model: name } = PRESETS[form.preset.value]
+  const { model: name, config: preset } = chosen()
   const data = found.value
   const [channels, image, width] = data.state === 'ready' ? data.about.shape : [1, 28, 28]
   const classes = data.state === 'ready' ? data.about.classes.length : 10
-  const fields = Object.fromEntries(modelFields.value.map(field => [field, numberIn(field)]))
-  const config = {
-    image,
-    channels,
-    classes,
-    ...(name === 'mlp' ? { hidden: [fields.hidden] } : fields),
-  }
+  const fields = modelFields.value.map(field => [field, isList(field) ? numbersIn(field) : numberIn(field)])
+  const config = { ...preset, image, channels, classes, ...Object.fromEntries(fields) }
   if (image !== width)
     return { name, config, problem: `the images are ${image} × ${width} pixels; models here take squares` }
   if (modelFields.value.some(field => problems.value[field])) return { name, config }

@@ -1,4 +1,7 @@
 import { useId } from 'preact/hooks'
+import { keysOf } from '../../../src/graph/keys.ts'
+import { OPTIMIZERS } from '../../../src/optim/optimizer.ts'
+import type { ScheduleName } from '../../../src/optim/schedule.ts'
 import type { LabClient } from '../client.ts'
 import type { TrainSettings } from '../protocol.ts'
 import { Choice, Field, Select } from '../ui/field.tsx'
@@ -7,23 +10,26 @@ import { DataPart } from './data.tsx'
 import {
   chooseOptimizer,
   choosePreset,
+  fieldOf,
   form,
   model,
   modelFields,
-  NUMBERS,
-  type NumberField,
   PRESETS,
-  type Preset,
   problems,
   settings,
+  textOf,
 } from './form.ts'
 import { GoOn } from './go-on.tsx'
 
-const PRESET_NAMES = Object.fromEntries(
-  Object.entries(PRESETS).map(([key, { label }]) => [key, label]),
-) as Record<Preset, string>
-const OPTIMIZERS = { adam: 'Adam', adamw: 'AdamW', sgd: 'SGD with momentum', lion: 'Lion' } as const
-const SCHEDULES = { cosine: 'Cosine to 0', constant: 'Constant', onecycle: 'One cycle' } as const
+const labelsOf = <K extends string>(table: Readonly<Record<K, { readonly label: string }>>) =>
+  Object.fromEntries(keysOf(table).map(key => [key, table[key].label])) as Record<K, string>
+const PRESET_NAMES = labelsOf(PRESETS)
+const OPTIMIZER_NAMES = labelsOf(OPTIMIZERS)
+const SCHEDULES: Readonly<Record<ScheduleName, string>> = {
+  cosine: 'Cosine to 0',
+  constant: 'Constant',
+  onecycle: 'One cycle',
+}
 
 /** All that can be chosen before a training starts. */
 export function Setup({ lab }: { readonly lab: LabClient }) {
@@ -58,7 +64,7 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
           <Select
             label="Optimizer"
             value={form.optimizer.value}
-            options={OPTIMIZERS}
+            options={OPTIMIZER_NAMES}
             onChange={chooseOptimizer}
           />
           <Select
@@ -88,26 +94,20 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
 }
 
 /** Fields for numbers, and below them what is wrong with which. */
-function Numbers({
-  names,
-  wide = false,
-}: {
-  readonly names: readonly NumberField[]
-  readonly wide?: boolean
-}) {
+function Numbers({ names, wide = false }: { readonly names: readonly string[]; readonly wide?: boolean }) {
   const id = useId()
   const wrong = names.filter(name => problems.value[name])
   return (
     <>
       <div class={wide ? 'fields wide' : 'fields'}>
         {names.map(name => {
-          const { label, unit } = NUMBERS[name]
-          const text = form.texts[name]
+          const { label, unit } = fieldOf(name)
+          const text = textOf(name)
           return (
             <Field
               key={name}
               label={label}
-              unit={unit}
+              unit={unit ?? ''}
               mode={name === 'lr' ? 'decimal' : 'numeric'}
               value={text.value}
               wrong={problems.value[name] && `${id}-${name}`}
@@ -120,7 +120,7 @@ function Numbers({
       </div>
       {wrong.map(name => (
         <p key={name} class="problem" id={`${id}-${name}`}>
-          <b>{NUMBERS[name].label}</b>: {problems.value[name]}
+          <b>{fieldOf(name).label}</b>: {problems.value[name]}
         </p>
       ))}
     </>

@@ -2,7 +2,7 @@ import { buildModel } from '../../../models/index.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import { fingerprints } from '../../../src/data/fingerprint.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
-import { OPTIMIZERS } from '../../../src/optim/optimizer.ts'
+import { optimizerOf } from '../../../src/optim/optimizer.ts'
 import { SCHEDULES } from '../../../src/optim/schedule.ts'
 import {
   type RunRecord,
@@ -24,9 +24,7 @@ export async function recordOf(
   data: ImageSource,
 ): Promise<RunSettings> {
   const { epochs, batch, seed, lr } = settings
-  // As `onnxgrad train` has it.
-  const momentum = settings.optimizer === 'sgd' ? { momentum: 0.9 } : {}
-  const optimizer = OPTIMIZERS[settings.optimizer]({ lr, ...momentum })
+  const optimizer = optimizerOf(settings.optimizer, { lr })
   const schedule = SCHEDULES[settings.schedule ?? 'cosine']()
   return {
     model: { name: model.name, config: model.config },
