@@ -12,7 +12,6 @@ import { matmul } from '../src/ops/matmul.ts'
 import { softmax } from '../src/ops/norm.ts'
 import { maxPool2d } from '../src/ops/pool.ts'
 import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes } from './config.ts'
-import { DROP_PATH, DROPOUT, ENCODER, IMAGE, type SettingsOf, size, sizes } from './settings.ts'
 
 /** Configuration of `cct`. */
 export interface CCTConfig {
@@ -39,15 +38,6 @@ export interface CCTConfig {
   /** Share of images for which a branch of the last block is left out while training; less in those before. @default 0 */
   readonly dropPath?: number
 }
-
-export const CCT_SETTINGS = {
-  ...IMAGE,
-  kernel: size("height and width of the tokenizer's kernels"),
-  planes: sizes("output channels of the tokenizer's convolutions before the last"),
-  ...ENCODER,
-  ...DROPOUT,
-  ...DROP_PATH,
-} as const satisfies SettingsOf<CCTConfig>
 
 /** Image → tokens: convolutions, each with a ReLU and a max-pool that halves the image; a place is a token. */
 const tokenizer = ({ image, channels, kernel, planes, dim }: CCTConfig) => {

@@ -6,7 +6,6 @@ import { encoderBlocks } from '../src/nn/transformer.ts'
 import { add } from '../src/ops/elementwise.ts'
 import { linear } from '../src/ops/matmul.ts'
 import { checkDepth, checkDropout, checkHeads, checkSizes } from './config.ts'
-import { DROP_PATH, DROPOUT, ENCODER, type SettingsOf, size } from './settings.ts'
 
 /** Configuration of `gpt`. */
 export interface GPTConfig {
@@ -27,13 +26,6 @@ export interface GPTConfig {
   /** Share of images for which a branch of the last block is left out while training; less in those before. @default 0 */
   readonly dropPath?: number
 }
-
-export const GPT_SETTINGS = {
-  context: size('characters that the model sees at once'),
-  ...ENCODER,
-  ...DROPOUT,
-  ...DROP_PATH,
-} as const satisfies SettingsOf<GPTConfig>
 
 /** Normal of standard deviation 0.02, as GPT-2 starts. */
 const NORMAL = { kind: 'normal', std: 0.02 } as const

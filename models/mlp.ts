@@ -5,7 +5,6 @@ import { imageInput, model } from '../src/nn/model.ts'
 import { relu } from '../src/ops/elementwise.ts'
 import { reshape } from '../src/ops/layout.ts'
 import { checkDropout, checkLayers, checkSizes } from './config.ts'
-import { DROPOUT, IMAGE, type SettingsOf, sizes } from './settings.ts'
 
 /** Configuration of `mlp`. */
 export interface MLPConfig {
@@ -20,12 +19,6 @@ export interface MLPConfig {
   /** Share of activations dropped while training. @default 0 */
   readonly dropout?: number
 }
-
-export const MLP_SETTINGS = {
-  ...IMAGE,
-  hidden: sizes('sizes of the hidden layers', { label: 'Hidden', most: 16384 }),
-  ...DROPOUT,
-} as const satisfies SettingsOf<MLPConfig>
 
 /** Multi-layer perceptron on the flattened image: linear layers with ReLUs between them. */
 export const mlp = (config: MLPConfig) => {

@@ -1,13 +1,12 @@
 import { UserError } from '../src/graph/errors.ts'
 import { isKey } from '../src/graph/keys.ts'
 import type { Model } from '../src/nn/model.ts'
-import { CCT_SETTINGS, type CCTConfig, cct } from './cct.ts'
-import { GPT_SETTINGS, type GPTConfig, gpt } from './gpt.ts'
+import { type CCTConfig, cct } from './cct.ts'
+import { type GPTConfig, gpt } from './gpt.ts'
 import { type LeNetConfig, lenet } from './lenet.ts'
-import { MLP_SETTINGS, type MLPConfig, mlp } from './mlp.ts'
-import { IMAGE } from './settings.ts'
+import { type MLPConfig, mlp } from './mlp.ts'
+import { choice, DROP_PATH, DROPOUT, ENCODER, IMAGE, type SettingsOf, size, sizes } from './settings.ts'
 import { type ViTConfig, vit } from './vit.ts'
-import { VIT_SETTINGS } from './vit-config.ts'
 
 const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
 const cifar10 = { image: 32, channels: 3, classes: 10 } as const
@@ -22,7 +21,15 @@ export const MODELS = {
   vit: {
     about: 'Vision Transformer: patches, CLS token, encoder blocks',
     build: vit,
-    settings: VIT_SETTINGS,
+    settings: {
+      ...IMAGE,
+      patch: size('height and width of a patch, in pixels', { label: 'Patch', unit: 'px', most: 1024 }),
+      ...ENCODER,
+      head: sizes('hidden sizes of the classification head'),
+      pool: choice("what the head reads, the CLS token or the mean of the patches' tokens", ['cls', 'mean']),
+      ...DROPOUT,
+      ...DROP_PATH,
+    } as const satisfies SettingsOf<ViTConfig>,
     pages: { lecture: 'ViT of the lecture', small: 'ViT, larger' },
     accuracy: { lecture: 0.975 },
     presets: {
@@ -46,7 +53,14 @@ export const MODELS = {
   cct: {
     about: 'Compact Convolutional Transformer: convolutional tokens, encoder blocks, sequence pooling',
     build: cct,
-    settings: CCT_SETTINGS,
+    settings: {
+      ...IMAGE,
+      kernel: size("height and width of the tokenizer's kernels"),
+      planes: sizes("output channels of the tokenizer's convolutions before the last"),
+      ...ENCODER,
+      ...DROPOUT,
+      ...DROP_PATH,
+    } as const satisfies SettingsOf<CCTConfig>,
     accuracy: { mnist: 0.985 },
     presets: {
       mnist: { ...mnist, kernel: 3, planes: [32], dim: 64, depth: 2, heads: 2, mlp: 64 },
@@ -57,7 +71,12 @@ export const MODELS = {
   gpt: {
     about: 'character-level GPT: causal attention over the text so far',
     build: gpt,
-    settings: GPT_SETTINGS,
+    settings: {
+      context: size('characters that the model sees at once'),
+      ...ENCODER,
+      ...DROPOUT,
+      ...DROP_PATH,
+    } as const satisfies SettingsOf<GPTConfig>,
     presets: {
       // The vocabulary is that of the text.
       char: { vocabulary: 65, context: 64, dim: 128, depth: 4, heads: 4, mlp: 512 },
@@ -66,7 +85,11 @@ export const MODELS = {
   mlp: {
     about: 'multi-layer perceptron on the flattened image',
     build: mlp,
-    settings: MLP_SETTINGS,
+    settings: {
+      ...IMAGE,
+      hidden: sizes('sizes of the hidden layers', { label: 'Hidden', most: 16384 }),
+      ...DROPOUT,
+    } as const satisfies SettingsOf<MLPConfig>,
     pages: { small: 'MLP (one hidden layer)' },
     accuracy: { small: 0.975 },
     presets: { small: { ...mnist, hidden: [128] } } as const satisfies Record<string, MLPConfig>,

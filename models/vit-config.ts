@@ -3,7 +3,6 @@ import type { Tensor } from '../src/graph/tensor.ts'
 import type { Divides, Flag } from '../src/graph/typed/config.ts'
 import type { ModelOf } from '../src/nn/model.ts'
 import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes, shown } from './config.ts'
-import { choice, DROP_PATH, DROPOUT, ENCODER, IMAGE, type SettingsOf, size, sizes } from './settings.ts'
 
 /** Configuration of `vit`. */
 export interface ViTConfig {
@@ -32,16 +31,6 @@ export interface ViTConfig {
   /** What the head reads: the CLS token, or the mean of the patches' tokens. @default 'cls' */
   readonly pool?: 'cls' | 'mean'
 }
-
-export const VIT_SETTINGS = {
-  ...IMAGE,
-  patch: size('height and width of a patch, in pixels', { label: 'Patch', unit: 'px', most: 1024 }),
-  ...ENCODER,
-  head: sizes('hidden sizes of the classification head'),
-  pool: choice("what the head reads, the CLS token or the mean of the patches' tokens", ['cls', 'mean']),
-  ...DROPOUT,
-  ...DROP_PATH,
-} as const satisfies SettingsOf<ViTConfig>
 
 /** `C`, or the run time's message in place of the number that does not fit. */
 export type CheckViT<C extends ViTConfig> =

@@ -31,7 +31,7 @@ describe.skipIf(noSwiftShader)(`WebGPU${noSwiftShader ? ` (${noSwiftShader})` : 
   })
 
   test('computes everything itself but int64, float64 and what no graph for it has', () => {
-    // Indices of the gradients of gather and max pooling; casts; the identity that dropout is in a file; FusedMatMul.
-    expect([...report.left].sort()).toEqual(['Cast', 'Dropout', 'FusedMatMul', 'Gather', 'MaxPool'])
+    // Indices of the gradients of gather and max pooling; casts; the identity that dropout is in a file.
+    expect([...report.left].sort()).toEqual(['Cast', 'Dropout', 'Gather', 'MaxPool'])
   })
 })
