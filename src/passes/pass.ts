@@ -42,7 +42,7 @@ export function inOrder<P>(passes: readonly Pass<P>[]): readonly Pass<P>[] {
  */
 function leftOut(): ReadonlySet<string> {
   const names = setting('ONNXGRAD_PASSES').split(',').filter(Boolean)
-  const known = ['-all', ...[...optional].map(name => `-${name}`)]
+  const known = ['-all', ...[...optional].sort().map(name => `-${name}`)]
   const wrong = names.find(name => !known.includes(name))
   if (wrong !== undefined)
     throw new UserError(`ONNXGRAD_PASSES: ${wrong} is not known; choose from ${known.join(', ')}`)
