@@ -14,8 +14,8 @@ export const RUN = {
 
 /** Their files leave nothing behind in a process, so that many share one, which imports the library once. */
 const SHARING = ['test/{data,graph,ort,report,train,tune}/**/*.test.ts']
-/** Prints the ops in the order in which they are imported. */
-const UNSHARED = ['test/ort/docs.test.ts']
+/** The first prints the ops in the order of their imports; the others define ops, which tests of all ops would see. */
+const UNSHARED = ['test/ort/docs.test.ts', 'test/ort/custom-op.test.ts', 'test/graph/autodiff.test.ts']
 
 export default defineConfig({
   test: {

@@ -2,7 +2,7 @@ import type { Argv, CommandModule } from 'yargs'
 import { readPixels } from '../data/image-node.ts'
 import {
   imageShape,
-  preprocess,
+  preprocessInked,
   preprocessingInWords,
   preprocessingOf,
   preprocessingOfKind,
@@ -48,8 +48,7 @@ export const predictVerb: CommandModule<object, Flags> = {
     const preprocessing = kind
       ? preprocessingOfKind(kind)
       : preprocessingOf(file.info, input.shape, file.path)
-    const { image, inverted, blank } = preprocess(await readPixels(path), preprocessing, shape)
-    if (blank) throw new UserError(`${path}: is blank: it has no ink to centre`)
+    const { image, inverted } = preprocessInked(path, await readPixels(path), preprocessing, shape)
     const device = await deviceFor(asked)
     const runtime = await runtimeFor(file, device, { batch: 1, timeout })
     const classifier = await openClassifier(runtime, file.info.bytes, input)

@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { blobOf } from './blob-web.ts'
 import { turned } from './orientation.ts'
 import { readHeader } from './picture-header.ts'
-import { type ImageShape, imageShape, type Preprocessing, preprocess, RESIZE } from './preprocess.ts'
+import { type ImageShape, imageShape, type Preprocessing, preprocessInked, RESIZE } from './preprocess.ts'
 import type { Pixels } from './resample.ts'
 
 /** What a picture may be: a file, a canvas, an image or video of the page, or pixels. */
@@ -28,9 +28,7 @@ export async function readPicture(
   preprocessing: Preprocessing = RESIZE,
 ): Promise<Uint8Array> {
   const wanted = imageShape(shape, name)
-  const { image, blank } = preprocess(await pixelsOf(picture, name), preprocessing, wanted)
-  if (blank) throw new UserError(`${name}: is blank: it has no ink to centre`)
-  return image
+  return preprocessInked(name, await pixelsOf(picture, name), preprocessing, wanted).image
 }
 
 /**

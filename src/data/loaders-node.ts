@@ -1,4 +1,3 @@
-import { UserError } from '../graph/errors.ts'
 import { classFolders } from './class-folders-node.ts'
 import type { SkipBad } from './class-plan.ts'
 import { type ImageSource, imageSource } from './dataset.ts'
@@ -17,7 +16,7 @@ import {
   MNIST_DIGIT,
   type Preprocessing,
   type PreprocessingKind,
-  preprocess,
+  preprocessInked,
   RESIZE,
 } from './preprocess.ts'
 
@@ -87,7 +86,5 @@ export async function readPicture(
   preprocessing: Preprocessing = RESIZE,
 ): Promise<Uint8Array> {
   const wanted = imageShape(shape, name)
-  const { image, blank } = preprocess(await readPixels(pathOf(picture)), preprocessing, wanted)
-  if (blank) throw new UserError(`${name}: is blank: it has no ink to centre`)
-  return image
+  return preprocessInked(name, await readPixels(pathOf(picture)), preprocessing, wanted).image
 }

@@ -82,6 +82,22 @@ export function preprocess(picture: Pixels, how: Preprocessing, shape: ImageShap
   }
 }
 
+/**
+ * {@link preprocess} for a picture that is to be classified.
+ * @param name what errors call it
+ * @throws UserError when it is a blank drawing where a digit is wanted
+ */
+export function preprocessInked(
+  name: string,
+  picture: Pixels,
+  how: Preprocessing,
+  shape: ImageShape,
+): Omit<Preprocessed, 'blank'> {
+  const { blank, ...prepared } = preprocess(picture, how, shape)
+  if (blank) throw new UserError(`${name}: is blank: it has no ink to centre`)
+  return prepared
+}
+
 /** In words, what `preprocess` does. */
 export function preprocessingInWords({ kind }: Preprocessing, [channels, height, width]: ImageShape): string {
   const size = `${height} × ${width}, ${channels === 1 ? 'grayscale' : 'RGB'}`

@@ -2,7 +2,7 @@ import { Constant, Input, ParameterOp, SizeOf } from './leaf.ts'
 import { makeNode, type Node } from './node.ts'
 import { lookup, nth } from './present.ts'
 import { withScope } from './scope.ts'
-import { show, UNKNOWN, unify } from './shape.ts'
+import { sameShape, show } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
 /** Tensors by name. */
@@ -94,15 +94,9 @@ export function rewriteTensors(
 
 const typeText = ({ dtype, shape }: Tensor): string => `${dtype} ${show(shape)}`
 
-/** Whether one tensor can stand for another: a dim that only one of them knows may be any size. */
-export const sameType = (a: Tensor, b: Tensor): boolean =>
-  a.dtype === b.dtype &&
-  a.shape.length === b.shape.length &&
-  a.shape.every((d, i) => unify(d, b.shape[i] ?? UNKNOWN) !== undefined)
-
 /** @throws Error when a tensor cannot stand for another: what made it has a fault @param what names the replaced one */
 export function checkReplaced(what: string, before: Tensor, after: Tensor): void {
-  if (!sameType(before, after))
+  if (before.dtype !== after.dtype || !sameShape(before.shape, after.shape))
     throw new Error(`internal: ${what}, ${typeText(before)}, is replaced by ${typeText(after)}`)
 }
 

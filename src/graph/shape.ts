@@ -246,7 +246,6 @@ export function expand(op: string, from: Shape, target: Shape): Shape {
   return fits ? dims : fail(`${op}: ${show(from)} does not expand to ${show(target)}`)
 }
 
-/** Whether two shapes may be one: dims that are not known count as equal. */
 /** Multiply–accumulates of a matrix product `[…, K]` × … = y: elements of y × K; symbols count as 1. */
 export const productMacs = (a: Shape, y: Shape): number =>
   [...y, ...a.slice(-1)].reduce<number>((n, d) => n * (typeof d === 'number' && d > 0 ? d : 1), 1)
@@ -255,6 +254,7 @@ export const productMacs = (a: Shape, y: Shape): number =>
 export const equalShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i] && d !== UNKNOWN)
 
+/** Whether two shapes may be one: dims that are not known count as equal. */
 export const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => unify(d, nth(b, i)) !== undefined)
 

@@ -26,16 +26,21 @@ function lastAxis({ opset, attrs: { axis = 1 }, inputs: [x] }: OnnxNode): void {
     throw new UserError(`axis ${axis} of ${shapes.show(x.shape)} in opset ${opset} is not supported`)
 }
 
+/** The type rule of ops that keep dtype and shape and mix one axis. @param name of the public function */
+const alongAxis =
+  (name: string) =>
+  ([x]: readonly [TensorType], { axis }: { axis: number }): readonly [TensorType] => {
+    sameDType(name, [x], FLOATS)
+    shapes.axisOf(name, axis, x.shape.length)
+    return [x]
+  }
+
 const Softmax = op('Softmax', {
   inputs: ['input'],
   outputs: ['output'],
   attrs: axisForm,
   check: lastAxis,
-  infer: ([x], { axis }) => {
-    sameDType('softmax', [x], FLOATS)
-    shapes.axisOf('softmax', axis, x.shape.length)
-    return [x]
-  },
+  infer: alongAxis('softmax'),
   along: others,
   // y = softmax(x): dx = y (dy − Σ y dy)
   vjp: ({ y: [y], dy, attrs: { axis } }) => [mul(sub(dy, sum(mul(dy, y), axis, true)), y)],
@@ -52,11 +57,7 @@ const LogSoftmax = op('LogSoftmax', {
   outputs: ['output'],
   attrs: axisForm,
   check: lastAxis,
-  infer: ([x], { axis }) => {
-    sameDType('logSoftmax', [x], FLOATS)
-    shapes.axisOf('logSoftmax', axis, x.shape.length)
-    return [x]
-  },
+  infer: alongAxis('logSoftmax'),
   along: others,
   // y = x − ln Σ exp(x): dx = dy − exp(y) Σ dy
   vjp: ({ y: [y], dy, attrs: { axis } }) => [sub(dy, mul(exp(y), sum(dy, axis, true)))],
