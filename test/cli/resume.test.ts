@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { OPTIMIZERS } from '../../src/optim/optimizer.ts'
 import { cosine, oneCycle, stepDecay, withWarmup } from '../../src/optim/schedule.ts'
-import { recordedOptimizer, recordedSchedule } from '../../src/train/record.ts'
+import { recordedOptimizer, recordedSchedule } from '../../src/runs/record.ts'
 import { complaint, onnxgrad, program, start, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
