@@ -108,7 +108,7 @@ const aboutRun = (run: FitResult, { data: { train } }: Plan): Readonly<Record<st
   epochs: run.epoch,
   steps: run.steps,
   ...(run.val && run.best ? { bestEpoch: run.best.epoch } : {}),
-  ...metricsOf(run),
+  ...metricsOf({ train: run.train, val: run.val, test: run.test }),
 })
 
 /** What the checkpoint of an epoch says of the training so far. */

@@ -40,7 +40,7 @@ function checkDimension(
     throw new UserError(`${where} is the same for all trials; give ${label(name)} to the search instead`)
   if (fixed[name] !== undefined)
     throw new UserError(
-      `${where} varies, and ${label(name)} is given as ${fixed[name]} too; give one of them`,
+      `${where} varies, and is given as ${label(name)} ${fixed[name]} too; give one of them`,
     )
   if (d.kind !== 'choice' && setting.kind !== 'number')
     throw new UserError(`${where} is not a number; give a list of values`)
