@@ -131,7 +131,9 @@ export async function newPlan(definition: Definition, asked: SettingValues, cont
   const [epochs, batch, accumulate] = [values.epochs, values.batch, values.accumulate].map(Number)
   const { warmup, patience } = values
   if (!(Number(warmup) < Number(epochs)))
-    throw new UserError(`${label('warmup')} must be at least 0 and below ${label('epochs')} ${epochs}, not ${warmup}`)
+    throw new UserError(
+      `${label('warmup')} must be at least 0 and below ${label('epochs')} ${epochs}, not ${warmup}`,
+    )
   // What can be wrong with settings alone is found before the data are read.
   const optimizerOfSettings = chosenOptimizer(values, asked, context)
   const augmented = augmentOptions(values)
