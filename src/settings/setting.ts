@@ -8,6 +8,8 @@ export interface SettingField {
   readonly unit?: string
   /** The largest value that the page accepts. */
   readonly most?: number
+  /** Of a choice: what the page calls each name. */
+  readonly options?: Readonly<Record<string, string>>
 }
 
 /**
@@ -177,28 +179,33 @@ const shown = (value: unknown): string => (typeof value === 'object' ? JSON.stri
 
 /**
  * The one rule for values of settings, wherever they come from.
+ * @returns what the value must be, in words, where it is something else; undefined where it is right
+ */
+export function problemOf(setting: Setting, value: unknown): string | undefined {
+  switch (setting.kind) {
+    case 'number':
+      return isWithin(value, setting) ? undefined : inWords(setting, false)
+    case 'numbers':
+      return Array.isArray(value) && value.every(v => isWithin(v, setting))
+        ? undefined
+        : `a list of ${inWords(setting, true)}`
+    case 'choice':
+      return setting.choices.some(c => c === value) ? undefined : `one of ${setting.choices.join(', ')}`
+    case 'switch':
+      return typeof value === 'boolean' ? undefined : 'true or false'
+    case 'text':
+      return typeof value === 'string' && value ? undefined : 'a text'
+  }
+}
+
+/**
+ * Checks a value.
  * @param label what messages call it: `--epochs` on the command line, `epochs` in a program
  * @throws UserError when the value is not one that the setting takes
  */
 export function checkSetting(label: string, setting: Setting, value: unknown): void {
-  const refuse = (wanted: string) => new UserError(`${label} must be ${wanted}, not ${shown(value)}`)
-  switch (setting.kind) {
-    case 'number':
-      if (!isWithin(value, setting)) throw refuse(inWords(setting, false))
-      return
-    case 'numbers':
-      if (!Array.isArray(value) || !value.every(v => isWithin(v, setting)))
-        throw refuse(`a list of ${inWords(setting, true)}`)
-      return
-    case 'choice':
-      if (!setting.choices.some(c => c === value)) throw refuse(`one of ${setting.choices.join(', ')}`)
-      return
-    case 'switch':
-      if (typeof value !== 'boolean') throw refuse('true or false')
-      return
-    case 'text':
-      if (typeof value !== 'string' || !value) throw refuse('a text')
-  }
+  const problem = problemOf(setting, value)
+  if (problem !== undefined) throw new UserError(`${label} must be ${problem}, not ${shown(value)}`)
 }
 
 /** A value from its text, as on a command line; what is not a number stays text, for {@link checkSetting} to refuse. */
