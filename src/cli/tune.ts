@@ -15,7 +15,7 @@ import { readSpace } from '../runs/search/space.ts'
 import { SETTINGS } from '../runs/settings.ts'
 import type { Schema, Value, Values } from '../settings/setting.ts'
 import { definitionIn } from './definition-in.ts'
-import { flagOf, KNOWN, optionsOf, settingsIn } from './flags.ts'
+import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
 import { interruptible } from './interrupt.ts'
 import { readFlags } from './options.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
@@ -29,7 +29,7 @@ const { out, overwrite: _, ...TRIAL } = SETTINGS
 const schemaOf = (own?: Schema): Schema => {
   const { overwrite: _, ...known } = KNOWN
   return {
-    ...(own ? { ...TRIAL, ...own } : known),
+    ...(own ? { ...TRIAL, ...ownSchema(own) } : known),
     ...SEARCH_SETTINGS,
     out: {
       ...out,
