@@ -19,7 +19,7 @@ export interface SettingField {
 export type Role = 'learning' | 'comparison' | 'execution' | 'output'
 
 /** What every setting says of itself. */
-interface About<T> {
+export interface SettingAbout<T> {
   /** What it is, for help: a phrase without a full stop. */
   readonly about: string
   /** The value without which nobody has to decide. Left out where it depends on other settings, or means "not set". */
@@ -55,19 +55,19 @@ export interface Range {
 }
 
 /** A number. */
-export interface NumberSetting extends About<number>, Range {
+export interface NumberSetting extends SettingAbout<number>, Range {
   /** What it takes. */
   readonly kind: 'number'
 }
 
 /** Several numbers. */
-export interface NumbersSetting extends About<readonly number[]>, Range {
+export interface NumbersSetting extends SettingAbout<readonly number[]>, Range {
   /** What it takes. */
   readonly kind: 'numbers'
 }
 
 /** One of some names. */
-export interface ChoiceSetting<C extends string = string> extends About<C> {
+export interface ChoiceSetting<C extends string = string> extends SettingAbout<C> {
   /** What it takes. */
   readonly kind: 'choice'
   /** The names. */
@@ -75,13 +75,13 @@ export interface ChoiceSetting<C extends string = string> extends About<C> {
 }
 
 /** On or off. */
-export interface SwitchSetting extends About<boolean> {
+export interface SwitchSetting extends SettingAbout<boolean> {
   /** What it takes. */
   readonly kind: 'switch'
 }
 
 /** Any text, such as a name or a path. */
-export interface TextSetting extends About<string> {
+export interface TextSetting extends SettingAbout<string> {
   /** What it takes. */
   readonly kind: 'text'
 }
@@ -107,45 +107,62 @@ export type ValueOf<S> =
 /** Values of the settings of a schema, each of which may be left out. */
 export type ValuesOf<S> = { readonly [K in keyof S]?: ValueOf<S[K]> | undefined }
 
-/** Values by name, whatever the schema. */
+/** A value of any setting. */
 export type Value = number | string | boolean | readonly number[]
+
+/** Values by name, whatever the schema. */
 export type Values = Readonly<Record<string, Value>>
 
-type Rest<S extends Setting> = Omit<S, 'kind' | 'about' | 'choices'>
-type Empty = Record<never, never>
+/** What can be said of a setting beside its kind and what it is. */
+export type SettingDetails<S extends Setting> = Omit<S, 'kind' | 'about' | 'choices'>
 
 /** A setting with what is said of it beside its kind. */
 const made = <const B extends object, const R extends object>(base: B, rest: R | undefined): B & R =>
   Object.assign(base, rest) as B & R
 
 /** A number. @param about a phrase for help */
-export const number = <const R extends Rest<NumberSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'number', about }, rest)
+export const number = <const R extends SettingDetails<NumberSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'number', about }, rest)
 /** A whole number of at least 1, unless the range says otherwise. */
-export const whole = <const R extends Rest<NumberSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'number', about, whole: true, ...(rest?.least === undefined ? { least: 1 } : {}) }, rest)
+export const whole = <const R extends SettingDetails<NumberSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'number', about, whole: true, ...(rest?.least === undefined ? { least: 1 } : {}) }, rest)
 /** A number of at least 0 and below 1. */
-export const share = <const R extends Omit<Rest<NumberSetting>, keyof Range> = Empty>(
+export const share = <
+  const R extends Omit<SettingDetails<NumberSetting>, keyof Range> = Readonly<Record<never, never>>,
+>(
   about: string,
   rest?: R,
 ) => made({ kind: 'number', about, least: 0, below: 1 }, rest)
 /** Whole numbers of at least 1. */
-export const sizes = <const R extends Omit<Rest<NumbersSetting>, keyof Range> = Empty>(
+export const sizes = <
+  const R extends Omit<SettingDetails<NumbersSetting>, keyof Range> = Readonly<Record<never, never>>,
+>(
   about: string,
   rest?: R,
 ) => made({ kind: 'numbers', about, whole: true, least: 1 }, rest)
 /** One of some names. */
-export const choice = <const C extends string, const R extends Rest<ChoiceSetting<C>> = Empty>(
+export const choice = <
+  const C extends string,
+  const R extends SettingDetails<ChoiceSetting<C>> = Readonly<Record<never, never>>,
+>(
   about: string,
   choices: readonly C[],
   rest?: R,
 ) => made({ kind: 'choice', about, choices }, rest)
 /** On or off. */
-export const toggle = <const R extends Rest<SwitchSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'switch', about }, rest)
+export const toggle = <const R extends SettingDetails<SwitchSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'switch', about }, rest)
 /** Any text. */
-export const text = <const R extends Rest<TextSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'text', about }, rest)
+export const text = <const R extends SettingDetails<TextSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'text', about }, rest)
 
 /** A range in words: `a whole number from 1 to 256`. */
 function inWords({ whole, least, most, above, below }: Range, several: boolean): string {
