@@ -67,7 +67,7 @@ const run = await train(
     data: { train: learned, val: heldOut },
     epochs: Number(values.epochs),
     batch: 32,
-    optimizer: adamW({ lr: 2e-3, weightDecay: 0.1 }),
+    optimizer: adamW({ lr: 3e-3, weightDecay: 0.1 }),
     schedule: cosine(),
     clipNorm: 1,
     monitor: 'loss',
