@@ -1,10 +1,11 @@
 // A GPT that writes text character by character: trained on a text file, then sampled greedily and at random.
 // Result: RESULT
 //
-//   npx tsx scripts/train-gpt.ts [TEXT] [--epochs 20] [--limit 1000000] [--temperature 0.8] [--out runs/train-gpt]
+//   npx tsx scripts/train-gpt.ts [TEXT] [--epochs 20] [--limit 1000000] [--temperature 0.8] [--length 200]
 //
 // TEXT is any UTF-8 file, by default this project's README; --limit takes its first characters. Its last tenth is held out
-// for validation. Ctrl-C stops after the current step and keeps the best epoch so far.
+// for validation. --length is that of a sample; --out DIR is where gpt.onnx goes [runs/train-gpt]. Ctrl-C stops after the
+// current step and keeps the best epoch so far.
 
 import { mkdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +20,7 @@ const { values, positionals } = parseArgs({
     epochs: option('20'),
     limit: option('1000000'),
     temperature: option('0.8'),
+    length: option('200'),
     out: option('runs/train-gpt'),
   },
 })
@@ -82,11 +84,11 @@ await mkdir(values.out, { recursive: true })
 await save(run.model, `${values.out}/gpt.onnx`)
 
 /** Continues a text: at temperature 0 with the most probable character, else with a random one. */
-async function sample(prompt: Int32Array, length: number, temperature: number): Promise<string> {
+async function sample(prompt: Int32Array, temperature: number): Promise<string> {
   await using writer = await predictor(run.model)
   const random = rng(0)
   const all = [...prompt]
-  while (all.length < prompt.length + length) {
+  while (all.length < prompt.length + Number(values.length)) {
     const seen = all.slice(-CONTEXT)
     const tokens = Int32Array.from({ length: CONTEXT }, (_, i) => seen[i] ?? 0) // later positions are not seen
     const { logits } = await writer.run({ tokens: { data: tokens, dims: [1, CONTEXT] } })
@@ -101,8 +103,6 @@ async function sample(prompt: Int32Array, length: number, temperature: number): 
   return all.map(id => vocabulary[id]).join('')
 }
 const prompt = ids.subarray(cut, cut + 16)
-console.log(`\ngreedy:\n${await sample(prompt, 200, 0)}`)
-console.log(
-  `\ntemperature ${values.temperature}:\n${await sample(prompt, 200, Number(values.temperature))}\n`,
-)
+console.log(`\ngreedy:\n${await sample(prompt, 0)}`)
+console.log(`\ntemperature ${values.temperature}:\n${await sample(prompt, Number(values.temperature))}\n`)
 console.log(`${values.out}/gpt.onnx: validation ${bits(run.val?.loss)}, epoch ${run.best?.epoch}`)
