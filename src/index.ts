@@ -15,7 +15,7 @@ export type {
   Labels,
   UserBatch,
 } from './data/dataset.ts'
-export { imageSource } from './data/dataset.ts'
+export { imageSource, subset } from './data/dataset.ts'
 export type { Ink } from './data/digit.ts'
 export { type Fingerprint, type Fingerprints, fingerprints } from './data/fingerprint.ts'
 export { type HeldOut, heldOut, type Validated, withValidation } from './data/held-out.ts'
