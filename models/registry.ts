@@ -26,7 +26,7 @@ export const MODELS = {
       patch: size('height and width of a patch, in pixels', { label: 'Patch', unit: 'px', most: 1024 }),
       ...ENCODER,
       head: sizes('hidden sizes of the classification head'),
-      pool: choice("what the head reads, the CLS token or the mean of the patches' tokens", ['cls', 'mean']),
+      pool: choice('what the head reads: the CLS token, or the mean of the patch tokens', ['cls', 'mean']),
       ...DROPOUT,
       ...DROP_PATH,
     } as const satisfies SettingsOf<ViTConfig>,
@@ -72,7 +72,7 @@ export const MODELS = {
     about: 'character-level GPT: causal attention over the text so far',
     build: gpt,
     settings: {
-      context: size('characters that the model sees at once'),
+      context: size('context length, in characters'),
       ...ENCODER,
       ...DROPOUT,
       ...DROP_PATH,
@@ -101,7 +101,7 @@ export type ModelName = keyof typeof MODELS
 /** Builds a known model from its name and configuration, such as a file's metadata holds. */
 export function buildModel(name: string, config: object): Model {
   if (!isKey(MODELS, name))
-    throw new UserError(`model ${name} is not known; choose one of ${Object.keys(MODELS).join(', ')}`)
+    throw new UserError(`unknown model ${name}; choose one of ${Object.keys(MODELS).join(', ')}`)
   // The builder checks the configuration, which may come from a file.
   const build = MODELS[name].build as (config: object) => Model
   return build(config)

@@ -53,7 +53,7 @@ export const choice = <const C extends string>(about: string, choices: readonly 
 /** Settings of models of images; pages take them from the data. */
 export const IMAGE = {
   image: size('height and width of an image, in pixels'),
-  channels: size('colour channels'),
+  channels: size('color channels'),
   classes: size('number of classes'),
 } as const
 
@@ -67,5 +67,5 @@ export const ENCODER = {
 
 export const DROPOUT = { dropout: share('share of activations dropped while training') } as const
 export const DROP_PATH = {
-  dropPath: share('share of images that skip a branch of the last block (stochastic depth)'),
+  dropPath: share('share of images that skip a residual branch of the last block (stochastic depth)'),
 } as const

@@ -28,7 +28,7 @@ const isProse = (text: string) => /\p{L}{2,}[,;:]? (\{\}|['"`(]?\p{L})|\{\} \p{L
 function textOf(node: ts.Node): string | undefined {
   if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node) || ts.isJsxText(node))
     return node.text
-  if (ts.isTemplateExpression(node))
+  if (ts.isTemplateExpression(node) || ts.isTemplateLiteralTypeNode(node))
     return node.head.text + node.templateSpans.map(span => `{}${span.literal.text}`).join('')
   return undefined
 }
@@ -62,7 +62,7 @@ export function messagesOf(file: string, source: string): Message[] {
   const found: Message[] = []
   const tree = ts.createSourceFile(file, source, ts.ScriptTarget.Latest, true)
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || ts.isTypeNode(node)) return
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return
     const text = textOf(node)?.replace(/\s+/g, ' ').trim()
     if (text !== undefined && isShown(node, text)) {
       const { line } = tree.getLineAndCharacterOfPosition(node.getStart(tree))

@@ -8,9 +8,9 @@ import type {
   DeviceState,
   EpochReport,
   Event,
-  GoOnSettings,
   ModelAbout,
   Requests,
+  ResumeSettings,
   RunProgress,
   TrainSettings,
 } from './protocol.ts'
@@ -29,7 +29,7 @@ export interface Subject {
   readonly label?: number
 }
 
-/** A run that can go on from here. */
+/** A run that can be resumed. */
 export interface Saved {
   /** Of the file that it was read from; undefined for the run of this page. */
   readonly file?: string
@@ -75,7 +75,7 @@ export class LabClient {
   /** Of the run under way, or of the last one. */
   readonly curve: Signal<readonly CurvePoint[]> = signal([])
   readonly reports: Signal<readonly EpochReport[]> = signal([])
-  /** The run's state after its last epoch or when it was stopped, or a checkpoint file: training can go on from there. */
+  /** The run's state after its last epoch or when it was stopped, or a checkpoint file: training can be resumed from it. */
   readonly saved: Signal<Saved | undefined> = signal(undefined)
   /** What See is to show, where another view chose it. */
   readonly subject: Signal<Subject | undefined> = signal(undefined)
@@ -126,24 +126,24 @@ export class LabClient {
     if (name.endsWith('.safetensors')) await this.offer(name, bytes)
   }
 
-  /** Lets training go on from a checkpoint. */
+  /** Offers to resume the run of a checkpoint. */
   async offer(file: string, bytes: Uint8Array): Promise<void> {
     const about = await this.attempt(this.ask('inspect', file, bytes))
     if (about) this.saved.value = { file: shownName(file), bytes, about }
   }
 
-  /** Trains from the beginning; answers when the run has ended. */
+  /** Trains from the beginning; resolves when the run has ended. */
   train(settings: TrainSettings, data: DataChoice): Promise<void> {
     return this.#train(settings.device, 0, () => this.ask('train', settings, data))
   }
 
-  /** Goes on from where {@link saved} stands. */
-  async goOn(settings: GoOnSettings, data: DataChoice): Promise<void> {
+  /** Resumes the run of {@link saved}. */
+  async resume(settings: ResumeSettings, data: DataChoice): Promise<void> {
     const from = this.saved.value
     if (!from) return
-    // What was drawn of this very run stays.
+    // Curves of this same run are kept.
     const step = from.file ? 0 : from.about.step
-    await this.#train(settings.device, step, () => this.ask('goOn', settings, data, from.bytes))
+    await this.#train(settings.device, step, () => this.ask('resume', settings, data, from.bytes))
   }
 
   async #train(device: TrainSettings['device'], step: number, start: () => Promise<unknown>): Promise<void> {
@@ -164,9 +164,9 @@ export class LabClient {
     await this.attempt(this.ask('pause'))
   }
 
-  async resume(): Promise<void> {
+  async continue(): Promise<void> {
     this.running.value = 'training'
-    await this.attempt(this.ask('resume'))
+    await this.attempt(this.ask('continue'))
   }
 
   async stop(): Promise<void> {
@@ -198,8 +198,8 @@ export class LabClient {
 
   #restarted(why: string): string {
     const epoch = this.running.value === 'idle' ? 0 : this.saved.value?.about.epoch
-    const next = epoch ? ` Training can go on from the end of epoch ${epoch}.` : ''
-    const text = `${why}. What computes was started again.${next}`
+    const next = epoch ? ` Training can be resumed from the end of epoch ${epoch}.` : ''
+    const text = `${why}. The worker was restarted.${next}`
     batch(() => {
       this.about.value = undefined
       this.models.value = {}

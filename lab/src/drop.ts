@@ -70,7 +70,7 @@ export async function takeFiles(lab: LabClient, found: readonly Found[]): Promis
     lab.tab.value = 'try'
   } else
     lab.say(
-      'These files are no data: drop MNIST’s IDX files, or a folder that has a folder of pictures for each class',
+      'These files are not a data set: drop MNIST’s IDX files, or a folder with one subfolder of pictures per class',
       'error',
     )
 }

@@ -95,7 +95,7 @@ export class WorkerLink {
       mine(() => {
         if (this.#alive) this.#restart(`Something went wrong: ${event.message}`)
         // One that did not even start would not start a second time.
-        else this.#break('The page’s worker could not be started. Load the page again.')
+        else this.#break('The page’s worker could not be started. Reload the page.')
       })
     })
     return worker

@@ -62,8 +62,8 @@ export interface CheckpointAbout {
   readonly epoch: number
 }
 
-/** All that can be changed of a run that goes on. */
-export interface GoOnSettings {
+/** What can be changed when a run is resumed. */
+export interface ResumeSettings {
   readonly device: TrainSettings['device']
   readonly epochs: number
 }
@@ -176,13 +176,13 @@ export interface Requests {
   inspect: { args: [name: string, bytes: Uint8Array]; value: CheckpointAbout }
   /** Starts a run; ends when it is stopped or done. */
   train: { args: [settings: TrainSettings, data: DataChoice]; value: { stopped: boolean } }
-  /** Goes on with the run of a checkpoint, as if it had never been stopped. */
-  goOn: {
-    args: [settings: GoOnSettings, data: DataChoice, checkpoint: Uint8Array]
+  /** Resumes the run of a checkpoint; the result is the same as without the interruption. */
+  resume: {
+    args: [settings: ResumeSettings, data: DataChoice, checkpoint: Uint8Array]
     value: { stopped: boolean }
   }
   pause: { args: []; value: undefined }
-  resume: { args: []; value: undefined }
+  continue: { args: []; value: undefined }
   stop: { args: []; value: undefined }
   /** Opens an `.onnx` file, or a checkpoint (`.safetensors`); the model in training stays what `train` trains. */
   open: { args: [name: string, bytes: Uint8Array]; value: ModelAbout }
@@ -196,7 +196,7 @@ export interface Requests {
   positions: { args: []; value: Stage }
   /** The present model as an `.onnx` file. */
   onnx: { args: []; value: Uint8Array }
-  /** The run's state, to be continued here or by `onnxgrad train --resume`. */
+  /** The run's state, to be resumed here or by `onnxgrad train --resume`. */
   checkpoint: { args: []; value: Uint8Array }
 }
 

@@ -51,7 +51,7 @@ const MOST = {
 /** @throws UserError for a setting that is unknown or out of its range */
 export function checkOption(name: string, value: unknown): void {
   if (name === 'flip') {
-    if (typeof value !== 'boolean') throw new UserError(`augment: flip ${value} is neither true nor false`)
+    if (typeof value !== 'boolean') throw new UserError(`augment: flip must be true or false, not ${value}`)
     return
   }
   if (!isKey(MOST, name)) {
@@ -60,6 +60,6 @@ export function checkOption(name: string, value: unknown): void {
   }
   const most = MOST[name]
   if (typeof value !== 'number' || !(value >= 0 && value <= most)) {
-    throw new UserError(`augment: ${name} ${value} is not a number in 0 … ${most}`)
+    throw new UserError(`augment: ${name} must be a number in 0 … ${most}, not ${value}`)
   }
 }

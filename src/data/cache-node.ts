@@ -38,7 +38,7 @@ function homeFolder(): string | undefined {
 }
 
 /** What can be done about a cache folder, in words. */
-const REMEDY = '--cache DIR or ONNXGRAD_CACHE names another folder'
+const REMEDY = 'set another folder with --cache DIR or ONNXGRAD_CACHE'
 
 /** A folder for downloads. Where the usual one cannot be written, a temporary one takes its place, until `close`. */
 export class Cache {
@@ -68,7 +68,7 @@ export class Cache {
     const folder = this.#folder
     if (folder && this.#checked) return folder
     this.#checked = true
-    if (!folder) return this.giveUp('there is no home folder to keep downloads in')
+    if (!folder) return this.giveUp('there is no home folder for downloads')
     try {
       await makeFolders(folder)
       const probe = join(folder, `.${process.pid}.tmp`)
@@ -86,7 +86,7 @@ export class Cache {
     this.#temporary = await mkdtemp(join(root, 'onnxgrad-')).catch(error => {
       throw unwritable(root, error)
     })
-    this.#log(`${why}; downloads are kept in a temporary folder, for this run alone; ${REMEDY}`)
+    this.#log(`${why}; downloads are kept in a temporary folder for this run only; ${REMEDY}`)
     return this.#temporary
   }
 

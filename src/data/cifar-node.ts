@@ -23,7 +23,7 @@ export async function cifarFolder(
   const { name, train, test, names } = format
   for (const file of [...train, test, names])
     if (!findEntry(entries, file))
-      throw new UserError(`${folder}: has files of ${name} (binary version), but no ${file}`)
+      throw new UserError(`${folder}: has files of ${name} (binary version) but no ${file}`)
   const read = async (file: string): Promise<NamedBytes> => {
     const path = join(folder, present(findEntry(entries, file), file))
     return { name: path, bytes: await readBytes(path) }

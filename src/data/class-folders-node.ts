@@ -68,7 +68,7 @@ async function decode(
   const count = size.toLocaleString('en-US')
   if (size * pixels > constants.MAX_LENGTH)
     throw new UserError(
-      `${where}: ${count} pictures of ${shape.join('×')} take more than the ${constants.MAX_LENGTH.toLocaleString('en-US')} bytes that one array can have; take smaller ones (--image)`,
+      `${where}: ${count} pictures of ${shape.join('×')} take more than the ${constants.MAX_LENGTH.toLocaleString('en-US')} bytes that one array can hold; make them smaller (--image)`,
     )
   const images = new Uint8Array(size * pixels)
   const unreadable: Unreadable[] = []
@@ -90,7 +90,7 @@ async function decode(
         unreadable.push({ path: nth(paths, at), why: empty ? EMPTY_FILE : why })
       }
       if (++done % NOTE_EVERY === 0 && done < size)
-        log(`${done.toLocaleString('en-US')} of ${count} pictures are read`)
+        log(`${done.toLocaleString('en-US')} of ${count} pictures read`)
     }
   }
   // One at a time and thread: a decoded photograph takes a hundred times the memory of its pixels here.

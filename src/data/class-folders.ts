@@ -92,7 +92,7 @@ function splitsOf(where: string, all: readonly Top[]): ReadonlyMap<Split, Top> |
   for (const top of splits)
     if (top.own.length)
       throw new UserError(
-        `${where}/${top.name}: holds pictures (${baseNames(top.own)}) beside folders of pictures (${names(classesIn(top))}): a split holds a folder per class, a class holds pictures; move the one or the other away`,
+        `${where}/${top.name}: holds pictures (${baseNames(top.own)}) beside folders of pictures (${names(classesIn(top))}): a split holds a folder per class, a class holds pictures; move one of them away`,
       )
   const classes = all.filter(top => !splits.includes(top) && classOf(top).pictures.length)
   if (!splits.length) {
@@ -113,12 +113,11 @@ function splitsOf(where: string, all: readonly Top[]): ReadonlyMap<Split, Top> |
       )
     if (!deeper(top).length)
       throw new UserError(
-        `${where}/${top.name}: has no pictures (${KINDS}) in the folders of classes; put some there or remove the folder`,
+        `${where}/${top.name}: has no pictures (${KINDS}) in its class folders; add some or remove the folder`,
       )
     found.set(split, top)
   }
-  if (!found.has('train'))
-    throw new UserError(`${where}: has ${names(splits)}, but no folder train to train on`)
+  if (!found.has('train')) throw new UserError(`${where}: has ${names(splits)} but no folder train`)
   return found
 }
 
@@ -129,7 +128,7 @@ function refuseLoose(where: string, classes: readonly Top[]): void {
   const [are, hold] =
     loose.length > 1 ? ['are splits by their names', 'hold'] : ['is a split by its name', 'holds']
   throw new UserError(
-    `${where}: ${names(loose)} ${are}, but ${hold} pictures without classes; put the pictures of each class into a folder of its own, such as ${nth(loose, 0).name}/cat`,
+    `${where}: ${names(loose)} ${are}, but ${hold} pictures without classes; put the pictures of each class into their own folder, such as ${nth(loose, 0).name}/cat`,
   )
 }
 

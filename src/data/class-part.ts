@@ -26,9 +26,7 @@ export function partOf(where: string, folders: readonly ClassFolder[]): Part {
   for (const folder of composed.sort(inOrderOf(f => f.name))) {
     const { name } = folder
     if (pictures.has(name))
-      throw new UserError(
-        `${where}: has two folders with the name ${name}, in different Unicode forms; merge them`,
-      )
+      throw new UserError(`${where}: has two folders named ${name} in different Unicode forms; merge them`)
     refuseSplits(where, folder, folders.filter(f => f.pictures.length).length === 1)
     pictures.set(name, [...folder.pictures].sort(inOrderOf(byFolders)))
   }
@@ -58,7 +56,7 @@ function refuseSplits(where: string, { name, path, pictures }: ClassFolder, only
     ? `give ${where}/${name}`
     : `put the splits at the top and a folder per class into each, such as ${named[0]}/${name}`
   throw new UserError(
-    `${where}/${name}: holds splits (${listed(named, 5)}) where a class is expected; ${remedy}`,
+    `${where}/${name}: holds splits (${listed(named, 5)}) where a class folder is expected; ${remedy}`,
   )
 }
 
@@ -68,7 +66,7 @@ export function classesOf({ where, pictures }: Part): readonly string[] {
   if (classes.length > 1) return classes
   const [only] = classes
   throw new UserError(
-    `${where}: holds pictures of ${only === undefined ? 'no class' : `1 class, ${only}`}; give a folder that has a folder of pictures for each of two classes or more`,
+    `${where}: holds pictures of ${only === undefined ? 'no class' : `1 class, ${only}`}; give a folder with one subfolder of pictures per class, for at least two classes`,
   )
 }
 
@@ -82,7 +80,7 @@ export function checkKnown({ where, pictures }: Part, known: readonly string[]):
   const alike = (name: string) => known.find(other => other.toLowerCase() === name.toLowerCase())
   const spelled = extra.map(name => (alike(name) ? `${name} (meant to be ${alike(name)}?)` : name))
   throw new UserError(
-    `${where}: has folders of pictures of classes that are not trained: ${listed(spelled)}; those are ${listed(known)}`,
+    `${where}: has folders for unknown classes: ${listed(spelled)}; the known classes are ${listed(known)}`,
   )
 }
 
@@ -91,6 +89,6 @@ export function checkComplete({ where, pictures, empty }: Part, trained: readonl
   const missing = trained.filter(name => !pictures.has(name) && !empty.includes(name))
   if (!missing.length) return
   throw new UserError(
-    `${where}: has no folder for ${missing.length} of ${trained.length} classes: ${listed(missing)}; put their pictures there, or an empty folder where there are none`,
+    `${where}: has no folder for ${missing.length} of ${trained.length} classes: ${listed(missing)}; add their pictures, or an empty folder for a class without pictures`,
   )
 }

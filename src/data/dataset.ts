@@ -95,7 +95,7 @@ export function labelsFor(classes: readonly string[], size: number): Labels {
   const [bytes, words] = [2 ** 8, 2 ** 16]
   if (classes.length > words)
     throw new UserError(
-      `there are ${classes.length.toLocaleString('en-US')} classes; ${words.toLocaleString('en-US')} are the most`,
+      `there are ${classes.length.toLocaleString('en-US')} classes; at most ${words.toLocaleString('en-US')} are supported`,
     )
   return classes.length > bytes ? new Uint16Array(size) : new Uint8Array(size)
 }
@@ -146,7 +146,9 @@ export function imageSource(
 ): ImageSource {
   if (train.shape.join() !== test.shape.join()) {
     const size = (shape: readonly number[]) => shape.slice(1).join(' × ')
-    throw new UserError(`${from}: training images are ${size(train.shape)}, test images ${size(test.shape)}`)
+    throw new UserError(
+      `${from}: training images are ${size(train.shape)}, but test images are ${size(test.shape)}`,
+    )
   }
   const count = `${train.size.toLocaleString('en-US')} + ${test.size.toLocaleString('en-US')}`
   return {

@@ -15,9 +15,7 @@ export const DIGITS_PATH = fileURLToPath(
  */
 export async function packagedDigits(): Promise<ImageDataset> {
   const bytes = await readFile(DIGITS_PATH).catch(() => {
-    throw new UserError(
-      `${DIGITS_PATH} is missing; install onnxgrad again, or make it in a clone: npm run digits`,
-    )
+    throw new UserError(`${DIGITS_PATH} is missing; reinstall onnxgrad or, in a clone, run: npm run digits`)
   })
   return unpackDigits({ name: DIGITS_PATH, bytes })
 }

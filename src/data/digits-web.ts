@@ -10,7 +10,7 @@ import { MNIST_DIGIT } from './preprocess.ts'
  * @throws UserError when the file cannot be fetched or is damaged
  */
 export async function digits(url: string | URL): Promise<ImageSource> {
-  const bytes = await fetchBytes(url, `the digits are in the file ${DIGITS_FILE} of the package onnxgrad`)
+  const bytes = await fetchBytes(url, `the digits are in ${DIGITS_FILE} of the onnxgrad package`)
   const { train, test } = heldOut(unpackDigits({ name: String(url), bytes }))
-  return imageSource(train, test, 'the 10,000 digits of onnxgrad', MNIST_DIGIT)
+  return imageSource(train, test, 'the 10,000 digits bundled with onnxgrad', MNIST_DIGIT)
 }

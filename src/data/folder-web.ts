@@ -135,7 +135,7 @@ function foldersOf(path: string): string[] {
 function placeOf({ name, webkitRelativePath }: File): string {
   const path = webkitRelativePath.split('/').slice(1).join('/')
   if (!path)
-    throw new UserError(`${name}: is not in a folder that says its class; choose a folder of folders`)
+    throw new UserError(`${name}: is not in a class folder; choose a folder with one subfolder per class`)
   return path
 }
 

@@ -24,7 +24,7 @@ export async function idxData(
 async function readIdxFile(file: File): Promise<NamedBytes> {
   const { name, size } = file
   if (size > MAX_BYTES)
-    throw new UserError(`${name}: has ${size} bytes; no IDX file of this kind is so large`)
+    throw new UserError(`${name}: has ${size} bytes; too large for an IDX file of this kind`)
   const bytes = await file.arrayBuffer().catch(() => {
     throw new UserError(`${name}: the browser cannot read it; choose it again`)
   })

@@ -73,7 +73,7 @@ function onWhite(bitmap: ImageBitmap): Pixels {
   const { width, height } = bitmap
   const canvas = new OffscreenCanvas(Math.min(width, PART), Math.min(height, PART))
   const context = canvas.getContext('2d', { willReadFrequently: true })
-  if (!context) throw new UserError('the browser gives no canvas to read pictures with; close other pages')
+  if (!context) throw new UserError('the browser cannot create a canvas to read pictures; close other pages')
   context.fillStyle = 'white'
   context.imageSmoothingEnabled = false
   const data = new Uint8Array(width * height * 3)

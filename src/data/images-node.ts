@@ -30,7 +30,7 @@ export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
   const own = source.train.classes
   if (classes && classes.join('\n') !== own.join('\n'))
     throw new UserError(
-      `${source.origin}: their classes are ${some(own)}; the model knows ${some(classes)}: give the data that it was trained on, with --data`,
+      `${source.origin}: their classes are ${some(own)}, but the model has ${some(classes)}: give the data it was trained on with --data`,
     )
   const { preprocessing: asked } = options
   if (!asked || asked.kind === source.preprocessing?.kind) return source
@@ -42,7 +42,7 @@ async function fromFolder(options: ImagesOptions & { readonly data: string }): P
   const about = `${folder === env.ONNXGRAD_DATA ? 'ONNXGRAD_DATA' : 'data folder'} ${folder}`
   const entries = await readdir(folder, { withFileTypes: true }).catch(error => {
     throw new UserError(
-      `${about}: ${reason(error)}; data are a folder, or one of ${Object.keys(COLLECTIONS).join(', ')}`,
+      `${about}: ${reason(error)}; give a folder or one of ${Object.keys(COLLECTIONS).join(', ')}`,
     )
   })
   const names = entries.map(e => e.name)

@@ -29,7 +29,7 @@ import {
  */
 export async function digits(file?: FileSource): Promise<ImageSource> {
   const { train, test } = heldOut(file === undefined ? await packagedDigits() : await digitsIn(pathOf(file)))
-  return imageSource(train, test, 'the 10,000 digits of onnxgrad', MNIST_DIGIT)
+  return imageSource(train, test, 'the 10,000 digits bundled with onnxgrad', MNIST_DIGIT)
 }
 
 const digitsIn = async (path: string) => unpackDigits({ name: path, bytes: await readBytes(path) })

@@ -125,7 +125,7 @@ async function fromCache(
       const expected = { sha256: known[file], bytes: BYTES[file] }
       const had = cache.folder && (await verified(join(cache.folder, `${file}.gz`), expected))
       if (had) return had
-      if (!options.mirrors.length) throw new Error('downloads are switched off')
+      if (!options.mirrors.length) throw new Error('downloads are disabled')
       const download = async (to: string) => fetchIdx(`${file}.gz`, join(to, `${file}.gz`), expected, options)
       return await download(await cache.writable()).catch(async (error: unknown) => {
         if (!(error instanceof UnwritableError)) throw error
@@ -145,11 +145,11 @@ async function fromPackage(why: string): Promise<ImageSource> {
     test,
     normalization: statistics(train),
     preprocessing: MNIST_DIGIT,
-    origin: '10,000 digits of MNIST that come with onnxgrad: 8,000 to train, 2,000 held out',
+    origin: 'the 10,000 MNIST digits bundled with onnxgrad: 8,000 for training, 2,000 held out',
     notice:
-      `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 of its digits ` +
-      'that come with onnxgrad: 8,000 to train, 2,000 held out. Accuracies do not compare with those on 60,000 + 10,000 images. ' +
-      'To use MNIST, give a folder with its four files: --data DIR or ONNXGRAD_DATA',
+      `MNIST could not be downloaded (${why}). Training uses the 10,000 MNIST digits bundled with onnxgrad: ` +
+      '8,000 for training, 2,000 held out. Accuracies are not comparable with those on the full 60,000 + 10,000 images. ' +
+      'To use all of MNIST, give a folder with its four files: --data DIR or ONNXGRAD_DATA',
   }
 }
 

@@ -57,7 +57,7 @@ function lengthsOf(what: string, columns: readonly Column[]): number[] {
     const odd = others.find(c => length(c, i) !== length(first, i))
     if (odd)
       throw new UserError(
-        `${what}: example ${i} has ${length(first, i)} of ${first.name} and ${length(odd, i)} of ${odd.name}; an example's sequences must be of one length`,
+        `${what}: example ${i} has ${length(first, i)} of ${first.name} and ${length(odd, i)} of ${odd.name}; all sequences of an example must have the same length`,
       )
     return length(first, i)
   })
@@ -83,7 +83,7 @@ export function pad(
   const odd = columns.find(c => c.values.length !== size)
   if (odd)
     throw new UserError(
-      `${name}: ${nth(columns, 0).name} has ${size} examples, ${odd.name} has ${odd.values.length}`,
+      `${name}: ${nth(columns, 0).name} has ${size} examples, but ${odd.name} has ${odd.values.length}`,
     )
   if (!size) throw new UserError(`${name}: has no examples`)
   const [symbol, ...more] = Object.keys(buckets)
@@ -95,7 +95,7 @@ export function pad(
     const found = sizes.find(s => s >= n)
     if (found === undefined)
       throw new UserError(
-        `${name}: example ${i} has length ${n}, the longest bucket is ${sizes.at(-1) ?? 'none'}`,
+        `${name}: example ${i} has length ${n}, but the longest bucket is ${sizes.at(-1) ?? 'none'}`,
       )
     return found
   })

@@ -51,7 +51,7 @@ export function isPreprocessing(value: unknown): value is Preprocessing {
 export function imageShape(shape: readonly number[], name: string): ImageShape {
   const [channels = 0, height = 0, width = 0] = shape
   if (shape.length !== 3 || (channels !== 1 && channels !== 3))
-    throw new UserError(`${name}: a picture has 1 or 3 channels, this model takes ${channels}`)
+    throw new UserError(`${name}: a picture has 1 or 3 channels, but this model takes ${channels}`)
   return [channels, height, width]
 }
 
@@ -94,15 +94,15 @@ export function preprocessInked(
   shape: ImageShape,
 ): Omit<Preprocessed, 'blank'> {
   const { blank, ...prepared } = preprocess(picture, how, shape)
-  if (blank) throw new UserError(`${name}: is blank: it has no ink to centre`)
+  if (blank) throw new UserError(`${name}: is blank: there is no ink to center`)
   return prepared
 }
 
 /** In words, what `preprocess` does. */
 export function preprocessingInWords({ kind }: Preprocessing, [channels, height, width]: ImageShape): string {
   const size = `${height} × ${width}, ${channels === 1 ? 'grayscale' : 'RGB'}`
-  if (kind === 'digit') return `digit: cropped to its ink, centred by mass, light on dark, ${size}`
-  const way = kind === 'resize' ? 'shorter side resized, centre crop' : 'stretched'
+  if (kind === 'digit') return `digit: cropped to its ink, centered by mass, light on dark, ${size}`
+  const way = kind === 'resize' ? 'shorter side resized, center crop' : 'stretched'
   return `${kind}: ${way} to ${size}`
 }
 
@@ -125,7 +125,7 @@ export function preprocessingOf(
   if (preprocessing === undefined) return presumedPreprocessing(shape, classes)
   if (isPreprocessing(preprocessing)) return preprocessing
   throw new UserError(
-    `${name}: its pictures are prepared by ${printable(JSON.stringify(preprocessing), 300)}, which this release does not know`,
+    `${name}: its preprocessing is ${printable(JSON.stringify(preprocessing), 300)}, which this release does not support`,
   )
 }
 

@@ -89,7 +89,7 @@ export function arrayDataset(name: string, arrays: UserBatch, ports: Ports): Arr
   const odd = others.find(([, n]) => n !== size)
   if (odd)
     throw new UserError(
-      `${name}: ${key} has ${size} examples, ${odd[0]} has ${odd[1]}; their numbers must be equal`,
+      `${name}: ${key} has ${size} examples, but ${odd[0]} has ${odd[1]}; the counts must be equal`,
     )
   if (missing.length)
     throw new UserError(`${name}: has no ${missing.join(', ')}, only ${Object.keys(arrays).join(', ')}`)

@@ -51,6 +51,6 @@ export async function loadText(
   return {
     ...(rows ? { train: part('train', 0, end + 1), val: part('validation', end, cut) } : { train: whole }),
     test: part('held out', cut),
-    origin: `${tokens.ids.length.toLocaleString('en-US')} characters of ${tokens.vocabulary.length} kinds from ${path}`,
+    origin: `${tokens.ids.length.toLocaleString('en-US')} characters (${tokens.vocabulary.length} distinct) from ${path}`,
   }
 }

@@ -49,7 +49,7 @@ export function unreadableError(
   const more = lines.length - most
   if (more) for (const line of lines) log(`unreadable: ${line}`)
   return new UserError(
-    `${where}: ${count(unreadable.length)} of ${count(of)} pictures cannot be read: ${lines.slice(0, most).join('; ')}${more ? `; and ${count(more)} more, listed above` : ''}. Repair or remove them, or leave them out with ${SKIP}`,
+    `${where}: ${count(unreadable.length)} of ${count(of)} pictures cannot be read: ${lines.slice(0, most).join('; ')}${more ? `; and ${count(more)} more, listed above` : ''}. Repair or remove them, or skip them with ${SKIP}`,
   )
 }
 

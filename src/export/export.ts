@@ -61,7 +61,7 @@ export function servingGraph(
   const logits: AnyTensor | undefined = model.outputs.logits
   if (probabilities && !logits)
     throw new UserError(
-      `${model.name} has no output logits to make probabilities of; its outputs are ${Object.keys(model.outputs).join(', ')}`,
+      `${model.name} has no output named logits to compute probabilities from; its outputs are ${Object.keys(model.outputs).join(', ')}`,
     )
   const outputs: Tensors = {
     ...model.outputs,
@@ -114,7 +114,7 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
   const sizes = layoutOf(model.parameters).size
   if (trained.params.length !== sizes)
     throw new UserError(
-      `export: the model has ${sizes} parameters, there are ${trained.params.length} values`,
+      `export: the model has ${sizes} parameters, but ${trained.params.length} values were given`,
     )
   return lower(written, {
     name: model.name,

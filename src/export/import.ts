@@ -146,7 +146,7 @@ class Importer {
   #define(name: string | undefined, value: Value): void {
     if (!name) throw new UserError('has no name; the file is damaged')
     if (this.#values.has(name))
-      throw new UserError(`${printable(name)} is defined a second time; the file is damaged`)
+      throw new UserError(`${printable(name)} is defined twice; the file is damaged`)
     this.#values.set(name, value)
   }
 
@@ -251,12 +251,12 @@ const missing = (i: number, { name, opType }: NodeProto): Value => ({
 /** No size that is negative, fractional or beyond what a tensor can have. */
 function checkShape({ shape }: { readonly shape: Shape }): void {
   if (shape.length > MOST_AXES)
-    throw new UserError(`has ${shape.length} axes, where a tensor has at most ${MOST_AXES}`)
+    throw new UserError(`has ${shape.length} axes; a tensor has at most ${MOST_AXES}`)
   const sizes = shape.filter(d => typeof d === 'number')
   const names = shape.filter(d => typeof d === 'string')
   const elements = sizes.reduce((n, d) => n * Math.abs(d), 1)
   if (sizes.some(d => !Number.isSafeInteger(d) || d < UNKNOWN) || !Number.isSafeInteger(elements))
     throw new UserError(`has the shape [${shape.slice(0, 8).join()}], which no tensor can have`)
   if (names.some(d => d.length > LONGEST_DIM))
-    throw new UserError(`has a size that is a formula of more than ${LONGEST_DIM} characters`)
+    throw new UserError(`has a size whose formula is longer than ${LONGEST_DIM} characters`)
 }

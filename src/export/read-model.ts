@@ -29,7 +29,7 @@ export function readModel(
 ): Admitted & { readonly proto: ModelProto } {
   if (new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === ORT_FORMAT)
     throw new UserError(
-      `${name}: is in the format of ONNX Runtime (.ort); give the .onnx file that it was made of`,
+      `${name}: is in ONNX Runtime's own format (.ort); give the .onnx file that it was converted from`,
     )
   const proto = decode(Model, bytes, name)
   if (!proto.graph?.node || !proto.irVersion)

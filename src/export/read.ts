@@ -67,7 +67,7 @@ export function readOnnx(bytes: Uint8Array, name: string, options: ReadOptions =
     if (text === undefined) return []
     const value = parsed(text)
     if (!SOUND[field](value))
-      throw new UserError(`${name}: its metadata ${key} are damaged: ${printable(text)}`)
+      throw new UserError(`${name}: its metadata ${key} is damaged: ${printable(text)}`)
     return [[field, value]]
   })
   const whole = typeof options.external === 'function' ? encode(Model, proto) : bytes

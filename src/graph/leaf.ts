@@ -76,7 +76,7 @@ export function parameter<const S extends readonly number[], D extends DType = '
 ): Parameter<D, { -readonly [K in keyof S]: S[K] }> {
   if (currentTrace())
     throw new UserError(
-      `a layer or parameter of [${shape.join()}] is made inside of forward; make it once and list it in the model's layers`,
+      `a layer or parameter of shape [${shape.join()}] is created inside forward; create it once and list it in the model's layers`,
     )
   const { buffer = false, decay = !buffer, dtype = 'float32' } = options
   const attrs = { dtype, shape, init, decay, buffer }

@@ -25,7 +25,7 @@ function claim(type: string, domain: string | undefined): void {
   const key = keyOf(type, domain)
   if (taken.has(key))
     throw new UserError(
-      `op ${domain ? `${domain}.` : ''}${type} is defined already; use that one, or choose another domain or name`,
+      `op ${domain ? `${domain}.` : ''}${type} is already defined; use that one, or choose another domain or name`,
     )
   taken.add(key)
 }

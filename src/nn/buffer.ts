@@ -24,7 +24,7 @@ export const buffer = <const S extends readonly number[]>(
  */
 export function assign(target: Parameter, value: Tensor): void {
   if (!isParameter(target) || !parameterAttrs(target).buffer)
-    throw new UserError('assign: only a buffer can be given a value; make one with buffer(shape)')
+    throw new UserError('assign: only a buffer can be assigned; create one with buffer(shape)')
   if (value.dtype !== target.dtype || !equalShape(value.shape, target.shape))
     throw new UserError(
       `assign: the buffer is ${target.dtype} ${show(target.shape)}, the value ${value.dtype} ${show(value.shape)}`,

@@ -41,7 +41,7 @@ function gradientOf(model: Model, { of, wrt }: GradientOptions): Model {
   for (const key of names)
     if (!floats.includes(key))
       throw new UserError(
-        `gradient: ${key} is ${input[key] ? `${input[key].dtype}, which has no gradient` : `not an input of ${name}`}; choose of ${floats.join(', ') || 'none'}`,
+        `gradient: ${key} is ${input[key] ? `${input[key].dtype}, which has no gradient` : `not an input of ${name}`}; choose from ${floats.join(', ') || 'none'}`,
       )
   const scalar: AnyTensor = of({ out, input })
   const gradients = grad(

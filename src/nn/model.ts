@@ -116,7 +116,7 @@ export function model<const I extends PortSpecs, O extends Tensors, L extends ob
   intermediates,
 }: ModelSpec<I, O, L>): ModelOf<I, O, L> {
   if (currentTrace())
-    throw new UserError(`${name}: a model is created inside another model's forward; create it once, before`)
+    throw new UserError(`${name}: a model is created inside another model's forward; create it once, outside`)
   const parameters = namedParameters(layers)
   const leaves = portTensors(name, inputs)
   const given = leaves as PortTensors<I>
@@ -153,7 +153,7 @@ export function portTensors(owner: string, ports: PortSpecs): Record<string, Any
     Object.entries(ports).map(([name, { shape, dtype = 'float32', batch = true }]) => {
       if (!name || RESERVED.test(name))
         throw new UserError(
-          `${owner}: ${name || 'an empty name'} cannot be the name of an input: those that begin with state., next., scalar., each. and loop. belong to the training step`,
+          `${owner}: ${name || 'an empty name'} cannot be the name of an input: names that begin with state., next., scalar., each. or loop. are reserved for the training step`,
         )
       return [name, input(name, dtype, batch ? ['batch', ...shape] : [...shape])]
     }),
@@ -190,7 +190,7 @@ export function modelOf(parts: ModelParts): Model {
   const { assigned = {}, intermediates = {}, normalization = {} } = parts
   const size = sizeOfAll(parameters)
   if (size > MOST_PARAMETERS)
-    throw new UserError(`${name}: has ${size} parameters, ${MOST_PARAMETERS} are the most; make it smaller`)
+    throw new UserError(`${name}: has ${size} parameters; at most ${MOST_PARAMETERS} are allowed`)
   const known = new Set<Tensor>(parameters.values())
   const roots = [outputs, assigned, intermediates].flatMap(t => Object.values(t))
   for (const {

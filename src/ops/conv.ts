@@ -47,7 +47,7 @@ const Conv = op('Conv', {
   // y = w ∗ x: dx = the transposed convolution of dy, dw = x correlated with dy, db = Σ dy over batch and places
   vjp: ({ x: [x, w, b], dy, attrs }) => {
     if (!isConcrete(x.shape.slice(2)))
-      throw new ShapeError(`conv2d: no gradient for ${show(x.shape)}, whose height and width are not known`)
+      throw new ShapeError(`conv2d: no gradient for ${show(x.shape)}: its height and width are not known`)
     const [dx, dw] = [convTranspose(dy, w, x, attrs), weightGradient(x, dy, w, attrs)]
     return b ? [dx, dw, sum(dy, [0, 2, 3])] : [dx, dw]
   },

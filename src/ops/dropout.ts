@@ -22,11 +22,10 @@ const Dropout = op('Dropout', {
   },
   check: node => {
     node.number('seed')
-    if (node.number('training_mode', 2))
-      throw new UserError('dropout of a model in training is not supported')
+    if (node.number('training_mode', 2)) throw new UserError('dropout in training mode is not supported')
   },
   infer: ([x]) => [x],
-  vjp: noGradient('the step compiler replaces it by a random mask before it differentiates'),
+  vjp: noGradient('the step compiler replaces it with a random mask before differentiation'),
   samples: [
     sample(f32(3, 4), { rate: 0.5, site: '', per: 'element' }),
     sample(f32(3, 4), { rate: 0.2, site: '', per: 'sample' }),
@@ -55,7 +54,7 @@ export const dropout: FloatUnaryFn<[rate: number]> = typed(
  */
 export const dropPath: FloatUnaryFn<[rate: number]> = typed(
   (x: AnyTensor, rate: number): AnyTensor => {
-    if (x.shape.length === 0) throw new ShapeError(`dropPath: ${show(x.shape)} has no axis of samples`)
+    if (x.shape.length === 0) throw new ShapeError(`dropPath: ${show(x.shape)} has no batch axis`)
     return drop('dropPath', x, rate, 'sample')
   },
   t => [t(2, 3), 0.5],

@@ -12,11 +12,11 @@ export const Mode = marker('Mode', {
   infer: ([a, b]) => {
     if (a.dtype !== b.dtype || !equalShape(a.shape, b.shape))
       throw new ShapeError(
-        `whenTraining: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)} differ; both must be of one type`,
+        `whenTraining: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)} differ; both must have the same dtype and shape`,
       )
     return [a]
   },
-  vjp: noGradient('the step compiler chooses before it differentiates'),
+  vjp: noGradient('the step compiler chooses a branch before differentiation'),
   resolve: ([, otherwise]) => [otherwise],
 })
 

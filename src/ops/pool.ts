@@ -123,7 +123,7 @@ const AveragePool = op('AveragePool', {
   check: node => {
     twoAxes(node)
     if (!node.attrs.count_include_pad && [node.attrs.pads].flat().some(Boolean))
-      throw new UserError('padding that does not count in the mean is not supported')
+      throw new UserError('padding that is excluded from the mean is not supported')
   },
   infer: ([x], attrs) => [{ dtype: x.dtype, shape: pool('avgPool2d', x.shape, attrs) }],
   // that of the mean over windows

@@ -308,7 +308,7 @@ export type OptimizerName = keyof typeof OPTIMIZERS
 /** An optimizer as programs start with it, and what is set otherwise. @throws UserError for an unknown name */
 export function optimizerOf(name: string, settings: object = {}): Optimizer {
   if (!isKey(OPTIMIZERS, name))
-    throw new UserError(`optimizer ${name} is not known; choose one of ${Object.keys(OPTIMIZERS).join(', ')}`)
+    throw new UserError(`unknown optimizer ${name}; choose one of ${Object.keys(OPTIMIZERS).join(', ')}`)
   const { make, start }: Known<object> = OPTIMIZERS[name]
   return make({ ...start, ...settings })
 }

@@ -83,7 +83,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     target: HOST,
     resident: false,
     preallocated: true,
-    install: 'onnxruntime-node brings it; install it again',
+    install: 'it comes with onnxruntime-node; reinstall that package',
   },
   webgpu: {
     name: 'webgpu',
@@ -117,13 +117,13 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     target: { ...HOST, name: 'wasm' },
     resident: false,
     preallocated: false,
-    install: 'onnxruntime-web brings it; install onnxgrad again',
+    install: 'it comes with onnxruntime-web; reinstall onnxgrad',
   },
 }
 
 /** The row of a device. @throws UserError for a name that is not in the table */
 export function deviceOf(name: string): Device {
   if (!isKey(DEVICES, name))
-    throw new UserError(`device ${name} is not known; choose one of ${Object.keys(DEVICES).join(', ')}`)
+    throw new UserError(`unknown device ${name}; choose one of ${Object.keys(DEVICES).join(', ')}`)
   return DEVICES[name]
 }

@@ -118,7 +118,7 @@ class Child {
   readonly #file: string
   readonly #timeout: number
   readonly #memory: number
-  readonly #sign = 'onnxgrad: the memory is full'
+  readonly #sign = 'onnxgrad: out of memory'
   readonly #process: ChildProcess
   readonly #gone: Promise<unknown>
   readonly #waiting = new Map<number, Waiting>()
@@ -151,7 +151,7 @@ class Child {
     this.#process.on('message', (answer: Answer) => this.#receive(answer))
     this.#gone = once(this.#process, 'close').then(
       ([code, signal]) => this.#stop(this.#why(signal ?? `exit code ${code}`)),
-      (error: Error) => this.#stop(`${file}: a process for it cannot be started (${error.message})`),
+      (error: Error) => this.#stop(`${file}: cannot start a process for it (${error.message})`),
     )
     process.on('exit', this.#kill)
     this.#keepAlive(false)
@@ -214,7 +214,7 @@ class Child {
     if (this.#doing() === WORDS.open)
       return `${this.#file}: the process to run it in could not be started (${end}): ${this.#said.trim()}`
     const words = debugLevel() ? `: ${this.#said}` : ''
-    return `${this.#file}: the runtime crashed while ${this.#doing()} it (${end})${words}; the file is damaged, or made to crash it`
+    return `${this.#file}: the runtime crashed while ${this.#doing()} it (${end})${words}; the file is damaged or malicious`
   }
 
   #stop(why: string): void {

@@ -81,7 +81,7 @@ let warned = false
 function warnOfBundle(): void {
   if (!warned)
     process.emitWarning(
-      'onnxgrad is bundled without its package: models run in the calling thread, which does nothing else meanwhile; leave onnxgrad out of the bundle (external)',
+      'onnxgrad was bundled into the program: models run in the calling thread and block it; mark onnxgrad as external in the bundler',
       { code: 'ONNXGRAD_BUNDLED' },
     )
   warned = true

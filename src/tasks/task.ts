@@ -210,7 +210,7 @@ function traceObjective(name: string, model: Model, spec: Traceable): TracedObje
   const taken = Object.keys(metrics).find(key => TAKEN.includes(key))
   if (taken !== undefined)
     throw new UserError(
-      `${name}: a metric cannot be called ${taken}, which results of steps or evaluations have already; rename it`,
+      `${name}: a metric cannot be named ${taken}, which results already contain; rename it`,
     )
   return {
     model,

@@ -77,7 +77,7 @@ class Check {
 
   async run(): Promise<void> {
     if (!this.#samples.length) {
-      this.faults.push('has no samples; give its spec or checkOp some')
+      this.faults.push('has no samples; add some to its spec or pass them to checkOp')
       return
     }
     const own = isOwn(this.#op)
@@ -124,8 +124,7 @@ class Check {
     for (const [name, t] of Object.entries(this.#outputs)) {
       const found = got[name]
       const [inferred, computed] = [`${t.dtype} ${show(t.shape)}`, `${found?.dtype} [${found?.dims.join()}]`]
-      if (inferred !== computed)
-        this.faults.push(`${name}: is inferred to be ${inferred}, and is ${computed}`)
+      if (inferred !== computed) this.faults.push(`${name}: inferred ${inferred}, computed ${computed}`)
     }
   }
 
@@ -195,7 +194,9 @@ class Check {
     for (const [name, { dims, data }] of Object.entries(want)) {
       const other = got[name]
       if (other?.dims.join() !== dims.join()) {
-        this.faults.push(`${what}: ${name} is [${other?.dims.join()}], and [${dims.join()}] by the op itself`)
+        this.faults.push(
+          `${what}: ${name} is [${other?.dims.join()}], but the op itself gives [${dims.join()}]`,
+        )
         continue
       }
       const values = Array.from(data, Number)

@@ -51,7 +51,7 @@ function defaultTask(model: Model, augment: Augmentation | undefined): Task {
   const targets = augment && mixes(augment) ? 'mixed' : 'labels'
   if (Object.hasOwn(model.outputs, 'logits')) return classification({ targets })
   throw new UserError(
-    `${model.name}: has no output logits to classify by; say what it is trained for with the option task, such as regression() or task(model, { … })`,
+    `${model.name}: has no output named logits, so it cannot be trained as a classifier; set the option task, for example to regression() or task(model, { … })`,
   )
 }
 

@@ -19,7 +19,7 @@ export const isSound = ({ loss, gradNorm }: StepAnswer): boolean =>
   Number.isFinite(loss) && Number.isFinite(gradNorm)
 
 const advice = (where: string, lr: number): string =>
-  `${where}; lower the learning rate (${lr.toPrecision(3)} there) or clip the gradient`
+  `${where}; lower the learning rate (it was ${lr.toPrecision(3)}) or clip the gradient`
 
 /** What went wrong in a step, and what helps. @param where such as `at step 12` */
 export const divergenceMessage = (

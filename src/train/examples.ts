@@ -46,7 +46,7 @@ export function examplesOf(what: string, ports: Ports, batch: UserBatch, values 
   const missing = Object.keys(ports).find(name => batch[name] === undefined)
   if (missing !== undefined)
     throw new UserError(
-      `${what}: has no ${missing}${Object.keys(batch).length ? `, only ${Object.keys(batch).join(', ')}` : ''}; needed are ${named(ports)}`,
+      `${what}: has no ${missing}${Object.keys(batch).length ? `, only ${Object.keys(batch).join(', ')}` : ''}; it needs ${named(ports)}`,
     )
   const sizes: Record<string, Dim> = {}
   const arrays: Record<string, NdArray> = {}

@@ -71,7 +71,7 @@ export async function openImagePredictor<P>(
       const pixels = image instanceof Float32Array ? image : await pixelsOf(image)
       if (pixels.length !== size)
         throw new UserError(
-          `the image has ${pixels.length} values, the model takes ${shape.join(' × ')} = ${size}`,
+          `the image has ${pixels.length} values, but the model takes ${shape.join(' × ')} = ${size}`,
         )
       const logits = await classifier.scores({ data: pixels, dims: [1, ...shape] })
       const all = logSumExpAt(logits, 0, logits.length)

@@ -37,7 +37,7 @@ export function plansOf(
   const { freeze } = options
   const specs: StepSpecs = 'steps' in options ? options.steps : { [ONLY]: options }
   const all = layoutOf(model.parameters)
-  if (!Object.keys(specs).length) throw new UserError('trainer: steps names no task')
+  if (!Object.keys(specs).length) throw new UserError('trainer: steps is empty; name at least one task')
   checkPatterns('freeze', freeze, all)
   for (const [name, { train }] of Object.entries(specs))
     checkPatterns(name ? `${name}: train` : 'train', train, all)

@@ -50,7 +50,7 @@ export function completeVectors(
   for (const [name, own] of vectorLayouts(plans, layout)) {
     const size = given[name]?.length
     if (size !== undefined && size !== own.size)
-      throw new UserError(`${name} has ${size} values, this training needs ${own.size}`)
+      throw new UserError(`${name} has ${size} values, but this training needs ${own.size}`)
     vectors[name] = given[name] ?? new Float32Array(own.size)
     const isValue = averages.has(name) || layout.blocks.some(b => b.name === name)
     if (!given[name] && isValue) copyShared(layout.all, params, own, vectors[name])

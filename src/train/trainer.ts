@@ -32,7 +32,7 @@ function resumed(layout: StateLayout, from: TrainState | Uint8Array): TrainState
   const { steps } = file
   if (!steps)
     throw new UserError(
-      'resume: the file does not say how many steps were done; use its values as weights and start a new training',
+      'resume: the file has no step number; pass its values as weights and start a new training',
     )
   return { vectors: vectorsOf(file, layout), steps, step: Object.values(steps).reduce((a, b) => a + b, 0) }
 }

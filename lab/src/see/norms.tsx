@@ -22,7 +22,7 @@ export function Norms({ values, token }: NormsProps) {
   return (
     <Step
       title="Length of the tokens"
-      caption="The Euclidean norm of each token’s vector, before the first block and after each: what blocks add makes them longer. The layer norms before attention, MLP and head take the length out again, so that the direction counts."
+      caption="The Euclidean norm of each token’s vector, before the first block and after each: each block adds to the vectors and makes them longer. The layer norms before attention, MLP and head remove the length again, so that only the direction counts."
       class="see-rule"
     >
       <div

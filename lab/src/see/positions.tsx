@@ -34,9 +34,9 @@ export function Positions({ positions, side, token, onPick }: PositionsProps) {
   return (
     <div class="see-positions see-rule">
       <Step
-        title="What positions have learned"
+        title="Learned positions"
         shape={`[${tokens}, ${tokens}]`}
-        caption="One small map for each patch, laid out as the image: how alike its position vector is to that of every patch, by the cosine of their angle. Nobody told the model which patches are neighbours; what pattern there is, it found."
+        caption="One small map for each patch, laid out as the image: the cosine similarity of its position vector to that of every patch. The model was never told which patches are neighbors; any pattern here is learned."
       >
         <div
           class="see-atlas"
@@ -65,8 +65,8 @@ export function Positions({ positions, side, token, onPick }: PositionsProps) {
         title={`Seen from patch ${token}`}
         caption={
           <>
-            Most alike: {alike.map(i => `patch ${i} (${decimal(Number(row[i]))})`).join(', ')}. To the CLS
-            token’s position: {decimal(Number(row[0]))}. Full colour at ±{decimal(limit)}.
+            Most similar: {alike.map(i => `patch ${i} (${decimal(Number(row[i]))})`).join(', ')}. To the CLS
+            token’s position: {decimal(Number(row[0]))}. Full color at ±{decimal(limit)}.
           </>
         }
       >

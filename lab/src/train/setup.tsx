@@ -19,7 +19,7 @@ import {
   settings,
   textOf,
 } from './form.ts'
-import { GoOn } from './go-on.tsx'
+import { Resume } from './resume.tsx'
 
 const labelsOf = <K extends string>(table: Readonly<Record<K, { readonly label: string }>>) =>
   Object.fromEntries(keysOf(table).map(key => [key, table[key].label])) as Record<K, string>
@@ -41,8 +41,8 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
   }
   return (
     <form class="card setup" aria-labelledby="setup-title" onSubmit={start} noValidate>
-      <h2 id="setup-title">Set up</h2>
-      {lab.saved.value && !busy && <GoOn lab={lab} saved={lab.saved.value} />}
+      <h2 id="setup-title">Setup</h2>
+      {lab.saved.value && !busy && <Resume lab={lab} saved={lab.saved.value} />}
       <fieldset disabled={busy}>
         <legend>Data</legend>
         <DataPart lab={lab} />

@@ -19,7 +19,7 @@ export class Gate {
     this.#paused = true
   }
 
-  resume(): void {
+  continue(): void {
     this.#paused = false
     this.#wake()
   }

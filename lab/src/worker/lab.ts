@@ -55,7 +55,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     })
     // Where the training ends first, nobody waits for it any more.
     gone.catch(() => {})
-    const onLost = (why: string): void => lose(new DeviceLost(`The GPU is gone: ${why.replace(/\.+$/, '')}`))
+    const onLost = (why: string): void => lose(new DeviceLost(`The GPU was lost: ${why.replace(/\.+$/, '')}`))
     const runtime = await openRuntime(device, { onLost })
     const viewer = await viewing()
     run = new Run({ ...options, runtime, viewer, tell, onEpoch: () => present.learned() })
@@ -66,7 +66,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
 
   /** One training at a time. */
   async function alone(work: () => Promise<{ stopped: boolean }>): Promise<{ stopped: boolean }> {
-    if (training) throw new UserError('a training is under way; stop it first')
+    if (training) throw new UserError('a run is in progress; stop it first')
     training = true
     stopping = false
     try {
@@ -78,7 +78,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
 
   const need = (): Run => {
     if (run) return run
-    throw new UserError('nothing was trained here yet')
+    throw new UserError('nothing has been trained here yet')
   }
 
   return {
@@ -98,26 +98,25 @@ export function makeLab(tell: (event: Event) => void): Handlers {
         const record = await recordOf(settings, model, source)
         return toTheEnd(settings.device, { settings: record, model, data: source })
       }),
-    goOn: ({ device, epochs }, choice, checkpoint) =>
+    resume: ({ device, epochs }, choice, checkpoint) =>
       alone(async () => {
         const { model, state, record } = readRun('the checkpoint', checkpoint)
         if (record.valSplit !== undefined)
           throw new UserError(
-            'this run judges its epochs by a validation split; go on with it in Node: onnxgrad train --resume RUN',
+            'this run uses a validation split; resume it in Node: onnxgrad train --resume RUN',
           )
         const { step: _step, sums, ...settings } = { ...record, epochs }
         const { classes, preprocessing = presumedPreprocessing(imageOf(model), classes) } = record
         const source = await dataFor(choice, model, preprocessing)
         if (source.fromPictures && !record.preprocessing)
           throw new UserError(
-            'the pictures of this run were prepared in another way by onnxgrad 0.1.0; train it again from the start',
+            'onnxgrad 0.1.0 preprocessed the pictures of this run differently; train it again from the start',
           )
         const found = await fingerprints(source)
         const { differences } = record.fingerprints
           ? compare(record.fingerprints, found)
           : { differences: [] }
-        if (differences.length)
-          throw new UserError(`these are not the data of the run: ${differences.join('; ')}`)
+        if (differences.length) throw new UserError(`these are not the run's data: ${differences.join('; ')}`)
         const { normalization = source.normalization } = record
         return toTheEnd(device, {
           settings: { ...settings, fingerprints: found },
@@ -130,8 +129,8 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     pause() {
       run?.gate.pause()
     },
-    resume() {
-      run?.gate.resume()
+    continue() {
+      run?.gate.continue()
     },
     stop() {
       stopping = true

@@ -54,7 +54,7 @@ export class Present {
       const logits = scores.slice()
       if (!logits.every(Number.isFinite))
         throw new UserError(
-          `${model.about.name}: its scores are not all numbers; the file is damaged or badly trained`,
+          `${model.about.name}: some of its scores are not finite; the file is damaged or its training diverged`,
         )
       const inside = deep ? await model.insides?.look(await model.params(), pixels) : undefined
       return { logits, probabilities: softmax(logits), milliseconds, ...inside }
@@ -65,7 +65,7 @@ export class Present {
     return this.#inTurn(async () => {
       const model = this.#need()
       if (!model.insides)
-        throw new UserError(`${model.about.name}: has no position embeddings of patches; a ViT has`)
+        throw new UserError(`${model.about.name}: has no position embeddings; only a ViT has them`)
       return model.insides.positions(await model.params())
     })
   }

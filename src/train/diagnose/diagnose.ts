@@ -196,7 +196,7 @@ const OPENINGS: Readonly<Record<Kind, string>> = {
 /** A diagnosis in one sentence, without a full stop. */
 export function describeDiagnosis({ bad, first, largest }: Diagnosis): string {
   if (largest)
-    return `computed once more without optimizations, loss and gradients are finite; the largest gradient is ${short(largest.value)}, of ${largest.name}`
+    return `recomputed without optimizations, loss and gradients are finite; the largest gradient is ${short(largest.value)}, of ${largest.name}`
   const parts = keysOf(OPENINGS).flatMap(kind => {
     const all = bad.filter(b => b.kind === kind)
     if (!all.length) return []

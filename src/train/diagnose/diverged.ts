@@ -49,6 +49,6 @@ export async function diverged(
   const why = await diagnose(trainer, runtime, state.vectors, batchesAt(work, at), step, {
     seed,
     findNode,
-  }).then(describeDiagnosis, (error: Error) => `what went bad could not be found: ${error.message}`)
+  }).then(describeDiagnosis, (error: Error) => `the cause could not be found: ${error.message}`)
   return new DivergenceError(`${said}. ${why}`, { ...state, ...more })
 }

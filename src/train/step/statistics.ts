@@ -47,7 +47,7 @@ export class Sums {
     this.sums = Float64Array.from(before?.sums ?? { length: statistics.length }, v => v ?? 0)
     this.counts = Float64Array.from(before?.counts ?? { length: statistics.length }, v => v ?? 0)
     if (this.sums.length !== statistics.length || this.counts.length !== statistics.length)
-      throw new UserError('the sums of the epoch that was begun belong to another task')
+      throw new UserError('the sums of the unfinished epoch belong to another task')
   }
 
   add(sums: ArrayLike<number>, counts: ArrayLike<number>): void {
