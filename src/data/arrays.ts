@@ -8,8 +8,8 @@ import { type Dim, type Shape, show } from '../graph/shape.ts'
 export interface NestedArray extends ReadonlyArray<number | boolean | NestedArray> {}
 
 /**
- * Values as users have them: an array of numbers, nested or flat, in row-major order; a typed array of the element type
- * that is wanted; either with its dims, `{ data, dims }`; or a number for a scalar.
+ * Values as users provide them: an array of numbers, nested or flat, in row-major order; a typed array of the expected element
+ * type; either with its dims, `{ data, dims }`; or a number for a scalar.
  */
 export type ArrayValue =
   | TypedArray
@@ -131,7 +131,7 @@ function elements(what: string, data: TypedArray | NestedArray, dtype: DType): T
 
 /**
  * A user's array with its dims, in the element type that is wanted.
- * @param what names it in errors @param known sizes of symbols that are known already
+ * @param what its name in error messages @param known sizes of symbols that are known already
  * @throws UserError when elements, dims or number of values do not fit
  */
 export function toNdArray(

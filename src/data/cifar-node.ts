@@ -13,7 +13,7 @@ export const cifarFormat = (entries: readonly string[]): CifarFormat | undefined
 
 /**
  * The binary version of CIFAR-10 or CIFAR-100 in a folder.
- * @throws UserError that names the file which is missing or broken
+ * @throws UserError naming the file that is missing or damaged
  */
 export async function cifarFolder(
   folder: string,

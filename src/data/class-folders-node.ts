@@ -27,11 +27,11 @@ async function preparedBy(): Promise<string> {
 }
 
 /**
- * A user's own pictures: a folder of pictures for each class, `cat/1.jpg`, `dog/2.png`, of which a fifth of each class is held out to
- * test; or such folders in a folder per split (`train`, `val`, `test` or a synonym, in any case), where `test` (else held out as before)
- * and `val` may be missing. A class's pictures may lie in folders of its folder. Each is prepared by the {@link Preprocessing} that the
- * options name.
- * @throws UserError that names all files which cannot be used, or says what is missing
+ * Your own pictures: one folder of pictures per class, `cat/1.jpg`, `dog/2.png`, with a fifth of each class held out for testing;
+ * or such folders in a folder per split (`train`, `val`, `test` or a synonym, in any case), where `test` (else held out as before)
+ * and `val` may be missing. A class folder may have subfolders. Pictures are preprocessed by the {@link Preprocessing} in the
+ * options.
+ * @throws UserError naming all unusable files, or saying what is missing
  */
 export async function classFolders(folder: string, options: ClassFolderOptions): Promise<ImageSource> {
   const { log = () => {} } = options

@@ -36,7 +36,7 @@ interface Top {
  * Finds classes and splits in the paths of a data folder, which holds a folder of pictures per class (`cat/1.jpg`, `dog/2.png`), or
  * such folders in a folder per split (`Train/cat/1.jpg`, `testing/cat/2.jpg`). Content decides: a split holds folders of pictures,
  * a class holds pictures, so that a class may be called `train`.
- * @param where what errors call the data folder
+ * @param where the data folder's name in error messages
  * @param files paths from the data folder, with `/`; no system files
  * @param folders paths of folders that are known to be there, whatever is in them
  * @throws UserError when splits and classes are mixed, two folders are the same split, or there is none to train on

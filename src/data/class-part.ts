@@ -4,7 +4,7 @@ import { splitNamed } from './split-names.ts'
 
 /** The pictures of one split: paths from the data folder, by class. */
 export interface Part {
-  /** What errors call its folder. */
+  /** Its folder's name in error messages. */
   readonly where: string
   /** By the class's name in Unicode's composed form (NFC), in code-unit order; none of them is empty. */
   readonly pictures: ReadonlyMap<string, readonly string[]>
@@ -72,7 +72,7 @@ export function classesOf({ where, pictures }: Part): readonly string[] {
 
 /**
  * @param known the classes of the model
- * @throws UserError that names all classes which the model does not know
+ * @throws UserError naming all classes unknown to the model
  */
 export function checkKnown({ where, pictures }: Part, known: readonly string[]): void {
   const extra = [...pictures.keys()].filter(name => !known.includes(name))
@@ -84,7 +84,7 @@ export function checkKnown({ where, pictures }: Part, known: readonly string[]):
   )
 }
 
-/** @throws UserError that names all classes which are trained, and of which a test or validation set has no folder */
+/** @throws UserError naming all trained classes without a folder in a test or validation set */
 export function checkComplete({ where, pictures, empty }: Part, trained: readonly string[]): void {
   const missing = trained.filter(name => !pictures.has(name) && !empty.includes(name))
   if (!missing.length) return

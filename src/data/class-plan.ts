@@ -4,14 +4,14 @@ import { checkComplete, checkKnown, classesOf } from './class-part.ts'
 import { listed } from './notice.ts'
 import { SKIP } from './unreadable.ts'
 
-/** Whether what cannot be used is left out, rather than refused. */
+/** Whether to skip unusable files instead of failing. */
 export interface SkipBad {
-  /** Leaves out pictures that cannot be read and class folders without pictures, and says so. @default false */
+  /** Skips unreadable pictures and class folders without pictures, and reports them. @default false */
   readonly skipBad?: boolean | undefined
 }
 
 export interface PlanOptions extends SkipBad {
-  /** What a model knows already, in its order; left out, the names of the folders in code-unit order. */
+  /** A model's existing classes, in its order; if omitted, the folder names in code-unit order. */
   readonly classes?: readonly string[] | undefined
 }
 

@@ -45,10 +45,10 @@ export interface Pictures {
 }
 
 /**
- * Pictures in a folder for each class as data: a fifth of each class is held out to test where there is no test split. The classes are mixed,
- * in an order that is always the same, and the same as if skipped pictures were not there.
- * @param where what errors call the data folder
- * @throws UserError that names all files which cannot be used, or says what is missing
+ * Pictures in a folder for each class as data: a fifth of each class is held out to test if there is no test split. The classes are
+ * mixed, in an order that is always the same, and the same as if skipped pictures were not there.
+ * @param where the data folder's name in error messages
+ * @throws UserError naming all unusable files, or saying what is missing
  */
 export async function classSource(
   where: string,

@@ -21,7 +21,7 @@ export interface Collection {
   readonly title: string
   /** Shown beside its name in lists. */
   readonly about?: string
-  /** Where it is downloaded from; missing for the digits that come with onnxgrad. */
+  /** Where it is downloaded from; missing for the digits bundled with onnxgrad. */
   readonly idx?: IdxFiles
 }
 

@@ -10,7 +10,7 @@ export const DIGITS_PATH = fileURLToPath(
 )
 
 /**
- * The 10,000 digits that come with onnxgrad, class after class, all from MNIST's training set.
+ * The 10,000 digits bundled with onnxgrad, class after class, all from MNIST's training set.
  * @throws UserError when their file is missing or damaged
  */
 export async function packagedDigits(): Promise<ImageDataset> {

@@ -4,7 +4,7 @@ import { DIGITS } from './digit.ts'
 import type { NamedBytes } from './idx.ts'
 import { packPixels, unpackPixels } from './pixel-code.ts'
 
-// The file of the 10,000 digits that come with onnxgrad, class after class: 'digits' and a version as ASCII, how many
+// The file of the 10,000 digits bundled with onnxgrad, class after class: 'digits' and a version as ASCII, how many
 // images each class has and a checksum of the pixels as little-endian uint32, then the packed pixels.
 
 /** What the file is called, here and in the package. */

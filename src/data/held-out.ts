@@ -135,7 +135,7 @@ function split(all: ImageDataset, count: number, of: number, purpose: 'test' | '
     held: pick(sorted.filter((_, place) => isHeld[place])),
     ...(few.length
       ? {
-          notice: `Too few examples to ${purpose} on, all of which are trained on, have ${few.length} of ${groups.length} classes: ${listed(few)}`,
+          notice: `${few.length} of ${groups.length} classes have too few examples to ${purpose} on; all of them are used for training: ${listed(few)}`,
         }
       : {}),
   }

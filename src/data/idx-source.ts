@@ -10,7 +10,7 @@ const WANTED =
 /**
  * Data in IDX files that have been read: images and labels to train, and images and labels to test, whose names hold `t10k` or
  * `test`. Of images and labels alone a fifth is held out to test.
- * @throws UserError that names the file which is missing, broken or does not fit the others
+ * @throws UserError naming the file that is missing, damaged or does not match the others
  */
 export function idxSource(files: readonly NamedBytes[], classes: readonly string[]): ImageSource {
   const isTest = ({ name }: NamedBytes) => /t10k|(?<![a-z])test/i.test(name.replace(/^.*[\\/]/, ''))

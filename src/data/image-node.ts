@@ -55,16 +55,14 @@ export interface PictureAbout {
   readonly isGray: boolean
 }
 
-/**
- * Reads a picture's size. @throws UserError that names the file where it is no picture, or too large
- */
+/** Reads a picture's size. @throws UserError naming the file if it is not a picture or is too large */
 export const aboutPicture = (path: string): Promise<PictureAbout> =>
   opened(path, async (_, { autoOrient, space }) => ({ ...autoOrient, isGray: GRAY.includes(space) }))
 
 /**
- * The pixels of a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first): upright, in sRGB, transparent parts on white.
- * A page has the same (`pixelsOf`) of JPEG, PNG, WebP and GIF, but for 1 of 255 where an ICC profile or inks are converted.
- * @throws UserError that names the file where it is no picture, is damaged or too large
+ * The pixels of a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first): upright, in sRGB, transparent parts on
+ * white. A page has the same (`pixelsOf`) of JPEG, PNG, WebP and GIF, but for 1 of 255 where an ICC profile or inks are converted.
+ * @throws UserError naming the file if it is not a picture, is damaged or is too large
  */
 export const readPixels = (path: string): Promise<Pixels> =>
   opened(path, async (picture, { space, depth, channels }) => {

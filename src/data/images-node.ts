@@ -13,15 +13,15 @@ import type { FollowOptions } from './survey-node.ts'
 
 /** Of `FollowOptions`, `shape` and `follow` are for pictures in folders; other data have a shape of their own. */
 export interface ImagesOptions extends MnistOptions, FollowOptions, SkipBad {
-  /** Names of the classes that a model knows already, by its labels. */
+  /** Names of a model's existing classes, by label. */
   readonly classes?: readonly string[]
 }
 
 /**
- * Labelled images, by what there is: a data set with a name (`mnist`, `fashion-mnist`, `digits`), as `mnist` says; else a folder with MNIST's four IDX
- * files, with the binary version of CIFAR-10 or CIFAR-100, or with a folder of pictures for each class (`classFolders`). Without
- * `data` it is the folder `ONNXGRAD_DATA`, else MNIST.
- * @throws UserError when it cannot be read, or its classes are others than those that the model knows
+ * Labeled images from whatever is given: a data set with a name (`mnist`, `fashion-mnist`, `digits`), as `mnist` says; else a
+ * folder with MNIST's four IDX files, with the binary version of CIFAR-10 or CIFAR-100, or with a folder of pictures for each class
+ * (`classFolders`). Without `data` it is the folder `ONNXGRAD_DATA`, else MNIST.
+ * @throws UserError when it cannot be read, or its classes differ from the model's
  */
 export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
   const { env = process.env, classes } = options

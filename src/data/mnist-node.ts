@@ -29,28 +29,27 @@ type Files = Readonly<Record<FileName, NamedBytes>>
 /** Options of `mnist`. */
 export interface MnistOptions extends Partial<FetchOptions> {
   /**
-   * A folder with the four IDX files, gzip or raw; or a name. `mnist` or nothing means the search that `mnist` describes, `digits` the
-   * 10,000 digits that come with onnxgrad, any other name, such as `fashion-mnist`, the cache folder or a download.
+   * A folder with the four IDX files, gzip or raw; or a name. `mnist` or nothing means the search that `mnist` describes, `digits`
+   * the 10,000 digits bundled with onnxgrad, any other name, such as `fashion-mnist`, means the cache folder or a download.
    */
   readonly data?: string
   /**
-   * Names of a folder's labels, which the files do not have.
+   * Class names, which the files do not contain.
    * @default those of the known data set whose labels are in the files; else the ten digits
    */
   readonly classes?: readonly string[]
-  /** Folder that downloads are kept in. @default `ONNXGRAD_CACHE`, `XDG_CACHE_HOME`, else the platform's custom */
+  /** Folder for downloads. @default `ONNXGRAD_CACHE`, `XDG_CACHE_HOME`, else the platform's custom */
   readonly cache?: string | undefined
   /** Default `process.env`. */
   readonly env?: Env
-  /** Downloads nothing. */
+  /** Whether to work without downloads. */
   readonly offline?: boolean
 }
 
 /**
- * MNIST, or a data set in the same four files, from the first of these:
- * the folder `data`; the folder `ONNXGRAD_DATA` (each of them is used or refused, never passed over); the user's cache
- * folder; a download into it; the 10,000 digits that come with onnxgrad, which `notice` then says.
- * Throws a `UserError` that names the file where a given folder cannot be used.
+ * MNIST, or a data set in the same four files, from the first of these: the folder `data`; the folder `ONNXGRAD_DATA` (each is used
+ * or rejected, never skipped); the user's cache folder; a download into it; the 10,000 digits bundled with onnxgrad, as `notice`
+ * then says. Throws a `UserError` that names the file where a given folder cannot be used.
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
   const { data = 'mnist', env = process.env, classes } = options

@@ -5,18 +5,18 @@ import { hash } from '../graph/random.ts'
 import { permutation } from './batches.ts'
 import type { BatchedDataset, BatchOptions, UserBatch } from './dataset.ts'
 
-/** Per example a sequence of numbers, or of rows of numbers of one size. */
+/** One sequence per example, of numbers or of equally long rows of numbers. */
 export type Sequences = readonly (readonly number[] | readonly (readonly number[])[] | ArrayLike<number>)[]
 
 /** Options of `pad`. */
 export interface PadOptions {
-  /** What errors call it. @default 'sequences' */
+  /** Its name in error messages. @default 'sequences' */
   readonly name?: string
   /** Names of the classes, by label. */
   readonly classes?: readonly string[]
   /** Arrays whose examples are vectors of one size rather than sequences. @default none */
   readonly fixed?: readonly string[]
-  /** Stands after the end of a sequence. @default 0 */
+  /** Value that fills the end of a sequence. @default 0 */
   readonly value?: number
   /** Arrays of integers, int32. @default those with nothing but integers */
   readonly integers?: readonly string[]
@@ -64,11 +64,11 @@ function lengthsOf(what: string, columns: readonly Column[]): number[] {
 }
 
 /**
- * Sequences of different lengths as a data set: batches hold sequences of similar length, padded to the smallest bucket
- * that fits, with a float32 `mask` `[B, T]` that is 1 for elements of a sequence and 0 for padding.
+ * Sequences of different lengths as a data set: batches hold sequences of similar length, padded to the smallest bucket that fits,
+ * together with a float32 `mask` `[B, T]` that is 1 for elements of a sequence and 0 for padding.
  * @param arrays by name, an entry per example: a sequence, or a number
- * @param buckets the lengths of each symbol that batches come in, such as `{ T: [16, 64] }`; one symbol
- * @throws UserError when a sequence is longer than the longest bucket, or arrays do not fit each other
+ * @param buckets the lengths of batches for each symbol, such as `{ T: [16, 64] }`; one symbol
+ * @throws UserError when a sequence is longer than the longest bucket, or arrays do not match
  */
 export function pad(
   arrays: Readonly<Record<string, Sequences | ArrayLike<number>>>,
