@@ -87,7 +87,7 @@ export interface TracedObjective {
 
 /** A task, traced for a model. @experimental */
 export interface TracedTask extends TracedObjective {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string
   /** A scalar of parameters, which is added to the loss once per update. */
   readonly regularizer: AnyTensor | undefined
@@ -99,7 +99,7 @@ export interface TracedTask extends TracedObjective {
 
 /** What a model is trained for: targets, loss and metrics. `M` names the metrics. */
 export interface Task<M extends string = string> {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string
   /** For type inference only. */
   readonly metrics?: readonly M[]
