@@ -7,9 +7,9 @@ import { sameShape, show } from '../graph/shape.ts'
 import type { Ports } from './examples.ts'
 
 /**
- * Holds a data set against what is read of it, as far as that can be known before the first batch: arrays, shapes, numbers
- * of classes and examples, and all values that are in memory.
- * @throws UserError that says what does not fit, with index and value
+ * Checks a data set against a model and task, as far as possible before the first batch: arrays, shapes, numbers of classes and
+ * examples, and all values that are in memory.
+ * @throws UserError naming what does not match, with index and value
  */
 export function checkDataset(model: string, data: Dataset, ports: Ports): void {
   const { name } = data

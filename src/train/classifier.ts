@@ -33,7 +33,7 @@ export function modelInput({ name, inputs }: Model): ExampleInput {
   )
 }
 
-/** The shape of the images that are read. @param name what errors call the model @throws UserError where it reads tokens */
+/** The shape of the images that are read. @param name the model's name in error messages @throws UserError where it reads tokens */
 export function imageShapeOf({ kind, shape }: ExampleInput, name: string): ImageShape {
   if (kind !== 'image') throw new UserError(`${name}: takes tokens; a model of images is needed`)
   const [channels = 0, height = 0, width = 0] = shape

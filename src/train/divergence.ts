@@ -2,11 +2,11 @@ import { UserError } from '../graph/errors.ts'
 import type { RunState } from './progress.ts'
 import type { StepAnswer } from './step/answer.ts'
 
-/** A loss or gradient that is not a number. */
+/** A loss or gradient that is not finite. */
 export class DivergenceError extends UserError {
   /** `DivergenceError`. */
   override readonly name = 'DivergenceError'
-  /** The last good state, from before the step that went bad; undefined where it could not be had back. */
+  /** The last good state, from before the step that failed; undefined if it could not be restored. */
   readonly state: RunState | undefined
 
   constructor(message: string, state?: RunState) {

@@ -35,9 +35,9 @@ const named = (ports: Ports): string =>
 const hasDims = (value: ArrayValue | undefined): boolean => !ArrayBuffer.isView(value)
 
 /**
- * A user's batch as programs take it: elements and dims fit, and all arrays agree on the sizes of symbols. Further arrays
- * are left out.
- * @param what names the batch in errors @param values whether values are looked at, too
+ * A user's batch as programs take it: elements and dims fit, and all arrays agree on the sizes of symbols. Further arrays are left
+ * out.
+ * @param what the batch's name in error messages @param values whether values are looked at, too
  * @throws UserError for an array that is missing or does not fit, with its numbers
  */
 export function examplesOf(what: string, ports: Ports, batch: UserBatch, values = true): Examples {
