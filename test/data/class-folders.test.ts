@@ -351,7 +351,7 @@ describe('a folder of pictures that cannot be used is refused in one line', () =
     for (const name of ['a', 'b']) await rm(join(folder, name, '1.png'))
     await write(folder, { 'c/0.png': 1, 'd/0.png': 2, 'e/0.png': 3 })
     expect(await problem(folder)).toMatch(
-      /^DIR has one image per class, and each class keeps one to train on/,
+      /^DIR has one image per class, and each class keeps one for training/,
     )
   })
 

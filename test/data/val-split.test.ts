@@ -103,7 +103,7 @@ describe('a validation split of images', () => {
     expect([perClass(train as ImageDataset), perClass(val as ImageDataset)]).toEqual([kept, taken])
     const of = `${few?.split(', ').length} of ${sizes.length}`
     expect(notice).toBe(
-      few && `Too few examples to validate on, all of which are trained on, have ${of} classes: ${few}`,
+      few && `${of} classes have too few examples to validate on; all of them are used for training: ${few}`,
     )
     expect(parts(all, share).val.images).toEqual((val as ImageDataset).images)
   })
@@ -115,7 +115,7 @@ describe('a validation split of images', () => {
       [1, 1, 0],
     ])
     expect(notice).toBe(
-      'Too few examples to test on, all of which are trained on, have 1 of 3 classes: 2 (1)',
+      '1 of 3 classes have too few examples to test on; all of them are used for training: 2 (1)',
     )
     expect(() => heldOut(classesOf(1, 1, 1, 1, 1))).toThrow(
       'set has one image per class, and each class keeps one for training: nothing is left for testing; give a separate test set',

@@ -276,7 +276,7 @@ describe('files beside a model', () => {
     ['a name with a control character', { location: 'weights.bin\u0000' }, /which is not a file name/],
     ['a file that is not there', { location: 'none.bin' }, /none\.bin does not exist$/],
     ['a folder', { location: 'folder' }, /folder is not a file$/],
-    ['a link out of the folder', { location: 'link' }, /link is a link out of the folder/],
+    ['a link out of the folder', { location: 'link' }, /link is a link that leaves the folder/],
     [
       'an offset that is no number',
       { offset: '-4' },
