@@ -5,7 +5,7 @@
 import { lenet, mlp } from 'onnxgrad/models'
 import { adam, cosine, distillation, mnist, parameterCount, save, train } from 'onnxgrad/node'
 
-const data = await mnist({ data: 'digits' }) // the 10,000 digits that come with onnxgrad
+const data = await mnist({ data: 'digits' }) // the 10,000 digits bundled with onnxgrad
 const optimizer = adam({ lr: 3e-3 })
 
 const large = lenet({ image: 28, channels: 1, classes: 10 })

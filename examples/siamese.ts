@@ -47,7 +47,7 @@ const net = model({
   },
 })
 
-const digits = await mnist({ data: 'digits' }) // the 10,000 digits that come with onnxgrad
+const digits = await mnist({ data: 'digits' }) // the 10,000 digits bundled with onnxgrad
 const run = await train(net, {
   task: multiLabel(), // one label: whether the digits are the same
   data: { train: pairs(digits.train, 10_000, 1), test: pairs(digits.test, 2000, 2) },

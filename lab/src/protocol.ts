@@ -22,7 +22,7 @@ export interface TrainSettings {
 
 /** Where the examples come from. */
 export type DataChoice =
-  /** The 10,000 digits that come with the page. */
+  /** The 10,000 digits bundled with the page. */
   | { readonly kind: 'bundled' }
   /** MNIST's IDX files, plain or gzip. */
   | { readonly kind: 'idx'; readonly files: readonly File[] }
@@ -35,7 +35,7 @@ export type DataChoice =
 
 /** What a choice of data turned out to hold. */
 export interface DataAbout {
-  /** One sentence that says where the data came from. */
+  /** Where the data came from, in one sentence. */
   readonly origin: string
   /** What must not be overlooked. */
   readonly notice?: string
