@@ -18,7 +18,7 @@ const student = await train(small, {
   epochs: 3,
   optimizer,
   schedule: cosine(),
-  // The loss compares the student with the teacher alone; with alpha below 1 the labels count too.
+  // The loss compares the student only with the teacher; with alpha below 1 the labels count too.
   task: distillation(teacher.model, { temperature: 2, alpha: 1 }),
   onEpoch: e =>
     console.log(`epoch ${e.epoch}: loss ${e.train.loss.toFixed(4)}, accuracy ${e.test?.accuracy}`),

@@ -98,7 +98,7 @@ export const MODELS = {
 /** Name of a model in `MODELS`. */
 export type ModelName = keyof typeof MODELS
 
-/** Builds a known model from its name and configuration, such as a file's metadata holds. */
+/** Builds a known model from its name and configuration, such as from a file's metadata. */
 export function buildModel(name: string, config: object): Model {
   if (!isKey(MODELS, name))
     throw new UserError(`unknown model ${name}; choose one of ${Object.keys(MODELS).join(', ')}`)

@@ -30,10 +30,10 @@ export interface ChoiceSetting<C extends string = string> {
   readonly field?: undefined
 }
 
-/** A setting of a model's configuration, for the programs that let it be chosen. */
+/** A setting of a model's configuration, for programs that offer it. */
 export type Setting = NumberSetting | ChoiceSetting
 
-/** Those settings of a configuration that can be chosen; the others follow the data. */
+/** The configurable settings of a model; the others follow from the data. */
 export type SettingsOf<C> = { readonly [K in keyof C]?: Setting }
 
 const numeric =

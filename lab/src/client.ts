@@ -49,13 +49,13 @@ interface OpenFile {
 const GLANCE = 2000
 
 /**
- * The page's side of its worker: asks, and keeps what it tells as signals that views read. When the worker dies, another
- * takes its place, and what was asked of it fails with a message for the reader.
+ * The page's side of its worker: sends requests, and keeps events as signals that views read. When the worker dies, it is replaced,
+ * and pending requests fail with a message for the reader.
  */
 export class LabClient {
   /** The view that is open. */
   readonly tab: Signal<Tab> = signal('train')
-  /** What the page has to say; views may set it. */
+  /** The page's message; views may set it. */
   readonly message: Signal<Message | undefined> = signal(undefined)
   /** onnxruntime-web's version, once it is loaded. */
   readonly runtime: Signal<string | undefined> = signal(undefined)

@@ -1,4 +1,4 @@
-// What the page and its worker say to each other. All training and inference happens in the worker.
+// The protocol between the page and its worker. All training and inference happens in the worker.
 import type { Fingerprints } from '../../src/data/fingerprint.ts'
 import type { PlacedFile } from '../../src/data/folder-web.ts'
 import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
@@ -33,11 +33,11 @@ export type DataChoice =
       readonly preprocess: PreprocessingKind
     }
 
-/** What a choice of data turned out to hold. */
+/** The chosen data. */
 export interface DataAbout {
   /** Where the data came from, in one sentence. */
   readonly origin: string
-  /** What must not be overlooked. */
+  /** A warning, such as about incomplete data. */
   readonly notice?: string
   readonly train: number
   readonly test: number
@@ -77,7 +77,7 @@ export interface DeviceState {
   readonly detail?: string
 }
 
-/** Where a run stands. */
+/** Progress of a run. */
 export interface RunProgress {
   readonly epoch: number
   readonly epochs: number
@@ -109,7 +109,7 @@ export interface Mistake {
   readonly certainty: number
 }
 
-/** After an epoch, on the examples that are held out. */
+/** Results of an epoch on the held-out examples. */
 export interface EpochReport {
   readonly epoch: number
   readonly step: number
@@ -166,7 +166,7 @@ export interface Look {
   readonly stages?: readonly Stage[]
 }
 
-/** What the page asks; each is answered by a value or an error. */
+/** Requests of the page; each is answered by a value or an error. */
 export interface Requests {
   /** The devices of this browser, and onnxruntime-web's version. */
   devices: { args: []; value: { readonly runtime: string; readonly devices: readonly DeviceState[] } }
@@ -200,7 +200,7 @@ export interface Requests {
   checkpoint: { args: []; value: Uint8Array }
 }
 
-/** What the worker tells without being asked. */
+/** Events that the worker sends on its own. */
 export type Event =
   | { readonly event: 'model'; readonly about: ModelAbout; readonly which: 'file' | 'run' }
   | { readonly event: 'progress'; readonly progress: RunProgress; readonly points: readonly CurvePoint[] }

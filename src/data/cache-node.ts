@@ -37,7 +37,7 @@ function homeFolder(): string | undefined {
   }
 }
 
-/** What can be done about a cache folder, in words. */
+/** How to choose another cache folder. */
 const REMEDY = 'set another folder with --cache DIR or ONNXGRAD_CACHE'
 
 /** A folder for downloads. Where the usual one cannot be written, a temporary one takes its place, until `close`. */
@@ -52,7 +52,7 @@ export class Cache {
     this.#log = log
   }
 
-  /** Where files are read from; undefined where there is no folder yet. */
+  /** Where files are read from; undefined if there is no folder yet. */
   get folder(): string | undefined {
     return this.#temporary ?? this.#folder
   }
@@ -80,7 +80,7 @@ export class Cache {
     }
   }
 
-  /** Goes on in a temporary folder. @param why what is said to the user @throws UserError when it cannot be made */
+  /** Switches to a temporary folder. @param why what is said to the user @throws UserError when it cannot be made */
   async giveUp(why: string): Promise<string> {
     const root = tmpdir()
     this.#temporary = await mkdtemp(join(root, 'onnxgrad-')).catch(error => {

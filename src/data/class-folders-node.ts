@@ -15,7 +15,7 @@ import { type FollowOptions, targetOf } from './survey-node.ts'
 import { EMPTY_FILE, type Unreadable, whyUnreadable } from './unreadable.ts'
 import { walk } from './walk-node.ts'
 
-/** So many pictures take long enough for a line that says how far it is. */
+/** Progress is reported after this many pictures. */
 const NOTE_EVERY = 5000
 
 export type ClassFolderOptions = PlanOptions & FollowOptions
@@ -93,7 +93,7 @@ async function decode(
         log(`${done.toLocaleString('en-US')} of ${count} pictures read`)
     }
   }
-  // One at a time and thread: a decoded photograph takes a hundred times the memory of its pixels here.
+  // One at a time per thread: a decoded photograph takes a hundred times the memory of its pixels here.
   await Promise.all(Array.from({ length: Math.min(size, availableParallelism()) }, worker))
   return { images, unreadable }
 }

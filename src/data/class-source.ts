@@ -45,7 +45,7 @@ export interface Pictures {
 }
 
 /**
- * Pictures in a folder for each class as data: a fifth of each class is held out to test if there is no test split. The classes are
+ * Pictures in one folder per class as data: a fifth of each class is held out to test if there is no test split. The classes are
  * mixed, in an order that is always the same, and the same as if skipped pictures were not there.
  * @param where the data folder's name in error messages
  * @throws UserError naming all unusable files, or saying what is missing

@@ -23,7 +23,7 @@ export interface Expected {
   readonly bytes: number
 }
 
-/** Parts of downloads that nobody has gone on with for so long are removed, in milliseconds. */
+/** Partial downloads older than this are removed, in milliseconds. */
 const STALE = 24 * 3600 * 1000
 
 /** A folder that a download cannot be written to, whatever the mirror. */
@@ -70,7 +70,7 @@ export async function verified(path: string, { sha256 }: Expected): Promise<Name
   return file && createHash('sha256').update(file.bytes).digest('hex') === sha256 ? file : undefined
 }
 
-/** Removes those `.part` files of a folder of which `which` is true. Another process may be removing them too. */
+/** Removes the `.part` files of a folder that match `which`. Another process may be removing them too. */
 async function removeParts(folder: string, which: (part: string) => Promise<boolean>): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const part = join(folder, name)

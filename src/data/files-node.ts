@@ -159,7 +159,7 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** How long a pipe that nobody writes into is waited for. */
+/** How long to wait for a pipe that nothing writes to. */
 const WRITER_MS = 2000
 const PAUSE_MS = 10
 

@@ -152,7 +152,7 @@ async function fromPackage(why: string): Promise<ImageSource> {
   }
 }
 
-/** One after the other: where the first cannot be had, nobody waits for the others. */
+/** One after the other: if the first cannot be fetched, the others are not tried. */
 async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<Files> {
   const files: [FileName, NamedBytes][] = []
   for (const name of FILE_NAMES) files.push([name, await read(name)])

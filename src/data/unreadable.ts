@@ -33,8 +33,8 @@ const inOrder = (all: readonly Unreadable[]): Unreadable[] =>
   [...all].sort((a, b) => (a.path < b.path ? -1 : 1))
 
 /**
- * The error for pictures that cannot be read. It names them all, or the first of them where there are many; then `log`
- * is told of each.
+ * The error for pictures that cannot be read. It names them all, or the first of them where there are many; then `log` gets each of
+ * them.
  * @param of how many pictures there are in all
  */
 export function unreadableError(

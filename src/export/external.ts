@@ -4,8 +4,8 @@ import type { TensorProto } from './onnx-proto.ts'
 import { bytesNeeded } from './tensor-size.ts'
 
 /**
- * What a model's tensors in other files come to: `leave` keeps them out, for looking at the rest; a function gives the bytes
- * of a file by its plain name, and what it does not give is an error of its own.
+ * How tensors in external files are handled: `leave` keeps them out, for looking at the rest; a function gives the bytes of a file
+ * by its plain name, and what it does not give is an error of its own.
  */
 export type External = 'leave' | ((file: string) => Uint8Array)
 

@@ -22,7 +22,7 @@ import type { FileInfo } from './read.ts'
 import { dtypeOf, readTensor } from './tensor-data.ts'
 import { MOST_AXES } from './tensor-size.ts'
 
-/** A model that was read back from a file. */
+/** A model read from a file. */
 export interface Imported {
   /** Inputs, parameters and outputs under their names in the file. */
   readonly graph: Graph
@@ -34,10 +34,10 @@ export interface Imported {
 
 /**
  * The graph of an `.onnx` file: nodes become ops, float initializers parameters, node names the layers' paths
- * (`blocks.0.attn/MatMul` and PyTorch's `/blocks/blocks.0/attn/MatMul` both belong to `blocks.0.attn`). Shapes that the
- * file computes when it runs become dims with the inputs' symbols. `lower` writes the same computation again.
+ * (`blocks.0.attn/MatMul` and PyTorch's `/blocks/blocks.0/attn/MatMul` both belong to `blocks.0.attn`). Shapes that the file
+ * computes when it runs become dims with the inputs' symbols. `lower` writes the same computation again.
  * @experimental
- * @param name what error messages call the file
+ * @param name the file's name in error messages
  * @throws UserError for an operator that onnxgrad does not have, and for damaged files
  */
 export function importOnnx(info: FileInfo, name: string): Imported {
@@ -50,7 +50,7 @@ export function importOnnx(info: FileInfo, name: string): Imported {
   }
 }
 
-/** Constants that the exporter names by itself. */
+/** Constants that the exporter names. */
 const OWN_CONSTANT = /^const_\d+(_\d+)?$/
 
 /** @internal Whether an initializer is a weight: anything but a constant in own files, floats that are no scalars in others. */

@@ -7,8 +7,7 @@ import { Model, type ModelProto } from './onnx-proto.ts'
 /** Options of `readOnnx`. */
 export interface ReadOptions {
   /**
-   * Gives the bytes of a file beside the model that tensors are stored in; in Node `filesBeside(path)`. Left out, such a
-   * model is refused.
+   * Returns the bytes of an external file with tensors; in Node `filesBeside(path)`. Without it, such a model is refused.
    */
   readonly external?: External
 }

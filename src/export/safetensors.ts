@@ -16,7 +16,7 @@ export interface SafeTensor {
   readonly data: TypedArray
 }
 
-/** Content of a `.safetensors` file. */
+/** Contents of a `.safetensors` file. */
 export interface SafeTensors {
   /** By name. */
   readonly tensors: Record<string, SafeTensor>
@@ -37,14 +37,14 @@ const NAMES: Readonly<Record<DType, string>> = {
 }
 const DTYPES = new Map<string, DType>(keysOf(NAMES).map(dtype => [NAMES[dtype], dtype]))
 
-/** A sixth of the format's own limit: a header takes ten times its size when it is read, and none comes near. */
+/** A sixth of the format's own limit: reading a header takes ten times its size, and real ones are far smaller. */
 const MAX_HEADER = 2 ** 24
 
 /**
  * Reads a safetensors file: 8 bytes with the header's length, a JSON header, the tensors' bytes without gaps
  * (https://github.com/huggingface/safetensors#format). Names are own properties of objects without a prototype.
- * @param name what error messages call the file
- * @throws UserError when the bytes are no such file; nothing is allocated for data that is not there
+ * @param name the file's name in error messages
+ * @throws UserError when the bytes are not such a file; nothing is allocated for missing data
  */
 export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
   const fail = (what: string, todo = 'the file is damaged or not a safetensors file'): never => {

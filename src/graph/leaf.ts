@@ -19,13 +19,13 @@ export type ParameterAttrs = {
   readonly init: Init
   /** Whether decoupled weight decay applies; false for biases, norms and embeddings. */
   readonly decay: boolean
-  /** Not learned but kept up by a layer, such as the running statistics of a batch norm. */
+  /** Updated by a layer rather than trained, such as the running statistics of a batch norm. */
   readonly buffer: boolean
 }
 
 export const isParameter = (value: Tensor): boolean => value.node.op === ParameterOp
 
-/** How a parameter is initialised and decayed. */
+/** How a parameter is initialized and decayed. */
 export const parameterAttrs = (p: Parameter): ParameterAttrs => {
   const found = match(p.node, ParameterOp)
   if (found) return found.attrs
@@ -83,7 +83,7 @@ export function parameter<const S extends readonly number[], D extends DType = '
   return outputOf(makeNode(ParameterOp, [], attrs, null))
 }
 
-/** Above this many elements equal constants are not looked for. */
+/** Larger constants are not deduplicated. */
 const INTERN_LIMIT = 4096
 
 /** Doubles, which hold every dtype but int64 without loss, so that a graph can be rebuilt in another; int64 beyond ±2⁵³ as it is. */
@@ -109,7 +109,7 @@ export function constant<D extends DType, const S extends readonly number[]>(
   shape: S,
 ): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
   const size = shape.reduce((a, b) => a * b, 1)
-  // A filled tensor keeps one element; the exporter spreads it.
+  // A filled tensor stores one element; the exporter expands it.
   const data = constantData(typeof values === 'object' ? values : [values], dtype)
   if (data.length !== 1 && data.length !== size)
     throw new Error(`internal: a constant of [${shape.join()}] needs ${size} values, got ${data.length}`)

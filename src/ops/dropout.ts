@@ -39,8 +39,8 @@ const drop = (name: string, x: AnyTensor, rate: number, per: Per): AnyTensor => 
 }
 
 /**
- * Sets a share `rate` of the elements to zero and scales the rest by 1 / (1 − rate) (Srivastava et al. 2014) in a
- * training step; anywhere else it is the identity.
+ * Sets a fraction `rate` of the elements to zero and scales the rest by 1 / (1 − rate) (Srivastava et al. 2014) in a training step;
+ * otherwise it is the identity.
  */
 export const dropout: FloatUnaryFn<[rate: number]> = typed(
   (x: AnyTensor, rate: number): AnyTensor => drop('dropout', x, rate, 'element'),
@@ -48,9 +48,8 @@ export const dropout: FloatUnaryFn<[rate: number]> = typed(
 )
 
 /**
- * Stochastic depth (Huang et al. 2016), for the branch of a residual: sets a share `rate` of the samples, the places of
- * axis 0, to zero as a whole and scales the others by 1 / (1 − rate), as timm's DropPath, in a training step; anywhere
- * else it is the identity. @param x `[B, ...]`
+ * Stochastic depth (Huang et al. 2016), for a residual branch: sets a fraction `rate` of the samples (axis 0) to zero and scales
+ * the others by 1 / (1 − rate), like timm's DropPath, in a training step; otherwise it is the identity. @param x `[B, ...]`
  */
 export const dropPath: FloatUnaryFn<[rate: number]> = typed(
   (x: AnyTensor, rate: number): AnyTensor => {

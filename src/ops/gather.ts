@@ -137,7 +137,7 @@ export const argmax: ArgReduceFn<'argmax'> = typed(
   t => [t(2, 3), 1],
 )
 
-/** `classes` numbers for each index, 1 at it and 0 elsewhere: `[...]` → `[..., classes]`; an index that is no class gives zeros. */
+/** `classes` numbers for each index, 1 at it and 0 elsewhere: `[...]` → `[..., classes]`; an index outside the classes gives zeros. */
 export const oneHot: OneHotFn = typed(
   (labels: AnyTensor, classes: number, dtype: DType = 'float32'): AnyTensor => {
     wantIndices('oneHot', labels)

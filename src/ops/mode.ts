@@ -21,8 +21,8 @@ export const Mode = marker('Mode', {
 })
 
 /**
- * `training` in a training step and `otherwise` in evaluation, prediction and exported files; both have one dtype and
- * shape. Batch norm is made of it: the batch's statistics or the running ones.
+ * `training` in a training step and `otherwise` in evaluation, prediction and exported files; both have the same dtype and shape.
+ * Batch norm is built on it: the batch's statistics or the running ones.
  */
 export const whenTraining: BinaryModeFn = typed(
   (training: AnyTensor, otherwise: AnyTensor): AnyTensor =>
@@ -34,6 +34,6 @@ export const whenTraining: BinaryModeFn = typed(
 export const resolved = (graph: Graph): Graph =>
   rewrite(graph, ({ op, attrs }, inputs) => op.resolve?.(inputs, attrs))
 
-/** A graph as evaluation, prediction and exported files compute it: dropout is the identity, no marker is left. */
+/** The graph for evaluation, prediction and export: dropout is the identity, no marker is left. */
 export const inferenceForm = (graph: Graph): Graph =>
   rewrite(graph, ({ op, attrs }, inputs) => (op.random ? inputs.slice(0, 1) : op.resolve?.(inputs, attrs)))

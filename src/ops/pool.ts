@@ -30,7 +30,7 @@ const attrsOfSamples: readonly WindowAttrs[] = [
 ]
 const x = f32(2, 3, 7, 8).distinct()
 
-/** Average pooling as a mean over all windows: what the operator is held against, and what is differentiated. */
+/** Average pooling as a mean over all windows: the reference for the operator, and the form that is differentiated. */
 const meanPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor => mean(windows('avgPool2d', x, attrs), 2)
 
 /** Max pooling as a maximum over all windows. */

@@ -29,7 +29,7 @@ const FORMS = [
 const swap = (rank: number): number[] => readOrder(rank, true, false)
 
 /**
- * Takes off an operand what the product can do by itself.
+ * Removes from an operand what the product can do itself.
  * @param batched whether both operands have batch axes, which FusedMatMul needs to read them from behind the rows
  */
 function peel(operand: Operand, batched: boolean): Operand {

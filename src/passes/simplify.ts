@@ -86,7 +86,7 @@ function scaled(t: AnyTensor): { x: AnyTensor; c: number } | undefined {
   return undefined
 }
 
-/** Factors of a product of tensors of one shape, as far as its parts are read by it alone. */
+/** Factors of a product of equally shaped tensors, as far as nothing else reads its parts. */
 function factors(t: AnyTensor, readers: Readers): AnyTensor[] {
   const product = match(t.node, Mul)
   if (!product || product.inputs.some(x => !equalShape(x.shape, t.shape))) return [t]

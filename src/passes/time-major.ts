@@ -79,7 +79,7 @@ const READS = [
   [true, true],
 ] as const
 
-/** Orders of axes in which a batched product reads an operand by itself. */
+/** Axis orders in which a batched product can read an operand directly. */
 const readable = (perm: readonly number[]): boolean =>
   READS.some(([trans, batch]) => readOrder(perm.length, trans, batch).every((p, i) => p === perm[i]))
 

@@ -4,10 +4,10 @@ import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 import type { Target } from '../graph/target.ts'
 
-/** The devices that models run on. Pages have `wasm` and `webgpu`. */
+/** The devices that models run on; in pages, `wasm` and `webgpu`. */
 export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'wasm'
 
-/** Whether a device works here. */
+/** The state of a device. */
 export interface DeviceInfo<N extends DeviceName = DeviceName> {
   /** The value of the option `device`. */
   readonly name: N
@@ -15,7 +15,7 @@ export interface DeviceInfo<N extends DeviceName = DeviceName> {
   readonly available: boolean
   /** Why it is not available, and what to do. */
   readonly reason?: string
-  /** What it runs on: version of the runtime, how many threads and why not more, or which GPU. */
+  /** Details: the runtime's version, the number of threads and its limit, or the GPU. */
   readonly detail?: string
 }
 

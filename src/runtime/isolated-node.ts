@@ -11,23 +11,23 @@ import type { Held, Runtime } from './session.ts'
 
 /** Options of `isolatedRuntime`. */
 export interface IsolatedOptions {
-  /** What messages call the model's file. */
+  /** The model file's name in messages. */
   readonly file: string
-  /** How long loading or a run may take, in seconds. @default 60 */
+  /** Time limit of loading and of each run, in seconds. @default 60 */
   readonly timeout?: number
-  /** Bytes that the process may take. @default four fifths of what is available */
+  /** Memory limit of the process, in bytes. @default four fifths of the available memory */
   readonly memory?: number
 }
 
 /** Seconds that a model from elsewhere may take for an answer, unless somebody says otherwise. */
 export const TIMEOUT = 60
 
-/** What the process is told of its limits. */
+/** Limits passed to the process. */
 export interface Limits {
   readonly memory: number
   /** The process that it ends with. */
   readonly parent: number
-  /** Its last words where it takes more. */
+  /** Its last message if it exceeds the limit. */
   readonly sign: string
 }
 
@@ -35,9 +35,9 @@ export interface Limits {
 export type Asked = Pick<Calls, 'open' | 'load' | 'run' | 'close'>
 
 /**
- * onnxruntime on the named device, in a process of its own, for models of which nothing is known: one that does not end, takes all
- * memory or crashes the runtime costs that process alone. Tensors cross over as copies, and none stay there.
- * @throws UserError when the device does not work here; and later, that begins with the file's name, for what a model did
+ * onnxruntime on the named device, in a separate process, for untrusted models: one that does not end, exhausts memory or crashes
+ * the runtime affects only that process. Tensors are copied to and from it, and none stay there.
+ * @throws UserError when the device does not work here; and later, with the file's name, for failures of the model
  */
 export async function isolatedRuntime(name: string, options: IsolatedOptions): Promise<Runtime> {
   const device = deviceOf(name)

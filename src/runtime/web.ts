@@ -69,9 +69,9 @@ const builds = {
 const started = new Map<WebDeviceName, number>()
 
 /**
- * onnxruntime-web in this page or worker, tried out on a model of one node. While a model runs on wasm, its thread does
- * nothing else: a page that must not freeze asks for it in a worker.
- * @throws UserError when the device does not work here, saying what to do; there is no silent fall-back
+ * onnxruntime-web in this page or worker, tried out on a model of one node. While a model runs on wasm, its thread does nothing
+ * else: a page that must not freeze asks for it in a worker.
+ * @throws UserError when the device does not work here, saying what to do; there is no silent fallback
  */
 export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> {
   const { device = 'wasm', onLost } = options

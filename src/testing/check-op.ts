@@ -19,7 +19,7 @@ import type { Runtime } from '../runtime/session.ts'
 import { type Case, casesOf, type Feeds } from './cases.ts'
 import { compareGradients } from './gradients.ts'
 
-/** With what an op is tested. */
+/** Options of `checkOp`. */
 export interface CheckOptions<A extends Attrs = Attrs, I extends Names = Names> {
   /** Where it runs. */
   readonly runtime: Runtime
@@ -27,7 +27,7 @@ export interface CheckOptions<A extends Attrs = Attrs, I extends Names = Names> 
   readonly samples?: readonly Sample<NoInfer<A>, Given<NoInfer<I>, SampleInput>>[]
 }
 
-/** What was compared with what the type rule, or the op itself, says: a line each. */
+/** What was compared, one line each. */
 export type Checked = readonly string[]
 
 /** Largest difference of two computations of one float32 value, relative to the largest element (at least 1). */
@@ -36,10 +36,9 @@ const TOLERANCE = 2e-6
 type Results = Readonly<Record<string, Evaluated>>
 
 /**
- * Tests an op on its samples, on a runtime: the inferred dtypes and shapes are those that the runtime computes; the gradient
- * rule agrees with central differences along random directions, in double precision where there are kernels for it;
- * `decompose`, `training` and `narrow` compute what the op does; `along` holds; a file that has the op is read as it was
- * written.
+ * Tests an op with its samples on a runtime: the inferred dtypes and shapes match those that the runtime computes; the gradient
+ * rule agrees with central differences along random directions, in double precision where there are kernels for it; `decompose`,
+ * `training` and `narrow` compute what the op does; `along` holds; a file that has the op is read as it was written.
  * @throws Error with a line for each fault
  */
 export async function checkOp<A extends Attrs, I extends Names, O extends Names>(

@@ -21,7 +21,7 @@ export const isSound = ({ loss, gradNorm }: StepAnswer): boolean =>
 const advice = (where: string, lr: number): string =>
   `${where}; lower the learning rate (it was ${lr.toPrecision(3)}) or clip the gradient`
 
-/** What went wrong in a step, and what helps. @param where such as `at step 12` */
+/** What went wrong in a step, and what to do. @param where such as `at step 12` */
 export const divergenceMessage = (
   { loss, gradNorm }: Pick<StepAnswer, 'loss' | 'gradNorm'>,
   where: string,
@@ -29,6 +29,6 @@ export const divergenceMessage = (
 ): string =>
   `${Number.isFinite(loss) ? `the gradient's norm became ${gradNorm}` : `the loss became ${loss}`} ${advice(where, lr)}`
 
-/** What an evaluation's loss says of the last update, whose own loss and gradient were fine. */
+/** A non-finite loss in an evaluation, after an update whose own loss and gradient were finite. */
 export const divergedAtLast = (loss: number, step: number, epoch: number, lr: number): DivergenceError =>
   new DivergenceError(`the loss became ${loss} ${advice(`at step ${step} (epoch ${epoch})`, lr)}`)

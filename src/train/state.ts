@@ -7,7 +7,7 @@ import type { State } from './step/held.ts'
 import { type Block, momentVector, ONLY, type StateLayout } from './step/state.ts'
 import type { TaskPlan } from './step/step.ts'
 
-/** All that the next step of a training depends on beside its settings and data. */
+/** Everything that the next training step depends on, apart from its settings and data. */
 export interface TrainState {
   /** Steps done, of all tasks. */
   readonly step: number

@@ -154,7 +154,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
     return this.executor.accumulate(task, micro, step, lr, this.steps)
   }
 
-  /** @internal Goes back to the state before steps that were asked for. @returns false when it is there no more */
+  /** @internal Restores the state before the given steps. @returns false if it was released */
   async rewind(task: string, step: number): Promise<boolean> {
     await this.executor.settled()
     const back = this.stepsOf(task) - step
@@ -184,7 +184,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
   /** @internal What a task measures. */
   measures = (task: string): Measures => lookup(this.#measures, task)
 
-  /** @internal Sums over several steps of a task, of which {@link measured} makes loss and metrics. */
+  /** @internal Sums over several steps of a task, from which {@link measured} computes loss and metrics. */
   sums = (task: string, before?: ConstructorParameters<typeof Sums>[1]): Sums =>
     new Sums(lookup(this.#measures, task), before)
 

@@ -11,14 +11,14 @@ import { openPredictor, type Predictor } from './predictor.ts'
 /** How many examples are compared, in which batches, and how far a value may be off, unless somebody says otherwise. */
 export const VERIFY = { count: 256, batch: 100, tolerance: 1e-4 }
 
-/** One runtime's answer, held against the reference. */
+/** One runtime's results, compared with the reference. */
 export interface Verdict {
   readonly runtime: string
   readonly version: string
   /** Largest difference of any output; NaN when the runtime gave something that is not a number. */
   readonly maxAbsDiff: number
   readonly ok: boolean
-  /** Why the runtime gave no answer at all. */
+  /** Why the runtime returned nothing. */
   readonly error?: string
 }
 

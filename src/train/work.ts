@@ -33,7 +33,7 @@ export interface WorkOptions {
   readonly ports: Ports
 }
 
-/** Steps of an epoch: updates of the parameters; undefined where nobody knows. */
+/** Steps of an epoch: updates of the parameters; undefined if unknown. */
 export function stepsOf(
   data: { readonly size?: number | undefined; readonly batchesOf?: ((batch: number) => number) | undefined },
   { batch, accumulate }: Pick<WorkOptions, 'batch' | 'accumulate'>,

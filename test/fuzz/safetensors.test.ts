@@ -33,7 +33,7 @@ test('a safetensors file of the corpus is read, or refused in one line', async (
     offsets-huge ⇒ x.safetensors: tensor a has offsets 0…4503599627370496 in 4 bytes of data; expected 0; the file is damaged or not a safetensors file
     offsets-overlap ⇒ x.safetensors: tensor b has offsets 4…12 in 12 bytes of data; expected 8; the file is damaged or not a safetensors file
     shape-not-whole ⇒ x.safetensors: tensor a has an invalid shape; the file is damaged or not a safetensors file
-    shape-of-5000-dims ⇒ x.safetensors: tensor a has 8 bytes, but float32 [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,…; the file is damaged or not a safetensors file
+    shape-of-5000-dims ⇒ x.safetensors: tensor a has 8 bytes, but float32 [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1…; the file is damaged or not a safetensors file
     shape-overflows ⇒ x.safetensors: tensor a has 4 bytes, but float32 [4503599627370496,4503599627370496,0] needs 0; the file is damaged or not a safetensors file
     tensors-200 ⇒ read"
   `)

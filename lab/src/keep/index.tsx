@@ -17,7 +17,7 @@ function download(name: string, bytes: Uint8Array): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
 }
 
-/** Take models and trainings out of the page, and bring them in. */
+/** Download and open models and runs. */
 export function KeepView({ lab }: { readonly lab: LabClient }) {
   return (
     <div class="keep">

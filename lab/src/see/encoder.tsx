@@ -8,7 +8,7 @@ import { PatchPicker, placeOf } from './patch-picker.tsx'
 import { Picture } from './pixels.tsx'
 import { type Inside, largest, rowOf, type Sight } from './sight.ts'
 
-/** The lecture's second part: tokens look at one another, block after block. */
+/** The lecture's second part: tokens attend to each other, block by block. */
 export function Encoder({ sight, inside }: { readonly sight: Sight; readonly inside: Inside }) {
   const { about } = sight
   const { tokens, dim, depth, heads, side, attention, reaching, places, stage } = inside

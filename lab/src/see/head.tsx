@@ -7,7 +7,7 @@ import { Part, Step } from './parts.tsx'
 import { Matrix } from './pixels.tsx'
 import { decimal, type Inside, largest, rowOf, type Sight } from './sight.ts'
 
-/** Of more classes only the likeliest are listed. */
+/** With more classes, only the most likely are listed. */
 const MOST_CLASSES = 20
 
 /** The lecture's third part: the answer is read from one vector. */

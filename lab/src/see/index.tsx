@@ -86,7 +86,7 @@ async function see(lab: LabClient, at: number, count: { value: number }): Promis
   return { sight: { pixels, about, look, ...(label === undefined ? {} : { label }) }, positions }
 }
 
-/** What is left to see of a model that is no ViT. */
+/** The view of a model that is not a ViT. */
 function Outside({ sight }: { readonly sight: Sight }) {
   const { about } = sight
   return (

@@ -9,7 +9,7 @@ export interface NormsProps {
   readonly token: number
 }
 
-/** How long the tokens' vectors are, block after block. */
+/** Norms of the tokens' vectors, block by block. */
 export function Norms({ values, token }: NormsProps) {
   const top = Math.max(...values.flatMap(v => [...v]))
   const tokens = nth(values, 0).length

@@ -15,7 +15,7 @@ export interface PositionsProps {
   readonly onPick: (token: number) => void
 }
 
-/** For each patch, how alike its position embedding is to that of each other: as Dosovitskiy et al. 2021, figure 7. */
+/** For each patch, the similarity of its position embedding to all others: as Dosovitskiy et al. 2021, figure 7. */
 export function Positions({ positions, side, token, onPick }: PositionsProps) {
   const tokens = side * side + 1
   const row = rowOf(positions.data, tokens, token)

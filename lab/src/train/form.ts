@@ -10,7 +10,7 @@ import { type OptimizerName, optimizerOf } from '../../../src/optim/optimizer.ts
 import type { LabClient } from '../client.ts'
 import type { DataAbout, DataChoice, TrainSettings } from '../protocol.ts'
 
-// The settings of a training as they are being made: what each field holds, and what is wrong with it.
+// The form's state: the value of each field, and what is wrong with it.
 
 interface Preset {
   readonly label: string
@@ -32,7 +32,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = Object.fromEntries(
 )
 const FIRST = nth(Object.keys(PRESETS), 0)
 
-/** A learning rate to begin with: what `onnxgrad train` takes. */
+/** The initial learning rate: that of `onnxgrad train`. */
 const rateOf = (optimizer: OptimizerName): string => String(optimizerOf(optimizer).lr)
 
 const TRAINING = {
@@ -99,7 +99,7 @@ export async function chooseData(lab: LabClient, choice: DataChoice): Promise<vo
   await readData(lab)
 }
 
-/** Counts what was asked for: slow data must not replace what was chosen after them. */
+/** Counts requests: slow data must not replace a later choice. */
 let asked = 0
 
 /** Reads the chosen data, so that what is wrong with them is said before a training. */
@@ -166,7 +166,7 @@ export const problems: ReadonlySignal<Readonly<Record<string, string>>> = comput
 
 const sideOf = (data: Found): number => (data.state === 'ready' ? data.about.shape[1] : form.side.value)
 
-/** What the fields make of the model, and why it cannot be built. */
+/** The model that the fields describe, or why it cannot be built. */
 export const model: ReadonlySignal<{
   readonly name: string
   readonly config: object

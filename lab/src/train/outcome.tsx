@@ -4,7 +4,7 @@ import type { EpochReport, Mistake } from '../protocol.ts'
 import { Picture } from '../see/pixels.tsx'
 import { count, duration, percent } from '../ui/text.ts'
 
-/** What the last epoch came to on the held-out examples. */
+/** Results of the last epoch on the held-out examples. */
 export function Outcome({ lab }: { readonly lab: LabClient }) {
   const reports = lab.reports.value
   const last = reports.at(-1)

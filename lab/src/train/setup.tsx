@@ -31,7 +31,7 @@ const SCHEDULES: Readonly<Record<ScheduleName, string>> = {
   onecycle: 'One cycle',
 }
 
-/** All that can be chosen before a training starts. */
+/** Settings of a run, before it starts. */
 export function Setup({ lab }: { readonly lab: LabClient }) {
   const busy = lab.running.value !== 'idle'
   const start = (event: Event) => {
@@ -93,7 +93,7 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
   )
 }
 
-/** Fields for numbers, and below them what is wrong with which. */
+/** Fields for numbers, with their errors below. */
 function Numbers({ names, wide = false }: { readonly names: readonly string[]; readonly wide?: boolean }) {
   const id = useId()
   const wrong = names.filter(name => problems.value[name])
@@ -127,7 +127,7 @@ function Numbers({ names, wide = false }: { readonly names: readonly string[]; r
   )
 }
 
-/** What the fields make of the model. */
+/** The model that the fields describe. */
 function ModelLine() {
   const { parameters, problem, config } = model.value
   if (problem) return <p class="problem">{problem}</p>

@@ -2,7 +2,7 @@ import type { LabClient } from '../client.ts'
 import { count, duration, percent } from '../ui/text.ts'
 import { Curves } from './curves.tsx'
 
-/** Where the training stands: how far, how well, how fast. */
+/** Progress, metrics and speed of the run. */
 export function Standing({ lab }: { readonly lab: LabClient }) {
   const state = lab.running.value
   const progress = lab.progress.value
@@ -50,7 +50,7 @@ export function Standing({ lab }: { readonly lab: LabClient }) {
   )
 }
 
-/** What there is to do here, before anything has been trained. */
+/** What the lab offers, shown before anything has been trained. */
 function Welcome() {
   return (
     <>

@@ -36,7 +36,7 @@ export class Present {
     return about
   }
 
-  /** Says anew what is known of the present model, where that is the run's. */
+  /** Reports the present model again if it is the run's. */
   learned(): void {
     if (this.#which === 'run') this.use('run')
   }

@@ -14,7 +14,7 @@ import { readSavedBytes, type Saved } from '../../../src/train/saved.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
 import { imageOf } from './reader.ts'
 
-/** How a run is set, whatever it has come to. */
+/** Settings of a run, without its progress. */
 export type RunSettings = Omit<RunRecord, 'step' | 'versions' | 'best' | 'sums'>
 
 /** Settings of the page as a checkpoint records them. @throws UserError for numbers that cannot be */

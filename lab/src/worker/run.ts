@@ -216,7 +216,7 @@ export class Run implements Source {
     }
   }
 
-  /** What the training came to so far. */
+  /** Results of the run so far. */
   #training(): Training {
     const { name, size } = this.data.train
     return {

@@ -33,7 +33,7 @@ export interface BadTensor extends Defects {
   readonly example?: number
 }
 
-/** Why a training step went wrong. */
+/** Why a training step failed. */
 export interface Diagnosis {
   /** Causes first: the data, parameters that were bad before the step, then what the step computed. */
   readonly bad: readonly BadTensor[]
@@ -45,7 +45,7 @@ export interface Diagnosis {
 
 export interface DiagnoseOptions {
   readonly seed: number
-  /** Also look for the node at which it began: computes all intermediate results, a bounded part of them at a time. */
+  /** Also look for the node where it began: computes all intermediate results, a bounded part of them at a time. */
   readonly findNode: boolean
 }
 

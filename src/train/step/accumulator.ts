@@ -14,7 +14,7 @@ import { type BatchProgram, compileGradients, compileUpdate, isGradient, type Ta
 
 const MOST_PROGRAMS = 4
 
-/** The executor of a training, as far as its micro-batches need it. */
+/** The part of the executor that micro-batches need. */
 export interface Host {
   readonly compiling: ProgramOptions
   readonly states: HeldStates

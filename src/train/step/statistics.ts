@@ -8,7 +8,7 @@ import type { Objective } from '../../tasks/objective.ts'
 import type { TracedObjective } from '../../tasks/task.ts'
 import type { Measured } from '../measured.ts'
 
-/** A sum and a count that a program answers, of which the host makes an average over several runs. */
+/** A sum and a count returned by a program, which the host averages over several runs. */
 export interface Statistic extends AverageNode {
   readonly average: AnyTensor
 }
