@@ -1,4 +1,5 @@
-// Access to values that are known to exist, but not to the compiler. A missing value is a broken invariant, and the error names the place.
+// Access to values that exist, although the compiler cannot know it. A missing value is a broken invariant, and the
+// error names the place.
 // In loops over pixels and other numbers write `Number(values[i])` instead, which V8 compiles to the bare read: these
 // functions see arrays of all kinds, and so make such a loop several times slower.
 
