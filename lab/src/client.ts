@@ -60,14 +60,14 @@ export class LabClient {
   /** onnxruntime-web's version, once it is loaded. */
   readonly runtime: Signal<string | undefined> = signal(undefined)
   readonly devices: Signal<readonly DeviceState[]> = signal([])
-  /** The present model, which `look`, `onnx` and `positions` mean. */
+  /** The current model, which `look`, `onnx` and `positions` mean. */
   readonly about: Signal<ModelAbout | undefined> = signal(undefined)
-  /** Counts up whenever the present model or its parameters changed: what was seen of it before is old. */
+  /** Counts up whenever the current model or its parameters changed: what was seen of it before is old. */
   readonly changes: Signal<number> = signal(0)
   readonly running: Signal<'idle' | 'training' | 'paused'> = signal('idle')
   /** Names of the models that there are: the file that was opened, and the run's. */
   readonly models: Signal<Readonly<Partial<Record<'file' | 'run', string>>>> = signal({})
-  /** Which of them is the present one. */
+  /** Which of them is the current one. */
   readonly which: Signal<'file' | 'run'> = signal('file')
   /** The device of the run under way, or of the last one. */
   readonly device: Signal<TrainSettings['device']> = signal('wasm')
@@ -116,7 +116,7 @@ export class LabClient {
     this.message.value = text ? { text: printable(text, 1000), kind } : undefined
   }
 
-  /** Opens a model or a checkpoint and makes it the present one; says so where it is none. */
+  /** Opens a model or a checkpoint and makes it the current one; says so where it is none. */
   async open(name: string, bytes: Uint8Array): Promise<void> {
     this.say(`Loading ${name} …`)
     const about = await this.attempt(this.ask('open', name, bytes))

@@ -186,15 +186,15 @@ export interface Requests {
   stop: { args: []; value: undefined }
   /** Opens an `.onnx` file, or a checkpoint (`.safetensors`); the model in training stays what `train` trains. */
   open: { args: [name: string, bytes: Uint8Array]; value: ModelAbout }
-  /** Makes the file that was opened, or the model of the run, the present one. */
+  /** Makes the file that was opened, or the model of the run, the current one. */
   use: { args: [which: 'file' | 'run']; value: ModelAbout }
-  /** Runs one image `[channels, height, width]` through the present model; `deep` asks for attention and stages too. */
+  /** Runs one image `[channels, height, width]` through the current model; `deep` asks for attention and stages too. */
   look: { args: [pixels: Float32Array, deep: boolean]; value: Look }
   /** A held-out example of the data at hand (the bundled digits where none was chosen). */
   example: { args: [index: number]; value: { pixels: Float32Array; label: number; count: number } }
   /** Cosine similarity of the position embeddings, `[T, T]`; for a ViT. */
   positions: { args: []; value: Stage }
-  /** The present model as an `.onnx` file. */
+  /** The current model as an `.onnx` file. */
   onnx: { args: []; value: Uint8Array }
   /** The run's state, to be resumed here or by `onnxgrad train --resume`. */
   checkpoint: { args: []; value: Uint8Array }

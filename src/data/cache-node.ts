@@ -41,7 +41,7 @@ function homeFolder(): string | undefined {
 const REMEDY = 'set another folder with --cache DIR or ONNXGRAD_CACHE'
 
 /** A folder for downloads. Where the usual one cannot be written, a temporary one takes its place, until `close`. */
-export class Cache {
+export class DownloadCache {
   readonly #log: (line: string) => void
   #folder: string | undefined
   #checked = false

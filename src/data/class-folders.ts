@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { nth, present } from '../graph/present.ts'
-import { type ClassFolder, type Part, partOf } from './class-part.ts'
+import { type ClassFolder, picturesOf, type SplitPictures } from './class-part.ts'
 import { listed } from './notice.ts'
 import { SPLITS, type Split, splitNamed } from './split-names.ts'
 
@@ -17,7 +17,7 @@ const afterLast = (separator: string, text: string): string => text.slice(text.l
 
 const isPicture = (path: string): boolean => EXTENSIONS.has(afterLast('.', path).toLowerCase())
 
-export type Parts = Readonly<Partial<Record<Split, Part>>> & { readonly train: Part }
+export type Parts = Readonly<Partial<Record<Split, SplitPictures>>> & { readonly train: SplitPictures }
 
 export interface Arranged {
   readonly parts: Parts
@@ -61,10 +61,10 @@ export function arrange(where: string, files: readonly string[], folders: readon
   }
   const all = [...tops.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   const splits = splitsOf(where, all)
-  if (!splits) return { parts: { train: partOf(where, all.map(classOf)) }, others: others.sort() }
+  if (!splits) return { parts: { train: picturesOf(where, all.map(classOf)) }, others: others.sort() }
   const parts = SPLITS.flatMap(split => {
     const top = splits.get(split)
-    return top ? [[split, partOf(`${where}/${top.name}`, classesIn(top))] as const] : []
+    return top ? [[split, picturesOf(`${where}/${top.name}`, classesIn(top))] as const] : []
   })
   const used = [...splits.values()]
   const unused = all.filter(top => !used.includes(top)).map(top => top.name)

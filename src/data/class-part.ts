@@ -3,7 +3,7 @@ import { listed } from './notice.ts'
 import { splitNamed } from './split-names.ts'
 
 /** The pictures of one split: paths from the data folder, by class. */
-export interface Part {
+export interface SplitPictures {
   /** Its folder's name in error messages. */
   readonly where: string
   /** By the class's name in Unicode's composed form (NFC), in code-unit order; none of them is empty. */
@@ -20,7 +20,7 @@ export interface ClassFolder {
 }
 
 /** @throws UserError when two folders have the same name in different Unicode forms, or a class holds splits */
-export function partOf(where: string, folders: readonly ClassFolder[]): Part {
+export function picturesOf(where: string, folders: readonly ClassFolder[]): SplitPictures {
   const pictures = new Map<string, readonly string[]>()
   const composed = folders.map(folder => ({ ...folder, name: folder.name.normalize('NFC') }))
   for (const folder of composed.sort(inOrderOf(f => f.name))) {
@@ -61,7 +61,7 @@ function refuseSplits(where: string, { name, path, pictures }: ClassFolder, only
 }
 
 /** The classes to train on. @throws UserError when there are fewer than two */
-export function classesOf({ where, pictures }: Part): readonly string[] {
+export function trainedClasses({ where, pictures }: SplitPictures): readonly string[] {
   const classes = [...pictures.keys()]
   if (classes.length > 1) return classes
   const [only] = classes
@@ -74,7 +74,7 @@ export function classesOf({ where, pictures }: Part): readonly string[] {
  * @param known the classes of the model
  * @throws UserError naming all classes unknown to the model
  */
-export function checkKnown({ where, pictures }: Part, known: readonly string[]): void {
+export function checkKnown({ where, pictures }: SplitPictures, known: readonly string[]): void {
   const extra = [...pictures.keys()].filter(name => !known.includes(name))
   if (!extra.length) return
   const alike = (name: string) => known.find(other => other.toLowerCase() === name.toLowerCase())
@@ -85,7 +85,7 @@ export function checkKnown({ where, pictures }: Part, known: readonly string[]):
 }
 
 /** @throws UserError naming all trained classes without a folder in a test or validation set */
-export function checkComplete({ where, pictures, empty }: Part, trained: readonly string[]): void {
+export function checkComplete({ where, pictures, empty }: SplitPictures, trained: readonly string[]): void {
   const missing = trained.filter(name => !pictures.has(name) && !empty.includes(name))
   if (!missing.length) return
   throw new UserError(

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { type Arranged, KINDS, type Parts } from './class-folders.ts'
-import { checkComplete, checkKnown, classesOf } from './class-part.ts'
+import { checkComplete, checkKnown, trainedClasses } from './class-part.ts'
 import { listed } from './notice.ts'
 import { SKIP } from './unreadable.ts'
 
@@ -32,7 +32,7 @@ export function planned({ parts, others }: Arranged, { classes: known, skipBad }
     throw new UserError(
       `${train.where}: ${train.empty.length === 1 ? 'a class folder has' : `${train.empty.length} class folders have`} no pictures (${KINDS}): ${listed(train.empty, 20)}; add some, remove the folder, or skip it with ${SKIP}`,
     )
-  const classes = known?.map(name => name.normalize('NFC')) ?? classesOf(train)
+  const classes = known?.map(name => name.normalize('NFC')) ?? trainedClasses(train)
   const notices: string[] = []
   if (others.length)
     notices.push(

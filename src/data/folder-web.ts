@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { lookup } from '../graph/present.ts'
 import { VERSION } from '../version.ts'
 import { arrange } from './class-folders.ts'
-import { partOf } from './class-part.ts'
+import { picturesOf } from './class-part.ts'
 import type { SkipBad } from './class-plan.ts'
 import { classSource, type Listing, type Pictures } from './class-source.ts'
 import type { ImageSource } from './dataset.ts'
@@ -100,7 +100,7 @@ function labelled(entries: readonly LabelledFile[]): Found {
       path: name,
       pictures: paths.filter(path => !skip.has(path)),
     }))
-    return { parts: { train: partOf(FILES, folders) }, others: [] }
+    return { parts: { train: picturesOf(FILES, folders) }, others: [] }
   }
   return { where: FILES, listing: { arranged, broken: [] }, fileAt: path => lookup(files, path) }
 }

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
-import { Cache, cacheFolder, type Env } from './cache-node.ts'
+import { cacheFolder, DownloadCache, type Env } from './cache-node.ts'
 import { COLLECTIONS, type Collection, FILE_NAMES, type FileName, type IdxFiles } from './collections.ts'
 import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
@@ -117,7 +117,7 @@ async function fromCache(
   { cache: own, env = process.env, offline, log = () => {}, ...web }: MnistOptions,
 ): Promise<ImageSource> {
   const folder = cacheFolder({ ...env, ...(own ? { ONNXGRAD_CACHE: own } : {}) }, process.platform, name)
-  const cache = new Cache(folder, log)
+  const cache = new DownloadCache(folder, log)
   const options = { ...LIMITS, ...web, mirrors: offline ? [] : (web.mirrors ?? mirrors), log }
   try {
     const files = await readAll(async file => {

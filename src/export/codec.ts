@@ -6,7 +6,7 @@ import { fieldsOf } from '../graph/keys.ts'
 const { Reader, Writer } = protobuf
 
 /** A field of a message: its number in the format, and whether it repeats. */
-export interface Field<T, Repeated extends boolean = boolean> {
+export interface ProtoField<T, Repeated extends boolean = boolean> {
   readonly id: number
   readonly repeated: Repeated
   readonly type: WireType | (() => Message<Fields>)
@@ -14,7 +14,7 @@ export interface Field<T, Repeated extends boolean = boolean> {
 }
 /** `size` is an int64 that counts something: a number, refused beyond ±2⁵³. */
 export type WireType = 'int32' | 'int64' | 'uint64' | 'size' | 'float' | 'double' | 'string' | 'bytes'
-export type Fields = Readonly<Record<string, Field<unknown>>>
+export type Fields = Readonly<Record<string, ProtoField<unknown>>>
 
 export interface Message<F extends Fields> {
   /** As onnx.proto calls it. */
@@ -25,7 +25,7 @@ export interface Message<F extends Fields> {
 /** The plain object that stands for a message. */
 export type Value<M> =
   M extends Message<infer F>
-    ? { [K in keyof F]?: F[K] extends Field<infer T, infer R> ? (R extends true ? T[] : T) : never }
+    ? { [K in keyof F]?: F[K] extends ProtoField<infer T, infer R> ? (R extends true ? T[] : T) : never }
     : never
 
 type Plain = {
@@ -39,33 +39,33 @@ type Plain = {
   bytes: Uint8Array
 }
 
-export const one = <T extends WireType>(id: number, type: T): Field<Plain[T], false> => ({
+export const one = <T extends WireType>(id: number, type: T): ProtoField<Plain[T], false> => ({
   id,
   type,
   repeated: false,
 })
-export const many = <T extends WireType>(id: number, type: T): Field<Plain[T], true> => ({
+export const many = <T extends WireType>(id: number, type: T): ProtoField<Plain[T], true> => ({
   id,
   type,
   repeated: true,
 })
-export const oneOf = <M extends Message<Fields>>(id: number, type: () => M): Field<Value<M>, false> => ({
+export const oneOf = <M extends Message<Fields>>(id: number, type: () => M): ProtoField<Value<M>, false> => ({
   id,
   type,
   repeated: false,
 })
-export const manyOf = <M extends Message<Fields>>(id: number, type: () => M): Field<Value<M>, true> => ({
+export const manyOf = <M extends Message<Fields>>(id: number, type: () => M): ProtoField<Value<M>, true> => ({
   id,
   type,
   repeated: true,
 })
 /** A message that its own description leads to; the compiler needs the name of its value and a thunk with a stated type. */
-export const oneNested = <T>(id: number, type: () => Message<Fields>): Field<T, false> => ({
+export const oneNested = <T>(id: number, type: () => Message<Fields>): ProtoField<T, false> => ({
   id,
   type,
   repeated: false,
 })
-export const manyNested = <T>(id: number, type: () => Message<Fields>): Field<T, true> => ({
+export const manyNested = <T>(id: number, type: () => Message<Fields>): ProtoField<T, true> => ({
   id,
   type,
   repeated: true,
@@ -183,7 +183,7 @@ class Tally {
   }
 }
 
-type Known = ReadonlyMap<number, { readonly name: string; readonly field: Field<unknown> }>
+type Known = ReadonlyMap<number, { readonly name: string; readonly field: ProtoField<unknown> }>
 const known = new WeakMap<Fields, Known>()
 
 function fieldsById(fields: Fields): Known {

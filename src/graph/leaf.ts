@@ -3,7 +3,7 @@ import type { DType } from './dtype.ts'
 import { UserError } from './errors.ts'
 import type { Init } from './init.ts'
 import { type Int64, toInt64 } from './int64.ts'
-import { match, outputOf } from './match.ts'
+import { match, onlyOutput } from './match.ts'
 import { makeNode, type Node, type Op } from './node.ts'
 import { noGradient } from './op.ts'
 import type { Dim, Shape } from './shape.ts'
@@ -62,7 +62,7 @@ export function input<D extends DType, const S extends Shape>(
   dtype: D,
   shape: S,
 ): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
-  return outputOf(makeNode(Input, [], { name, dtype, shape }, null))
+  return onlyOutput(makeNode(Input, [], { name, dtype, shape }, null))
 }
 
 /**
@@ -80,7 +80,7 @@ export function parameter<const S extends readonly number[], D extends DType = '
     )
   const { buffer = false, decay = !buffer, dtype = 'float32' } = options
   const attrs = { dtype, shape, init, decay, buffer }
-  return outputOf(makeNode(ParameterOp, [], attrs, null))
+  return onlyOutput(makeNode(ParameterOp, [], attrs, null))
 }
 
 /** Larger constants are not deduplicated. */
@@ -114,13 +114,13 @@ export function constant<D extends DType, const S extends readonly number[]>(
   if (data.length !== 1 && data.length !== size)
     throw new Error(`internal: a constant of [${shape.join()}] needs ${size} values, got ${data.length}`)
   const attrs: Attrs = { data, dtype, shape }
-  return outputOf(makeNode(Constant, [], attrs, data.length > INTERN_LIMIT ? null : undefined))
+  return onlyOutput(makeNode(Constant, [], attrs, data.length > INTERN_LIMIT ? null : undefined))
 }
 
 /** A dim as a scalar value: a constant when it is known, else what the run time finds. */
 export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
   if (typeof dim === 'number' && dim >= 0) return constant(dim, dtype, [])
-  return outputOf(makeNode(SizeOf, [], { dim, dtype, shape: [] }))
+  return onlyOutput(makeNode(SizeOf, [], { dim, dtype, shape: [] }))
 }
 
 /** The dim whose size a leaf gives at run time. */

@@ -1,7 +1,7 @@
 import type { Attrs, TensorType } from './attributes.ts'
 import type { DType } from './dtype.ts'
 import { ShapeError, UserError } from './errors.ts'
-import { outputOf } from './match.ts'
+import { onlyOutput } from './match.ts'
 import type { Each, Names } from './names.ts'
 import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec, type Signature } from './node.ts'
 
@@ -42,7 +42,7 @@ function makeOp<A extends Attrs, I extends Names, O extends Names>(
   const self: Op<A, I, O> = {
     ...spec,
     type,
-    apply: (inputs, ...[attrs]) => outputOf(makeNode(erased(self), inputs, attrs ?? {})),
+    apply: (inputs, ...[attrs]) => onlyOutput(makeNode(erased(self), inputs, attrs ?? {})),
     // The one place where a node's outputs get the arity of its op.
     applyAll: (inputs, ...[attrs]) =>
       makeNode(erased(self), inputs, attrs ?? {}).outputs as readonly unknown[] as Each<O, AnyTensor>,

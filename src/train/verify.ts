@@ -23,10 +23,10 @@ export interface Verdict {
 }
 
 /** What answers inputs by name with outputs by name. */
-export type Answering = Pick<Predictor, 'run' | 'close'>
+export type Runner = Pick<Predictor, 'run' | 'close'>
 
 /** The graph that training evaluates, with a model's weights: what an exported file must agree with. */
-export function trainingPredictor(runtime: Runtime, trained: TrainedModel): Answering {
+export function trainingPredictor(runtime: Runtime, trained: TrainedModel): Runner {
   const { model } = trained
   const { forward, parameters, close } = hold(runtime, trained)
   const ports = portsOf({ model, targets: {} })
@@ -66,7 +66,7 @@ const worse = (a: number, b: number): number => (Number.isNaN(a) || a > b ? a : 
 
 /** Largest difference of any output of the reference, over the first `most` examples. */
 async function difference(
-  reference: Answering,
+  reference: Runner,
   predictor: Predictor,
   examples: Dataset,
   most: number,
@@ -95,7 +95,7 @@ async function difference(
  */
 export async function verify(
   bytes: Uint8Array,
-  reference: Answering,
+  reference: Runner,
   examples: Dataset,
   runtimes: readonly Runtime[],
   { count = VERIFY.count, batch = VERIFY.batch, tolerance = VERIFY.tolerance } = {},

@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { Cache, cacheFolder } from '../../src/data/cache-node.ts'
+import { cacheFolder, DownloadCache } from '../../src/data/cache-node.ts'
 import type { Labels } from '../../src/data/dataset.ts'
 import { labelNames, loadMnist } from '../../src/data/mnist-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
@@ -218,7 +218,7 @@ describe('a cache folder that cannot be written', () => {
     const kernel = process.platform === 'linux' ? ['/proc/none/deep/mnist'] : []
     for (const folder of [join(file, 'mnist'), file, undefined, ...kernel]) {
       const log: string[] = []
-      const cache = new Cache(folder, line => log.push(line))
+      const cache = new DownloadCache(folder, line => log.push(line))
       const temporary = await cache.writable()
       expect([temporary, cache.isTemporary, log.length]).toEqual([cache.folder, true, 1])
       await writeFile(join(temporary, 'a'), '')
@@ -226,7 +226,7 @@ describe('a cache folder that cannot be written', () => {
       await expect(readdir(temporary)).rejects.toThrow('ENOENT')
     }
     const good = join(await temporaryFolder(), 'deep', 'mnist')
-    const cache = new Cache(good, () => expect.unreachable())
+    const cache = new DownloadCache(good, () => expect.unreachable())
     expect([await cache.writable(), cache.isTemporary]).toEqual([good, false])
     await cache.close()
     expect(await readdir(good)).toEqual([])

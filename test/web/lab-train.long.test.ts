@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
-import { readRun } from '../../lab/src/worker/record.ts'
+import { readCheckpoint } from '../../lab/src/worker/record.ts'
 import { MODELS } from '../../models/index.ts'
 import { compare, fingerprints } from '../../src/data/fingerprint.ts'
 import { loadMnist } from '../../src/data/mnist-node.ts'
@@ -66,7 +66,7 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
 
     // To the end in Node; and there once more, but only to the end of the second epoch.
     const data = await loadMnist({ data: 'digits' })
-    const { model, layout, state, record } = readRun(fromPage.name, fromPage.bytes)
+    const { model, layout, state, record } = readCheckpoint(fromPage.name, fromPage.bytes)
     expect(compare(record.fingerprints!, await fingerprints(data))).toEqual({ differences: [] })
     const runtime = await nodeRuntime('cpu')
     const inNode = (stopAfter: number) => {
@@ -162,7 +162,7 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
     // Paused: what the page answers is what Node's training answers after as many updates.
     await goTo(page, 'keep')
     const paused = await downloaded(page, '#save-checkpoint')
-    const here = readRun(paused.name, paused.bytes)
+    const here = readCheckpoint(paused.name, paused.bytes)
     expect(here.record.step).toBeGreaterThan(5)
     expect(here.record.step).toBeLessThan(perEpoch)
     expect(here.record.sums).toMatchObject({ examples: 32 * here.record.step, updates: here.record.step })

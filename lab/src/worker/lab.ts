@@ -6,10 +6,10 @@ import { UserError } from '../../../src/graph/errors.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import { type WebDeviceName, webDevices } from '../../../src/runtime/web.ts'
 import type { DataChoice, Event, Requests } from '../protocol.ts'
+import { CurrentModel } from './current-model.ts'
 import { aboutData, Data } from './data.ts'
-import { Present } from './present.ts'
 import { imageOf } from './reader.ts'
-import { aboutCheckpoint, readRun, recordOf } from './record.ts'
+import { aboutCheckpoint, readCheckpoint, recordOf } from './record.ts'
 import { Run, type RunOptions } from './run.ts'
 import { shownCheckpoint, shownFile, shownModel } from './shown.ts'
 import { openRuntime } from './wasm.ts'
@@ -33,7 +33,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     return viewer
   }
   const data = new Data()
-  const present = new Present(tell)
+  const current = new CurrentModel(tell)
   let run: Run | undefined
   let training = false
   /** Was asked for while a training was being prepared, or runs. */
@@ -58,9 +58,9 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     const onLost = (why: string): void => lose(new DeviceLost(`The GPU was lost: ${why.replace(/\.+$/, '')}`))
     const runtime = await openRuntime(device, { onLost })
     const viewer = await viewing()
-    run = new Run({ ...options, runtime, viewer, tell, onEpoch: () => present.learned() })
+    run = new Run({ ...options, runtime, viewer, tell, onEpoch: () => current.learned() })
     if (stopping) return { stopped: true }
-    await present.put('run', shownModel(viewer, run))
+    await current.put('run', shownModel(viewer, run))
     return await Promise.race([run.train(), gone])
   }
 
@@ -88,7 +88,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     },
     data: async (choice, size) => aboutData(await data.get(choice, size)),
     inspect: (name, bytes) => {
-      const { record, model } = readRun(name, bytes)
+      const { record, model } = readCheckpoint(name, bytes)
       return aboutCheckpoint(record, model)
     },
     train: (settings, choice) =>
@@ -100,7 +100,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       }),
     resume: ({ device, epochs }, choice, checkpoint) =>
       alone(async () => {
-        const { model, state, record } = readRun('the checkpoint', checkpoint)
+        const { model, state, record } = readCheckpoint('the checkpoint', checkpoint)
         if (record.valSplit !== undefined)
           throw new UserError(
             'this run uses a validation split; resume it in Node: onnxgrad train --resume RUN',
@@ -138,19 +138,19 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     },
     async open(name, bytes) {
       const show = name.endsWith('.safetensors') ? shownCheckpoint : shownFile
-      return present.put('file', await show(await viewing(), name, bytes))
+      return current.put('file', await show(await viewing(), name, bytes))
     },
-    use: which => present.use(which),
-    look: (pixels, deep) => present.look(pixels, deep),
-    positions: () => present.positions(),
+    use: which => current.use(which),
+    look: (pixels, deep) => current.look(pixels, deep),
+    positions: () => current.positions(),
     async example(index) {
-      const { test } = await data.present()
+      const { test } = await data.current()
       const size = test.images.length / test.size
       const at = ((index % test.size) + test.size) % test.size
       const pixels = Float32Array.from(test.images.subarray(at * size, (at + 1) * size), v => v / 255)
       return { pixels, label: Number(test.labels[at]), count: test.size }
     },
-    onnx: () => present.onnx(),
+    onnx: () => current.onnx(),
     async checkpoint() {
       await need().reach()
       return need().checkpoint()

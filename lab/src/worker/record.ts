@@ -45,7 +45,7 @@ export async function recordOf(
  * A run to resume, or to look at.
  * @throws UserError when the file is not a checkpoint, is damaged, or is of a run that cannot be resumed here
  */
-export function readRun(name: string, bytes: Uint8Array): Saved {
+export function readCheckpoint(name: string, bytes: Uint8Array): Saved {
   const saved = readSavedBytes(bytes, name, buildModel)
   // The best epoch's parameters are in the folder that the file comes from.
   const { best: _best, versions: _versions, ...record } = saved.record

@@ -6,7 +6,7 @@ import type { Shown } from './shown.ts'
 type Which = 'file' | 'run'
 
 /** The model that the page looks at: a file, or what the run has made so far. */
-export class Present {
+export class CurrentModel {
   readonly #tell: (event: Event) => void
   readonly #models: { file?: Shown; run?: Shown } = {}
   #which: Which = 'file'
@@ -16,7 +16,7 @@ export class Present {
     this.#tell = tell
   }
 
-  /** Puts another model in the place of the file or of the run, and makes it the present one. */
+  /** Puts another model in the place of the file or of the run, and makes it the current one. */
   async put(which: Which, model: Shown): Promise<ModelAbout> {
     const before = this.#models[which]
     this.#models[which] = model
@@ -36,7 +36,7 @@ export class Present {
     return about
   }
 
-  /** Reports the present model again if it is the run's. */
+  /** Reports the current model again if it is the run's. */
   learned(): void {
     if (this.#which === 'run') this.use('run')
   }
