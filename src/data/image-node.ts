@@ -55,21 +55,19 @@ export interface PictureAbout {
   readonly isGray: boolean
 }
 
-/**
- * Reads a picture's size. @throws UserError that names the file where it is no picture, or too large
- */
+/** Reads a picture's size. @throws UserError naming the file if it is not a picture or is too large */
 export const aboutPicture = (path: string): Promise<PictureAbout> =>
   opened(path, async (_, { autoOrient, space }) => ({ ...autoOrient, isGray: GRAY.includes(space) }))
 
 /**
- * The pixels of a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first): upright, in sRGB, transparent parts on white.
- * A page has the same (`pixelsOf`) of JPEG, PNG, WebP and GIF, but for 1 of 255 where an ICC profile or inks are converted.
- * @throws UserError that names the file where it is no picture, is damaged or too large
+ * The pixels of a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first): upright, in sRGB, transparent parts on
+ * white. A page has the same (`pixelsOf`) of JPEG, PNG, WebP and GIF, but for 1 of 255 where an ICC profile or inks are converted.
+ * @throws UserError naming the file if it is not a picture, is damaged or is too large
  */
 export const readPixels = (path: string): Promise<Pixels> =>
   opened(path, async (picture, { space, depth, channels }) => {
     if (depth !== 'uchar' && depth !== 'ushort')
-      throw new UserError(`${path}: has pixels of type ${depth}; 8 or 16 bits for each channel are expected`)
+      throw new UserError(`${path}: has pixels of type ${depth}; expected 8 or 16 bits per channel`)
     const upright = picture.timeout({ seconds: MAX_SECONDS }).autoOrient()
     // Inks are mixed as browsers and Pillow do, not by a profile of some press.
     const isCmyk = space === 'cmyk'
@@ -89,7 +87,7 @@ async function opened<T>(path: string, use: (picture: Sharp, about: Metadata) =>
   })
   if (!entry.isFile()) throw new UserError(`${path}: is not a file`)
   if (entry.size > MAX_BYTES)
-    throw new UserError(`${path}: has ${number(entry.size)} bytes, ${number(MAX_BYTES)} are allowed`)
+    throw new UserError(`${path}: has ${number(entry.size)} bytes; at most ${number(MAX_BYTES)} are allowed`)
   try {
     const bytes = await readFile(path)
     const start = bytes.toString('latin1', 0, 16)
@@ -101,7 +99,7 @@ async function opened<T>(path: string, use: (picture: Sharp, about: Metadata) =>
     const about = await picture.metadata()
     if (about.width > MAX_SIDE || about.height > MAX_SIDE)
       throw new UserError(
-        `${path}: has ${number(about.width)} × ${number(about.height)} pixels, ${number(MAX_SIDE)} are allowed in a row: make it smaller`,
+        `${path}: has ${number(about.width)} × ${number(about.height)} pixels; at most ${number(MAX_SIDE)} per side are allowed: make it smaller`,
       )
     return await use(picture, about)
   } catch (error) {

@@ -147,7 +147,9 @@ class Writer {
     const { op } = node
     if (op.domain) this.domains.add(op.domain)
     if ((op.since ?? 0) > this.#opset)
-      throw new UserError(`${op.type} needs opset ${op.since}, the file is written for ${this.#opset}`)
+      throw new UserError(
+        `${op.type} needs opset ${op.since}, but the file is written for opset ${this.#opset}`,
+      )
     const input = node.inputs.map(t => this.#value(t))
     const attribute: AttributeProto[] = []
     for (const [name, form] of Object.entries(op.attrs ?? {})) {

@@ -7,8 +7,7 @@ import { Model, type ModelProto } from './onnx-proto.ts'
 /** Options of `readOnnx`. */
 export interface ReadOptions {
   /**
-   * Gives the bytes of a file beside the model that tensors are stored in; in Node `filesBeside(path)`. Left out, such a
-   * model is refused.
+   * Returns the bytes of an external file with tensors; in Node `filesBeside(path)`. Without it, such a model is refused.
    */
   readonly external?: External
 }
@@ -29,7 +28,7 @@ export function readModel(
 ): Admitted & { readonly proto: ModelProto } {
   if (new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === ORT_FORMAT)
     throw new UserError(
-      `${name}: is in the format of ONNX Runtime (.ort); give the .onnx file that it was made of`,
+      `${name}: is in ONNX Runtime's own format (.ort); give the .onnx file that it was converted from`,
     )
   const proto = decode(Model, bytes, name)
   if (!proto.graph?.node || !proto.irVersion)

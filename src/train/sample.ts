@@ -39,7 +39,7 @@ export async function continueText(
   const input = new Int32Array(context)
   for (let n = 0; n < length; n++) {
     const seen = all.slice(-context)
-    // What stands after the last token cannot be seen by it.
+    // Attention is causal: tokens after the last one do not affect it.
     input.fill(0)
     input.set(seen)
     const values = await scores({ data: input, dims: [1, context] })

@@ -72,7 +72,7 @@ describe("a folder of one's own pictures, a folder for each class", async () => 
       for (let i = 0; i < 3; i++) await picture(join(other, name, `${i}.png`), [30, 210], i)
     }
     expect(complaint(await onnxgrad('eval', run, '--data', other))).toEqual([
-      `onnxgrad: ${other}: has folders of pictures of classes that are not trained: winter; those are autumn, spring`,
+      `onnxgrad: ${other}: has folders for unknown classes: winter; the known classes are autumn, spring`,
     ])
   })
 })
@@ -105,6 +105,6 @@ test('data that cannot be used are one line, and cost no run folder', async () =
   expect(refused.code).toBe(1)
   expect(existsSync(join(folder, 'no'))).toBe(false)
   expect(complaint(refused)).toEqual([
-    `onnxgrad: data folder ${join(folder, 'none')}: does not exist; data are a folder, or one of mnist, fashion-mnist, digits`,
+    `onnxgrad: data folder ${join(folder, 'none')}: does not exist; give a folder or one of mnist, fashion-mnist, digits`,
   ])
 })
