@@ -129,6 +129,8 @@ export interface DataSource {
   readonly fromPictures?: boolean | undefined
   /** Where the data came from, in one sentence. */
   readonly origin: string
+  /** The name or folder under which the same data are found again. */
+  readonly location?: string | undefined
   /** A warning for the user, for example that this is not all of MNIST. */
   readonly notice?: string | undefined
   /** Files and class folders that were skipped because they are unreadable or empty, by path in the data folder. */

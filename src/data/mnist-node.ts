@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 import { cacheFolder, DownloadCache, type Env } from './cache-node.ts'
@@ -77,7 +77,8 @@ async function fromFolder(folder: string, option: string, classes?: readonly str
     if (!found) throw new UserError(`${option} ${folder}: has no ${name} (or ${name}.gz)`)
     return readIdx(join(folder, found))
   })
-  return source('idx', files, classes ?? labelNames(files), `the folder ${folder}`)
+  const location = resolve(folder)
+  return { ...source('idx', files, classes ?? labelNames(files), `the folder ${folder}`), location }
 }
 
 const IDX = Object.values<Collection>(COLLECTIONS).flatMap(({ idx }) => idx ?? [])
@@ -131,7 +132,8 @@ async function fromCache(
         return download(await cache.giveUp(`the cache folder cannot be used (${error.message})`))
       })
     })
-    return source(name, files, classes, cache.isTemporary ? 'a download' : `the cache folder ${cache.folder}`)
+    const from = cache.isTemporary ? 'a download' : `the cache folder ${cache.folder}`
+    return { ...source(name, files, classes, from), location: name }
   } finally {
     await cache.close()
   }
@@ -144,6 +146,7 @@ async function fromPackage(why: string): Promise<ImageSource> {
     test,
     normalization: statistics(train),
     preprocessing: MNIST_DIGIT,
+    location: 'digits' satisfies keyof typeof COLLECTIONS,
     origin: 'the 10,000 MNIST digits bundled with onnxgrad: 8,000 for training, 2,000 held out',
     notice:
       `MNIST could not be downloaded (${why}). Training uses the 10,000 MNIST digits bundled with onnxgrad: ` +

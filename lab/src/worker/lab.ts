@@ -87,8 +87,8 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       return { runtime: version, devices: await webDevices() }
     },
     data: async (choice, size) => aboutData(await data.get(choice, size)),
-    inspect: (name, bytes) => {
-      const { record, model } = readCheckpoint(name, bytes)
+    inspect: async (name, bytes) => {
+      const { record, model } = await readCheckpoint(name, bytes)
       return aboutCheckpoint(record, model)
     },
     train: (settings, choice) =>
@@ -100,7 +100,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       }),
     resume: ({ device, epochs }, choice, checkpoint) =>
       alone(async () => {
-        const { model, state, record } = readCheckpoint('the checkpoint', checkpoint)
+        const { model, state, record } = await readCheckpoint('the checkpoint', checkpoint)
         if (record.valSplit !== undefined)
           throw new UserError(
             'this run uses a validation split; resume it in Node: onnxgrad train --resume RUN',
