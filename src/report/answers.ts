@@ -62,7 +62,7 @@ function inputsOf({ inputs }: Classifier, batch: UserBatch): UserBatch {
 /** @throws UserError for a batch without labels */
 function labelsOf(set: string, { label }: UserBatch): ArrayLike<number> {
   if (label === undefined)
-    throw new UserError(`${set}: has no ${LABEL}, so that there is nothing to hold answers against`)
+    throw new UserError(`${set}: has no ${LABEL}, so predictions cannot be compared with it`)
   const { data } = toNdArray(`${set}: ${LABEL}`, label, { dtype: 'int32', shape: ['batch'] })
   if (data instanceof Int32Array) return data
   throw new Error('internal: labels are not int32')
@@ -78,12 +78,12 @@ function logitsOf(
   const { data: logits, dims } = lookup(got, name)
   if (!(logits instanceof Float32Array))
     throw new UserError(
-      `the model answers ${printable(name)}, ${elementsOf(logits)} ${show(dims)}; float32 [batch, classes] belongs there`,
+      `the model returned ${printable(name)}, ${elementsOf(logits)} ${show(dims)}; expected float32 [batch, classes]`,
     )
   const classes = logits.length / labels
   if (!(Number.isInteger(classes) && classes >= 1 && classes <= MOST_CLASSES))
     throw new UserError(
-      `the model answers ${logits.length} scores for ${labels} labels; 1 to ${MOST_CLASSES} for each are compared`,
+      `the model returned ${logits.length} scores for ${labels} labels; 1 to ${MOST_CLASSES} scores per label are supported`,
     )
   return { logits, classes }
 }
@@ -127,7 +127,7 @@ export async function answersOf(
       const truth = Number(labels[i])
       if (!(truth >= 0 && truth < classes))
         throw new UserError(
-          `the model answers ${classes} scores, and the data have a label ${truth}: they do not belong together`,
+          `the model returns ${classes} scores, but the data have a label ${truth}: model and data do not match`,
         )
       const guess = argmaxAt(logits, at, classes)
       const all = logSumExpAt(logits, at, classes)

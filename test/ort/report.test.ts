@@ -104,7 +104,7 @@ test('accuracy and confusion are those of an evaluation', async () => {
 test('a mistake shows the pixels of the image whose number it tells', async () => {
   const page = await documentOf()
   const alt = page.querySelector('.mistakes img')!.getAttribute('alt')!
-  const [, index, truth, guess] = alt.match(/^Test image (\d+): (\w+), answered as (\w+)$/)!
+  const [, index, truth, guess] = alt.match(/^Test image (\d+): (\w+), predicted as (\w+)$/)!
   const { images, labels } = data.test
   expect(CLASSES[labels[Number(index)]!]).toBe(truth)
   expect(guess).not.toBe(truth)
