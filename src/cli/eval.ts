@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
@@ -21,6 +21,7 @@ import {
   valSplitOption,
 } from './options.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -51,9 +52,7 @@ const LONGEST_NAME = 20
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const evalVerb: CommandModule<object, Flags> = {
-  command: 'eval <model>',
-  describe: 'Accuracy and confusion matrix of an exported model',
+export const evalVerb: Verb<Flags> = {
   builder,
   async handler(flags) {
     const { model, data, text, skipBad, split, valSplit, threads, timeout, externalData } = flags

@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
 import { exportOnnx } from '../export/export.ts'
 import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { loadRun } from './load-node.ts'
 import { result, say } from './output.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -40,9 +41,7 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const exportVerb: CommandModule<object, Flags> = {
-  command: 'export <run>',
-  describe: 'Write the model of a run as .onnx',
+export const exportVerb: Verb<Flags> = {
   builder,
   async handler({ run, out, opset, probabilities, attention, checkpoint, overwrite }) {
     const path = out ?? join(run, 'export.onnx')

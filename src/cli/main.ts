@@ -4,8 +4,10 @@ import { hideBin } from 'yargs/helpers'
 import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
+
 import { honourNohup } from './interrupt.ts'
 import { guardOutput, note, printFor } from './output.ts'
+import { refuseRepeated } from './repeated.ts'
 import { VERBS } from './verbs.ts'
 
 /** Exit code of a program that did not do its work; 130 (128 + SIGINT) is kept for Ctrl-C. */
@@ -21,25 +23,37 @@ function fail(error: unknown): never {
   process.exit(FAILED)
 }
 
+/** What yargs, or a flag's own check, found wrong; yargs keeps only the message of what a check throws. */
+const refusal = (message: string | null, error: Error | undefined): Error =>
+  error && error.name !== 'YError'
+    ? error
+    : new UserError(error ? error.message : `${message}; see: onnxgrad --help`)
+
 guardOutput()
 honourNohup()
 
-const program = yargs(hideBin(process.argv))
+const typed = hideBin(process.argv)
+// Without a verb, and for --help-all, people want to read.
+const args = typed.length === 0 || typed.includes('--help-all') ? [...typed, '--help'] : typed
+
+const program = yargs(args)
   .scriptName('onnxgrad')
   .usage('$0 <verb>\n\nDefine a model in TypeScript, train it on the stock ONNX Runtime, ship it as .onnx')
   .option('json', {
     type: 'boolean',
     default: false,
     global: true,
-    describe: 'Print one JSON object as the last line on stdout, everything else on stderr',
+    describe: 'Print the result as JSON on stdout, everything else on stderr',
   })
   .option('cache', {
     type: 'string',
     global: true,
+    hidden: true,
     describe:
       'Folder for downloads [default: $ONNXGRAD_CACHE, $XDG_CACHE_HOME, or the cache folder of the platform]',
   })
   .middleware(({ _: [verb], json, cache }) => {
+    refuseRepeated(args, program)
     printFor(String(verb ?? ''), Boolean(json))
     if (cache !== undefined) process.env.ONNXGRAD_CACHE = String(cache)
   }, true)
@@ -49,12 +63,23 @@ const program = yargs(hideBin(process.argv))
   .version(VERSION)
   .help()
   .alias('h', 'help')
+  .showHidden('help-all', 'Show all options, also those that few people need')
   .wrap(Math.min(110, process.stdout.columns ?? 100))
   .exitProcess(false)
   .fail((message, error) => {
-    throw error ?? new UserError(`${message}; see: onnxgrad --help`)
+    throw refusal(message, error)
   })
-for (const verb of VERBS) program.command(verb)
+for (const { load, ...verb } of VERBS)
+  program.command({
+    ...verb,
+    async builder(command) {
+      ;(await load()).builder?.(command)
+      return command
+    },
+    async handler(flags) {
+      await (await load()).handler(flags)
+    },
+  })
 
 try {
   await program.parseAsync()

@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { readPixels } from '../data/image-node.ts'
 import {
   imageShape,
@@ -17,6 +17,7 @@ import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { deviceOption, externalDataOption, knownPreprocessOption, timeoutOption } from './options.ts'
 import { percent, result, say } from './output.ts'
 import { padStart, widthOf } from './text.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -35,9 +36,7 @@ const BAR = 30
 
 const LONGEST_NAME = 40
 
-export const predictVerb: CommandModule<object, Flags> = {
-  command: 'predict <model> <image>',
-  describe: "Classify an image, prepared as the model's training images were",
+export const predictVerb: Verb<Flags> = {
   builder,
   async handler({ model, image: path, preprocess: kind, top, device: asked, timeout, externalData }) {
     const file = await loadModelOrCheckpoint(model, { externalData })

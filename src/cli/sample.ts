@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { encodeText } from '../data/text.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
@@ -9,6 +9,7 @@ import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { deviceOption, externalDataOption, timeoutOption } from './options.ts'
 import { result, sayLines } from './output.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -28,9 +29,7 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const sampleVerb: CommandModule<object, Flags> = {
-  command: 'sample <model>',
-  describe: 'Generate text with a character model',
+export const sampleVerb: Verb<Flags> = {
   builder,
   async handler({ model, prompt, length, temperature, seed, device: asked, timeout, externalData }) {
     if (!Number.isInteger(length) || length < 1)

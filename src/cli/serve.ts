@@ -7,7 +7,7 @@ import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { DIGITS_FILE } from '../data/digits.ts'
 import { DIGITS_PATH } from '../data/digits-node.ts'
 import { exists, openFile, reason } from '../data/files-node.ts'
@@ -19,6 +19,7 @@ import { isFolder, loadModelFile } from './load-node.ts'
 import { note, result, say } from './output.ts'
 import { hostNames, isLoopback } from './serve/request.ts'
 import { type Files, filesOf, staticServer } from './serve/server.ts'
+import type { Verb } from './verb.ts'
 
 const PORT = 8765
 
@@ -42,9 +43,7 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const serveVerb: CommandModule<object, Flags> = {
-  command: 'serve [run]',
-  describe: 'Open the lab: train, inspect and try models in the browser',
+export const serveVerb: Verb<Flags> = {
   builder,
   async handler({ run, host, port, open }) {
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))

@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs'
 import { preprocessingInWords } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { parameterCount } from '../nn/model.ts'
@@ -12,6 +11,7 @@ import { type Outcome, runPlan } from './run-plan.ts'
 import { columns, facts, inWords } from './text.ts'
 import { type TrainFlags, trainFlags } from './train-flags.ts'
 import { newPlan, type Plan, resumedPlan } from './train-plan.ts'
+import type { Verb } from './verb.ts'
 
 const count = (n: number): string => n.toLocaleString('en-US')
 
@@ -101,9 +101,7 @@ async function handler(flags: TrainFlags): Promise<void> {
   }
 }
 
-export const trainVerb: CommandModule<object, TrainFlags> = {
-  command: 'train [model]',
-  describe: 'Train a model; writes a run folder with checkpoints, metrics, a report and model.onnx',
+export const trainVerb: Verb<TrainFlags> = {
   builder: trainFlags,
   handler,
 }

@@ -1,4 +1,3 @@
-import type { CommandModule } from 'yargs'
 import { fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
@@ -19,6 +18,7 @@ import { columns, facts, inWords } from './text.ts'
 import { type TuneFlags, tuneFlags } from './tune-flags.ts'
 import { opened, type Shared, sharedBy } from './tune-open.ts'
 import { conclude, trialFlags } from './tune-result.ts'
+import type { Verb } from './verb.ts'
 
 /** Held out of the training examples where neither flags nor data say what to choose by. */
 const VAL_SPLIT = 0.1
@@ -137,9 +137,7 @@ async function handler(flags: TuneFlags): Promise<void> {
   }
 }
 
-export const tuneVerb: CommandModule<object, TuneFlags> = {
-  command: 'tune [model]',
-  describe: 'Search for settings: random search or successive halving over a declared space',
+export const tuneVerb: Verb<TuneFlags> = {
   builder: tuneFlags,
   handler,
 }

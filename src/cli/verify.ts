@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { buildModel } from '../../models/index.ts'
 import { batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
@@ -22,6 +22,7 @@ import { type DataFlags, loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile, runtimeFor } from './load-node.ts'
 import { dataOption, externalDataOption, skipBadOption, timeoutOption } from './options.ts'
 import { note, result, say, sayLines, table } from './output.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -110,9 +111,7 @@ const renamed = (data: Dataset, from: string, to: string): Dataset =>
         },
       }
 
-export const verifyVerb: CommandModule<object, Flags> = {
-  command: 'verify <model>',
-  describe: 'Check that an exported file gives the same numbers on every runtime',
+export const verifyVerb: Verb<Flags> = {
   builder,
   async handler({ model, device, data, 'skip-bad': skipBad, images, tolerance, timeout, externalData }) {
     if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)

@@ -48,7 +48,7 @@ async function inspect(...args: string[]): Promise<{ text: string; json: Record<
   printFor('inspect', json)
   try {
     await yargs(['inspect', ...args])
-      .command(inspectVerb as unknown as CommandModule)
+      .command({ ...inspectVerb, command: 'inspect <model>' } as unknown as CommandModule)
       .option('json', { type: 'boolean' })
       .exitProcess(false)
       .fail((message, error) => {
