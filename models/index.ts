@@ -1,8 +1,19 @@
 // The registry is a file of its own: a page that imports one model then bundles that one alone.
+
+export type {
+  ChoiceSetting,
+  NumberSetting,
+  NumbersSetting,
+  Range,
+  Role,
+  Setting,
+  SettingField,
+  SwitchSetting,
+  TextSetting,
+} from '../src/settings/setting.ts'
 export { type CCTConfig, cct } from './cct.ts'
 export { type GPTConfig, gpt } from './gpt.ts'
 export { type LeNetConfig, lenet } from './lenet.ts'
 export { type MLPConfig, mlp } from './mlp.ts'
 export { buildModel, MODELS, type ModelName } from './registry.ts'
-export type { ChoiceSetting, NumberSetting, Setting, SettingField } from './settings.ts'
 export { type ViTConfig, vit } from './vit.ts'

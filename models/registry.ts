@@ -1,11 +1,12 @@
 import { UserError } from '../src/graph/errors.ts'
 import { isKey } from '../src/graph/keys.ts'
 import type { Model } from '../src/nn/model.ts'
+import { choice, sizes, whole } from '../src/settings/setting.ts'
 import { type CCTConfig, cct } from './cct.ts'
 import { type GPTConfig, gpt } from './gpt.ts'
 import { type LeNetConfig, lenet } from './lenet.ts'
 import { type MLPConfig, mlp } from './mlp.ts'
-import { choice, DROP_PATH, DROPOUT, ENCODER, IMAGE, type SettingsOf, size, sizes } from './settings.ts'
+import { DROP_PATH, DROPOUT, ENCODER, IMAGE, type SettingsOf } from './settings.ts'
 import { type ViTConfig, vit } from './vit.ts'
 
 const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
@@ -23,7 +24,9 @@ export const MODELS = {
     build: vit,
     settings: {
       ...IMAGE,
-      patch: size('height and width of a patch, in pixels', { label: 'Patch', unit: 'px', most: 1024 }),
+      patch: whole('height and width of a patch, in pixels', {
+        field: { label: 'Patch', unit: 'px', most: 1024 },
+      }),
       ...ENCODER,
       head: sizes('hidden sizes of the classification head'),
       pool: choice("what the head reads, the CLS token or the mean of the patches' tokens", ['cls', 'mean']),
@@ -35,7 +38,7 @@ export const MODELS = {
     presets: {
       lecture: { ...mnist, patch: 7, dim: 64, depth: 4, heads: 4, mlp: 128 },
       small: { ...mnist, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192 },
-      // As large as small; the difference is in how it is trained (src/cli/recipes.ts).
+      // As large as small; the difference is in how it is trained (src/runs/recipes.ts).
       best: { ...mnist, patch: 4, dim: 96, depth: 6, heads: 6, mlp: 192 },
       tiny16: { ...imageNet, dim: 192, heads: 3, mlp: 768 },
       small16: { ...imageNet, dim: 384, heads: 6, mlp: 1536 },
@@ -55,7 +58,7 @@ export const MODELS = {
     build: cct,
     settings: {
       ...IMAGE,
-      kernel: size("height and width of the tokenizer's kernels"),
+      kernel: whole("height and width of the tokenizer's kernels"),
       planes: sizes("output channels of the tokenizer's convolutions before the last"),
       ...ENCODER,
       ...DROPOUT,
@@ -72,7 +75,7 @@ export const MODELS = {
     about: 'character-level GPT: causal attention over the text so far',
     build: gpt,
     settings: {
-      context: size('characters that the model sees at once'),
+      context: whole('characters that the model sees at once'),
       ...ENCODER,
       ...DROPOUT,
       ...DROP_PATH,
@@ -87,7 +90,7 @@ export const MODELS = {
     build: mlp,
     settings: {
       ...IMAGE,
-      hidden: sizes('sizes of the hidden layers', { label: 'Hidden', most: 16384 }),
+      hidden: sizes('sizes of the hidden layers', { field: { label: 'Hidden', most: 16384 } }),
       ...DROPOUT,
     } as const satisfies SettingsOf<MLPConfig>,
     pages: { small: 'MLP (one hidden layer)' },

@@ -53,11 +53,43 @@ export type { FollowOptions } from './data/survey-node.ts'
 export type { DownloadLimits } from './data/watchdog-node.ts'
 // The core, and what needs a device or files. `onnxgrad/web` has the same names for pages.
 export * from './index.ts'
-export { type ReportSource, reportOfRun } from './report/run-report-node.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
+export { type Definition, defineRun, type Own, type RunSpec } from './runs/definition.ts'
+export {
+  type Repeated,
+  type RepeatedRun,
+  type RepeatOptions,
+  type RepeatResult,
+  type RepeatSettings,
+  repeatRun,
+  resumeRepeats,
+  type Spread,
+} from './runs/repeat-node.ts'
+export { type ReportSource, reportOfRun } from './runs/report-node.ts'
+export {
+  type ResumeSettings,
+  type RunOptions,
+  type RunSettings,
+  type RunStart,
+  resumeRun,
+  trainRun,
+} from './runs/run-node.ts'
+export {
+  resumeSearch,
+  type SearchOptions,
+  type SearchResult,
+  type SearchSettings,
+  type SearchStart,
+  searchRuns,
+  type Winner,
+} from './runs/search/run-node.ts'
+export type { Settings } from './runs/settings.ts'
+export type { RunResult, Summary, Watch } from './runs/train-node.ts'
 export { devices } from './runtime/devices-node.ts'
 export { type IsolatedOptions, isolatedRuntime } from './runtime/isolated-node.ts'
 export { nodeRuntime } from './runtime/node.ts'
+export * as setting from './settings/index.ts'
+export type { Schema, ValueOf, Values, ValuesOf } from './settings/setting.ts'
 
 /** Where models run, and how. */
 export interface DeviceOptions {

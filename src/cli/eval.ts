@@ -4,10 +4,10 @@ import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { answersOf } from '../report/answers.ts'
+import { loadData } from '../runs/data-node.ts'
 import { batchOf, fileInput, fits } from '../train/classifier.ts'
 import { openPredictor } from '../train/predictor.ts'
 import { deviceFor } from './device.ts'
-import { loadData } from './load-data.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import {
   dataOption,

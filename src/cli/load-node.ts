@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildModel } from '../../models/index.ts'
 import { filesBeside } from '../data/beside-node.ts'
 import { readBytes, reason } from '../data/files-node.ts'
 import { isBounded } from '../export/bounded.ts'
@@ -8,10 +7,11 @@ import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
 import type { TrainedModel } from '../nn/trained.ts'
+import { buildRecorded } from '../runs/definition-node.ts'
+import { RUN_FILES, readRun } from '../runs/folder-node.ts'
 import { isolatedRuntime } from '../runtime/isolated-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
-import { RUN_FILES, readRun } from '../train/run-node.ts'
 import { note } from './output.ts'
 
 export interface ModelFile {
@@ -70,4 +70,4 @@ export const loadModelOrCheckpoint = (path: string, options?: LoadOptions): Prom
 
 /** The trained model of a run folder: of its last or its best checkpoint, or as in its `model.onnx`. */
 export const loadRun = (path: string, which?: 'last' | 'best'): Promise<TrainedModel> =>
-  readRun(path, buildModel, which, note)
+  readRun(path, buildRecorded, which, note)

@@ -4,7 +4,6 @@ import { hideBin } from 'yargs/helpers'
 import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
-
 import { honourNohup } from './interrupt.ts'
 import { guardOutput, note, printFor } from './output.ts'
 import { refuseRepeated } from './repeated.ts'

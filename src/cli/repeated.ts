@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
-import { kebab } from './text.ts'
+import { kebab } from '../runs/command.ts'
 
 /** The flags that take lists: they may be given in parts. yargs tells its options, but its declarations do not say so. */
 function listFlags(yargs: object): readonly unknown[] {

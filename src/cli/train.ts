@@ -1,17 +1,57 @@
+import type { Argv } from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { MODELS } from '../../models/index.ts'
 import { preprocessingInWords } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import { parameterCount } from '../nn/model.ts'
-import type { Runtime } from '../runtime/session.ts'
-import { workerRuntime } from '../runtime/worker-node.ts'
+import type { Definition, SettingValues } from '../runs/definition.ts'
+import { definitionOf } from '../runs/definition-node.ts'
+import { holdsRepeats } from '../runs/repeat-node.ts'
+import { type RunStart, resumeRun, trainRun } from '../runs/run-node.ts'
+import { SETTINGS } from '../runs/settings.ts'
+import type { RunResult } from '../runs/train-node.ts'
+import type { Schema } from '../settings/setting.ts'
+import { definitionIn } from './definition-in.ts'
+import { flagOf, KNOWN, optionsOf, settingsIn } from './flags.ts'
 import { interruptible } from './interrupt.ts'
+import { readFlags } from './options.ts'
 import { duration, note, percent, result, say, sayLines } from './output.ts'
-import { reporter } from './progress.ts'
-import { asksForRepeats, repeat } from './repeat.ts'
-import { type Outcome, runPlan } from './run-plan.ts'
+import { type Reporter, reporter } from './progress.ts'
+import { repeat } from './repeat.ts'
 import { columns, facts, inWords } from './text.ts'
-import { type TrainFlags, trainFlags } from './train-flags.ts'
-import { newPlan, type Plan, resumedPlan } from './train-plan.ts'
 import type { Verb } from './verb.ts'
+
+/** Flags of `train`. @param own the settings of the module that is trained */
+export const trainFlags = (yargs: Argv, own?: Schema) =>
+  yargs
+    .positional('model', {
+      type: 'string',
+      describe: `${Object.keys(MODELS).join(', ')}, or a module (.ts, .js) with: export default defineRun({ … }); not needed with --resume`,
+    })
+    .options(optionsOf(own ? { ...SETTINGS, ...own } : KNOWN))
+    .option('resume', {
+      type: 'string',
+      requiresArg: true,
+      describe:
+        'Resume the run of a folder or a checkpoint file; the result is the same as without the interruption',
+      group: 'Training:',
+    })
+    .option('repeats', {
+      requiresArg: true,
+      describe:
+        'Train this many times, with seeds counted from --seed, each in its own folder in --out; prints mean and standard deviation',
+      group: 'Training:',
+    })
+    .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
+    .example('$0 train vit', "the lecture's ViT on MNIST, 5 epochs")
+    .example(
+      '$0 train vit --preset best',
+      'above 99.5 %: augmentation, averaged weights, best epoch by a validation split',
+    )
+    .example('$0 train vit --patch 4 --dim 96 --depth 6 --heads 6 --mlp 192', 'another size')
+    .example('$0 train my-run.ts --epochs 20', 'your own model, task and data')
+    .example('$0 train --resume runs/vit-lecture', 'resume a run that was stopped')
 
 const count = (n: number): string => n.toLocaleString('en-US')
 
@@ -19,19 +59,26 @@ const count = (n: number): string => n.toLocaleString('en-US')
 const method = ({ name: rule, ...settings }: { readonly name: string }) =>
   Object.keys(settings).length ? `${rule} (${inWords(settings)})` : rule
 
-/** What a plan says of itself before it begins. */
-function aboutPlan({ model, label, data, record, folder }: Plan, runtime: Runtime) {
+/** What a run says of itself before it begins. */
+function aboutRun({ plan, runtime, out }: RunStart) {
+  const { model, label, data, record } = plan
   const { epochs, batch, accumulate = 1, seed, ema, labelSmoothing, clipNorm, patience } = record
-  const held = data.val ? `${count(data.val.size)} to validate on, ` : ''
+  const sets = [
+    ['to train on', data.train],
+    ['to validate on', data.val],
+    ['to test on', data.test],
+  ] as const
+  const sizes = sets.flatMap(([purpose, set]) =>
+    set ? [`${set.size === undefined ? 'some' : count(set.size)} ${purpose}`] : [],
+  )
   const batches = accumulate > 1 ? `${accumulate} batches of ${batch} a step` : `batch ${batch}`
   const more = Object.entries({ ema, labelSmoothing: labelSmoothing || undefined, clipNorm, patience })
   const extras = inWords(Object.fromEntries(more.filter(([, value]) => value !== undefined)))
+  const name = [record.model.name, label].filter(Boolean).join(' ')
+  const config = Object.keys(record.model.config).length ? `: ${inWords(record.model.config)}` : ''
   return [
-    ['model', `${model.name} ${label}: ${inWords(model.config)}; ${count(parameterCount(model))} parameters`],
-    [
-      'data',
-      `${data.origin}: ${count(data.train.size)} to train on, ${held}${count(data.test.size)} to test on`,
-    ],
+    ['model', `${name}${config}; ${count(parameterCount(model))} parameters`],
+    ['data', `${data.origin}: ${sizes.join(', ')}`],
     ...(record.preprocessing && 'images' in data.train
       ? [['images', preprocessingInWords(record.preprocessing, data.train.shape)] as const]
       : []),
@@ -41,67 +88,92 @@ function aboutPlan({ model, label, data, record, folder }: Plan, runtime: Runtim
       `${epochs} epochs, ${batches}, ${method(record.optimizer)}, ${method(record.schedule)} schedule, ${extras && `${extras}, `}seed ${seed}`,
     ],
     ['device', `${runtime.device.name} (onnxruntime ${runtime.version})`],
-    ['run', folder.path],
+    ['run', out],
   ] as const
 }
 
-function tell({ summary, verdicts }: Outcome, plan: Plan, reported: boolean): void {
-  const { stopped, testAccuracy, trainAccuracy, valAccuracy, bestEpoch, steps, seconds, end } = summary
-  const val = valAccuracy === undefined ? '' : `, validation ${percent(valAccuracy)} (epoch ${bestEpoch})`
-  say(
-    `${(stopped ? 'stopped' : 'done').padEnd(10)}test ${percent(testAccuracy)} of ${count(plan.data.test.size)}${val}, train ${percent(trainAccuracy)}, ${steps} steps in ${duration(seconds)}`,
-  )
-  if (end === 'patience') note(`stopped early: no epoch after ${bestEpoch} was better`)
-  say(`model     ${plan.folder.file('model')}`)
-  if (reported) say(`report    ${plan.folder.file('report')}`)
-  for (const v of verdicts)
-    say(`verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`)
+/** What a set was measured by: the accuracy of a classifier, else loss and metrics. */
+function measured(summary: object, set: string): string {
+  const accuracy = fieldsOf(summary)[`${set}Accuracy`]
+  if (typeof accuracy === 'number') return percent(accuracy)
+  return Object.entries(summary)
+    .flatMap(([key, value]) =>
+      key.startsWith(set) && /^[A-Z]/.test(key.slice(set.length)) && typeof value === 'number'
+        ? [`${key.slice(set.length).toLowerCase()} ${value.toPrecision(4)}`]
+        : [],
+    )
+    .join(', ')
 }
 
-async function handler(flags: TrainFlags): Promise<void> {
-  if (await asksForRepeats(flags)) return repeat(flags)
-  const plan = await (flags.resume === undefined ? newPlan(flags) : resumedPlan(flags.resume, flags))
-  const runtime = await workerRuntime(plan.record.device ?? 'cpu')
+function tell({ summary, verdicts }: RunResult, { plan }: RunStart): void {
+  const { stopped, bestEpoch, steps, seconds, end, out } = summary
+  const { test } = plan.data
+  const parts = [
+    test && `test ${measured(summary, 'test')}${test.size === undefined ? '' : ` of ${count(test.size)}`}`,
+    plan.data.val && `validation ${measured(summary, 'val')} (epoch ${bestEpoch})`,
+    `train ${measured(summary, 'train')}`,
+    `${steps} steps in ${duration(seconds)}`,
+  ]
+  say(`${(stopped ? 'stopped' : 'done').padEnd(10)}${parts.filter(Boolean).join(', ')}`)
+  if (end === 'patience') note(`stopped early: no epoch after ${bestEpoch} was better`)
+  say(`model     ${plan.folder.file('model')}`)
+  if (plan.execution.report && !stopped) say(`report    ${plan.folder.file('report')}`)
+  for (const v of verdicts)
+    say(`verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`)
+  if (stopped) note(`to resume: npx onnxgrad train --resume ${out}`)
+}
+
+/** A definition that was named beside --resume. */
+const given = async (own: Definition | undefined, model: string | undefined) => {
+  const named = own ?? (model === undefined ? undefined : await definitionOf(model))
+  return named ? { model: named } : {}
+}
+
+type Flags = { readonly model?: string | undefined; readonly resume?: string; readonly repeats?: unknown }
+
+/** @param own the module that is trained */
+export async function train(argv: SettingValues & Flags, own?: Definition): Promise<void> {
+  const { model, resume } = argv
+  const asked = settingsIn(own ? { ...SETTINGS, ...own.settings } : KNOWN, argv)
+  if (resume === undefined && model === undefined)
+    throw new UserError('say what to train, such as: onnxgrad train vit')
+  if (argv.repeats !== undefined || (resume !== undefined && (await holdsRepeats(resume))))
+    return repeat(own ?? model, asked, argv)
   const interrupt = interruptible()
-  const progress = reporter(plan.record.epochs)
+  let progress: Reporter | undefined
+  let start: RunStart | undefined
+  const options = {
+    signal: interrupt.signal,
+    label: flagOf,
+    onNotice: (line: string) => note(`NOTE      ${line}`),
+    onStart(begun: RunStart) {
+      start = begun
+      progress = reporter(begun.plan.record.epochs)
+      sayLines(facts(aboutRun(begun), columns()))
+    },
+    onStep: (p: Parameters<Reporter['step']>[0]) => progress?.step(p),
+    onEpoch: (e: Parameters<Reporter['epoch']>[0]) => progress?.epoch(e),
+  }
   try {
-    sayLines(facts(aboutPlan(plan, runtime), columns()))
-    const began = plan.record.versions?.onnxruntime
-    if (began !== undefined && began !== runtime.version)
-      note(
-        `NOTE      onnxruntime ${began} started this run and ${runtime.version} continues it: numbers may differ in the last digits`,
-      )
-    if (plan.data.notice) note(`NOTE      ${plan.data.notice}`)
-    const outcome = await runPlan(
-      plan,
-      runtime,
-      {
-        recompute: flags.recompute,
-        stepsPerRun: flags['steps-per-run'],
-        saveEvery: flags['save-every'],
-        verify: flags.verify,
-        report: flags.report,
-        tensorboard: flags.tensorboard,
-      },
-      { ...progress, signal: interrupt.signal },
-    )
-    progress.end()
-    tell(outcome, plan, flags.report && !outcome.summary.stopped)
+    const known = (own ?? model) as 'vit'
+    const outcome = await (resume === undefined
+      ? trainRun({ ...asked, model: known }, options)
+      : resumeRun(resume, { ...asked, ...(await given(own, model)) }, options))
+    progress?.end()
+    if (start) tell(outcome, start)
     result(outcome.summary)
     if (outcome.summary.stopped) process.exitCode = interrupt.code
     if (outcome.summary.verified === false)
       throw new UserError(
-        `${plan.folder.file('model')} does not give the trained model's numbers on every runtime`,
+        `${outcome.summary.out}/model.onnx does not give the trained model's numbers on every runtime`,
       )
   } finally {
-    progress.end()
+    progress?.end()
     interrupt.end()
-    plan.folder.close()
-    await runtime.close()
   }
 }
 
-export const trainVerb: Verb<TrainFlags> = {
-  builder: trainFlags,
-  handler,
+export const trainVerb: Verb<Flags> = {
+  builder: async yargs => trainFlags(yargs, (await definitionIn(hideBin(process.argv)))?.settings),
+  handler: async argv => train({ ...argv }, await definitionIn(hideBin(process.argv))),
 }

@@ -1,87 +1,104 @@
-import { fingerprints } from '../data/fingerprint.ts'
+import { extname } from 'node:path'
+import type { Argv } from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import type { ModelName } from '../../models/index.ts'
+import { MODELS } from '../../models/index.ts'
+import { readNamed } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
-import type { Runtime } from '../runtime/session.ts'
-import { workerRuntime } from '../runtime/worker-node.ts'
-import { DivergenceError } from '../train/divergence.ts'
-import type { TuneFolder } from '../tune/journal-node.ts'
-import type { TuneRecord, TuneSettings } from '../tune/record.ts'
-import type { Run } from '../tune/run.ts'
-import { halvingRungs, next, type Search } from '../tune/search.ts'
-import { draws, type Values } from '../tune/space.ts'
-import { type Interrupt, interruptible } from './interrupt.ts'
-import { note, percent, say, sayLines } from './output.ts'
-import { reporter } from './progress.ts'
-import { refuseOtherData } from './same-data.ts'
-import { hasBegun, trainIn } from './sub-run.ts'
+import type { Definition, SettingValues } from '../runs/definition.ts'
+import { definitionOf, importDefault, namesModule } from '../runs/definition-node.ts'
+import { valOf } from '../runs/search/page-node.ts'
+import { resumeSearch, type SearchResult, type SearchStart, searchRuns } from '../runs/search/run-node.ts'
+import { SEARCH_SETTINGS } from '../runs/search/settings.ts'
+import { readSpace } from '../runs/search/space.ts'
+import { SETTINGS } from '../runs/settings.ts'
+import type { Schema, Value, Values } from '../settings/setting.ts'
+import { definitionIn } from './definition-in.ts'
+import { flagOf, KNOWN, optionsOf, settingsIn } from './flags.ts'
+import { interruptible } from './interrupt.ts'
+import { readFlags } from './options.ts'
+import { duration, note, percent, result, say, sayLines, table } from './output.ts'
+import { type Reporter, reporter } from './progress.ts'
 import { columns, facts, inWords } from './text.ts'
-import { type TuneFlags, tuneFlags } from './tune-flags.ts'
-import { opened, type Shared, sharedBy } from './tune-open.ts'
-import { conclude, trialFlags } from './tune-result.ts'
 import type { Verb } from './verb.ts'
 
-/** Held out of the training examples where neither flags nor data say what to choose by. */
-const VAL_SPLIT = 0.1
+/** Settings of a single run, which a search has of its own. */
+const { out, overwrite: _, ...TRIAL } = SETTINGS
 
-/** Whether an error is a trial's own: another point of the space, or the same one elsewhere, may do without. */
-const isOwn = async (error: unknown, folder: string): Promise<boolean> =>
-  error instanceof DivergenceError ||
-  (error instanceof UserError && error.cause === undefined && !(await hasBegun(folder)))
-
-/** Trains trials until the search is over, or is interrupted. @throws UserError for what is no trial's own failure */
-async function searchOn(
-  folder: TuneFolder,
-  record: TuneRecord,
-  search: Search,
-  points: readonly Values[],
-  runtime: Runtime,
-  { signal }: Interrupt,
-): Promise<Run[]> {
-  let told = -1
-  for (;;) {
-    const trials = await folder.trials(points.length)
-    const todo = next(search, trials)
-    if (!todo || signal.aborted) return trials
-    const { trial, rung, until, field } = todo
-    if (rung > 0 && rung !== told)
-      say(
-        `rung ${rung + 1} of ${search.rungs.length}: ${field.length === 1 ? 'trial' : 'trials'} ${field.join(', ')} to epoch ${until}`,
-      )
-    told = rung
-    say(`trial ${trial} to epoch ${until}: ${inWords(points[trial])}`)
-    const progress = reporter(record.epochs)
-    try {
-      const flags = trialFlags(record, nth(points, trial))
-      const settings = { until, verify: false, report: false }
-      await trainIn(folder.trial(trial), record.model, flags, runtime, settings, { ...progress, signal })
-    } catch (error) {
-      if (!(await isOwn(error, folder.trial(trial)))) throw error
-      const message = error instanceof Error ? error.message : String(error)
-      await folder.fail(trial, message)
-      note(`trial ${trial} failed: ${message}`)
-    } finally {
-      progress.end()
-    }
+/** What `tune` takes: settings of its trials, and its own. */
+const schemaOf = (own?: Schema): Schema => {
+  const { overwrite: _, ...known } = KNOWN
+  return {
+    ...(own ? { ...TRIAL, ...own } : known),
+    ...SEARCH_SETTINGS,
+    out: {
+      ...out,
+      usually: 'runs/tune-<model>, numbered if taken by another search; resumed if it is there',
+    },
   }
 }
 
-const searchOf = ({ strategy, minEpochs, epochs, eta }: TuneSettings, metric: Search['metric']): Search => ({
-  rungs: strategy === 'halving' ? halvingRungs(minEpochs, epochs, eta) : [epochs],
-  eta,
-  metric,
-})
+const group = 'Search:'
+
+/** Flags of `tune`. @param own the settings of the module whose settings are searched for */
+export const tuneFlags = (yargs: Argv, own?: Schema) =>
+  yargs
+    .positional('model', {
+      type: 'string',
+      describe: `${Object.keys(MODELS).join(', ')}, or a module (.ts, .js) with: export default defineRun({ … }); not needed with --resume`,
+    })
+    .options(optionsOf(schemaOf(own)))
+    .option('space', {
+      type: 'string',
+      requiresArg: true,
+      describe:
+        'JSON file, or a module with a default export: for each setting that varies a range {"log": [1e-4, 1e-2]}, {"uniform": [0, 0.1]}, {"int": [2, 6]} or a list of values',
+      group,
+    })
+    .option('resume', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Resume the search of a folder, optionally with more --trials',
+      group,
+    })
+    .config('config', 'JSON file with any of these flags; flags on the command line win', readFlags)
+    .example('$0 tune vit --space space.json', '16 trials: 5 of them continue to epoch 3, one to epoch 8')
+    .example('$0 tune vit --space space.json --preset small --limit 10000', 'on fewer images')
+    .example('$0 tune my-run.ts --space space.json', 'settings of your own run')
+    .example('$0 tune --resume runs/tune-vit', 'resume a search that was stopped')
+
+function json(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new UserError(`${path} is not JSON: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/** What a file declares: JSON, or the default export of a module. @throws UserError when it cannot be read */
+async function loadSpace(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const declared = namesModule(path)
+    ? await importDefault(path, `write the space as JSON instead of ${extname(path)}`)
+    : json(new TextDecoder().decode(readNamed(path)), path)
+  // Of a module, what JSON can keep of it.
+  const kept = declared === undefined ? undefined : json(JSON.stringify(declared), path)
+  readSpace(kept, path)
+  return kept as Readonly<Record<string, unknown>>
+}
 
 const count = (n: number): string => n.toLocaleString('en-US')
 
-/** What a tune says of itself before it begins. */
-function aboutTune(record: TuneRecord, { rungs }: Search, points: number, shared: Shared, folder: string) {
-  const { model, strategy, space, flags, seed, eta } = record
-  const { origin, train, val } = shared.data
+/** What a search says of itself before it begins. */
+function aboutSearch({ record, search: { rungs }, trials, data, out }: SearchStart) {
+  const { model, strategy, space, settings, seed, eta } = record
+  const size = (set: { readonly size?: number | undefined }) =>
+    set.size === undefined ? 'some' : count(set.size)
   const halving = `to epochs ${rungs.join(', ')}, one in ${eta} continues`
   return [
     [
       'tune',
-      `${model}: ${points} trials, ${strategy} (${rungs.length > 1 ? halving : `to epoch ${rungs[0]}`}), seed ${seed}`,
+      `${model}: ${trials} trials, ${strategy} (${rungs.length > 1 ? halving : `to epoch ${rungs[0]}`}), seed ${seed}`,
     ],
     [
       'space',
@@ -89,55 +106,139 @@ function aboutTune(record: TuneRecord, { rungs }: Search, points: number, shared
         .map(([name, one]) => `${name} ${JSON.stringify(one)}`)
         .join('; '),
     ],
-    ...(Object.keys(flags).length ? [['all', inWords(flags)] as const] : []),
+    ...(Object.keys(settings).length ? [['all', inWords(settings)] as const] : []),
     [
       'data',
-      `${origin}: ${count(train.size)} examples to train on${val ? `, ${count(val.size)} to choose by` : ''}`,
+      `${data.origin}: ${size(data.train)} examples to train on${data.val ? `, ${size(data.val)} to choose by` : ''}`,
     ],
-    ['folder', folder],
+    ['folder', out],
   ] as const
 }
 
-async function handler(flags: TuneFlags): Promise<void> {
-  const { folder, had, settings, space } = await opened(flags)
-  const points = draws(space, settings.seed, settings.trials)
-  if (points.length < settings.trials)
-    note(`NOTE      the space has only ${points.length} different points: ${points.length} trials`)
-  const shared = await sharedBy(settings, points)
-  const { data } = shared
-  if (data.notice) note(`NOTE      ${data.notice}`)
-  const found = await fingerprints(data)
-  if (had) refuseOtherData(folder.path, had.fingerprints, found)
-  const own = { ...settings, fingerprints: found }
-  const record = had || shared.validated ? own : { ...own, valSplit: VAL_SPLIT }
-  const search = searchOf(record, shared.metric)
-  await folder.lock()
+const valueText = (value: Value | undefined): string => (value === undefined ? '' : [value].flat().join(' '))
+
+const figure = (name: string, value: number | undefined): string => {
+  if (value === undefined) return ''
+  return /accuracy$/i.test(name) ? percent(value) : value.toFixed(4)
+}
+
+/** All trials, with the figures of the validation set only: the test set has no say in this. */
+function resultTable({ trials, metric }: SearchResult): string {
+  const names = Object.keys(nth(trials, 0).values)
+  const measures = [...new Set([metric, ...trials.flatMap(measuresIn)])]
+  return table(
+    ['trial', ...names, 'epochs', ...measures.map(m => `val ${m}`), 'time', 'status'],
+    trials.map(r => [
+      r.trial,
+      ...names.map(name => valueText(r.values[name])),
+      r.epochs,
+      ...measures.map(m => figure(m, valOf(r, m))),
+      r.epochs ? duration(r.seconds) : '',
+      r.failure === undefined ? r.status : `failed: ${r.failure}`,
+    ]),
+  )
+}
+
+const measuresIn = (trial: object): string[] =>
+  Object.keys(trial).flatMap(key => {
+    const [, first, rest] = /^val([A-Z])(.*)$/.exec(key) ?? []
+    return first ? [`${first.toLowerCase()}${rest}`] : []
+  })
+
+type Flags = { readonly model?: string | undefined; readonly resume?: string; readonly space?: string }
+
+async function handler(argv: SettingValues & Flags, own?: Definition): Promise<void> {
+  const { model, resume } = argv
+  const asked = settingsIn(schemaOf(own?.settings), argv)
+  const space = argv.space === undefined ? undefined : await loadSpace(argv.space)
+  if (resume === undefined && (model === undefined || space === undefined))
+    throw new UserError('say what to tune, and in which space: onnxgrad tune vit --space space.json')
+  const interrupt = interruptible()
+  let progress: Reporter | undefined
+  let folder: string | undefined
+  const options = {
+    signal: interrupt.signal,
+    label: flagOf,
+    spaceName: argv.space,
+    onNotice(line: string) {
+      progress?.end()
+      note(`NOTE      ${line}`)
+    },
+    onSearch(start: SearchStart) {
+      folder = start.out
+      sayLines(facts(aboutSearch(start), columns()))
+      const { valSplit } = start.record
+      if (valSplit !== undefined)
+        note(
+          `NOTE      trials are judged by ${percent(valSplit)} of the training examples, which none of them trains on; --val-split sets another fraction`,
+        )
+    },
+    onRung(rung: number, of: number, trials: readonly number[], epoch: number) {
+      progress?.end()
+      const all = `${trials.length === 1 ? 'trial' : 'trials'} ${trials.join(', ')}`
+      say(`rung ${rung + 1} of ${of}: ${all} to epoch ${epoch}`)
+    },
+    onTrial(trial: number, epoch: number, values: Values, epochs: number) {
+      progress?.end()
+      say(`trial ${trial} to epoch ${epoch}: ${inWords(values)}`)
+      progress = reporter(epochs)
+    },
+    onStep: (p: Parameters<Reporter['step']>[0]) => progress?.step(p),
+    onEpoch: (e: Parameters<Reporter['epoch']>[0]) => progress?.epoch(e),
+  }
   try {
-    await folder.write(record)
-    sayLines(facts(aboutTune(record, search, points.length, shared, folder.path), columns()))
-    if (record.valSplit !== undefined)
-      note(
-        `NOTE      trials are judged by ${percent(record.valSplit)} of the training examples, which none of them trains on; --val-split sets another fraction`,
-      )
-    const interrupt = interruptible()
-    const runtime = await workerRuntime(shared.device)
-    try {
-      const trials = await searchOn(folder, record, search, points, runtime, interrupt).catch(error => {
-        note(`the tune is kept as it is; resume it with: npx onnxgrad tune --resume ${folder.path}`)
-        throw error
-      })
-      await conclude(folder, { record, search, draws: points, trials }, data.origin)
-      if (next(search, trials)) process.exitCode = interrupt.code
-    } finally {
-      interrupt.end()
-      await runtime.close()
-    }
+    const what = own ?? model
+    const done = await (resume === undefined
+      ? searchRuns({ ...asked, model: what as ModelName, space: space ?? {} }, options)
+      : resumeSearch(
+          resume,
+          {
+            ...asked,
+            ...(space ? { space } : {}),
+            ...(what === undefined ? {} : { model: await definitionOf(what) }),
+          },
+          options,
+        )
+    ).catch((error: unknown) => {
+      progress?.end()
+      if (folder) note(`the search is kept as it is; resume it with: npx onnxgrad tune --resume ${folder}`)
+      throw error
+    })
+    progress?.end()
+    conclude(done)
+    if (done.stopped) process.exitCode = interrupt.code
   } finally {
-    folder.close()
+    progress?.end()
+    interrupt.end()
   }
 }
 
-export const tuneVerb: Verb<TuneFlags> = {
-  builder: tuneFlags,
-  handler,
+/** Prints the result. @throws UserError when every trial failed */
+function conclude(done: SearchResult): void {
+  const { winner, trials, metric, page, out, stopped } = done
+  say()
+  sayLines(resultTable(done))
+  say()
+  if (winner) {
+    const test = winner[`test${metric[0]?.toUpperCase()}${metric.slice(1)}` as 'testLoss']
+    const tested = test === undefined ? '' : `, test ${figure(metric, test)}`
+    say(
+      `winner    trial ${winner.trial}: validation ${figure(metric, valOf(winner, metric))} (epoch ${winner.bestEpoch})${tested}`,
+    )
+    say(`run       ${winner.out}`)
+    say(`train it  ${winner.command}`)
+  }
+  say(`page      ${page}`)
+  if (stopped) note(`to resume: npx onnxgrad tune --resume ${out}`)
+  const { metric: _, ...about } = done
+  result(about)
+  if (trials.every(r => r.status === 'failed'))
+    throw new UserError(
+      `all ${trials.length} trials failed; trial ${nth(trials, 0).trial}: ${nth(trials, 0).failure}`,
+    )
+}
+
+export const tuneVerb: Verb<Flags> = {
+  builder: async yargs => tuneFlags(yargs, (await definitionIn(hideBin(process.argv)))?.settings),
+  handler: async argv => handler({ ...argv }, await definitionIn(hideBin(process.argv))),
 }

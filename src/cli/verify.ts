@@ -11,6 +11,7 @@ import { rng } from '../graph/random.ts'
 import { layoutOf } from '../nn/layout.ts'
 import { normalized } from '../nn/normalize.ts'
 import type { TrainedModel } from '../nn/trained.ts'
+import { type DataSettings, loadData } from '../runs/data-node.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
@@ -18,7 +19,6 @@ import { batchOf, type FileInput, fileInput, fits } from '../train/classifier.ts
 import { openPredictor } from '../train/predictor.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { deviceFor } from './device.ts'
-import { type DataFlags, loadData } from './load-data.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile, runtimeFor } from './load-node.ts'
 import { dataOption, externalDataOption, skipBadOption, timeoutOption } from './options.ts'
 import { note, result, say, sayLines, table } from './output.ts'
@@ -82,7 +82,7 @@ const MOST_ROWS = 300
 const MOST_TOKENS = 2 ** 22
 
 /** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
-async function examplesFor(input: FileInput, file: ModelFile, flags: DataFlags): Promise<Dataset> {
+async function examplesFor(input: FileInput, file: ModelFile, flags: DataSettings): Promise<Dataset> {
   if (input.kind === 'tokens') {
     const vocabulary = file.info.classes ?? []
     const random = rng(0)

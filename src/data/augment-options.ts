@@ -37,7 +37,7 @@ export interface AugmentOptions {
 }
 
 /** The largest value of each number; the smallest is 0. */
-const MOST = {
+export const MOST_AUGMENT = {
   shift: 1,
   rotate: 180,
   scale: 0.9,
@@ -54,11 +54,11 @@ export function checkOption(name: string, value: unknown): void {
     if (typeof value !== 'boolean') throw new UserError(`augment: flip ${value} is neither true nor false`)
     return
   }
-  if (!isKey(MOST, name)) {
-    const known = [...Object.keys(MOST), 'flip'].join(', ')
+  if (!isKey(MOST_AUGMENT, name)) {
+    const known = [...Object.keys(MOST_AUGMENT), 'flip'].join(', ')
     throw new UserError(`augment: unknown setting ${name}; the settings are ${known}`)
   }
-  const most = MOST[name]
+  const most = MOST_AUGMENT[name]
   if (typeof value !== 'number' || !(value >= 0 && value <= most)) {
     throw new UserError(`augment: ${name} ${value} is not a number in 0 … ${most}`)
   }

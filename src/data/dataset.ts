@@ -126,6 +126,8 @@ export interface DataSource {
   readonly fromPictures?: boolean | undefined
   /** One sentence that says where the data came from. */
   readonly origin: string
+  /** The name or folder under which the same data are found again. */
+  readonly location?: string | undefined
   /** What the user must not overlook, for example that this is not the whole of MNIST. */
   readonly notice?: string | undefined
   /** Files and class folders that were left out because they cannot be read or are empty, by their paths in the data folder. */

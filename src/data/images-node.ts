@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 import { cifarFolder, cifarFormat } from './cifar-node.ts'
@@ -26,7 +27,8 @@ export interface ImagesOptions extends MnistOptions, FollowOptions, SkipBad {
 export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
   const { env = process.env, classes } = options
   const data = options.data ?? (env.ONNXGRAD_DATA || 'mnist')
-  const source = await (isKey(COLLECTIONS, data) ? loadMnist : fromFolder)({ ...options, data })
+  const loaded = await (isKey(COLLECTIONS, data) ? loadMnist : fromFolder)({ ...options, data })
+  const source = { ...loaded, location: loaded.location ?? resolve(data) }
   const own = source.train.classes
   if (classes && classes.join('\n') !== own.join('\n'))
     throw new UserError(

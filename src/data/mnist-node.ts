@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 import { Cache, cacheFolder, type Env } from './cache-node.ts'
@@ -78,7 +78,8 @@ async function fromFolder(folder: string, option: string, classes?: readonly str
     if (!found) throw new UserError(`${option} ${folder}: has no ${name} (or ${name}.gz)`)
     return readIdx(join(folder, found))
   })
-  return source('idx', files, classes ?? labelNames(files), `the folder ${folder}`)
+  const location = resolve(folder)
+  return { ...source('idx', files, classes ?? labelNames(files), `the folder ${folder}`), location }
 }
 
 const IDX = Object.values<Collection>(COLLECTIONS).flatMap(({ idx }) => idx ?? [])
@@ -132,7 +133,8 @@ async function fromCache(
         return download(await cache.giveUp(`the cache folder cannot be used (${error.message})`))
       })
     })
-    return source(name, files, classes, cache.isTemporary ? 'a download' : `the cache folder ${cache.folder}`)
+    const from = cache.isTemporary ? 'a download' : `the cache folder ${cache.folder}`
+    return { ...source(name, files, classes, from), location: name }
   } finally {
     await cache.close()
   }
@@ -145,6 +147,7 @@ async function fromPackage(why: string): Promise<ImageSource> {
     test,
     normalization: statistics(train),
     preprocessing: MNIST_DIGIT,
+    location: 'digits' satisfies keyof typeof COLLECTIONS,
     origin: '10,000 digits of MNIST that come with onnxgrad: 8,000 to train, 2,000 held out',
     notice:
       `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 of its digits ` +

@@ -21,3 +21,7 @@ export const precise = (seconds: number): string =>
 
 /** Such as `1 epoch`, `2,000 epochs`. */
 export const counted = (n: number, thing: string): string => `${count(n)} ${thing}${n === 1 ? '' : 's'}`
+
+/** A loss or metric: accuracies as a percentage. */
+export const figure = (name: string, value: number): string =>
+  /accuracy$/i.test(name) ? percent(value, 2) : value.toFixed(4)

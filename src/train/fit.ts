@@ -7,7 +7,9 @@ import { normalized } from '../nn/normalize.ts'
 import { adam } from '../optim/optimizer.ts'
 import { constantRate } from '../optim/schedule.ts'
 import type { Runtime } from '../runtime/session.ts'
+import type { TracedObjective } from '../tasks/task.ts'
 import { checkDataset, checkMixing } from './check-data.ts'
+import { DEFAULTS } from './defaults.ts'
 import { portsOf } from './examples.ts'
 import type { FitOptions, FitResult } from './fit-options.ts'
 import { Loop } from './loop.ts'
@@ -20,6 +22,22 @@ function checkCounts(counts: Readonly<Record<string, number | undefined>>): void
   for (const [name, value] of Object.entries(counts))
     if (value !== undefined && (!Number.isInteger(value) || value < 1))
       throw new UserError(`${name} must be a whole number of at least 1, not ${value}`)
+}
+
+/**
+ * The name of what decides which epoch is the best: as asked for, else the task's first metric, else the loss.
+ * @param label what errors call it @throws UserError for a metric that the task does not have
+ */
+export function monitorFor(
+  { metrics }: Pick<TracedObjective, 'metrics'>,
+  asked?: string,
+  label = 'monitor',
+): string {
+  const known = ['loss', ...Object.keys(metrics)]
+  const chosen = asked ?? known[1] ?? 'loss'
+  if (!known.includes(chosen))
+    throw new UserError(`${label}: ${chosen} is not measured; choose one of ${known.join(', ')}`)
+  return chosen
 }
 
 /** The model with the data's normalization in front of its image inputs, but for those that it normalizes already. */
@@ -49,8 +67,9 @@ export async function fit<M extends Model>(
   model: M,
   options: FitOptions,
 ): Promise<FitResult<M>> {
-  const { epochs = 5, batch = 64, accumulate = 1, optimizer = adam(), schedule = constantRate() } = options
-  const { seed = 0, patience, resume, stepsPerEpoch } = options
+  const { optimizer = adam(), schedule = constantRate(), patience, resume, stepsPerEpoch } = options
+  const { epochs = DEFAULTS.epochs, batch = DEFAULTS.batch, accumulate = DEFAULTS.accumulate } = options
+  const { seed = DEFAULTS.seed } = options
   const until = options.until ?? epochs
   checkCounts({ epochs, batch, accumulate, stepsPerRun: options.stepsPerRun, patience, until, stepsPerEpoch })
   const traced = options.task.trace(model)
@@ -60,13 +79,7 @@ export async function fit<M extends Model>(
   for (const set of [data.val, data.test]) if (set) checkDataset(model.name, set, portsOf(traced.evaluation))
   if (patience !== undefined && !data.val)
     throw new UserError('patience needs a validation set, for the test set must not decide when to stop')
-  const monitor = monitorOf(
-    options.monitor ?? Object.keys(traced.evaluation.metrics)[0] ?? 'loss',
-    options.mode,
-  )
-  const known = ['loss', ...Object.keys(traced.evaluation.metrics)]
-  if (!known.includes(monitor.metric))
-    throw new UserError(`monitor: ${monitor.metric} is not measured; choose one of ${known.join(', ')}`)
+  const monitor = monitorOf(monitorFor(traced.evaluation, options.monitor), options.mode)
 
   const perEpoch = stepsPerEpoch ?? stepsOf(data.train, { batch, accumulate })
   if (perEpoch === undefined && (schedule.name !== 'constant' || resume))

@@ -9,7 +9,7 @@ import { matchesAny, matchesName, type NamePattern } from '../optim/patterns.ts'
 import type { State } from './step/held.ts'
 import { ONLY, type StateLayout, type StateVector, stateLayout } from './step/state.ts'
 import type { TaskPlan } from './step/step.ts'
-import type { StepSpecs, TrainerOptions } from './trainer-options.ts'
+import type { StepSpec, StepSpecs, TrainerOptions } from './trainer-options.ts'
 
 const firstNames = ({ slots }: Layout): string =>
   slots
@@ -29,19 +29,20 @@ function checkPatterns(
     throw new UserError(`${what}: no parameter matches ${idle}; their names are like ${firstNames(layout)}`)
 }
 
-/** The tasks of a training, and how they share the model's parameters. @throws UserError when they do not fit */
-export function plansOf(
+/**
+ * How the state of a training is laid out: which parameters each task trains.
+ * @param specs what each task trains @throws UserError for a pattern that no parameter's name matches
+ */
+export function layoutFor(
   model: Model,
-  options: TrainerOptions,
-): { readonly plans: readonly TaskPlan[]; readonly layout: StateLayout } {
-  const { freeze } = options
-  const specs: StepSpecs = 'steps' in options ? options.steps : { [ONLY]: options }
+  specs: Readonly<Record<string, Pick<StepSpec, 'train'>>>,
+  freeze?: TrainerOptions['freeze'],
+): StateLayout {
   const all = layoutOf(model.parameters)
-  if (!Object.keys(specs).length) throw new UserError('trainer: steps names no task')
   checkPatterns('freeze', freeze, all)
   for (const [name, { train }] of Object.entries(specs))
     checkPatterns(name ? `${name}: train` : 'train', train, all)
-  const layout = stateLayout(
+  return stateLayout(
     all,
     Object.fromEntries(
       Object.entries(specs).map(([name, { train }]) => [
@@ -50,6 +51,16 @@ export function plansOf(
       ]),
     ),
   )
+}
+
+/** The tasks of a training, and how they share the model's parameters. @throws UserError when they do not fit */
+export function plansOf(
+  model: Model,
+  options: TrainerOptions,
+): { readonly plans: readonly TaskPlan[]; readonly layout: StateLayout } {
+  const specs: StepSpecs = 'steps' in options ? options.steps : { [ONLY]: options }
+  if (!Object.keys(specs).length) throw new UserError('trainer: steps names no task')
+  const layout = layoutFor(model, specs, options.freeze)
   const plans = Object.entries(specs).map(([name, { task, optimizer = adam(), clipNorm, ema }]): TaskPlan => {
     checkEma(ema)
     return { name, task: task.trace(model), layout, optimizer, clipNorm, ema }

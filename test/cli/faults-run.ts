@@ -2,14 +2,11 @@ import { createHash } from 'node:crypto'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { parsed } from '../../src/cli/command-line.ts'
-import { runPlan } from '../../src/cli/run-plan.ts'
-import type { TrainFlags } from '../../src/cli/train-flags.ts'
-import { newPlan, resumedPlan } from '../../src/cli/train-plan.ts'
 import { UserError } from '../../src/graph/errors.ts'
+import { runPlan } from '../../src/runs/train-node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import type { Values } from '../../src/tune/space.ts'
 import { type Call, faults } from './faults.ts'
+import { newPlan, resumedPlan } from './plans.ts'
 
 const FLAGS = {
   ...{ hidden: [3], epochs: 2, batch: 20, valSplit: 10, limit: 50, optimizer: 'sgd', threads: 1 },
@@ -20,13 +17,12 @@ const FLAGS = {
 export class Trial {
   readonly #folder: string
   readonly #runtime: Runtime
-  readonly #flags: Promise<readonly [fresh: TrainFlags, resumed: TrainFlags]>
+  readonly #data: string
   #snapshots = 0
 
   constructor(folder: string, data: string, runtime: Runtime) {
     this.#folder = folder
-    const flags = (given: Values) => parsed('mlp', { ...given, report: false })
-    this.#flags = Promise.all([flags({ ...FLAGS, data }), flags({})])
+    this.#data = data
     this.#runtime = runtime
   }
 
@@ -36,9 +32,11 @@ export class Trial {
   async train(name: string): Promise<void> {
     const out = this.path(name)
     const begun = existsSync(join(out, 'config.json'))
-    const [fresh, resumed] = await this.#flags
-    const plan = await (begun ? resumedPlan(out, resumed) : newPlan({ ...fresh, out }))
-    await runPlan(plan, this.#runtime, { saveEvery: 0 })
+    const execution = { report: false, verify: false, saveEvery: 0 }
+    const plan = await (begun
+      ? resumedPlan(out, execution)
+      : newPlan('mlp', { ...FLAGS, ...execution, data: this.#data, out }))
+    await runPlan(plan, this.#runtime)
   }
 
   /** The folders that a process leaves which ends before or after any call, or in the midst of a write; each once. */

@@ -3,24 +3,23 @@ import { join } from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { buildModel } from '../../models/index.ts'
-import { parsed } from '../../src/cli/command-line.ts'
-import { newPlan, resumedPlan } from '../../src/cli/train-plan.ts'
 import { loadImages } from '../../src/data/images-node.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
 import { adam } from '../../src/optim/optimizer.ts'
+import { readRun } from '../../src/runs/saved-node.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import { classification } from '../../src/tasks/classification.ts'
 import { fit } from '../../src/train/fit.ts'
-import { readRun } from '../../src/train/saved-node.ts'
 import { realDigits } from '../data/files.ts'
+import { newPlan, resumedPlan } from './plans.ts'
 import { complaint, onnxgrad, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
 const QUICK = ['--no-verify', '--no-report', '--json']
 const configOf = async (run: string) => JSON.parse(await readFile(join(run, 'config.json'), 'utf8'))
 const plan = async (model: string, flags: Record<string, unknown>) =>
-  newPlan(await parsed(model, { ...flags, out: join(folder, 'never') }))
+  newPlan(model, { ...flags, out: join(folder, 'never') })
 
 /** A grayscale picture by a formula. */
 const drawing = (side: number, at: (x: number, y: number) => number): Sharp => {
@@ -240,7 +239,7 @@ describe('a folder of drawings of digits', async () => {
 
   test('is prepared in the same way when the run is resumed', async () => {
     const resumed = async (flags: object) => {
-      const plan = await resumedPlan(run, await parsed('mlp', { epochs: 7, ...flags }))
+      const plan = await resumedPlan(run, { epochs: 7, ...flags })
       plan.folder.close()
       return plan
     }
@@ -259,8 +258,8 @@ describe('a folder of drawings of digits', async () => {
     await mkdir(begun)
     const { preprocessing: _, ...config } = await configOf(run)
     await writeFile(join(begun, 'config.json'), JSON.stringify(config))
-    await expect(resumedPlan(begun, await parsed('mlp', {}))).rejects.toThrow(
-      /its pictures were prepared in another way by onnxgrad 0\.1\.0; resume it with that release, or train it again from the start$/,
+    await expect(resumedPlan(begun)).rejects.toThrow(
+      /the run's pictures were prepared in another way by onnxgrad 0\.1\.0; resume it with that release, or train it again from the start$/,
     )
   })
 })

@@ -2,18 +2,19 @@ import { expect, test } from 'vitest'
 import yargs from 'yargs'
 import { fieldOf, PRESETS } from '../../lab/src/train/form.ts'
 import { MODELS } from '../../models/index.ts'
-import type { Setting } from '../../models/settings.ts'
-import { trainFlags } from '../../src/cli/train-flags.ts'
+import { trainFlags } from '../../src/cli/train.ts'
 import { VERBS } from '../../src/cli/verbs.ts'
 import { COLLECTIONS } from '../../src/data/collections.ts'
 import { keysOf } from '../../src/graph/keys.ts'
 import { OPTIMIZERS, optimizerOf } from '../../src/optim/optimizer.ts'
+import { kebab } from '../../src/runs/command.ts'
 import { DEVICES } from '../../src/runtime/device.ts'
+import type { Setting } from '../../src/settings/setting.ts'
 
 // What is added to a list must be offered wherever that list is: nobody names its entries a second time.
-const help = await trainFlags(yargs([]).wrap(null)).getHelp()
+const help = await trainFlags(yargs(['--help-all']).wrap(null).showHidden('help-all')).getHelp()
 const line = (flag: string): string =>
-  help.split('\n').find(text => text.match(/--([\w-]+)/)?.[1] === flag) ?? ''
+  help.split('\n').find(text => text.match(/--([\w-]+)/)?.[1] === kebab(flag)) ?? ''
 
 test('the help of train offers every model, preset, setting, optimizer, device and data set', () => {
   for (const [model, { presets, settings }] of Object.entries(MODELS)) {

@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MODELS } from '../../models/index.ts'
-import { RECIPES, withRecipe } from '../../src/cli/recipes.ts'
-import type { TrainFlags } from '../../src/cli/train-flags.ts'
-
-const flags = (given: Partial<TrainFlags>) => given as TrainFlags
+import { RECIPES, withRecipe } from '../../src/runs/recipes.ts'
 
 describe("a preset's recipe", () => {
   it('is of a preset that there is', () => {
@@ -13,15 +10,15 @@ describe("a preset's recipe", () => {
   })
 
   it('stands in for flags that are not given, and for no others', () => {
-    const asked = withRecipe('vit', 'best', flags({ ema: 0.5, rotate: 0 }))
+    const asked = withRecipe(RECIPES.vit!.best!, { ema: 0.5, rotate: 0 })
     expect(asked).toMatchObject({ ...RECIPES.vit!.best, ema: 0.5, rotate: 0 })
-    expect(withRecipe('vit', 'lecture', flags({ epochs: 3 }))).toEqual({ epochs: 3 })
+    expect(withRecipe({}, { epochs: 3 })).toEqual({ epochs: 3 })
   })
 
   it('keeps the learning rate of its optimizer to itself, and warms up for less of a shorter run', () => {
-    const asked = withRecipe('vit', 'best', flags({ optimizer: 'sgd', epochs: 2 }))
+    const asked = withRecipe(RECIPES.vit!.best!, { optimizer: 'sgd', epochs: 2 })
     expect(asked).toMatchObject({ optimizer: 'sgd', epochs: 2, warmup: 0.2, batch: 128 })
     expect(asked).not.toHaveProperty('lr')
-    expect(asked).not.toHaveProperty('weight-decay')
+    expect(asked).not.toHaveProperty('weightDecay')
   })
 })

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Spread, spread } from '../../src/cli/repeat.ts'
+import { type Spread, spread } from '../../src/runs/repeat-node.ts'
 import { complaint, type Finished, onnxgrad, start, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()

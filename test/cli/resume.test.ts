@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { OPTIMIZERS } from '../../src/optim/optimizer.ts'
 import { cosine, oneCycle, stepDecay, withWarmup } from '../../src/optim/schedule.ts'
-import { recordedOptimizer, recordedSchedule } from '../../src/train/record.ts'
+import { recordedOptimizer, recordedSchedule } from '../../src/runs/record.ts'
 import { complaint, onnxgrad, program, start, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
@@ -64,7 +64,7 @@ describe('a run that was stopped', () => {
     const finished = await onnxgrad('train', '--resume', stopped, ...others)
     expect(finished.code).toBe(1)
     expect(complaint(finished)).toEqual([
-      `onnxgrad: ${stopped}: --batch is 48 in this run, not 32; --seed is 0 in this run, not 7; --lr is 0.002 in this run, not 0.1; --ema is not set in this run, not 0.9; --shift is 0 in this run, not 0.2; --hidden is 16 in this run, not 64`,
+      `onnxgrad: ${stopped}: --shift is 0 in this run, not 0.2; --batch is 48 in this run, not 32; --lr is 0.002 in this run, not 0.1; --ema is not set in this run, not 0.9; --seed is 0 in this run, not 7; --hidden is 16 in this run, not 64`,
     ])
     expect(await files()).toEqual(before)
   })
@@ -104,7 +104,7 @@ describe('a run that was stopped', () => {
 
   it('that was killed after its model was written still gets its report', async () => {
     const before = await model(whole)
-    expect((await onnxgrad('train', '--resume', whole, '--no-verify')).code).toBe(0)
+    expect((await onnxgrad('train', '--resume', whole, '--no-verify', '--report')).code).toBe(0)
     expect(await readdir(whole)).toContain('report.html')
     expect((await model(whole)).equals(before)).toBe(true)
   })
@@ -113,7 +113,7 @@ describe('a run that was stopped', () => {
     const done = await onnxgrad('train', '--resume', whole)
     expect(done.code).toBe(1)
     expect(complaint(done)).toEqual([
-      'onnxgrad: all 44 steps of 4 epochs are done; to continue, give more epochs',
+      'onnxgrad: all 44 steps of 4 epochs are done; to train longer, give more --epochs',
     ])
     const more = await onnxgrad(
       'train',

@@ -1,32 +1,32 @@
 import { copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import sharp from 'sharp'
-import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { parsed } from '../../src/cli/command-line.ts'
-import { newPlan, type Plan, resumedPlan } from '../../src/cli/train-plan.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { readSafetensors } from '../../src/export/safetensors.ts'
 import { initialize, layoutOf } from '../../src/nn/layout.ts'
-import { reportOfRun } from '../../src/report/run-report-node.ts'
-import { RECORD, type RunRecord } from '../../src/train/record.ts'
+import type { Plan } from '../../src/runs/plan-node.ts'
+import { RECORD, type RunRecord } from '../../src/runs/record.ts'
+import { reportOfRun } from '../../src/runs/report-node.ts'
+import type { Values } from '../../src/settings/setting.ts'
 import { wholeLayout } from '../../src/train/step/state.ts'
-import type { Values } from '../../src/tune/space.ts'
 import { idx, temporaryFolder, writeTiny } from '../data/files.ts'
+import { newPlan, resumedPlan } from './plans.ts'
 
 // The plans are made in this process; no step is trained.
 
 let folder: string
-const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+const told: string[] = []
 beforeEach(async () => {
   folder = await temporaryFolder()
-  stderr.mockClear()
+  told.length = 0
 })
 
-const said = (): string => stderr.mock.calls.map(([line]) => String(line)).join('')
+const said = (): string => told.join('')
 
 /** Begins a run, which saves its first state and is killed. */
 async function begun(model: string, flags: Values): Promise<{ readonly out: string; readonly plan: Plan }> {
   const out = join(folder, 'run')
-  const plan = await newPlan(await parsed(model, { ...flags, out }))
+  const plan = await newPlan(model, { ...flags, out }, told)
   const { name, config } = plan.model
   await plan.folder.begin({ ...plan.record, model: { name, config }, source: plan.source })
   await save(plan, plan.record)
@@ -41,10 +41,7 @@ async function save({ model, folder: run }: Plan, record: Omit<RunRecord, 'step'
 }
 
 async function resumed(path: string, flags: Values = {}): Promise<Plan> {
-  const plan = await resumedPlan(path, {
-    ...(await parsed('mlp', { report: false, ...flags })),
-    model: undefined,
-  })
+  const plan = await resumedPlan(path, { report: false, ...flags }, told)
   plan.folder.close()
   return plan
 }
@@ -156,7 +153,7 @@ describe('a run of IDX files is resumed', () => {
     })
     const again = await resumed(out)
     expect(said()).toBe(
-      `NOTE      ${out} was written by an older release, which did not record the data: onnxgrad cannot check whether they are the same\n`,
+      `${out} was written by an older release, which did not record the data: onnxgrad cannot check whether they are the same`,
     )
     // From now on it does.
     expect(again.record.fingerprints?.train.size).toBe(5)
@@ -166,7 +163,7 @@ describe('a run of IDX files is resumed', () => {
     await writeFile(join(out, 'metrics.jsonl'), '')
     const report = (data: Plan['data']) => reportOfRun(out, { data } as Parameters<typeof reportOfRun>[1])
     await write({ 't10k-labels-idx1-ubyte': idx(0x801, [2], [1, 0]) })
-    const other = await newPlan(await parsed('mlp', { data, batch: 2, out: join(folder, 'other') }))
+    const other = await newPlan('mlp', { data, batch: 2, out: join(folder, 'other') })
     await expect(report(other.data)).rejects.toThrow(
       `${out} was not tested on these data: the test set has as many examples, but with other content; name the run's own data with --data`,
     )
@@ -191,15 +188,15 @@ describe('a run of pictures', () => {
     const raw = Uint8Array.from({ length: 8 * 8 * 3 }, (_, i) => (i % 3 ? (i * 7) % 200 : red))
     await sharp(raw, { raw: { width: 8, height: 8, channels: 3 } }).toFile(path)
   }
-  const flags = (data: string): Values => ({ data, image: 8, 'skip-bad': true })
+  const flags = (data: string): Values => ({ data, image: 8, skipBad: true })
 
   test('that left out what cannot be read leaves out the same when it is resumed', async () => {
     const data = join(folder, 'pets')
     for (const name of ['cat', 'dog'])
       for (let i = 0; i < 6; i++) await write(join(data, name, `${i}.png`), name === 'cat' ? 20 + i : 200 + i)
     await writeFile(join(data, 'cat/bad.png'), '')
-    const { 'skip-bad': _, ...strict } = flags(data)
-    await expect(parsed('mlp', strict).then(newPlan)).rejects.toThrow('cat/bad.png is empty (0 bytes)')
+    const { skipBad: _, ...strict } = flags(data)
+    await expect(newPlan('mlp', strict)).rejects.toThrow('cat/bad.png is empty (0 bytes)')
     const { out, plan } = await begun('mlp', flags(data))
     expect([plan.data.skipped, plan.source.skipBad]).toEqual([['cat/bad.png'], true])
     expect((await resumed(out)).data.skipped).toEqual(['cat/bad.png'])

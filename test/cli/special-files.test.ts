@@ -11,10 +11,10 @@ import { append, readBytes, writeAtomic } from '../../src/data/files-node.ts'
 import { loadText } from '../../src/data/text-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { layoutOf } from '../../src/nn/layout.ts'
-import { takeLock } from '../../src/train/lock-node.ts'
-import { RUN_FILES, RunFolder, readRun } from '../../src/train/run-node.ts'
+import { RUN_FILES, RunFolder, readRun } from '../../src/runs/folder-node.ts'
+import { takeLock } from '../../src/runs/lock-node.ts'
+import { readStanding as readTrial } from '../../src/runs/standing-node.ts'
 import { wholeLayout } from '../../src/train/step/state.ts'
-import { readRun as readTrial } from '../../src/tune/runs-node.ts'
 import { temporaryFolder } from '../data/files.ts'
 import { workFolder } from './program.ts'
 
@@ -85,7 +85,7 @@ const ACTIONS: Readonly<Record<string, () => unknown>> = {
   resume: async () => {
     const { folder } = await RunFolder.resume(out, buildModel, () => {})
     try {
-      await folder.goOn()
+      await folder.continue()
       await folder.record({ step: 3 })
       await folder.checkpoint('last', layout, stateAt(3), { ...record, step: 3 }, {})
     } finally {

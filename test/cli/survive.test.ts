@@ -7,10 +7,10 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { buildModel } from '../../models/index.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { layoutOf } from '../../src/nn/layout.ts'
+import { RunFolder, readRun } from '../../src/runs/folder-node.ts'
+import { takeLock } from '../../src/runs/lock-node.ts'
+import type { RunRecord } from '../../src/runs/record.ts'
 import { stateCheckpoint } from '../../src/train/checkpoint.ts'
-import { takeLock } from '../../src/train/lock-node.ts'
-import type { RunRecord } from '../../src/train/record.ts'
-import { RunFolder, readRun } from '../../src/train/run-node.ts'
 import { wholeLayout } from '../../src/train/step/state.ts'
 import { temporaryFolder } from '../data/files.ts'
 
@@ -107,7 +107,7 @@ describe('a run folder', () => {
       'run/last.safetensors: its content does not have the checksum that it was written with: the file is damaged; step 1 of run/previous.safetensors is taken instead',
     ])
     const again = await RunFolder.resume(out, buildModel, () => {})
-    await again.folder.goOn()
+    await again.folder.continue()
     expect(await readFile(file('last.safetensors'))).toEqual(await readFile(file('previous.safetensors')))
     expect(await lines()).toEqual(['{"step":1}'])
     again.folder.close()
@@ -126,7 +126,7 @@ describe('a run folder', () => {
     await writeFile(file('metrics.jsonl'), '{"step":10}\n{"step":20}\n{"step":30}\n{"final":true}\n{"ste')
     await writeFile(file('steps.jsonl'), '{"step":5}\n{"step":25}\n\0\0\0')
     const { folder } = await RunFolder.resume(out, buildModel, () => {})
-    await folder.goOn({ epochs: 12 })
+    await folder.continue({ epochs: 12 })
     expect(await lines()).toEqual(['{"step":10}', '{"step":20}'])
     expect(await lines('steps.jsonl')).toEqual(['{"step":5}'])
     expect(JSON.parse(await readFile(file('config.json'), 'utf8'))).toMatchObject({ epochs: 12, batch: 1 })
@@ -144,7 +144,7 @@ describe('a run folder', () => {
     for (const name of left) await writeFile(file(name), 'half')
     await writeFile(file('notes.tmp'), 'of the user')
     const { folder } = await RunFolder.resume(out, buildModel, () => {})
-    await folder.goOn()
+    await folder.continue()
     folder.close()
     expect(await readdir(out)).toEqual([
       'config.json',

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { buildModel } from '../../models/index.ts'
 import { openFile, readBytes, readText } from '../../src/data/files-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
-import { readResumable } from '../../src/train/saved-node.ts'
+import { readResumable } from '../../src/runs/saved-node.ts'
 import { temporaryFolder } from './files.ts'
 
 let folder: string

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { loadData } from '../../src/cli/load-data.ts'
 import { type ImageDataset, imageSource, statistics } from '../../src/data/dataset.ts'
 import { heldOut, withValidation } from '../../src/data/held-out.ts'
 import { loadText } from '../../src/data/text-node.ts'
+import { loadData } from '../../src/runs/data-node.ts'
 import { idx, temporaryFolder, writeTiny } from './files.ts'
 
 /** Images of one pixel, each with a value of its own, in classes of the given sizes. */

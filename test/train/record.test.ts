@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readRecord } from '../../src/train/record.ts'
+import { readRecord } from '../../src/runs/record.ts'
 
 const settings = {
   model: { name: 'mlp', config: {} },

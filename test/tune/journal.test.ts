@@ -1,9 +1,9 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
-import { TuneFolder } from '../../src/tune/journal-node.ts'
-import type { TuneRecord } from '../../src/tune/record.ts'
-import { readRun } from '../../src/tune/runs-node.ts'
+import { TuneFolder } from '../../src/runs/search/folder-node.ts'
+import type { TuneRecord } from '../../src/runs/search/record.ts'
+import { readStanding } from '../../src/runs/standing-node.ts'
 import { temporaryFolder } from '../data/files.ts'
 
 const record: TuneRecord = {
@@ -15,7 +15,7 @@ const record: TuneRecord = {
   minEpochs: 1,
   seed: 0,
   space: { lr: [1, 2] },
-  flags: {},
+  settings: {},
 }
 
 const epoch = (n: number, valAccuracy = n / 10) => ({
@@ -46,11 +46,11 @@ async function runOf(
 
 test('a run that has not begun has come to nothing yet', async () => {
   const nothing = { epochs: [], ended: false, failed: false, seconds: 0 }
-  expect(await readRun(join(path, 'nowhere'))).toEqual(nothing)
+  expect(await readStanding(join(path, 'nowhere'))).toEqual(nothing)
 })
 
 test('a run that was killed has come as far as its whole lines', async () => {
-  const trial = await readRun(await runOf([epoch(1), epoch(2)], '{"epoch":3,"va'))
+  const trial = await readStanding(await runOf([epoch(1), epoch(2)], '{"epoch":3,"va'))
   expect(trial.epochs).toEqual([
     { accuracy: 0.1, loss: 1 },
     { accuracy: 0.2, loss: 1 },
@@ -61,11 +61,11 @@ test('a run that was killed has come as far as its whole lines', async () => {
 test('a run of an older release counts its examples as images', async () => {
   const { examplesPerSecond, ...line } = epoch(1)
   const old = await runOf([{ ...line, imagesPerSecond: examplesPerSecond }], '', { images: 400 })
-  expect((await readRun(old)).seconds).toBe(2)
+  expect((await readStanding(old)).seconds).toBe(2)
 })
 
 test('an epoch that was done twice counts once', async () => {
-  const trial = await readRun(await runOf([epoch(1), epoch(2, 0.9), epoch(2, 0.3)]))
+  const trial = await readStanding(await runOf([epoch(1), epoch(2, 0.9), epoch(2, 0.3)]))
   expect(trial.epochs.map(e => e.accuracy)).toEqual([0.1, 0.3])
 })
 
@@ -77,7 +77,7 @@ test('only a run that came to its end has ended: not one that waits at a rung, o
     ['until', false],
     ['signal', false],
   ] as const) {
-    const trial = await readRun(await runOf([epoch(1), { ...final, end }]))
+    const trial = await readStanding(await runOf([epoch(1), { ...final, end }]))
     expect([end, trial.ended]).toEqual([end, ended])
     const { final: _, ...figures } = final
     expect(trial.final).toEqual(ended ? figures : undefined)
@@ -105,7 +105,7 @@ test('a folder that cannot be made is an error that names it', async () => {
 
 test('what is damaged is said, and where', async () => {
   const run = await runOf([epoch(1)], 'x\n')
-  await expect(readRun(run)).rejects.toThrow(
+  await expect(readStanding(run)).rejects.toThrow(
     'metrics.jsonl: line 2 is not a JSON object: the file is damaged',
   )
   const folder = new TuneFolder(path)
@@ -128,5 +128,5 @@ test('a folder is one tune’s, and one process’s at a time', async () => {
   folder.close()
   expect((await readdir(folder.path)).includes('lock')).toBe(false)
   await writeFile(join(path, 'thesis.txt'), 'mine')
-  await expect(new TuneFolder(path).read()).rejects.toThrow('holds 2 files already, and no tune')
+  await expect(new TuneFolder(path).read()).rejects.toThrow('holds 2 files already, and no search')
 })

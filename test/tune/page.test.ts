@@ -1,10 +1,10 @@
 import { parseHTML } from 'linkedom'
 import { expect, test } from 'vitest'
-import { tunePage } from '../../src/tune/page-node.ts'
-import type { TuneRecord } from '../../src/tune/record.ts'
-import type { TuneState } from '../../src/tune/result.ts'
-import type { Run } from '../../src/tune/run.ts'
-import type { Values } from '../../src/tune/space.ts'
+import { tunePage } from '../../src/runs/search/page-node.ts'
+import type { TuneRecord } from '../../src/runs/search/record.ts'
+import type { TuneState } from '../../src/runs/search/result.ts'
+import type { RunStanding as Run } from '../../src/runs/standing.ts'
+import type { Values } from '../../src/settings/setting.ts'
 
 const record = (space: TuneRecord['space'], more: Partial<TuneRecord> = {}): TuneRecord => ({
   model: 'vit',
@@ -15,7 +15,7 @@ const record = (space: TuneRecord['space'], more: Partial<TuneRecord> = {}): Tun
   minEpochs: 1,
   seed: 0,
   space,
-  flags: {},
+  settings: {},
   ...more,
 })
 
@@ -84,7 +84,7 @@ test('the test figure is of the winner only, and there is none before there is a
   ])
   const open = { ...whole, trials: [trial([0.3]), trial([]), trial([0.1])] }
   const page = dom(tunePage(open, 'digits', undefined)).body.textContent
-  expect(page).toContain('has not come to its end')
+  expect(page).toContain('The search is not complete')
   expect(page).not.toContain('test accuracy')
 })
 

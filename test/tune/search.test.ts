@@ -1,14 +1,7 @@
 import { expect, test } from 'vitest'
 import { rng } from '../../src/graph/random.ts'
-import {
-  fields,
-  halvingRungs,
-  next,
-  order,
-  type Search,
-  type Standing,
-  winner,
-} from '../../src/tune/search.ts'
+import { fields, halvingRungs, next, order, type Search, winner } from '../../src/runs/search/search.ts'
+import type { Standing } from '../../src/runs/standing.ts'
 
 /** What a trial comes to after an epoch, from 1. */
 type Course = (trial: number, epoch: number) => { readonly accuracy: number; readonly loss: number }

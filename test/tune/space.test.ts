@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { draws, readSpace, type Values } from '../../src/tune/space.ts'
+import { draws, readSpace } from '../../src/runs/search/space.ts'
+import type { Values } from '../../src/settings/setting.ts'
 
 const drawn = (declared: object, count: number, seed = 0): Values[] =>
   draws(readSpace(declared, 'space.json'), seed, count)

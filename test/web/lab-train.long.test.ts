@@ -7,13 +7,13 @@ import { loadMnist } from '../../src/data/mnist-node.ts'
 import { layoutOf } from '../../src/nn/layout.ts'
 import { adamW } from '../../src/optim/optimizer.ts'
 import { cosine } from '../../src/optim/schedule.ts'
+import { recordedOptimizer, recordedSchedule } from '../../src/runs/record.ts'
+import { writeSaved } from '../../src/runs/saved.ts'
 import { nodeRuntime, wasmRuntime } from '../../src/runtime/node.ts'
 import { classification } from '../../src/tasks/classification.ts'
 import { fit } from '../../src/train/fit.ts'
 import { openPredictor } from '../../src/train/predictor.ts'
 import type { RunState } from '../../src/train/progress.ts'
-import { recordedOptimizer, recordedSchedule } from '../../src/train/record.ts'
-import { writeSaved } from '../../src/train/saved.ts'
 import { wholeLayout } from '../../src/train/step/state.ts'
 import { apart } from './apart.ts'
 import { noBrowser } from './browser.ts'
@@ -66,7 +66,7 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
 
     // To the end in Node; and there once more, but only to the end of the second epoch.
     const data = await loadMnist({ data: 'digits' })
-    const { model, layout, state, record } = readRun(fromPage.name, fromPage.bytes)
+    const { model, layout, state, record } = await readRun(fromPage.name, fromPage.bytes)
     expect(compare(record.fingerprints!, await fingerprints(data))).toEqual({ differences: [] })
     const runtime = await nodeRuntime('cpu')
     const inNode = (stopAfter: number) => {
@@ -162,7 +162,7 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
     // Paused: what the page answers is what Node's training answers after as many updates.
     await goTo(page, 'keep')
     const paused = await downloaded(page, '#save-checkpoint')
-    const here = readRun(paused.name, paused.bytes)
+    const here = await readRun(paused.name, paused.bytes)
     expect(here.record.step).toBeGreaterThan(5)
     expect(here.record.step).toBeLessThan(perEpoch)
     expect(here.record.sums).toMatchObject({ examples: 32 * here.record.step, updates: here.record.step })

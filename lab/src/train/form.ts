@@ -1,12 +1,12 @@
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { buildModel, MODELS } from '../../../models/index.ts'
-import type { Setting, SettingField } from '../../../models/settings.ts'
 import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { isKey, keysOf } from '../../../src/graph/keys.ts'
 import { lookup, nth } from '../../../src/graph/present.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
 import { type OptimizerName, optimizerOf } from '../../../src/optim/optimizer.ts'
+import type { Setting, SettingField } from '../../../src/settings/setting.ts'
 import type { LabClient } from '../client.ts'
 import type { DataAbout, DataChoice, TrainSettings } from '../protocol.ts'
 
@@ -125,7 +125,7 @@ const numberIn = (name: string): number => {
   const numbers = numbersIn(name)
   return numbers.length === 1 ? nth(numbers, 0) : Number.NaN
 }
-const isList = (name: string): boolean => chosen().settings[name]?.kind === 'sizes'
+const isList = (name: string): boolean => chosen().settings[name]?.kind === 'numbers'
 
 /** Which fields the chosen model has. */
 export const modelFields: ReadonlySignal<readonly string[]> = computed(() =>
@@ -144,7 +144,7 @@ export const problems: ReadonlySignal<Readonly<Record<string, string>>> = comput
   const wrong: Record<string, string> = {}
   for (const name of [...modelFields.value, ...Object.keys(TRAINING)]) {
     const values = isList(name) ? numbersIn(name) : [numberIn(name)]
-    const { most } = fieldOf(name)
+    const { most = Number.POSITIVE_INFINITY } = fieldOf(name)
     if (name === 'lr') {
       if (!values.every(value => value > 0 && value <= most))
         wrong[name] = `a number above 0, at most ${most}`

@@ -87,8 +87,8 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       return { runtime: version, devices: await webDevices() }
     },
     data: async (choice, size) => aboutData(await data.get(choice, size)),
-    inspect: (name, bytes) => {
-      const { record, model } = readRun(name, bytes)
+    inspect: async (name, bytes) => {
+      const { record, model } = await readRun(name, bytes)
       return aboutCheckpoint(record, model)
     },
     train: (settings, choice) =>
@@ -100,7 +100,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       }),
     goOn: ({ device, epochs }, choice, checkpoint) =>
       alone(async () => {
-        const { model, state, record } = readRun('the checkpoint', checkpoint)
+        const { model, state, record } = await readRun('the checkpoint', checkpoint)
         if (record.valSplit !== undefined)
           throw new UserError(
             'this run judges its epochs by a validation split; go on with it in Node: onnxgrad train --resume RUN',

@@ -9,8 +9,8 @@ import {
   recordedOptimizer,
   recordedSchedule,
   stepsPerEpoch,
-} from '../../../src/train/record.ts'
-import { readSavedBytes, type Saved } from '../../../src/train/saved.ts'
+} from '../../../src/runs/record.ts'
+import { readSavedBytes, type Saved } from '../../../src/runs/saved.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
 import { imageOf } from './reader.ts'
 
@@ -45,8 +45,8 @@ export async function recordOf(
  * A run to resume, or to look at.
  * @throws UserError when the file is not a checkpoint, is damaged, or is of a run that cannot be resumed here
  */
-export function readRun(name: string, bytes: Uint8Array): Saved {
-  const saved = readSavedBytes(bytes, name, buildModel)
+export async function readRun(name: string, bytes: Uint8Array): Promise<Saved> {
+  const saved = await readSavedBytes(bytes, name, buildModel)
   // The best epoch's parameters are in the folder that the file comes from.
   const { best: _best, versions: _versions, ...record } = saved.record
   recordedOptimizer(record.optimizer)

@@ -7,9 +7,9 @@ import { present } from '../../../src/graph/present.ts'
 import { shownName } from '../../../src/graph/printable.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
 import type { TrainedModel } from '../../../src/nn/trained.ts'
+import { savedModel } from '../../../src/runs/saved.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { fileInput, imageShapeOf, openClassifier } from '../../../src/train/classifier.ts'
-import { savedModel } from '../../../src/train/saved.ts'
 import type { ModelAbout } from '../protocol.ts'
 import { Insides, trainedOf } from './look.ts'
 import { imageOf, Reader, type Reading } from './reader.ts'
@@ -115,9 +115,9 @@ function aboutModel(name: string, trained: TrainedModel): ModelAbout {
   }
 }
 
-/** The model of a checkpoint. @throws UserError when the file is none */
-export function shownCheckpoint(runtime: Runtime, name: string, bytes: Uint8Array): Shown {
-  const trained = savedModel(readRun(name, bytes))
+/** The model of a checkpoint. @throws UserError when it is not one */
+export async function shownCheckpoint(runtime: Runtime, name: string, bytes: Uint8Array): Promise<Shown> {
+  const trained = savedModel(await readRun(name, bytes))
   return shownModel(runtime, {
     name,
     reader: new Reader(runtime, trained.model),

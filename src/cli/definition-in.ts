@@ -1,0 +1,29 @@
+import { stat } from 'node:fs/promises'
+import yargs from 'yargs'
+import { MODELS } from '../../models/index.ts'
+import { isKey } from '../graph/keys.ts'
+import type { Definition } from '../runs/definition.ts'
+import { importRun, namesModule } from '../runs/definition-node.ts'
+import { readConfig } from '../runs/saved-node.ts'
+import { KNOWN, optionsOf } from './flags.ts'
+
+/** The module that a command line trains, or resumes the run of: its settings are flags. @throws UserError */
+export async function definitionIn(args: readonly string[]): Promise<Definition | undefined> {
+  const { _: [, model] = [], resume }: { _: (string | number)[]; resume?: unknown } = await yargs([...args])
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .options(optionsOf(KNOWN))
+    .option('resume', { type: 'string' })
+    .fail(() => {})
+    .parseAsync()
+  if (typeof model === 'string' && namesModule(model) && !isKey(MODELS, model)) return importRun(model)
+  if (model !== undefined || typeof resume !== 'string') return undefined
+  const isFolder = await stat(resume).then(
+    entry => entry.isDirectory(),
+    () => false,
+  )
+  // What is wrong with the folder is said where it is read for good.
+  const config = isFolder ? await readConfig(resume).catch(() => undefined) : undefined
+  return config?.module === undefined ? undefined : importRun(config.module)
+}

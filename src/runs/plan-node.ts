@@ -1,0 +1,338 @@
+import { stat } from 'node:fs/promises'
+import { basename, extname } from 'node:path'
+import { type Augmentation, augmentation } from '../data/augment.ts'
+import type { DataSource } from '../data/dataset.ts'
+import { reason } from '../data/files-node.ts'
+import { fingerprints } from '../data/fingerprint.ts'
+import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
+import { lookup } from '../graph/present.ts'
+import type { Model } from '../nn/model.ts'
+import { type Optimizer, optimizerOf } from '../optim/optimizer.ts'
+import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
+import { defaultDevice } from '../runtime/node.ts'
+import { checkSettings } from '../settings/setting.ts'
+import type { Task } from '../tasks/task.ts'
+import { monitorFor } from '../train/fit.ts'
+import type { RunState } from '../train/progress.ts'
+import { answeringParams } from '../train/state.ts'
+import { stepsOf } from '../train/work.ts'
+import { present } from './data-node.ts'
+import {
+  type Context,
+  type Definition,
+  defaultsOf,
+  type Prepared,
+  type ProgramOptions,
+  type SettingValues,
+  schemaOf,
+} from './definition.ts'
+import { recordedDefinition } from './definition-node.ts'
+import { RunFolder } from './folder-node.ts'
+import { augmentOptions } from './known-node.ts'
+import { withRecipe } from './recipes.ts'
+import { type RunRecord, recordedOptimizer, recordedSchedule, stepsPerEpoch } from './record.ts'
+import { executionOf, recordOf } from './recorded.ts'
+import { refuseOtherData } from './same-data.ts'
+import { refuseOtherSettings, settingsOf } from './same-settings.ts'
+import type { Build } from './saved.ts'
+import { readConfig, readSaved } from './saved-node.ts'
+import { OPTIMIZER_SETTINGS, optimizersWith, SETTINGS } from './settings.ts'
+
+/** A training that is wholly decided. */
+export interface Plan {
+  readonly model: Model
+  /** What the model is called beside its name: its preset, or the run that it is resumed from. */
+  readonly label: string | undefined
+  readonly task: Task
+  readonly data: DataSource
+  /** The settings that find the data again. */
+  readonly source: SettingValues
+  /** All settings that decide the result; of a resumed run also what it had reached. */
+  readonly record: Omit<RunRecord, 'step'>
+  /** How it is carried out. */
+  readonly execution: SettingValues
+  readonly optimizer: Optimizer
+  readonly schedule: Schedule
+  readonly augment?: Augmentation
+  readonly program: ProgramOptions
+  readonly folder: RunFolder
+  /** Where a resumed run stands. */
+  readonly from?: RunState
+  /** Whether the folder holds the beginning of this run. */
+  readonly resumed: boolean
+}
+
+function chosenOptimizer(values: SettingValues, asked: SettingValues, { label }: Context): Optimizer {
+  const name = String(values.optimizer)
+  const given = present(Object.fromEntries(Object.keys(OPTIMIZER_SETTINGS).map(key => [key, values[key]])))
+  const known = optimizerOf(name).settings
+  const stray = Object.keys(given).find(key => !Object.hasOwn(known, key))
+  if (stray !== undefined && asked[stray] !== undefined)
+    throw new UserError(
+      `${label(stray)} is for ${label('optimizer')} ${optimizersWith(stray)
+        .map(o => o.name)
+        .join(' or ')} only`,
+    )
+  return optimizerOf(
+    name,
+    Object.fromEntries(Object.entries(given).filter(([key]) => Object.hasOwn(known, key))),
+  )
+}
+
+/** Examples of an epoch. @throws UserError where nobody knows */
+function examplesOf({ data: { train }, program }: Prepared, batch: number, accumulate: number): number {
+  if (train.size !== undefined) return train.size
+  if (program?.stepsPerEpoch !== undefined) return program.stepsPerEpoch * batch * accumulate
+  throw new UserError(
+    `${train.name} does not say how many examples it has: give the run stepsPerEpoch, which schedules and resuming need`,
+  )
+}
+
+/** Checks what is asked for against the settings of a definition. @throws UserError */
+export function checkAsked(definition: Definition, asked: SettingValues, { label }: Context): void {
+  const schema = schemaOf(definition)
+  for (const [name, value] of Object.entries(asked)) {
+    if (value === undefined || Object.hasOwn(schema, name)) continue
+    if (Object.hasOwn(SETTINGS, name))
+      throw new UserError(
+        `${label(name)} is for models that come with onnxgrad; ${definition.name} decides that itself`,
+      )
+    throw new UserError(
+      `${label(name)} is not a setting of ${definition.name}; it has ${Object.keys(definition.settings).join(', ') || 'none of its own'}`,
+    )
+  }
+  checkSettings(schema, asked, label)
+}
+
+/** What is asked for, with recipe and defaults in place of the rest. */
+export const valuesFor = (definition: Definition, asked: SettingValues): SettingValues => ({
+  ...defaultsOf(schemaOf(definition)),
+  ...present(withRecipe(definition.defaults(asked), asked)),
+})
+
+let usual: Promise<Awaited<ReturnType<typeof defaultDevice>>> | undefined
+
+/** The device that is asked for; else the default one, and where that is not the CPU, a line that says why. */
+export async function deviceFor(asked: unknown, { notice: tell }: Pick<Context, 'notice'>): Promise<string> {
+  if (asked !== undefined) return String(asked)
+  if (usual) return (await usual).device
+  usual = defaultDevice()
+  const { device, notice } = await usual
+  if (notice) tell(notice)
+  return device
+}
+
+/** A run from its beginning. @throws UserError for settings that do not fit each other or the data */
+export async function newPlan(definition: Definition, asked: SettingValues, context: Context): Promise<Plan> {
+  const { label } = context
+  checkAsked(definition, asked, context)
+  const values = valuesFor(definition, asked)
+  const [epochs, batch, accumulate] = [values.epochs, values.batch, values.accumulate].map(Number)
+  const { warmup, patience } = values
+  if (!(Number(warmup) < Number(epochs)))
+    throw new UserError(
+      `${label('warmup')} must be at least 0 and below ${label('epochs')} ${epochs}, not ${warmup}`,
+    )
+  // What can be wrong with settings alone is found before the data are read.
+  const optimizerOfSettings = chosenOptimizer(values, asked, context)
+  const augmented = augmentOptions(values)
+  const augment = augmented && augmentation(augmented)
+  const prepared = await definition.prepare(asked, values, context)
+  const { model, data, task } = prepared
+  if (patience !== undefined && !data.val)
+    throw new UserError(
+      definition.classifier
+        ? `${label('patience')} needs a validation set: give ${label('valSplit')}, such as 0.1`
+        : `${label('patience')} needs a validation set: the data of ${definition.name} must have val`,
+    )
+  const metric = monitorFor(
+    task.trace(model).evaluation,
+    values.metric as string | undefined,
+    label('metric'),
+  )
+  const examples = examplesOf(prepared, Number(batch), Number(accumulate))
+  const device = await deviceFor(values.device, context)
+  const perEpoch = stepsOf({ size: examples }, { batch: Number(batch), accumulate: Number(accumulate) }) ?? 0
+  const optimizer = prepared.optimizer ?? optimizerOfSettings
+  const schedule =
+    prepared.schedule ??
+    withWarmup(
+      lookup<() => Schedule>(SCHEDULES, String(values.schedule))(),
+      Math.round(Number(warmup) * perEpoch),
+    )
+  const folder =
+    values.out === undefined
+      ? await RunFolder.next(`runs/${[definition.name, prepared.label].filter(Boolean).join('-')}`)
+      : await RunFolder.at(String(values.out), { overwrite: values.overwrite === true })
+  const record = recordOf({
+    model: { name: definition.name, config: prepared.config },
+    module: definition.module,
+    values: { ...values, metric, device, valSplit: prepared.valSplit },
+    augment: augmented,
+    ...{ optimizer, schedule, data, examples },
+    fingerprints: await fingerprints(data),
+  })
+  return {
+    ...{ model, task, data, record, optimizer, schedule, folder },
+    label: prepared.label,
+    source: prepared.source ?? {},
+    execution: executionOf(values),
+    ...(augment ? { augment } : {}),
+    program: prepared.program ?? {},
+    resumed: false,
+  }
+}
+
+export const isFolder = async (path: string): Promise<boolean> => {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (error) {
+    throw new UserError(`${path} ${reason(error)}`)
+  }
+}
+
+/** The model of a definition that a program has at hand; else of the module, or the name, that the run says. */
+const builder =
+  (given?: Definition): Build =>
+  async (name, config, module) =>
+    (
+      await recordedDefinition(
+        { model: { name, config }, ...(module === undefined ? {} : { module }) },
+        given,
+      )
+    ).build(config)
+
+/**
+ * A run that is resumed from its last checkpoint, in its folder; from a checkpoint file, in a folder of its own.
+ * @param given the definition of a run that a program trained
+ * @throws UserError when the file is damaged, or a setting or the data is not the run's
+ */
+export async function resumedPlan(
+  path: string,
+  asked: SettingValues,
+  context: Context,
+  given?: Definition,
+): Promise<Plan> {
+  const build = builder(given)
+  if (await isFolder(path)) {
+    const { folder, from } = await RunFolder.resume(path, build, context.notice)
+    try {
+      const { best, ...recorded } = from.record
+      const { finished, config } = from
+      const bestParams =
+        best && from.best
+          ? { best, bestParams: answeringParams(from.best.layout, from.best.state.vectors) }
+          : {}
+      const reached = from.state && { ...from.state, ...bestParams }
+      const had = { preset: fieldsOf(config.model).preset, ...executionOf(config) }
+      const its = await resumedFrom(
+        path,
+        asked,
+        recorded,
+        had,
+        fieldsOf(config.source),
+        reached,
+        context,
+        given,
+      )
+      if (finished.model && (finished.report || its.execution.report === false))
+        refuseFinished(asked, from.record, context)
+      return { ...its, folder, resumed: true }
+    } catch (error) {
+      folder.close()
+      throw error
+    }
+  }
+  const { record, state } = await readSaved(path, build)
+  // The best epoch's parameters are in the folder that the file comes from.
+  const { best: _, ...recorded } = record
+  const folder =
+    asked.out === undefined
+      ? await RunFolder.next(`runs/${basename(path, extname(path))}`)
+      : await RunFolder.at(String(asked.out), { overwrite: asked.overwrite === true })
+  const plan = await resumedFrom(path, asked, recorded, {}, {}, state, context, given)
+  return { ...plan, folder, resumed: false }
+}
+
+/** @throws UserError when nothing is left to do */
+function refuseFinished(
+  asked: SettingValues,
+  { step, epochs, patience, best, ...record }: RunRecord,
+  { label }: Context,
+): void {
+  const perEpoch = stepsPerEpoch(record)
+  if (step === perEpoch * Number(asked.epochs ?? epochs))
+    throw new UserError(
+      `all ${step} steps of ${epochs} epochs are done; to train longer, give more ${label('epochs')}`,
+    )
+  const waited = Math.floor(step / perEpoch) - (best?.epoch ?? 0)
+  if (patience !== undefined && best && waited >= Number(asked.patience ?? patience))
+    throw new UserError(
+      `no epoch was better than epoch ${best.epoch} for ${waited}: the run has ended; to train longer, give more ${label('patience')}`,
+    )
+}
+
+async function resumedFrom(
+  path: string,
+  asked: SettingValues,
+  { step, sums, ...recorded }: RunRecord,
+  had: SettingValues,
+  known: SettingValues,
+  reached: RunState | undefined,
+  context: Context,
+  given?: Definition,
+): Promise<Omit<Plan, 'folder' | 'resumed'>> {
+  const definition = await recordedDefinition(recorded, given)
+  checkAsked(definition, asked, context)
+  const values = settingsOf(recorded, had)
+  refuseOtherSettings(schemaOf(definition), asked, values, path, context)
+  const more = present({
+    epochs: asked.epochs,
+    patience: asked.patience,
+    threads: asked.threads,
+    module: given?.module ?? recorded.module,
+  })
+  const record: Omit<RunRecord, 'step'> = { ...recorded, ...more }
+  const prepared = await definition.reopen(record, known, { ...context, changes: asked })
+  const { data } = prepared
+  if (!recorded.fingerprints && data.train.size !== record.examples)
+    throw new UserError(
+      `${path}: the run has ${record.examples} examples per epoch, ${data.origin} has ${data.train.size}; give its own data (${context.label('data')} digits for the lab's 10,000 digits)`,
+    )
+  const found = await fingerprints(data)
+  refuseOtherData(path, recorded.fingerprints, found, context)
+  const execution = {
+    ...executionOf(valuesFor(definition, {})),
+    ...executionOf(had),
+    ...executionOf(asked),
+  }
+  return {
+    model: prepared.model,
+    label: `from step ${step} of ${basename(path)}`,
+    task: prepared.task,
+    data,
+    source: prepared.source ?? {},
+    record: { ...record, fingerprints: found },
+    execution,
+    optimizer: prepared.optimizer ?? recordedOptimizer(record.optimizer),
+    schedule: prepared.schedule ?? recordedSchedule(record.schedule),
+    ...(record.augment ? { augment: augmentation(record.augment) } : {}),
+    program: prepared.program ?? {},
+    ...(reached ? { from: { ...reached, sums } } : {}),
+  }
+}
+
+/** The definition of the run in a folder or a checkpoint file. */
+export async function definitionAt(path: string, given?: Definition): Promise<Definition> {
+  if (await isFolder(path)) return recordedDefinition(await readConfig(path), given)
+  let definition: Definition | undefined
+  const { record } = await readSaved(path, async (name, config, module) => {
+    definition = await recordedDefinition(
+      { model: { name, config }, ...(module === undefined ? {} : { module }) },
+      given,
+    )
+    return definition.build(config)
+  })
+  return definition ?? recordedDefinition(record, given)
+}

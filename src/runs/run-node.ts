@@ -1,0 +1,116 @@
+import type { ModelName } from '../../models/index.ts'
+import type { MODELS } from '../../models/registry.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Runtime } from '../runtime/session.ts'
+import { workerRuntime } from '../runtime/worker-node.ts'
+import type { ValuesOf } from '../settings/setting.ts'
+import type { Context, Definition, SettingValues } from './definition.ts'
+import { definitionOf } from './definition-node.ts'
+import { newPlan, type Plan, resumedPlan } from './plan-node.ts'
+import type { Settings } from './settings.ts'
+import { type RunResult, runPlan, type Watch } from './train-node.ts'
+
+type Own<M> = M extends ModelName ? ValuesOf<(typeof MODELS)[M]['settings']> : SettingValues
+
+/** Settings of a run: what is trained, and how. `M` is the name of a model, or a definition. */
+export type RunSettings<M extends ModelName | Definition = ModelName | Definition> = Settings &
+  Own<M> & {
+    /** A model that comes with onnxgrad, or what `defineRun` returns. */
+    readonly model: M
+  }
+
+/** Settings that a resumed run may change, such as more `epochs`; others must be the run's. */
+export interface ResumeSettings extends Settings {
+  /** The definition of a run that a program trained, where it was not a module. */
+  readonly model?: Definition | undefined
+}
+
+/** What is known of a run when it starts. */
+export interface RunStart {
+  /** The run folder. */
+  readonly out: string
+  /** @internal Everything that was decided. */
+  readonly plan: Plan
+  /** Where it runs. */
+  readonly runtime: Pick<Runtime, 'device' | 'version'>
+}
+
+/** Callbacks of a run, and how messages name things. */
+export interface RunOptions extends Watch {
+  /** Called before the first step, when everything is decided. */
+  readonly onStart?: ((start: RunStart) => void) | undefined
+  /** Called with remarks that are no reason to stop. @default console.warn */
+  readonly onNotice?: ((line: string) => void) | undefined
+  /** @internal What messages call a setting. @default its name */
+  readonly label?: ((name: string) => string) | undefined
+}
+
+/** @internal */
+export const contextOf = ({ onNotice, label = name => name }: RunOptions): Context => ({
+  label,
+  notice: onNotice ?? (line => console.warn(`onnxgrad: ${line}`)),
+})
+
+async function carryOut(plan: Plan, options: RunOptions): Promise<RunResult> {
+  try {
+    const runtime = await workerRuntime(plan.record.device ?? 'cpu')
+    try {
+      begin(plan, runtime, options)
+      return await runPlan(plan, runtime, options)
+    } finally {
+      await runtime.close()
+    }
+  } finally {
+    plan.folder.close()
+  }
+}
+
+/** Says what will be done. */
+function begin(plan: Plan, runtime: Runtime, options: RunOptions): void {
+  const { notice } = contextOf(options)
+  options.onStart?.({ out: plan.folder.path, plan, runtime })
+  const began = plan.record.versions?.onnxruntime
+  if (began !== undefined && began !== runtime.version)
+    notice(
+      `onnxruntime ${began} started this run and ${runtime.version} continues it: numbers may differ in the last digits`,
+    )
+  if (plan.data.notice) notice(plan.data.notice)
+}
+
+/**
+ * Trains a model as `onnxgrad train` does, into a run folder: checkpoints from which the run can be resumed, metrics, `model.onnx`,
+ * a report. It may be killed at any moment.
+ * @throws UserError before the first step for settings, data or folders that do not fit
+ * @throws DivergenceError when a loss or gradient is not finite; the state before it is saved
+ */
+export async function trainRun<M extends ModelName | Definition>(
+  settings: RunSettings<M>,
+  options: RunOptions = {},
+): Promise<RunResult> {
+  const { model, ...asked }: SettingValues & { readonly model: ModelName | Definition } = settings
+  return carryOut(await newPlan(await definitionOf(model), asked, contextOf(options)), options)
+}
+
+/**
+ * Resumes the run of a folder, or of a checkpoint file in a new folder; the result is that of an uninterrupted run, byte for byte.
+ * @throws UserError when a file is damaged, a setting or the data is not the run's, or nothing is left to do
+ */
+export async function resumeRun(
+  path: string,
+  settings: ResumeSettings = {},
+  options: RunOptions = {},
+): Promise<RunResult> {
+  const { model, ...asked } = settings
+  return carryOut(await resumedPlan(path, asked, contextOf(options), model), options)
+}
+
+/** @throws UserError where several runs cannot share a setting */
+export function refuseShared(
+  asked: SettingValues,
+  names: readonly string[],
+  { label }: Context,
+  what: string,
+): void {
+  const stray = names.find(name => asked[name] !== undefined && asked[name] !== false)
+  if (stray !== undefined) throw new UserError(`${label(stray)} cannot be combined with ${what}`)
+}

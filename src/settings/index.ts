@@ -1,0 +1,1 @@
+export { choice, number, share, sizes, text, toggle, whole } from './setting.ts'
