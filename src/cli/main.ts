@@ -72,7 +72,8 @@ for (const { load, ...verb } of VERBS)
   program.command({
     ...verb,
     async builder(command) {
-      ;(await load()).builder?.(command)
+      const { builder } = await load()
+      await builder?.(command)
       return command
     },
     async handler(flags) {
