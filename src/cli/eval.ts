@@ -6,6 +6,7 @@ import { shownName } from '../graph/printable.ts'
 import { answersOf } from '../report/answers.ts'
 import { loadData } from '../runs/data-node.ts'
 import { batchOf, fileInput, fits } from '../train/classifier.ts'
+import { anyBatch } from '../train/fixed-batch.ts'
 import { openPredictor } from '../train/predictor.ts'
 import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
@@ -74,7 +75,7 @@ export const evalVerb: Verb<Flags> = {
     if (!images)
       throw new UserError(`${source.origin}: no validation set; give the --val-split of the training`)
     fits(file.path, input, images)
-    const classifier = await openPredictor(runtime, file.info.bytes, { name: file.path, threads })
+    const classifier = anyBatch(await openPredictor(runtime, file.info.bytes, { name: file.path, threads }))
     const begin = performance.now()
     const { accuracy, loss, count, confusion } = await answersOf(classifier, images, undefined, batch)
     const seconds = (performance.now() - begin) / 1000

@@ -12,21 +12,19 @@ import { VERBS } from './verbs.ts'
 /** Exit code of a program that did not do its work; 130 (128 + SIGINT) is kept for Ctrl-C. */
 const FAILED = 1
 
+/** Whether it is a mistake of the user's; yargs keeps only the message of what a check of a flag throws, in an error of its own. */
+const isMistake = (error: unknown): boolean =>
+  error instanceof UserError || (error instanceof Error && error.name === 'YError')
+
 function fail(error: unknown): never {
   const text = error instanceof Error ? error.message : String(error)
   const debug = debugLevel() > 0
-  // A mistake of the user's is one line; anything else is ours, and says how to see more.
-  const hint = error instanceof UserError || debug ? '' : ' (a bug? set ONNXGRAD_DEBUG=1 to see where)'
+  // A mistake is one line; anything else is ours, and says how to see more.
+  const hint = isMistake(error) || debug ? '' : ' (a bug? set ONNXGRAD_DEBUG=1 to see where)'
   note(`onnxgrad: ${text.replace(/\s*\n\s*/g, ' ')}${hint}`)
   if (debug && error instanceof Error) for (const line of (error.stack ?? '').split('\n')) note(line)
   process.exit(FAILED)
 }
-
-/** What yargs, or a flag's own check, found wrong; yargs keeps only the message of what a check throws. */
-const refusal = (message: string | null, error: Error | undefined): Error =>
-  error && error.name !== 'YError'
-    ? error
-    : new UserError(error ? error.message : `${message}; see: onnxgrad --help`)
 
 guardOutput()
 honourNohup()
@@ -66,7 +64,7 @@ const program = yargs(args)
   .wrap(Math.min(110, process.stdout.columns ?? 100))
   .exitProcess(false)
   .fail((message, error) => {
-    throw refusal(message, error)
+    throw error ?? new UserError(`${message}; see: onnxgrad --help`)
   })
 for (const { load, ...verb } of VERBS)
   program.command({

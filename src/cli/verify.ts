@@ -16,6 +16,7 @@ import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { batchOf, type FileInput, fileInput, fits } from '../train/classifier.ts'
+import { anyBatch } from '../train/fixed-batch.ts'
 import { openPredictor } from '../train/predictor.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { deviceFor } from './device.ts'
@@ -129,7 +130,7 @@ export const verifyVerb: Verb<Flags> = {
     const usual = await deviceFor(undefined)
     const reference = trained
       ? trainingPredictor(await nodeRuntime(usual), trained)
-      : await openPredictor(await open(usual), file.info.bytes, { name: file.path })
+      : anyBatch(await openPredictor(await open(usual), file.info.bytes, { name: file.path }))
     const against = trained
       ? (await isFolder(model))
         ? "the training graph with the run's checkpoint"
