@@ -5,7 +5,9 @@ import { writeAtomic } from '../data/files-node.ts'
 import { exportOnnx } from '../export/export.ts'
 import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
+import { whole } from '../settings/setting.ts'
 import { loadRun } from './load-node.ts'
+import { numberOption } from './numbers.ts'
 import { result, say } from './output.ts'
 import type { Verb } from './verb.ts'
 
@@ -13,11 +15,15 @@ const builder = (yargs: Argv) =>
   yargs
     .positional('run', { type: 'string', demandOption: true, describe: 'Run folder of a training' })
     .option('out', { type: 'string', describe: 'File to write [default: <run>/export.onnx]' })
-    .option('opset', {
-      type: 'number',
-      default: 17,
-      describe: 'Opset of the file, 17 to 24; higher opsets need a newer onnxruntime',
-    })
+    .option(
+      'opset',
+      numberOption(
+        'opset',
+        whole('Opset of the file; higher opsets need a newer onnxruntime', {
+          ...{ least: 17, most: 24, default: 17, group: 'Output', common: true },
+        }),
+      ),
+    )
     .option('probabilities', {
       type: 'boolean',
       default: false,

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
 import { preprocessingOf } from '../data/preprocess.ts'
-import { loadData } from '../runs/data-node.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
+import { dataOfRun } from '../runs/own-data-node.ts'
 import { reportOfRun } from '../runs/report-node.ts'
 import { readConfig } from '../runs/saved-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
@@ -32,9 +32,12 @@ export const reportVerb: Verb<Flags> = {
     const trained = await loadRun(run)
     const input = modelInput(trained.model)
     const known = { classes: trained.classes, preprocessing: preprocessingOf(trained, input.shape, run) }
-    const { source: flags } = await readConfig(run)
-    const asked = { ...(data === undefined ? {} : { data }), ...(text === undefined ? {} : { text }) }
-    const source = await loadData(input, { ...flags, ...asked }, known)
+    const source = await dataOfRun(
+      { folder: run, config: await readConfig(run) },
+      input,
+      { data, text },
+      known,
+    )
     if (source.notice) note(`NOTE  ${source.notice}`)
     const runtime = await nodeRuntime(await deviceFor(device))
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })

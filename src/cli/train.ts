@@ -2,6 +2,7 @@ import type { Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { MODELS } from '../../models/index.ts'
 import { preprocessingInWords } from '../data/preprocess.ts'
+import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import { parameterCount } from '../nn/model.ts'
@@ -116,7 +117,7 @@ function tell({ summary, verdicts }: RunResult, { plan }: RunStart): void {
   ]
   say(`${(stopped ? 'stopped' : 'done').padEnd(10)}${parts.filter(Boolean).join(', ')}`)
   if (end === 'patience') note(`stopped early: no epoch after ${bestEpoch} was better`)
-  say(`model     ${plan.folder.file('model')}`)
+  say(`model     ${plan.folder.file('model')}  (onnxruntime ${leastRuntime()} and later)`)
   if (plan.execution.report && !stopped) say(`report    ${plan.folder.file('report')}`)
   for (const v of verdicts)
     say(`verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`)
