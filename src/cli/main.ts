@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { codeOf } from '../data/files-node.ts'
 import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
 import { VERSION } from '../version.ts'
@@ -16,7 +17,12 @@ const FAILED = 1
 const isMistake = (error: unknown): boolean =>
   error instanceof UserError || (error instanceof Error && error.name === 'YError')
 
-function fail(error: unknown): never {
+function fail(thrown: unknown): never {
+  // Whatever file it was that could not be opened any more.
+  const error =
+    codeOf(thrown) === 'EMFILE'
+      ? new UserError('the limit on open files is too low; raise it with: ulimit -n 1024')
+      : thrown
   const text = error instanceof Error ? error.message : String(error)
   const debug = debugLevel() > 0
   // A mistake is one line; anything else is ours, and says how to see more.
@@ -28,6 +34,9 @@ function fail(error: unknown): never {
 
 guardOutput()
 honourNohup()
+
+/** Short help lists what most people need. */
+const HELP_ALL = ['help-all', 'Show all options'] as const
 
 const typed = hideBin(process.argv)
 // Without a verb, and for --help-all, people want to read.
@@ -60,7 +69,7 @@ const program = yargs(args)
   .version(VERSION)
   .help()
   .alias('h', 'help')
-  .showHidden('help-all', 'Show all options, also those that few people need')
+  .showHidden(...HELP_ALL)
   .wrap(Math.min(110, process.stdout.columns ?? 100))
   .exitProcess(false)
   .fail((message, error) => {
@@ -72,7 +81,8 @@ for (const { load, ...verb } of VERBS)
     async builder(command) {
       const { builder } = await load()
       await builder?.(command)
-      return command
+      // yargs forgets it where a command begins.
+      return command.showHidden(...HELP_ALL)
     },
     async handler(flags) {
       await (await load()).handler(flags)

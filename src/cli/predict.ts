@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import { hideBin } from 'yargs/helpers'
 import { picturesOf } from '../data/pictures-node.ts'
 import { imageShape, preprocessingInWords, preprocessingOf, preprocessingOfKind } from '../data/preprocess.ts'
 import { type Classified, classifyPictures } from '../deploy/classify-node.ts'
@@ -74,10 +75,15 @@ function bars({ probabilities }: Classified, top: number, name: (label: number) 
   }
 }
 
+/** Whether a picture on stdin is among the names: yargs drops a hyphen that stands alone. */
+const asksForStdin = (args: readonly string[]): boolean =>
+  args.some((arg, i) => arg === '-' && args[i - 1] !== '--files-from')
+
 export const predictVerb: Verb<Flags> = {
   builder,
   async handler({ model, images, filesFrom, preprocess: kind, top, device: asked, timeout, ...flags }) {
-    if (!images.length && filesFrom === undefined)
+    const names = asksForStdin(hideBin(process.argv)) ? [...images, '-'] : images
+    if (!names.length && filesFrom === undefined)
       throw new UserError('say which pictures: files, folders, patterns, or - for a picture on stdin')
     const file = await loadModelOrCheckpoint(model, flags)
     const input = fileInput(file.info, file.path)
@@ -102,7 +108,7 @@ export const predictVerb: Verb<Flags> = {
 
     let first: Classified | undefined
     let [done, failed] = [0, 0]
-    const pictures = picturesOf(images, filesFrom)
+    const pictures = picturesOf(names, filesFrom)
     for await (const answer of classifyPictures(classifier, pictures, { shape, preprocessing, batch })) {
       if ('error' in answer) {
         failed++
