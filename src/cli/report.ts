@@ -1,15 +1,12 @@
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
-import { preprocessingOf } from '../data/preprocess.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
-import { dataOfRun } from '../runs/own-data-node.ts'
+import { openRun } from '../runs/open-node.ts'
 import { reportOfRun } from '../runs/report-node.ts'
-import { readConfig } from '../runs/saved-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
-import { modelInput } from '../train/classifier.ts'
 import { deviceFor } from './device.ts'
-import { loadRun } from './load-node.ts'
+import { flagOf } from './flags.ts'
 import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
 import { note, result, say } from './output.ts'
 import { byteSize } from './text.ts'
@@ -29,15 +26,8 @@ type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 export const reportVerb: Verb<Flags> = {
   builder,
   async handler({ run, data, text, device, threads }) {
-    const trained = await loadRun(run)
-    const input = modelInput(trained.model)
-    const known = { classes: trained.classes, preprocessing: preprocessingOf(trained, input.shape, run) }
-    const source = await dataOfRun(
-      { folder: run, config: await readConfig(run) },
-      input,
-      { data, text },
-      known,
-    )
+    const context = { label: flagOf, notice: (line: string) => note(`NOTE  ${line}`) }
+    const { trained, data: source } = await openRun(run, { data, text }, context)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const runtime = await nodeRuntime(await deviceFor(device))
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })
