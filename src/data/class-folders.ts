@@ -15,7 +15,8 @@ export const KINDS = READABLE.join(', ')
 
 const afterLast = (separator: string, text: string): string => text.slice(text.lastIndexOf(separator) + 1)
 
-const isPicture = (path: string): boolean => EXTENSIONS.has(afterLast('.', path).toLowerCase())
+/** Whether a file is a picture by its name. */
+export const isPicture = (path: string): boolean => EXTENSIONS.has(afterLast('.', path).toLowerCase())
 
 export type Parts = Readonly<Partial<Record<Split, SplitPictures>>> & { readonly train: SplitPictures }
 

@@ -27,7 +27,9 @@ const REASONS: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
   EFBIG: 'the file exceeds the size limit (ulimit -f)',
   EIO: 'disk I/O error',
-  EROFS: 'the disk is read-only',
+  EROFS: 'is on a read-only disk',
+  EMFILE: 'cannot be opened: the limit on open files is too low (ulimit -n)',
+  ENFILE: 'cannot be opened: the system has too many open files',
 }
 
 /** Where writing fails, other words than where reading does. */
@@ -35,6 +37,7 @@ const UNWRITTEN: Readonly<Record<string, string>> = {
   ENOENT: 'it or its folder no longer exists',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
+  EROFS: 'the disk is read-only',
   EEXIST: 'another file is in its place',
   ENOTDIR: 'a file is in the place of its folder',
   EISDIR: 'a folder is in its place',

@@ -9,7 +9,7 @@ import { type TrainedModel, trainedOf, weightsOf } from '../nn/trained.ts'
 import { softmax } from '../ops/norm.ts'
 import { forServing, inOpset } from '../passes/serving.ts'
 import { VERSION } from '../version.ts'
-import { lower } from './lower.ts'
+import { leastRuntime, lower } from './lower.ts'
 import { tracePasses } from './trace.ts'
 
 /** Options of `exportOnnx` and of `save` for `.onnx` files. */
@@ -36,6 +36,8 @@ export const METADATA = {
   normalization: 'onnxgrad.normalization',
   classes: 'onnxgrad.classes',
   training: 'onnxgrad.training',
+  /** The first onnxruntime that runs the file. */
+  runtime: 'onnxgrad.onnxruntime',
 } as const
 
 /** The requested intermediates. @throws UserError when the model has none of that name */
@@ -108,6 +110,7 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
     ...json('normalization', norms.length ? norms[0] : undefined),
     ...json('classes', classes),
     ...json('training', training),
+    [METADATA.runtime, leastRuntime(opset)],
   ]
   const written = inOpset(graph, { opset, contrib, trace: tracePasses(`${model.name}-export`) })
   const weights = weightsOf(trained)

@@ -53,8 +53,8 @@ export const OPSETS = { min: 17, max: 24 } as const
 
 const irVersion = (opset: number): number => VERSIONS[opset]?.ir ?? 8
 
-/** The first onnxruntime that reads files of an opset, such as `1.18`. */
-export const leastRuntime = (opset: number): string => VERSIONS[opset]?.onnxruntime ?? '?'
+/** The first onnxruntime that runs files of an opset, such as `1.18`. */
+export const leastRuntime = (opset = 17): string => VERSIONS[opset]?.onnxruntime ?? ''
 
 /**
  * ONNX bytes of a graph: nodes in dependency order, attributes in the form that the opset wants, symbols resolved from

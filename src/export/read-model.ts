@@ -30,8 +30,17 @@ export function readModel(
     throw new UserError(
       `${name}: is in ONNX Runtime's own format (.ort); give the .onnx file that it was converted from`,
     )
+  if (isText(bytes)) throw new UserError(`${name}: is a text, not an ONNX file`)
   const proto = decode(Model, bytes, name)
   if (!proto.graph?.node || !proto.irVersion)
     throw new UserError(`${name}: not an ONNX file (it holds no graph)`)
   return { proto, ...admit(proto, name, external) }
+}
+
+/** Enough of a file to tell a text from an ONNX file, which begins with control characters. */
+const BEGINNING = 256
+
+function isText(bytes: Uint8Array): boolean {
+  const text = new TextDecoder().decode(bytes.subarray(0, BEGINNING))
+  return text !== '' && !/[^\P{Cc}\t\n\r]/u.test(text)
 }

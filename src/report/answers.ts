@@ -8,6 +8,7 @@ import { printable } from '../graph/printable.ts'
 import { show } from '../graph/shape.ts'
 import type { Predictor } from '../train/predictor.ts'
 import { argmaxAt, logSumExpAt } from '../train/scores.ts'
+import { Confusion } from './confusion.ts'
 import type { Bin } from './scores.ts'
 
 /** An image of a set, and what a model answered. */
@@ -32,8 +33,8 @@ export interface Answers {
   readonly loss: number
   /** Labels that were compared: one for each image, or for each token. */
   readonly count: number
-  /** `confusion[truth][answer]`: how many. */
-  readonly confusion: readonly (readonly number[])[]
+  /** Who is taken for whom. */
+  readonly confusion: Confusion
   /** Wrongly answered images, the largest loss first; none of other data. */
   readonly worst: readonly Answered[]
   /** The first image of each class that is answered right, in the set's order; none of other data. */
@@ -46,9 +47,6 @@ export interface Answers {
 export type Classifier = Pick<Predictor, 'inputs' | 'outputs' | 'run'>
 
 const BINS = 10
-
-/** With more classes the table of confusions takes gigabytes. */
-const MOST_CLASSES = 4096
 
 const LABEL = 'label'
 
@@ -81,9 +79,9 @@ function logitsOf(
       `the model returned ${printable(name)}, ${elementsOf(logits)} ${show(dims)}; expected float32 [batch, classes]`,
     )
   const classes = logits.length / labels
-  if (!(Number.isInteger(classes) && classes >= 1 && classes <= MOST_CLASSES))
+  if (!(Number.isInteger(classes) && classes >= 1))
     throw new UserError(
-      `the model returned ${logits.length} scores for ${labels} labels; 1 to ${MOST_CLASSES} scores per label are supported`,
+      `the model returned ${logits.length} scores for ${labels} labels; expected one score per class for each label`,
     )
   return { logits, classes }
 }
@@ -110,7 +108,7 @@ export async function answersOf(
   const worst: Answered[] = []
   const right = new Map<number, Answered>()
   const bins = Array.from({ length: BINS }, () => ({ count: 0, certainty: 0, right: 0 }))
-  let confusion: number[][] = []
+  let confusion: Confusion | undefined
   let [count, correct, total] = [0, 0, 0]
   for await (const b of batches(set, { batch, shuffle: false })) {
     const labels = labelsOf(set.name, b)
@@ -119,9 +117,7 @@ export async function answersOf(
       await classifier.run(inputsOf(classifier, b)),
       labels.length,
     )
-    confusion = confusion.length
-      ? confusion
-      : Array.from({ length: classes }, () => new Array(classes).fill(0))
+    confusion ??= new Confusion(classes)
     for (let i = 0; i < labels.length; i++) {
       const at = i * classes
       const truth = Number(labels[i])
@@ -134,8 +130,7 @@ export async function answersOf(
       const loss = all - Number(logits[at + truth])
       const certainty = Math.exp(Number(logits[at + guess]) - all)
       const index = count + i
-      const row = nth(confusion, truth)
-      row[guess] = nth(row, guess) + 1
+      confusion.add(truth, guess)
       total += loss
       const bin = nth(bins, Math.min(BINS - 1, Math.floor(certainty * BINS) || 0))
       bin.count++
@@ -160,7 +155,7 @@ export async function answersOf(
     accuracy: correct / count,
     loss: total / count,
     count,
-    confusion,
+    confusion: confusion ?? new Confusion(0),
     worst,
     right: [...right.values()],
     bins: bins.map(bin => ({

@@ -4,7 +4,7 @@ import { copyElements, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
-import { lookup, nth } from '../graph/present.ts'
+import { lookup } from '../graph/present.ts'
 import type { Device } from './device.ts'
 
 /** A tensor passed to or returned by a runtime. */
@@ -118,15 +118,19 @@ export interface Runtime {
   close(): Promise<void>
 }
 
-/** First line of what onnxruntime says, without its error code and the place in its sources. */
+/** What onnxruntime says, in one line, without its error code, the place in its sources, and its stack. */
 export const plainMessage = (error: unknown): string => {
-  const text = (error instanceof Error ? error.message : String(error))
+  const [text = ''] = (error instanceof Error ? error.message : String(error)).split(
+    /\n\s*(?:stack ?trace|at )/i,
+  )
+  return text
     .replace(/^.*\/onnxruntime_src\/.* was false\. /, '')
     .replace(/\/onnxruntime_src\/\S+:\d+ [^)]*\) /, '')
-  return nth(text.split('\n'), 0)
     .replace(/^\[.*?\]\s*:\s*\d+\s*:\s*\w+\s*:\s*/, '')
     .replace(/^Can't create a session\. ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
-    .slice(0, 400)
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+    .slice(0, 600)
 }
 
 /** onnxruntime's options for a session. */

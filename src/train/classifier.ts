@@ -8,6 +8,7 @@ import { lookup, nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
+import { anyBatch } from './fixed-batch.ts'
 import { inputPorts, openPredictor } from './predictor.ts'
 
 /** The one input of a classifier: images of a known size, float32, or rows of tokens, int32. */
@@ -106,7 +107,7 @@ export async function openClassifier(
   input: FileInput,
   options: { readonly name?: string; readonly threads?: number | undefined } = {},
 ): Promise<Classifier> {
-  const predictor = await openPredictor(runtime, bytes, options)
+  const predictor = anyBatch(await openPredictor(runtime, bytes, options))
   const output = predictor.outputs.includes('logits') ? 'logits' : nth(predictor.outputs, 0)
   return {
     async scores(examples) {

@@ -5,6 +5,7 @@ import { nth } from '../graph/present.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { examplesOf, portsOf } from './examples.ts'
+import { anyBatch } from './fixed-batch.ts'
 import { hold } from './forward.ts'
 import { openPredictor, type Predictor } from './predictor.ts'
 
@@ -112,7 +113,7 @@ export async function verify(
       version: runtime.version,
     }
     try {
-      const predictor = await openPredictor(runtime, bytes)
+      const predictor = anyBatch(await openPredictor(runtime, bytes))
       const diff = await difference(reference, predictor, examples, most, batch)
       await predictor.close()
       verdicts.push({ ...about, maxAbsDiff: diff, ok: diff <= tolerance })

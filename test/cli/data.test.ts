@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
@@ -53,9 +53,11 @@ describe("a folder of one's own pictures, a folder for each class", async () => 
       ],
     })
     expect((await evaluate('--split', 'val', '--val-split', '0.25')).json).toMatchObject({ count: 8 })
-    expect(complaint(await evaluate('--split', 'val'))[0]).toMatch(
-      /no validation set; give the --val-split of the training$/,
-    )
+    expect((await evaluate('--split', 'val')).json).toMatchObject({ count: 8 })
+    const elsewhere = join(folder, 'elsewhere.onnx')
+    await copyFile(join(run, 'model.onnx'), elsewhere)
+    const ofFile = await onnxgrad('eval', elsewhere, '--data', data, '--split', 'val')
+    expect(complaint(ofFile)[0]).toMatch(/no validation set; give the --val-split of the training$/)
     const fresh = join(folder, 'new.png')
     await picture(fresh, [35, 200], 3)
     expect((await onnxgrad('predict', run, fresh, '--json')).json).toMatchObject({
