@@ -181,7 +181,7 @@ describe('steps that run together', () => {
     }
     await train(here, { epochs: 1, stepsPerRun: 3, onStep })
     const gone = (step: number) =>
-      `${step}: the state after step ${step} is gone: several steps ran together, or later ones were done; read it at once, with stepsPerRun: 1`
+      `${step}: the state after step ${step} was released: several steps ran together, or later ones were done; read it immediately, with stepsPerRun: 1`
     expect(told).toEqual([
       gone(1),
       gone(2),
