@@ -148,7 +148,7 @@ describe('what a model answers must be scores of the labels', () => {
     [8, 'the model returns 2 scores, but the data have a label 2: model and data do not match'],
     [0, 'the model returned 0 scores for 4 labels'],
     [13, 'the model returned 13 scores for 4 labels'],
-    [20_000, '1 to 4096 for each are compared'],
+    [20_000, '1 to 4096 scores per label are supported'],
   ])('%i for 4 labels are refused', async (scores, message) => {
     await expect(answersOf(scoring(scores), four)).rejects.toThrow(message)
   })
