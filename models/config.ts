@@ -4,7 +4,7 @@ import { printable } from '../src/graph/printable.ts'
 /** Limits beyond any model that is trained on one machine. Configurations may also come from untrusted files. */
 const MOST = { size: 2 ** 20, layers: 1024 } as const
 
-/** A value as a message shows it, whatever it is. */
+/** Any value, formatted for a message. */
 export const shown = (value: unknown): string =>
   printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined'))
 

@@ -14,9 +14,9 @@ const cifar10 = { image: 32, channels: 3, classes: 10 } as const
 const mnist = { image: 28, channels: 1, classes: 10 } as const
 
 /**
- * The models that programs know by name, each with its presets and those of its settings that can be chosen; the first
- * preset is the default. `pages` labels the presets that the lab offers. `accuracy` is what a preset reaches at least on
- * MNIST's test set after the 5 epochs of `train`, to which scripts/recipes.ts holds it.
+ * The models known by name, with their presets and configurable settings; the first preset is the default. `pages` labels the
+ * presets that the lab offers. `accuracy` is what a preset reaches at least on MNIST's test set after the 5 epochs of `train`, to
+ * which scripts/recipes.ts holds it.
  */
 export const MODELS = {
   vit: {

@@ -102,7 +102,7 @@ export class LabClient {
     return this.#link.ask(name, args, unknown)
   }
 
-  /** The answer, or undefined after saying in the page what went wrong. */
+  /** The response, or undefined after an error, which the page then shows. */
   async attempt<T>(answer: Promise<T>): Promise<T | undefined> {
     try {
       return await answer

@@ -2,7 +2,7 @@ import type { LabClient } from './client.ts'
 import type { DataChoice } from './protocol.ts'
 import { chooseData, form } from './train/form.ts'
 
-/** A file, and the names of the folders that it lies in. */
+/** A file and the path of its folder. */
 interface Found {
   readonly file: File
   readonly folders: readonly string[]

@@ -11,7 +11,7 @@ export interface Listener {
   hear(event: Event): void
   /** The worker ended and was replaced. @returns the error message of all pending requests */
   restarted(why: string): string
-  /** There is no worker, and will be none. */
+  /** No worker can be started. */
   broken(text: string): void
 }
 
@@ -101,7 +101,7 @@ export class WorkerLink {
     return worker
   }
 
-  /** Browsers tell nobody of a worker that was ended; but what it had locked becomes free. */
+  /** Browsers do not report a terminated worker, but they release its locks. */
   #watch(worker: Worker, lock: string): void {
     void navigator.locks?.request(lock, () => {
       if (worker === this.#worker) this.#restart('The browser ended the page’s worker')

@@ -117,7 +117,7 @@ export interface EpochReport {
   readonly input: readonly [channels: number, height: number, width: number]
   /** `confusion[truth][prediction]`. */
   readonly confusion: readonly (readonly number[])[]
-  /** The most certain of the wrong answers first. */
+  /** The most confident mistakes first. */
   readonly mistakes: readonly Mistake[]
 }
 

@@ -65,7 +65,7 @@ function nestedDims(what: string, value: NestedArray): number[] {
   return dims
 }
 
-/** The dims of flat values for a shape of which one size at most is not known. */
+/** The dims of flat values for a shape with at most one unknown size. */
 function flatDims(
   what: string,
   length: number,

@@ -11,15 +11,15 @@ export interface Mixed {
 }
 
 /**
- * Mixes each image of a batch with the one that stands as far from the end as it does from the start, as timm does, but
- * with a share of its own for each.
+ * Mixes each image of a batch with the one that stands as far from the end as it does from the start, as timm does, but with a
+ * separate weight for each.
  * @param input `[count, channels, height, width]`, changed in place
  * @param label `[count]`
  * @param mixed is filled
  */
 export type Mix = (input: Float32Array, label: Int32Array, mixed: Mixed, random: Rng) => void
 
-/** Mixup, CutMix or, where both are asked for, one of them for each image. */
+/** Mixup, CutMix or, if both are enabled, one of them for each image. */
 export function mixing([channels, height, width]: ImageShape, options: AugmentOptions): Mix | undefined {
   const { mixup = 0, cutmix = 0 } = options
   if (!(mixup || cutmix)) return

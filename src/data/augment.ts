@@ -10,13 +10,13 @@ export type { AugmentOptions }
 export interface Augmenter {
   /** @param pixels of one image, `[channels, height, width]` in [0, 1], in which they stay */
   image(pixels: Float32Array, random: Rng): void
-  /** Mixes the images of a batch with each other, where that is asked for. */
+  /** Mixes the images of a batch with each other, if enabled. */
   readonly mix?: Mix
 }
 
-/** What is done to images, whatever their size. */
+/** Augmentation of images of any size. */
 export interface Augmentation {
-  /** What was asked for: `augmentation(settings)` is the same again. */
+  /** Its settings: `augmentation(settings)` gives the same augmentation. */
   readonly settings: AugmentOptions
   /** @internal For images of that shape. */
   of(shape: ImageShape): Augmenter

@@ -111,7 +111,7 @@ function* arrayBatches({ arrays, size, shared = [] }: ArrayDataset, options: Bat
 /** Each byte as a pixel in [0, 1]. */
 const PIXEL = Float32Array.from({ length: 256 }, (_, byte) => byte / 255)
 
-/** A function of its own, which engines compile better than the body of a generator. */
+/** A separate function, which engines compile better than the body of a generator. */
 function scale(bytes: Uint8Array, from: number, pixels: Float32Array, to: number, size: number): void {
   for (let p = 0; p < size; p++) pixels[to + p] = Number(PIXEL[Number(bytes[from + p])])
 }

@@ -122,7 +122,7 @@ function splitsOf(where: string, all: readonly Top[]): ReadonlyMap<Split, Top> |
   return found
 }
 
-/** @throws UserError for `train/1.jpg` and `test/2.jpg`, which are no classes; beside others, one of them may be */
+/** @throws UserError for `train/1.jpg` and `test/2.jpg`, which are not classes; next to others, one of them may be */
 function refuseLoose(where: string, classes: readonly Top[]): void {
   const loose = classes.filter(top => splitNamed(top.name))
   if (!loose.length || (loose.length === 1 && classes.length > 1)) return

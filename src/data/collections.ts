@@ -16,7 +16,7 @@ export interface IdxFiles {
   readonly mirrors: readonly string[]
 }
 
-/** A data set that is asked for by its name. */
+/** A data set known by its name. */
 export interface Collection {
   readonly title: string
   /** Shown beside its name in lists. */

@@ -90,7 +90,7 @@ export interface ImageDataset extends DatasetInfo {
 /** 16 bits where there are more than 256 classes. */
 export type Labels = Uint8Array | Uint16Array
 
-/** Room for so many labels. @throws UserError when there are more classes than labels can tell apart */
+/** An array for `size` labels. @throws UserError when there are more classes than labels can tell apart */
 export function labelsFor(classes: readonly string[], size: number): Labels {
   const [bytes, words] = [2 ** 8, 2 ** 16]
   if (classes.length > words)

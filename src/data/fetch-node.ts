@@ -26,12 +26,12 @@ export interface Expected {
 /** Partial downloads older than this are removed, in milliseconds. */
 const STALE = 24 * 3600 * 1000
 
-/** A folder that a download cannot be written to, whatever the mirror. */
+/** A folder that downloads cannot be written to, from any mirror. */
 export class UnwritableError extends UserError {
   override readonly name = 'UnwritableError'
 }
 
-/** An answer that is not the file: nothing of it is worth keeping. */
+/** A response that is not the file: nothing of it is kept. */
 class WrongAnswer extends Error {}
 
 /**

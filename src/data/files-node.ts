@@ -77,7 +77,7 @@ export async function makeFolders(path: string): Promise<void> {
   }
 }
 
-/** @throws the error with which a folder could not be made, unless it is there */
+/** @throws the original error, unless the folder exists */
 async function refuseFile(path: string, error: unknown): Promise<void> {
   if (codeOf(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error
 }
@@ -128,7 +128,7 @@ const unreadable = (path: string, error: unknown): UserError =>
   error instanceof UserError ? error : new UserError(`${path} ${reason(error)}`, { cause: error })
 
 /**
- * Opens a file to read, whatever takes its place meanwhile.
+ * Opens a file for reading, safely against concurrent replacement.
  * @param links whether a symbolic link in its place is followed
  * @throws UserError when it cannot be opened, or is not a file
  */

@@ -7,7 +7,7 @@ import { asNdArray } from './arrays.ts'
 import { batches } from './batches.ts'
 import type { DataSource, Dataset } from './dataset.ts'
 
-/** What a data set is recognized by. Neither its name nor its place is part of it: data may be moved. */
+/** The fingerprint of a data set. It does not depend on name or location: data may be moved. */
 export interface Fingerprint {
   /** How many examples there are, where that is known. */
   readonly size?: number | undefined
@@ -34,7 +34,7 @@ export interface Fingerprints {
 /** The most bytes that are hashed of a set's inputs, and of its labels. */
 const SAMPLE = 2 ** 20
 
-/** Of data that come in batches, so many are looked at, of so many examples. */
+/** Limits for data that come in batches: number of batches and of examples. */
 const BATCHES = 16
 const BATCH = 64
 
@@ -47,7 +47,7 @@ const hashOf = (...parts: readonly Uint8Array[]): string => {
   return bytesToHex(hash.digest()).slice(0, HEX_DIGITS)
 }
 
-/** Takes milliseconds, whatever the size of the data. */
+/** Takes milliseconds, for data of any size. */
 export async function fingerprint(data: Dataset): Promise<Fingerprint> {
   const { size, classes } = data
   return {
@@ -58,7 +58,7 @@ export async function fingerprint(data: Dataset): Promise<Fingerprint> {
   }
 }
 
-/** What each set of a data source is recognized by; takes milliseconds, whatever its size. */
+/** The fingerprint of each set of a data source; takes milliseconds, for data of any size. */
 export async function fingerprints({ train, val, test, preparedBy }: DataSource): Promise<Fingerprints> {
   return {
     train: await fingerprint(train),

@@ -7,7 +7,7 @@ import { joined, listed } from './notice.ts'
 
 const SEED = 0
 
-/** One image of so many is held out. */
+/** One in this many images is held out. */
 const SHARE = 5
 
 /** Both sides of a split. */
@@ -51,8 +51,8 @@ export type Validated<S extends DataSource> = Omit<S, 'train' | 'val' | 'normali
 }
 
 /**
- * Takes examples to validate on from those to train on: the same share of each class, always the same ones, whatever the
- * run's seed is. Every class keeps at least one example to train on; the source's notice names the classes of which there
+ * Splits validation examples off the training examples: the same share of each class, always the same ones, independent of
+ * the run's seed. Every class keeps at least one training example; the source's notice names the classes of which there
  * are too few to validate on. The training images that remain are shuffled, and the normalization is theirs: nothing of
  * the validation set is known to the model.
  * @param valSplit how much: a share in (0, 1), or a whole number of examples

@@ -1,2 +1,2 @@
-/** Gives memory of so many bytes: an ArrayBuffer, or one that threads share. */
+/** Allocates this many bytes: an ArrayBuffer, or one that threads share. */
 export type Allocate = (bytes: number) => ArrayBufferLike

@@ -5,7 +5,7 @@ import { readNamed } from './files-node.ts'
 import { validationCount } from './held-out.ts'
 import { encodeText, type TextDataset, textDataset, tokenize } from './text.ts'
 
-/** A text in rows to train on, to validate on where that was asked for, and to be tested on. */
+/** A text in rows, for training, optional validation, and testing. */
 export interface TextSource extends DataSource {
   readonly train: TextDataset
   readonly val?: TextDataset
@@ -39,7 +39,7 @@ export async function loadText(
   const tokens = vocabulary ? { ids: encodeText(text, vocabulary), vocabulary } : tokenize(text)
   const cut = Math.floor(tokens.ids.length * (1 - HELD_OUT))
   const called = (name: string) => `${basename(path)} (${name})`
-  // Errors name the file; the data are the same whatever it is called.
+  // Errors name the file; the data do not depend on its name.
   const part = (name: string, from: number, to?: number): TextDataset => ({
     ...textDataset(called(name), { ...tokens, ids: tokens.ids.subarray(from, to) }, context),
     name: `text (${name})`,

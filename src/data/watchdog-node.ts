@@ -1,12 +1,12 @@
-/** When a download is given up. */
+/** Limits of a download. */
 export interface DownloadLimits {
-  /** After so many milliseconds in which nothing comes. */
+  /** Milliseconds without data after which it is given up. */
   readonly timeoutMs: number
-  /** Below so many bytes a second, on average over `windowMs`. */
+  /** Minimum bytes per second, on average over `windowMs`. */
   readonly minRate: number
   /** Milliseconds over which the rate is averaged. */
   readonly windowMs: number
-  /** After so many milliseconds in all. What has come by then is kept. */
+  /** Total milliseconds allowed. What has arrived by then is kept. */
   readonly totalMs: number
 }
 
@@ -18,7 +18,7 @@ export const LIMITS: DownloadLimits = {
   totalMs: 20 * 60_000,
 }
 
-/** Gives a download up that comes too slowly. */
+/** Aborts a download that is too slow. */
 export class Watchdog {
   /** What ended the download, once something has. */
   why: Error | undefined

@@ -22,7 +22,7 @@ export interface Message<F extends Fields> {
   readonly fields: F
 }
 
-/** The plain object that stands for a message. */
+/** The plain object that represents a message. */
 export type Value<M> =
   M extends Message<infer F>
     ? { [K in keyof F]?: F[K] extends ProtoField<infer T, infer R> ? (R extends true ? T[] : T) : never }

@@ -85,7 +85,7 @@ export class NodeReader {
     return this.#attributes.has(name)
   }
 
-  /** Attributes that nothing has asked for. */
+  /** Attributes that were not read. */
   unread(): string[] {
     return [...this.#attributes.keys()].filter(name => !this.#read.has(name))
   }

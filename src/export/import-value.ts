@@ -20,7 +20,7 @@ export const MOST = 1024
 /** A derived size that is longer than this, as text, comes from no real model. */
 export const LONGEST_DIM = 256
 
-/** What a name in a file stands for. */
+/** The value of a name in a file. */
 export interface Value {
   /** Its elements, where they are integers that follow from constants and the sizes of the inputs. */
   readonly known?: Known

@@ -127,8 +127,8 @@ function metadataOf(value: unknown, fail: Fail): Record<string, string> {
 }
 
 /**
- * A safetensors file. Equal content gives equal bytes whatever the order of the names: wide elements come first, so that
- * every tensor is aligned, then names in code-unit order.
+ * A safetensors file. Equal contents give equal bytes, for any order of names: wide elements come first, so that every tensor is
+ * aligned, then names in code-unit order.
  * @throws UserError for a reserved name, or data that does not fill its shape
  */
 export function writeSafetensors(

@@ -8,7 +8,7 @@ import { lookup, nth } from './present.ts'
 import { currentScope } from './scope.ts'
 import type { Tensor } from './tensor.ts'
 
-/** What symbolic dims stand for: sizes, such as `{ batch: 64 }`, or other dims. */
+/** Values of symbolic dims: sizes, such as `{ batch: 64 }`, or other dims. */
 export type Bindings = Readonly<Record<string, Dim>>
 
 const isLiteral = (factor: string): boolean => /^\d+$/.test(factor)
@@ -77,7 +77,7 @@ const named = (names: Tensors, tensors: readonly Tensor[]): Tensors =>
   Object.fromEntries(Object.keys(names).map((name, i) => [name, nth(tensors, i)]))
 
 /**
- * Finds what the symbols of declared shapes stand for in given ones.
+ * Binds the symbols of declared shapes to the sizes of given ones.
  * @param what names the tensor in errors
  * @throws ShapeError when a shape does not fit, or a symbol would have to be two things
  */

@@ -13,7 +13,7 @@ export function example<F extends object>(f: F, args: Example): F {
 
 export const exampleOf = (f: object): Example | undefined => examples.get(f)
 
-/** One tensor, for functions that need no more. */
+/** One tensor, for functions with one argument. */
 export const one: Example = t => [t(2, 3)]
 /** Two tensors that broadcast. */
 export const two: Example = t => [t(2, 3), t(3)]

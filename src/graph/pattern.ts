@@ -12,7 +12,7 @@ export function checkPattern(op: string, pattern: Shape): void {
 }
 
 /**
- * What each symbol of a pattern stands for in a shape. One that appears twice stands for one dim.
+ * The dim that each symbol of a pattern is bound to in a shape. A symbol that appears twice is bound to one dim.
  * @throws ShapeError when the shape does not match
  */
 export function matchShape(op: string, pattern: Shape, shape: Shape): ReadonlyMap<string, Dim> {

@@ -1,8 +1,8 @@
 import { UserError } from './errors.ts'
 
 /**
- * Seeded random numbers. A stream is named, not positioned: `rng(hash(seed, 'blocks.0.mlp.fc1.weight'))` gives a
- * parameter the same numbers wherever it stands in a model and in whatever order models are built.
+ * Seeded random numbers. A stream is named, not positioned: `rng(hash(seed, 'blocks.0.mlp.fc1.weight'))` gives a parameter the same
+ * numbers at any position in a model and for any order in which models are built.
  */
 export interface Rng {
   /** A double in [0, 1), uniform, in steps of 2⁻³². */

@@ -2,7 +2,7 @@ import type { Init } from '../graph/init.ts'
 import { type Parameter, parameterAttrs } from '../graph/leaf.ts'
 import { hash, type Rng, rng } from '../graph/random.ts'
 
-/** Where one parameter lies in a flat vector that holds several. */
+/** The position of one parameter in a flat vector. */
 export interface Slot {
   /** Of the parameter. */
   readonly name: string
@@ -20,7 +20,7 @@ export interface Slot {
   readonly buffer: boolean
 }
 
-/** How parameters lie in one vector, in the order of declaration. */
+/** The layout of parameters in one vector, in the order of declaration. */
 export interface Layout {
   /** In order. */
   readonly slots: readonly Slot[]
@@ -89,7 +89,7 @@ function draw(init: Init, random: Rng, i: number): number {
   }
 }
 
-/** Initial parameters. Each draws from a stream of its own, seeded with its name: adding a layer changes no other. */
+/** Initial parameters. Each has its own random stream, seeded with its name: adding a layer does not change the others. */
 export function initialize({ slots, size }: Layout, seed: number): Float32Array {
   const flat = new Float32Array(size)
   for (const slot of slots) {

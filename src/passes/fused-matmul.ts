@@ -92,7 +92,7 @@ export const fuseMatMuls = (graph: Graph, lacks: (op: string, dtype: DType) => b
     if (lacks(FusedMatMul.type, onlyOutput(node).dtype)) return undefined
     const parts = match(node, MatMul) && operands(node)
     if (parts) {
-      // A product with one matrix is one large product, whatever the axes before the last.
+      // A product with one matrix is one large product, for any leading axes.
       const [a, b] = parts
       const rank = a.t.shape.length
       const batched = rank === b.t.shape.length && rank > 2

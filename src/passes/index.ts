@@ -75,7 +75,7 @@ const COMPLETE = inOrder<Purpose>([
   { name: 'gemm', run: biasIntoGemm, when: prefersProducts },
   { name: 'transpose', run: transposeByProduct, when: p => fuses(p) && prefersProducts(p) },
   { name: 'views', run: simplifyViews },
-  // Nodes with no more inputs and outputs than a target takes.
+  // Splits nodes with more inputs or outputs than the target allows.
   { name: 'fanout', run: (g, p) => limitFanout(g, p.target.maxFanout), required: true },
   // Makes a step smaller, not faster, and plans for the order of all nodes: only when asked for, after all others.
   { name: 'recompute', run: recompute, when: p => p.recompute === true, required: true },

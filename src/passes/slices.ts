@@ -136,7 +136,7 @@ function slicedConcat(
   return pieces.length ? concat(pieces, axis) : undefined
 }
 
-/** A range of the outermost axis of a group is a range of the group's elements, so it can be had before the reshape. */
+/** A range of the outermost axis of a group is a range of the group's elements, so it can be taken before the reshape. */
 function slicedReshape(x: AnyTensor, shape: Shape, { axis, start, length }: Part): AnyTensor | undefined {
   const group = groups(x.shape, shape).find(g => g.to[0] <= axis && axis < g.to[1])
   if (!group) return undefined

@@ -2,7 +2,7 @@ import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import type { OrtTensor, OrtTensors, SessionSettings } from './session.ts'
 
-/** What the thread can be asked. */
+/** The requests that the thread handles. */
 export interface Calls {
   open(device: string): Promise<string>
   load(
@@ -25,7 +25,7 @@ export interface Question<K extends keyof Calls = keyof Calls> {
   readonly name: K
   readonly args: Parameters<Calls[K]>
 }
-/** What answers, with arguments and names that belong together. */
+/** The functions of the thread, with matching arguments and names. */
 export type Answering = { readonly [K in keyof Calls]: (...args: Parameters<Calls[K]>) => Promise<unknown> }
 
 export type Answer = { readonly id: number } & (

@@ -6,7 +6,7 @@ import { isMainThread, Worker } from 'node:worker_threads'
 import { type Answer, BUSY, ENDING, type Question } from './calls.ts'
 import { plainMessage } from './session.ts'
 
-/** What runs thread-node.ts: it answers questions in the order in which they are asked. */
+/** Runs thread-node.ts, which handles requests in order. */
 export interface Host {
   /** A thread sees memory that threads share. */
   readonly kind: 'thread' | 'process'

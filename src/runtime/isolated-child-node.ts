@@ -9,7 +9,7 @@ import type { Feeds, OrtTensors, Runtime, Session } from './session.ts'
 
 // The program of the process that isolated-node.ts starts: it loads models and runs them.
 
-/** Larger answers do not fit into one message, and no model of this project gives them. */
+/** Larger results do not fit into one message, and no model of this project returns them. */
 const MOST_BYTES = 2 ** 28
 
 let runtime: Runtime

@@ -19,7 +19,7 @@ export interface IsolatedOptions {
   readonly memory?: number
 }
 
-/** Seconds that a model from elsewhere may take for an answer, unless somebody says otherwise. */
+/** Default time limit of an untrusted model, in seconds. */
 export const TIMEOUT = 60
 
 /** Limits passed to the process. */
@@ -31,7 +31,7 @@ export interface Limits {
   readonly sign: string
 }
 
-/** What can be asked of the process; it holds no tensors. */
+/** The requests that the process handles; it holds no tensors. */
 export type Asked = Pick<Calls, 'open' | 'load' | 'run' | 'close'>
 
 /**
@@ -101,7 +101,7 @@ const LONGEST_MS = 2 ** 31 - 1
 
 interface Waiting {
   readonly name: keyof Asked
-  /** Takes what the call of that name answers. */
+  /** Receives the result of that call. */
   resolve(value: unknown): void
   readonly reject: (error: unknown) => void
 }
@@ -113,7 +113,7 @@ const WORDS: Readonly<Record<keyof Asked, string>> = {
   close: 'closing',
 }
 
-/** A process that answers questions in the order of asking, until it is ended or has to be. */
+/** A process that handles requests in order until it ends or is terminated. */
 class Child {
   readonly #file: string
   readonly #timeout: number
@@ -125,7 +125,7 @@ class Child {
   #asked = 0
   #said = ''
   #clock: NodeJS.Timeout | undefined
-  /** Why it answers no more. */
+  /** Why it has ended. */
   #ended: string | undefined
 
   constructor({
@@ -225,7 +225,7 @@ class Child {
     this.#waiting.clear()
   }
 
-  /** A process that owes an answer keeps this one going. */
+  /** A process with a pending request keeps this one alive. */
   #keepAlive(on: boolean): void {
     const { channel, stderr } = this.#process
     for (const handle of [this.#process, channel, stderr as ChildProcess | null])

@@ -82,11 +82,11 @@ export interface Session {
   readonly inputs: readonly string[]
   /** Names of the outputs. */
   readonly outputs: readonly string[]
-  /** Milliseconds in which the runtime had been given nothing to do, before the run that was the last to answer. */
+  /** Milliseconds that the runtime was idle before the last finished run. */
   readonly idle: number
   /**
-   * Runs the model, after everything that was asked of the runtime before. What it feeds must not change until it
-   * answers. Outputs that `into` names are written there; all others are the answer.
+   * Runs the model, after all earlier requests to the runtime. Its inputs must not change until it resolves. Outputs named in
+   * `into` are written there; all others are returned.
    * @throws UserError when the runtime cannot run the model on these inputs
    */
   run(feeds: Feeds, into?: HeldTensors): Promise<OrtTensors>
@@ -164,7 +164,7 @@ function unsharing(): (name: string, tensor: OrtTensor) => TypedArray {
       copyElements(known, data)
       return known
     }
-    // A slice has memory of its own, which is not shared.
+    // A slice has its own memory, which is not shared.
     const copy = data.slice()
     copies.set(name, copy)
     return copy

@@ -151,7 +151,7 @@ class Loss {
     for (const reject of this.#waiting) reject(this.error)
   }
 
-  /** What work answers; it may never do so once the GPU is gone. */
+  /** The result of `work`, which may never resolve once the GPU is lost. */
   async orFailure<T>(work: () => Promise<T>): Promise<T> {
     if (this.error) throw this.error
     let fail: (error: Error) => void

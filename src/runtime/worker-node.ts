@@ -41,7 +41,7 @@ export async function workerRuntime(name: string): Promise<Runtime> {
     hold(dtype, dims, data) {
       const held: Held = { dtype, dims }
       numbers.set(held, holds)
-      // What goes wrong here is told by the run that reads it.
+      // Failures here are reported by the run that reads it.
       host.ask('hold', holds++, dtype, dims, data && compact(data)).catch(() => {})
       return held
     },
@@ -87,25 +87,25 @@ function warnOfBundle(): void {
   warned = true
 }
 
-/** A view as an array of its own, because a message copies the whole memory that it is a view of. */
+/** A view as a separate array, because a message would copy all of its underlying memory. */
 const compact = <A extends { readonly buffer: ArrayBufferLike; readonly byteLength: number; slice(): A }>(
   data: A,
 ): A => (data.buffer instanceof ArrayBuffer && data.byteLength < data.buffer.byteLength ? data.slice() : data)
 
 interface Waiting {
-  /** Takes what the call that was asked for answers. */
+  /** Receives the result of the call. */
   resolve(value: unknown): void
   readonly reject: (error: unknown) => void
 }
 
-/** Asks a host, and gives each answer to who asked. */
+/** Sends requests to a host and resolves each with its result. */
 class Asker {
   readonly #device: string
   readonly #host: Host
   readonly #gone: Promise<void>
   readonly #waiting = new Map<number, Waiting>()
   #asked = 0
-  /** Why it answers no more. */
+  /** Why it has ended. */
   #ended: string | undefined
 
   constructor(device: string, program: URL) {
@@ -131,7 +131,7 @@ class Asker {
     return new Promise((resolve, reject) => {
       this.#host.post(question)
       this.#waiting.set(question.id, { resolve, reject })
-      // A thread that owes an answer keeps the process going; else nobody needs to close it.
+      // A thread with a pending request keeps the process alive; otherwise it does not.
       this.#host.keepAlive(true)
     })
   }

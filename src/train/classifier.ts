@@ -89,12 +89,12 @@ export function fits(path: string, { kind, shape }: ExampleInput, data: Dataset)
     )
 }
 
-/** An `.onnx` file that answers the scores of classes. */
+/** An `.onnx` file that returns scores of classes. */
 export interface Classifier {
   /**
    * Scores of examples: `[count, classes]`, or `[count, T, classes]` for tokens.
    * @param examples `[count, ...input.shape]`
-   * @throws UserError for an answer that is not the scores of so many examples
+   * @throws UserError for outputs that are not scores of these examples
    */
   scores(examples: NdArray): Promise<Float32Array>
   close(): Promise<void>

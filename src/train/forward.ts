@@ -24,7 +24,7 @@ export interface ForwardOptions extends Omit<ProgramOptions, 'target'> {
   readonly threads?: number | undefined
 }
 
-/** Where the parameters of a forward run lie. */
+/** The parameters of a forward run. */
 export type Parameters = (v: StateVector) => Held
 
 const MOST_PROGRAMS = 4
@@ -32,7 +32,7 @@ const MOST_PROGRAMS = 4
 /** Examples of one run of an evaluation. */
 const BATCH = 250
 
-/** Runs a model forward under parameters that lie with the runtime: predictions and evaluations. */
+/** Runs a model forward with parameters held by the runtime: predictions and evaluations. */
 export class Forward {
   readonly #model: Model
   readonly #runtime: Runtime
@@ -96,7 +96,7 @@ export class Forward {
     const got = await session.run(Object.fromEntries(read))
     const value = (name: string) => Number(got[name]?.data[0] ?? 0)
     const counts = program.countsOf(sizes).map((n, i) => n ?? value(`count.${i}`))
-    // A scalar that counts per example is answered as it is.
+    // A scalar weighted by examples is returned as it is.
     const sums = program.measures.statistics.map(({ by }, i) =>
       by === 'examples' ? value(`sum.${i}`) * nth(counts, i) : value(`sum.${i}`),
     )
@@ -151,7 +151,7 @@ export class Forward {
 const stateFeeds = ({ reads }: Program, parameters: Parameters): HeldTensors =>
   Object.fromEntries(reads.map(v => [`state.${v.name}`, parameters(v)]))
 
-/** Parameters that lie with a runtime. */
+/** Parameters held by a runtime. */
 export interface HeldParams {
   readonly of: Parameters
   release(): void

@@ -215,7 +215,7 @@ export class Loop {
     const { states } = this.#trainer.executor
     if (!states.has(step))
       throw new UserError(
-        `the state after step ${step} is gone: several steps ran together, or later ones were done; read it at once, with stepsPerRun: 1`,
+        `the state after step ${step} was released: several steps ran together, or later ones were done; read it immediately, with stepsPerRun: 1`,
       )
     return states.read(step, only)
   }

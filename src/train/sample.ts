@@ -28,9 +28,9 @@ function draw(logits: Float32Array, temperature: number, random: Rng): number {
 }
 
 /**
- * Continues a text: one token at a time, each drawn from the model's answer to the last `context` tokens.
+ * Continues a text: one token at a time, each drawn from the model's logits for the last `context` tokens.
  * @param scores of tokens, int32 `[1, context]`: `[1, context, vocabulary]`
- * @returns the new tokens alone
+ * @returns only the new tokens
  */
 export async function continueText(
   scores: (tokens: NdArray) => Promise<ArrayLike<number>>,

@@ -28,7 +28,7 @@ export function vectorLayouts(plans: readonly TaskPlan[], { blocks }: StateLayou
   )
 }
 
-/** The vector with the values that a block answers with: its average where one is kept, else the parameters. */
+/** The vector of a block that is used for prediction: its moving average if there is one, otherwise the parameters. */
 export function answeringVector(plans: readonly TaskPlan[], block: Block): string {
   const plan = plans.find(p => p.ema !== undefined && block.trainedBy.includes(p.name))
   return plan ? momentVector(plan.name, EMA, block) : block.name
@@ -69,7 +69,7 @@ export function flatParams(
   return flat
 }
 
-/** The parameters that a training of one task answers with, in the model's order: their average, where one is kept. */
+/** The parameters used for prediction by a run of one task, in the model's order: their moving average if there is one. */
 export const answeringParams = (layout: StateLayout, vectors: State): Float32Array =>
   flatParams(layout, vectors, block => {
     const average = momentVector(ONLY, EMA, block)

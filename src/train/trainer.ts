@@ -140,7 +140,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
     }
   }
 
-  /** @internal Steps on batches that were checked, in one run; the next run may be asked for before this one has answered. */
+  /** @internal Steps on batches that were checked, in one run; the next run may be requested before this one has finished. */
   run(task: string, examples: ExamplesOfSteps, rates: readonly number[]): Promise<StepAnswer[]> {
     const first = this.stepsOf(task) + 1
     this.#steps[task] = first + examples.steps - 1

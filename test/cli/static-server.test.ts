@@ -461,7 +461,7 @@ describe.skipIf(process.platform === 'win32')('what takes the place of a file', 
       // More than the threads that Node has for files.
       const all = await Promise.all(Array.from({ length: 12 }, () => ask('/model.onnx')))
       for (const { status: got, body } of all)
-        expect([got, body.toString()]).toEqual([status, 'The file is gone, or cannot be read.\n'])
+        expect([got, body.toString()]).toEqual([status, 'The file no longer exists or cannot be read.\n'])
       expect(warned).toEqual([`not served: …/model.onnx ${why}`])
       expect((await ask('/main.js')).body.toString()).toBe(TEXT)
       await rm(place(), { recursive: true, force: true })

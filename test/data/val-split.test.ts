@@ -144,7 +144,7 @@ test('a limit says which classes it leaves without an example', async () => {
   const input = { kind: 'image', shape: [1, 2, 3] } as const
   const { train, notice } = await loadData(input, { data: folder, limit: 3 })
   expect(train.size).toBe(3)
-  expect(notice).toBe('The first 3 images to train on show none of 2 of 5 classes: 3, 4')
+  expect(notice).toBe('The first 3 training images show none of 2 of 5 classes: 3, 4')
   expect((await loadData(input, { data: folder, limit: 5 })).notice).toBeUndefined()
 })
 

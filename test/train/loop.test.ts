@@ -181,7 +181,7 @@ describe('steps that run together', () => {
     }
     await train(here, { epochs: 1, stepsPerRun: 3, onStep })
     const gone = (step: number) =>
-      `${step}: the state after step ${step} is gone: several steps ran together, or later ones were done; read it at once, with stepsPerRun: 1`
+      `${step}: the state after step ${step} was released: several steps ran together, or later ones were done; read it immediately, with stepsPerRun: 1`
     expect(told).toEqual([
       gone(1),
       gone(2),
@@ -432,7 +432,7 @@ test('a checkpoint that does not say its steps is not resumed', async () => {
   // As releases before format 2 wrote it.
   const old = writeSafetensors(all, { crc32: crc32(writeSafetensors(all, {})).toString(16).padStart(8, '0') })
   expect(() => new Trainer(here, net, { task: regression(), resume: old })).toThrow(
-    'resume: the file does not say how many steps were done',
+    'resume: the file has no step number',
   )
   const again = new Trainer(here, net, { task: regression(), resume: await t.checkpoint() })
   expect(await again.state()).toEqual(await t.state())

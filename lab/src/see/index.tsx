@@ -65,7 +65,7 @@ export function SeeView({ lab }: { readonly lab: LabClient }) {
   )
 }
 
-/** The image that is asked for, and what the current model makes of it. */
+/** The requested image, and the current model's results for it. */
 async function see(lab: LabClient, at: number, count: { value: number }): Promise<Shown | undefined> {
   const about = lab.about.value
   if (!about) return undefined

@@ -25,7 +25,7 @@ export function softmax(logits: Float32Array): Float32Array {
   return e.map(v => v / sum)
 }
 
-/** Values moved and stretched so that the least is 0 and the most is 1. */
+/** Values scaled to [0, 1]. */
 export function spread(values: Float32Array): Float32Array {
   const least = Math.min(...values)
   const width = Math.max(...values) - least || 1

@@ -65,7 +65,7 @@ export function Numbers({
   readonly columns: readonly string[]
   readonly rows: readonly (readonly [name: string, ...values: (number | string)[]])[]
 }) {
-  // Made only when it is asked for: what is pointed at changes often.
+  // Built only on demand: the selection changes often.
   const [open, setOpen] = useState(false)
   return (
     <details class="see-numbers" onToggle={event => setOpen(event.currentTarget.open)}>

@@ -61,7 +61,7 @@ export const textOf = (name: string): Signal<string> => lookup(texts, name)
 export const form = {
   preset: signal(FIRST),
   device: signal<TrainSettings['device']>('wasm'),
-  /** Where the examples come from, and how pictures of one's own are made. */
+  /** The choice of data, and the preprocessing of your own pictures. */
   data: signal<DataChoice>({ kind: 'bundled' }),
   side: signal(28),
   channels: signal<1 | 3>(1),

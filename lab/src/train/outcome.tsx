@@ -87,7 +87,7 @@ interface MistakesProps {
 function Mistakes({ lab, report, nameOf }: MistakesProps) {
   const { mistakes, input } = report
   const see = async ({ pixels, truth }: Mistake) => {
-    // They are mistakes of the model that is trained here, whatever file is open.
+    // These are mistakes of the model trained here, even if a file is open.
     await lab.attempt(lab.ask('use', 'run'))
     lab.subject.value = { pixels, label: truth }
     lab.tab.value = 'see'

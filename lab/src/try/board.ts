@@ -1,6 +1,6 @@
 import type { Gray } from '../../../src/data/digit.ts'
 
-/** Side of the drawing in its own pixels, whatever size the page shows it at. */
+/** Side of the drawing in its own pixels, independent of its size on the page. */
 const SIDE = 560
 /** Side at which it is read. */
 const READ = SIDE / 2

@@ -86,7 +86,7 @@ async function readNow(lab: LabClient, about: ModelAbout | undefined): Promise<S
   return { pixels, about, look: await lab.ask('look', pixels, true) }
 }
 
-/** A file that is no picture gives its place back to the board. */
+/** A file that is not a picture is replaced by the board. */
 async function pictureOrNone(lab: LabClient, file: NonNullable<typeof given.value>, wanted: typeof DIGIT) {
   const pixels = await lab.attempt(prepareFile(file, wanted))
   if (pixels) lab.say('')

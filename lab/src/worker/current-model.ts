@@ -80,7 +80,7 @@ export class CurrentModel {
     throw new UserError('there is no model yet; train one, or open an .onnx file')
   }
 
-  /** A model is not closed while somebody looks at it. */
+  /** A model is not closed while a request is using it. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work)
     this.#last = result.catch(() => {})

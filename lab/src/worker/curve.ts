@@ -4,9 +4,9 @@ import type { Progress } from '../../../src/train/progress.ts'
 import type { CurvePoint, Event, RunProgress } from '../protocol.ts'
 import type { RunSettings } from './record.ts'
 
-/** A curve has about so many points, whatever a run's length. */
+/** Approximate number of points of a curve, for a run of any length. */
 const POINTS = 400
-/** The speed is that of so many reports. */
+/** Number of reports that the speed is averaged over. */
 const WINDOW = 20
 
 /** Sums over images. */

@@ -43,7 +43,7 @@ const keyOf = (choice: DataChoice, size: ImageSize): string => {
   return 'bundled'
 }
 
-/** The data that was asked for last; what is asked for again is not read again. */
+/** Caches the last requested data. */
 export class Data {
   #key = ''
   #source: Promise<ImageSource> | undefined

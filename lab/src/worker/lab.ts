@@ -36,7 +36,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
   const current = new CurrentModel(tell)
   let run: Run | undefined
   let training = false
-  /** Was asked for while a training was being prepared, or runs. */
+  /** Requested while a run is being prepared or in progress. */
   let stopping = false
 
   const dataFor = (choice: DataChoice, model: Model, known?: Preprocessing): Promise<ImageSource> => {
@@ -53,7 +53,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     const gone = new Promise<never>((_, reject) => {
       lose = reject
     })
-    // Where the training ends first, nobody waits for it any more.
+    // If the run ends first, this is no longer awaited.
     gone.catch(() => {})
     const onLost = (why: string): void => lose(new DeviceLost(`The GPU was lost: ${why.replace(/\.+$/, '')}`))
     const runtime = await openRuntime(device, { onLost })
@@ -121,7 +121,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
         return toTheEnd(device, {
           settings: { ...settings, fingerprints: found },
           model,
-          // The model's own, whatever the data are now.
+          // The model's own, even if the data have other values now.
           data: { ...source, normalization, preprocessing },
           from: { ...state, ...(sums ? { sums } : {}) },
         })

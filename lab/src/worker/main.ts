@@ -4,8 +4,8 @@ import type { Answer, Hello, Question } from '../wire.ts'
 import { DeviceLost, makeLab } from './lab.ts'
 
 /**
- * What browsers and onnxruntime say when there is no more memory (a tensor of more than 4 GB is an integer overflow);
- * WebAssembly does not come back from it.
+ * Errors of browsers and onnxruntime when memory runs out (a tensor of more than 4 GB is an integer overflow); WebAssembly does not
+ * come back from it.
  */
 const MEMORY =
   /bad_alloc|out of memory|aborted\(|memory access out of bounds|allocation failed|failed to allocate|integer overflow/i

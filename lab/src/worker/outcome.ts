@@ -5,7 +5,7 @@ import { argmaxAt, logSumExpAt } from '../../../src/train/scores.ts'
 import type { EpochReport, Mistake } from '../protocol.ts'
 import type { Reader } from './reader.ts'
 
-/** How many wrong answers are shown. */
+/** Number of mistakes shown. */
 const MISTAKES = 24
 
 /**

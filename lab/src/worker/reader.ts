@@ -17,7 +17,7 @@ export interface Reading {
   readonly milliseconds: number
 }
 
-/** Reads images with whatever parameters it is given, so that a model can be asked while it is trained. */
+/** Runs the model on images with the given parameters, so that it can be used during training. */
 export class Reader {
   readonly #runtime: Runtime
   readonly #forward: Forward

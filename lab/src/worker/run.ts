@@ -54,7 +54,7 @@ export class Run implements Source {
   /** With the data's normalization in front. */
   readonly #model: Model
   readonly #layout: StateLayout
-  /** What is known of the state at present, with the parameters that it answers with; the training may be further. */
+  /** The last known state, with its prediction weights; training may be further ahead. */
   #reached: { readonly state: RunState; readonly params: Float32Array }
   /** The training after its last step; undefined before the first, and after the end. */
   #now: { readonly step: number; readonly run: RunningFit } | undefined

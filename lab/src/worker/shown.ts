@@ -30,7 +30,7 @@ export interface Shown {
 
 /**
  * The bytes of an `.onnx` file, which is run as it is.
- * @throws UserError when they are no model of images, or one that the runtime refuses
+ * @throws UserError when they are not a model of images, or the runtime refuses them
  */
 export async function shownFile(runtime: Runtime, name: string, bytes: Uint8Array): Promise<Shown> {
   const info = readOnnx(bytes, name)

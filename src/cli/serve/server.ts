@@ -62,7 +62,7 @@ export function staticServer(files: Files, { hosts, warn }: ServerOptions): Serv
       else
         refuse(
           STATUS[codeOf(error instanceof Error ? error.cause : undefined)] ?? 403,
-          'The file is gone, or cannot be read.',
+          'The file no longer exists or cannot be read.',
         )
     })
   })

@@ -1,7 +1,7 @@
 /**
- * Exact arithmetic on number literal types, for dims: decimal digits in strings, least significant digit first ("lsf"),
- * one table lookup per digit. A few hundred instantiations per operation, whatever the numbers; equal operations are
- * free. Counting with tuple lengths costs more and stops at 10 000.
+ * Exact arithmetic on number literal types, for dims: decimal digits in strings, least significant digit first ("lsf"), one table
+ * lookup per digit. A few hundred instantiations per operation, for numbers of any size; equal operations are free. Counting with
+ * tuple lengths costs more and stops at 10 000.
  */
 
 type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'

@@ -25,7 +25,7 @@ export type Kind<D> = 0 extends 1 & D
         : 'symbol'
     : '?'
 
-/** Kinds of which nothing is known. */
+/** Unknown kinds. */
 export type Unknown = '?' | '-1'
 
 /**

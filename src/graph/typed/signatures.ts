@@ -8,8 +8,8 @@ import type { Concat, Pad, Slice, Split } from './pieces.ts'
 import type { Arg, Broadcast, Expand, MatMul, Out, Reshape, Transpose } from './shapes.ts'
 
 /**
- * Types of the public ops. A mistake shows the run time's message as the type that the wrong argument should have
- * had. The dtype comes from the first operand; every operand has a shape parameter of its own.
+ * Types of the public ops. A mistake shows the run time's message as the type that the wrong argument should have had. The dtype
+ * comes from the first operand; every operand has its own shape parameter.
  */
 
 type Axes = number | readonly number[]

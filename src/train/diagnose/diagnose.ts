@@ -37,7 +37,7 @@ export interface BadTensor extends Defects {
 export interface Diagnosis {
   /** Causes first: the data, parameters that were bad before the step, then what the step computed. */
   readonly bad: readonly BadTensor[]
-  /** Where it was asked for and can be told: data and parameters were good. */
+  /** Set if requested and known: data and parameters were finite. */
   readonly first?: FirstBad
   /** The largest element of a gradient, where nothing is bad. */
   readonly largest?: { readonly name: string; readonly value: number }

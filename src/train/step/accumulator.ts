@@ -162,7 +162,7 @@ export class Accumulator {
     return session.run(Object.fromEntries(read))
   }
 
-  /** What the micro-batches answer as one batch. */
+  /** The result of the micro-batches as one batch. */
   #together(answers: readonly StepAnswer[], gradNorm: number): StepAnswer {
     const total = (of: (a: StepAnswer) => readonly number[]): number[] =>
       of(nth(answers, 0)).map((_, i) => answers.reduce((n, a) => n + nth(of(a), i), 0))

@@ -3,7 +3,7 @@ import type { OrtTensors } from '../../runtime/session.ts'
 import type { BackwardOutputs } from './backward.ts'
 import type { BatchProgram } from './step.ts'
 
-/** What a step answers. */
+/** The result of a step. */
 export interface StepAnswer {
   /** Of the batch, before the update. */
   readonly loss: number
@@ -16,11 +16,11 @@ export interface StepAnswer {
   readonly counts: readonly number[]
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number
-  /** Milliseconds before the step in which the runtime had been given nothing to do. */
+  /** Milliseconds that the runtime was idle before the step. */
   readonly idle: number
 }
 
-/** The answer of step i of a run. */
+/** The result of step i of a run. */
 export function answerOf(
   { answers }: Pick<BatchProgram, 'answers'>,
   got: OrtTensors,
@@ -50,7 +50,7 @@ function statisticsOf(
   const each = zip(measures.statistics, known).map(([{ by }, n], i) => {
     const count = n ?? value(`count.${i}`)
     if (i === lossIs) return { count, sum: loss * count }
-    // A scalar that counts per example is answered as it is.
+    // A scalar weighted by examples is returned as it is.
     return { count, sum: by === 'examples' ? value(`sum.${i}`) * count : value(`sum.${i}`) }
   })
   return { counts: each.map(s => s.count), sums: each.map(s => s.sum) }

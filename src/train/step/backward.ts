@@ -30,10 +30,10 @@ export function stateInputs(parts: readonly StatePart[]): StateInputs {
 export const valuesOf = ({ parts, tensors }: StateInputs) =>
   parts.map(p => ({ layout: p.part, flat: lookup(tensors, p.params) }))
 
-/** What a training program answers of its batch. */
+/** The outputs of a training program for its batch. */
 export interface BackwardOutputs {
   readonly measures: Measures
-  /** How much each statistic counts; undefined where the program answers it as `count.<i>`. */
+  /** How much each statistic counts; undefined if the program returns it as `count.<i>`. */
   readonly counts: readonly (number | undefined)[]
   /** The statistic whose mean is the output `loss`. */
   readonly lossIs: number | undefined

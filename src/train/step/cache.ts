@@ -1,4 +1,4 @@
-/** A few values by key; the one that was not asked for longest goes when there are too many. */
+/** A least-recently-used cache. */
 export class LruCache<V> {
   readonly #values = new Map<string, V>()
   readonly #most: number

@@ -44,8 +44,8 @@ function stateVectors(plans: readonly TaskPlan[], runtime: Runtime): StateVector
 }
 
 /**
- * Runs training steps of one or several tasks on one state. The state is a few flat vectors, whatever the model's size,
- * which stay with the runtime until somebody asks.
+ * Runs training steps of one or several tasks on one state. The state is a few flat vectors, whatever the model's size, which stay
+ * in the runtime until they are read.
  */
 export class Executor {
   readonly states: HeldStates
@@ -55,7 +55,7 @@ export class Executor {
   readonly #programs = new LruCache<BatchProgram>(MOST_PROGRAMS)
   readonly #loaded = new LruCache<Promise<Loaded<BatchProgram>>>(MOST_PROGRAMS, closeLoaded)
   readonly #accumulators = new Map<string, Accumulator>()
-  /** Runs that were asked for and have not answered. */
+  /** Runs that have not finished. */
   readonly #asked = new Set<Promise<void>>()
   /** A step that has to compile is not overtaken by one that need not. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -128,7 +128,7 @@ export class Executor {
   prepareParts = async (task: string, sizes: Bindings): Promise<void> =>
     this.#accumulator(task).prepare(sizes)
 
-  /** What is loaded, once everything that was asked for before it is. */
+  /** Resolves to the loaded program, after all earlier requests. */
   inTurn<T>(load: () => Promise<T>): Promise<T> {
     const loaded = this.#turn.catch(() => {}).then(load)
     this.#turn = loaded
@@ -145,14 +145,14 @@ export class Executor {
     return run
   }
 
-  /** Waits until all runs that were asked for have answered, or failed. */
+  /** Waits until all requested runs have finished or failed. */
   async settled(): Promise<void> {
     while (this.#asked.size) await Promise.all(this.#asked)
   }
 
   /**
-   * Updates the parameters once for each batch, in one run. The next run may be asked for before this one has answered;
-   * they are done in order.
+   * Updates the parameters once for each batch, in one run. The next run may be requested before this one has finished; they are
+   * executed in order.
    * @param first number of the first step of this task, counted from 1 @param rates learning rate of each step
    * @param at the step that the state has come to after it
    */

@@ -36,14 +36,14 @@ function compileForward(
   return finish(name, graph, purpose, { parts: [...state.tensors], writes: [], random: false })
 }
 
-/** What a model answers under the state's parameters: its inputs in, its outputs out. */
+/** A model's outputs under the state's parameters. */
 export const compilePrediction = (model: Model, layout: StateLayout, options: ProgramOptions): Program =>
   compileForward(`${model.name}-forward`, model.graph, layout, options, results => results)
 
-/** A program that answers the sums and counts of an evaluation. */
+/** A program that returns the sums and counts of an evaluation. */
 export interface EvaluationProgram extends Program {
   readonly measures: Measures
-  /** How much each statistic counts in a batch; undefined where the program answers it as `count.<i>`. */
+  /** How much each statistic counts in a batch; undefined if the program returns it as `count.<i>`. */
   readonly countsOf: (sizes: Bindings) => readonly (number | undefined)[]
 }
 

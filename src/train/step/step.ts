@@ -47,7 +47,7 @@ export interface StepOptions extends ProgramOptions {
   readonly sizes: Bindings
 }
 
-/** A program that answers loss and metrics of a batch. */
+/** A program that returns loss and metrics of a batch. */
 export interface BatchProgram extends Program {
   readonly answers: BackwardOutputs
 }
