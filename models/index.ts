@@ -7,6 +7,8 @@ export type {
   Range,
   Role,
   Setting,
+  SettingAbout,
+  SettingDetails,
   SettingField,
   SwitchSetting,
   TextSetting,

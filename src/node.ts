@@ -74,6 +74,7 @@ export {
   resumeRun,
   trainRun,
 } from './runs/run-node.ts'
+export type { TrialResult } from './runs/search/result.ts'
 export {
   resumeSearch,
   type SearchOptions,
@@ -83,13 +84,31 @@ export {
   searchRuns,
   type Winner,
 } from './runs/search/run-node.ts'
-export type { Settings } from './runs/settings.ts'
+export { SETTINGS, type Settings } from './runs/settings.ts'
 export type { RunResult, Summary, Watch } from './runs/train-node.ts'
 export { devices } from './runtime/devices-node.ts'
 export { type IsolatedOptions, isolatedRuntime } from './runtime/isolated-node.ts'
 export { nodeRuntime } from './runtime/node.ts'
 export * as setting from './settings/index.ts'
-export type { Schema, ValueOf, Values, ValuesOf } from './settings/setting.ts'
+export type {
+  ChoiceSetting,
+  NumberSetting,
+  NumbersSetting,
+  Range,
+  Role,
+  Schema,
+  Setting,
+  SettingAbout,
+  SettingDetails,
+  SettingField,
+  SwitchSetting,
+  TextSetting,
+  Value,
+  ValueOf,
+  Values,
+  ValuesOf,
+} from './settings/setting.ts'
+export type { Verdict } from './train/verify.ts'
 
 /** Where models run, and how. */
 export interface DeviceOptions {

@@ -2,8 +2,7 @@
 import type { Fingerprints } from '../../src/data/fingerprint.ts'
 import type { PlacedFile } from '../../src/data/folder-web.ts'
 import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
-import type { OptimizerName } from '../../src/optim/optimizer.ts'
-import type { ScheduleName } from '../../src/optim/schedule.ts'
+import type { Settings } from '../../src/runs/settings.ts'
 import type { WebDeviceName } from '../../src/runtime/web.ts'
 
 /** How the page wants a model to be trained. */
@@ -11,13 +10,8 @@ export interface TrainSettings {
   /** An architecture of `onnxgrad/models` and its configuration. */
   readonly model: { readonly name: string; readonly config: object }
   readonly device: WebDeviceName
-  readonly epochs: number
-  readonly batch: number
-  readonly optimizer: OptimizerName
-  readonly lr: number
-  /** How the learning rate goes over the run. @default 'cosine' */
-  readonly schedule?: ScheduleName
-  readonly seed: number
+  /** The settings that have a field; the others have their defaults. */
+  readonly settings: Settings
 }
 
 /** Where the examples come from. */

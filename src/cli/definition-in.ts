@@ -3,7 +3,7 @@ import yargs from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { isKey } from '../graph/keys.ts'
 import type { Definition } from '../runs/definition.ts'
-import { importRun, namesModule } from '../runs/definition-node.ts'
+import { importRun, namesModule, recordedDefinition } from '../runs/definition-node.ts'
 import { readConfig } from '../runs/saved-node.ts'
 import { KNOWN, optionsOf } from './flags.ts'
 
@@ -25,5 +25,5 @@ export async function definitionIn(args: readonly string[]): Promise<Definition 
   )
   // What is wrong with the folder is said where it is read for good.
   const config = isFolder ? await readConfig(resume).catch(() => undefined) : undefined
-  return config?.module === undefined ? undefined : importRun(config.module)
+  return config?.module === undefined ? undefined : recordedDefinition(config)
 }

@@ -2,7 +2,7 @@ import type { Options } from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { kebab } from '../runs/command.ts'
-import type { SettingValues } from '../runs/definition.ts'
+import type { Definition, SettingValues } from '../runs/definition.ts'
 import { SETTINGS } from '../runs/settings.ts'
 import { readSetting, type Schema, type Setting } from '../settings/setting.ts'
 
@@ -67,6 +67,22 @@ export function optionOf(setting: Setting): Options {
 /** The options of a schema, for yargs. */
 export const optionsOf = (schema: Schema): Readonly<Record<string, Options>> =>
   Object.fromEntries(Object.entries(schema).map(([name, setting]) => [kebab(name), optionOf(setting)]))
+
+/**
+ * Everything that `train` takes for a module: its own settings, which the short help lists, with the defaults of the module. Settings of
+ * data that it does not take are known all the same, so that a message can say so.
+ */
+export function ownSchema({ settings, defaults }: Definition): Schema {
+  const values = defaults({})
+  const shared = Object.entries<Setting>(SETTINGS).map(([name, setting]): [string, Setting] => [
+    name,
+    setting.of
+      ? { ...setting, common: false }
+      : { ...setting, ...(values[name] === undefined ? {} : { usually: shown(values[name]) }) },
+  ])
+  const own = Object.entries(settings).map(([name, setting]) => [name, { ...setting, common: true }] as const)
+  return Object.fromEntries([...shared, ...own])
+}
 
 /** The settings that flags, or a file of them, give. @throws UserError for a flag that is given twice */
 export function settingsIn(schema: Schema, argv: SettingValues): SettingValues {

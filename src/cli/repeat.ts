@@ -19,7 +19,8 @@ export async function repeat(
   asked: SettingValues,
   { resume, repeats: given }: { readonly resume?: string; readonly repeats?: unknown },
 ): Promise<void> {
-  const repeats = given === undefined ? undefined : readSetting(whole(''), given)
+  // What is not a number is refused where it is checked.
+  const repeats = readSetting(whole(''), given) as number
   const interrupt = interruptible()
   let progress: Reporter | undefined
   const options = {
@@ -41,7 +42,7 @@ export async function repeat(
   let of = 0
   try {
     const done = await (resume === undefined
-      ? repeatRun({ ...asked, model: model as ModelName, repeats: repeats as number }, options)
+      ? repeatRun({ ...asked, model: model as ModelName, repeats }, options)
       : resumeRepeats(resume, { ...asked, repeats, ...(await named(model)) }, options))
     progress?.end()
     conclude(done)

@@ -1,15 +1,12 @@
 import { join } from 'node:path'
 import type { Argv, CommandModule } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
-import { preprocessingOf } from '../data/preprocess.ts'
-import { loadData } from '../runs/data-node.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
+import { openRun } from '../runs/open-node.ts'
 import { reportOfRun } from '../runs/report-node.ts'
-import { readConfig } from '../runs/saved-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
-import { modelInput } from '../train/classifier.ts'
 import { deviceFor } from './device.ts'
-import { loadRun } from './load-node.ts'
+import { flagOf } from './flags.ts'
 import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
 import { note, result, say } from './output.ts'
 import { byteSize } from './text.ts'
@@ -30,12 +27,8 @@ export const reportVerb: CommandModule<object, Flags> = {
   describe: 'Write the report of a run: curves, confusion matrix, worst mistakes, attention',
   builder,
   async handler({ run, data, text, device, threads }) {
-    const trained = await loadRun(run)
-    const input = modelInput(trained.model)
-    const known = { classes: trained.classes, preprocessing: preprocessingOf(trained, input.shape, run) }
-    const { source: flags } = await readConfig(run)
-    const asked = { ...(data === undefined ? {} : { data }), ...(text === undefined ? {} : { text }) }
-    const source = await loadData(input, { ...flags, ...asked }, known)
+    const context = { label: flagOf, notice: (line: string) => note(`NOTE  ${line}`) }
+    const { trained, data: source } = await openRun(run, { data, text }, context)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const runtime = await nodeRuntime(await deviceFor(device))
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })

@@ -9,11 +9,9 @@ import type { Definition, SettingValues } from '../runs/definition.ts'
 import { definitionOf } from '../runs/definition-node.ts'
 import { holdsRepeats } from '../runs/repeat-node.ts'
 import { type RunStart, resumeRun, trainRun } from '../runs/run-node.ts'
-import { SETTINGS } from '../runs/settings.ts'
 import type { RunResult } from '../runs/train-node.ts'
-import type { Schema } from '../settings/setting.ts'
 import { definitionIn } from './definition-in.ts'
-import { flagOf, KNOWN, optionsOf, settingsIn } from './flags.ts'
+import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
 import { interruptible } from './interrupt.ts'
 import { readFlags } from './options.ts'
 import { duration, note, percent, result, say, sayLines } from './output.ts'
@@ -21,14 +19,14 @@ import { type Reporter, reporter } from './progress.ts'
 import { repeat } from './repeat.ts'
 import { columns, facts, inWords } from './text.ts'
 
-/** Flags of `train`. @param own the settings of the module that is trained */
-export const trainFlags = (yargs: Argv, own?: Schema) =>
+/** Flags of `train`. @param own the module that is trained */
+export const trainFlags = (yargs: Argv, own?: Definition) =>
   yargs
     .positional('model', {
       type: 'string',
       describe: `${Object.keys(MODELS).join(', ')}, or a module (.ts, .js) with: export default defineRun({ … }); not needed with --resume`,
     })
-    .options(optionsOf(own ? { ...SETTINGS, ...own } : KNOWN))
+    .options(optionsOf(own ? ownSchema(own) : KNOWN))
     .option('resume', {
       type: 'string',
       requiresArg: true,
@@ -133,7 +131,7 @@ type Flags = { readonly model?: string | undefined; readonly resume?: string; re
 /** @param own the module that is trained */
 export async function train(argv: SettingValues & Flags, own?: Definition): Promise<void> {
   const { model, resume } = argv
-  const asked = settingsIn(own ? { ...SETTINGS, ...own.settings } : KNOWN, argv)
+  const asked = settingsIn(own ? ownSchema(own) : KNOWN, argv)
   if (resume === undefined && model === undefined)
     throw new UserError('say what to train, such as: onnxgrad train vit')
   if (argv.repeats !== undefined || (resume !== undefined && (await holdsRepeats(resume))))
@@ -175,6 +173,6 @@ export async function train(argv: SettingValues & Flags, own?: Definition): Prom
 export const trainVerb: CommandModule<object, Flags> = {
   command: 'train [model]',
   describe: 'Train a model; writes a run folder with checkpoints, metrics, a report and model.onnx',
-  builder: async yargs => trainFlags(yargs, (await definitionIn(hideBin(process.argv)))?.settings),
+  builder: async yargs => trainFlags(yargs, await definitionIn(hideBin(process.argv))),
   handler: async argv => train({ ...argv }, await definitionIn(hideBin(process.argv))),
 }

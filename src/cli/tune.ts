@@ -15,24 +15,21 @@ import { readSpace } from '../runs/search/space.ts'
 import { SETTINGS } from '../runs/settings.ts'
 import type { Schema, Value, Values } from '../settings/setting.ts'
 import { definitionIn } from './definition-in.ts'
-import { flagOf, KNOWN, optionsOf, settingsIn } from './flags.ts'
+import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
 import { interruptible } from './interrupt.ts'
 import { readFlags } from './options.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 import { type Reporter, reporter } from './progress.ts'
 import { columns, facts, inWords } from './text.ts'
 
-/** Settings of a single run, which a search has of its own. */
-const { out, overwrite: _, ...TRIAL } = SETTINGS
-
 /** What `tune` takes: settings of its trials, and its own. */
-const schemaOf = (own?: Schema): Schema => {
-  const { overwrite: _, ...known } = KNOWN
+const schemaOf = (own?: Definition): Schema => {
+  const { overwrite: _, ...trial } = own ? ownSchema(own) : KNOWN
   return {
-    ...(own ? { ...TRIAL, ...own } : known),
+    ...trial,
     ...SEARCH_SETTINGS,
     out: {
-      ...out,
+      ...SETTINGS.out,
       usually: 'runs/tune-<model>, numbered if taken by another search; resumed if it is there',
     },
   }
@@ -40,8 +37,8 @@ const schemaOf = (own?: Schema): Schema => {
 
 const group = 'Search:'
 
-/** Flags of `tune`. @param own the settings of the module whose settings are searched for */
-export const tuneFlags = (yargs: Argv, own?: Schema) =>
+/** Flags of `tune`. @param own the module whose settings are searched for */
+export const tuneFlags = (yargs: Argv, own?: Definition) =>
   yargs
     .positional('model', {
       type: 'string',
@@ -148,7 +145,7 @@ type Flags = { readonly model?: string | undefined; readonly resume?: string; re
 
 async function handler(argv: SettingValues & Flags, own?: Definition): Promise<void> {
   const { model, resume } = argv
-  const asked = settingsIn(schemaOf(own?.settings), argv)
+  const asked = settingsIn(schemaOf(own), argv)
   const space = argv.space === undefined ? undefined : await loadSpace(argv.space)
   if (resume === undefined && (model === undefined || space === undefined))
     throw new UserError('say what to tune, and in which space: onnxgrad tune vit --space space.json')
@@ -240,6 +237,6 @@ function conclude(done: SearchResult): void {
 export const tuneVerb: CommandModule<object, Flags> = {
   command: 'tune [model]',
   describe: 'Search for settings: random search or successive halving over a declared space',
-  builder: async yargs => tuneFlags(yargs, (await definitionIn(hideBin(process.argv)))?.settings),
+  builder: async yargs => tuneFlags(yargs, await definitionIn(hideBin(process.argv))),
   handler: async argv => handler({ ...argv }, await definitionIn(hideBin(process.argv))),
 }

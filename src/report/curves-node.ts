@@ -2,7 +2,7 @@ import { dot, lineY, type Markish, ruleX } from '@observablehq/plot'
 import { lookup, nth } from '../graph/present.ts'
 import { chart, upwards } from './chart-node.ts'
 import { type Html, html } from './html.ts'
-import type { Numbers, RunLog } from './log.ts'
+import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
 import { amounts, evenTicks, fromZero, plain, type Scale, shares } from './scale.ts'
 
 interface Point {
@@ -95,10 +95,11 @@ ${svg}${series.length > 1 && key}
 }
 
 /**
- * Curves of loss, accuracy, learning rate, norm of the gradient and speed; nothing of what a run has not recorded.
+ * Curves of loss, metrics, learning rate, norm of the gradient and speed; nothing of what a run has not recorded.
  * @param examples what the model learns from, in words
  */
-export function curves({ epochs, steps, final }: RunLog, examples: string): Html {
+export function curves(log: RunLog, examples: string): Html {
+  const { epochs, steps, final } = log
   const validated = epochs.some(e => e.valLoss !== undefined)
   const held = validated ? 'val' : 'test'
   const heldName = validated ? 'validation' : 'test'
@@ -131,10 +132,11 @@ export function curves({ epochs, steps, final }: RunLog, examples: string): Html
     const points = y === undefined ? [] : [{ x: taken ?? axis.end, y, at: 'the test set, once' }]
     return { name: 'test, once', role: 'once', points }
   }
+  const metrics = metricsOf(log)
   const figures: readonly Figure[] = [
     {
       title: 'Loss',
-      note: 'cross-entropy',
+      ...(metrics.includes('accuracy') ? { note: 'cross-entropy' } : {}),
       size: 'wide',
       scale: amounts,
       series: [
@@ -144,12 +146,15 @@ export function curves({ epochs, steps, final }: RunLog, examples: string): Html
         once('testLoss'),
       ],
     },
-    {
-      title: 'Accuracy',
-      size: 'wide',
-      scale: shares,
-      series: [mean('trainAccuracy'), after('Accuracy'), once('testAccuracy')],
-    },
+    ...metrics.map((metric): Figure => {
+      const key = keyOf('test', metric)
+      return {
+        title: `${metric[0]?.toUpperCase()}${metric.slice(1)}`,
+        size: 'wide',
+        scale: /accuracy$/i.test(metric) ? shares : amounts,
+        series: [mean(keyOf('train', metric)), after(key.slice('test'.length)), once(key)],
+      }
+    }),
     {
       title: 'Learning rate',
       size: 'small',

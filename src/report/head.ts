@@ -1,9 +1,9 @@
 import { fieldsOf } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
 import { type Html, html } from './html.ts'
-import type { Numbers, RunLog } from './log.ts'
+import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
 import { interval } from './scores.ts'
-import { count, counted, percent, precise } from './text.ts'
+import { count, counted, figure, percent, precise } from './text.ts'
 
 /** What `config.json` holds, as far as anybody knows. */
 export type Config = Readonly<Record<string, unknown>>
@@ -14,10 +14,8 @@ export interface About {
   /** Of the model, where it reads tokens. */
   readonly tokens: boolean
   readonly parameters: number
-  /** On the test set. */
-  readonly accuracy: number
-  readonly loss: number
-  readonly count: number
+  /** What the model answers on the test set, where it is a classifier. */
+  readonly answers?: { readonly accuracy: number; readonly loss: number; readonly count: number } | undefined
   /** Where the data came from, and how many examples of it are in the two sets, where that is known. */
   readonly origin: string
   readonly trainedOn: number | undefined
@@ -41,15 +39,16 @@ const EARLY: Readonly<Record<string, string>> = {
 }
 
 /** Whose weights these are, and what the test set had to do with that. */
-export function selection({ epochs, final, end = '' }: RunLog, config: Config): string {
+export function selection(log: RunLog, config: Config): string {
+  const { epochs, final, end = '' } = log
   const done = final?.epochs ?? epochs.at(-1)?.epoch ?? 0
   const all = counted(Number(config.epochs), 'epoch')
   const average = typeof config.ema === 'number' ? `, averaged over the steps (EMA, decay ${config.ema})` : ''
   const early = EARLY[end] && `The training ${EARLY[end]} after ${done} of ${all}.`
   const standing = final ? early : `The training is not at its end: ${done} of ${all} are done.`
   const best = final?.bestEpoch === undefined ? 'the best epoch so far' : `epoch ${final.bestEpoch}`
-  const measure = textOf(config.metric) ?? 'accuracy'
-  const chosen = epochs.some(e => e.valAccuracy !== undefined)
+  const measure = textOf(config.metric) ?? metricsOf(log)[0] ?? 'loss'
+  const chosen = epochs.some(e => Object.keys(e).some(key => /^val[A-Z]/.test(key)))
     ? `The weights are those of ${best}${average}, the best by ${measure} on examples held out of the training; the test set was used once, ${final ? 'at the end' : 'for this report'}.`
     : `The weights are those after the last ${standing ? 'of these' : `of ${all}`}${average}; nothing was chosen by the test set, which was only watched after each epoch.`
   return [standing, chosen].filter(Boolean).join(' ')
@@ -65,7 +64,29 @@ const time = (date: Date): string => `${date.toISOString().slice(0, 16).replace(
 const share = (numbers: Numbers | undefined, key: string): string | undefined =>
   numbers?.[key] === undefined ? undefined : percent(numbers[key], 2)
 
-function score({ tokens, accuracy, loss, count: n }: About): Html {
+/** The monitored metric of a run, on the set that says most. */
+function monitored({ log, config }: About): Html {
+  const line = log.final ?? log.epochs.at(-1)
+  const metric = textOf(config.metric) ?? metricsOf(log)[0] ?? 'loss'
+  const sets = (['test', 'val', 'train'] as const).filter(set => line?.[keyOf(set, metric)] !== undefined)
+  const [set] = sets
+  if (!line || !set) return html`<p class="score"><span>No epoch is completed.</span></p>`
+  const measured = (of: 'train' | 'val' | 'test') =>
+    ['loss', ...metricsOf(log)].flatMap(m => {
+      const value = line[keyOf(of, m)]
+      return value === undefined || (of === set && m === metric)
+        ? []
+        : [`${SETS[of]} ${m} ${figure(m, value)}`]
+    })
+  return html`<p class="score"><b>${figure(metric, lookup(line, keyOf(set, metric)))}</b><span>${SETS[set]} ${metric}<br><small>${sets.flatMap(measured).join(', ')}</small></span></p>`
+}
+
+const SETS = { train: 'train', val: 'validation', test: 'test' } as const
+
+function score(about: About): Html {
+  const { tokens, answers } = about
+  if (!answers) return monitored(about)
+  const { accuracy, loss, count: n } = answers
   const [low, high] = interval(Math.round(accuracy * n), n)
   const between = html`95 % interval ${percent(low, 2)} – ${percent(high, 2)}`
   if (tokens)
@@ -86,7 +107,7 @@ function sizes({ trainedOn, testedOn, tokens }: About): string {
 
 /** The run at a glance. */
 export function head(about: About): Html {
-  const { config, log, parameters, origin, finished, loss, tokens } = about
+  const { config, log, parameters, origin, finished, answers, tokens } = about
   const { final, epochs } = log
   const last = epochs.at(-1)
   const steps = final?.steps ?? last?.step
@@ -103,7 +124,7 @@ ${score(about)}
 <dl class="facts">
 ${fact('Train accuracy', share(final, 'trainAccuracy'))}
 ${fact('Validation accuracy', share(final, 'valAccuracy'))}
-${fact('Test loss', tokens ? undefined : loss.toFixed(4))}
+${fact('Test loss', tokens ? undefined : answers?.loss.toFixed(4))}
 ${fact('Parameters', count(parameters))}
 ${fact('Training', last && counted(lookup(last, 'epoch'), 'epoch'), steps === undefined ? undefined : counted(steps, 'step'))}
 ${fact('Time', seconds === undefined ? undefined : precise(seconds), textOf(config.device) && `on ${config.device}`)}

@@ -17,6 +17,20 @@ export interface RunLog {
   readonly end?: string
 }
 
+/** The metrics that a run has recorded beside its loss, such as `accuracy`, in their order. */
+export function metricsOf({ epochs, final }: RunLog): readonly string[] {
+  const keys = [...epochs, final ?? {}].flatMap(line => Object.keys(line))
+  const names = keys.flatMap(key => {
+    const [, first, rest] = /^(?:train|val|test)([A-Z])(.*)$/.exec(key) ?? []
+    return first ? [`${first.toLowerCase()}${rest}`] : []
+  })
+  return [...new Set(names)].filter(name => name !== 'loss')
+}
+
+/** The key of a measure of a set: `valAccuracy`. */
+export const keyOf = (set: 'train' | 'val' | 'test', measure: string): string =>
+  `${set}${measure[0]?.toUpperCase()}${measure.slice(1)}`
+
 /** Lines of JSON; one that is still being written has no end yet. */
 function linesOf(text: string, name: string): Readonly<Record<string, unknown>>[] {
   return text

@@ -1,3 +1,4 @@
+import { featuresOf } from '../data/batches.ts'
 import type { DataSource, Dataset, ImageDataset } from '../data/dataset.ts'
 import { sizesOf } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
@@ -15,7 +16,7 @@ import { glow } from './colour.ts'
 import { curves } from './curves-node.ts'
 import { type Config, head, titleOf } from './head.ts'
 import { html } from './html.ts'
-import type { RunLog } from './log.ts'
+import { metricsOf, type RunLog } from './log.ts'
 import { page, type Section } from './page.ts'
 import { cells } from './picture-node.ts'
 import { calibrationError, classScores } from './scores.ts'
@@ -62,52 +63,75 @@ export function testSetOf({ test, origin }: DataSource): Dataset {
   throw new UserError(`${origin}: has no test set, on which a report shows what the model answers; give one`)
 }
 
+/** Whether a run is that of a classifier: its answers can be counted, class by class. */
+const classifies = ({ trained: { model }, log, data: { test } }: Reported): boolean =>
+  Object.hasOwn(model.outputs, 'logits') &&
+  test !== undefined &&
+  Object.hasOwn('arrays' in test ? test.arrays : (featuresOf(test) ?? {}), 'label') &&
+  (log.epochs.length === 0 || metricsOf(log).includes('accuracy'))
+
 /**
- * The whole report of a classifier's run as a page. Of data that are not images it shows none.
- * @throws UserError when there is no test set, or the model does not classify it
+ * The whole report of a run as a page: what it measured, and of a classifier its answers on the test set. Of data that are not images
+ * it shows none.
+ * @throws UserError when the model does not fit the test set
  */
 export async function reportOf(about: Reported): Promise<string> {
-  const { config, log, trained, data, runtime, threads } = about
-  const { model } = trained
+  const { config, log, trained, data } = about
+  const tokens = Object.hasOwn(trained.model.inputs, 'tokens')
+  const { answers, sections } = classifies(about) ? await answerSections(about, tokens) : { sections: [] }
+  const { origin } = fieldsOf(config.data)
+  const top = head({
+    ...{ config, log, tokens, answers, finished: about.finished },
+    parameters: parameterCount(trained.model),
+    trainedOn: examplesOf(about),
+    testedOn: data.test?.size,
+    origin: typeof origin === 'string' ? origin : data.origin,
+  })
+  const all = [...curveSections(about, tokens), ...sections, ...settingSections(about)]
+  return page(`${titleOf(config)} – training report`, top, all)
+}
+
+/** What a classifier answers on the test set. */
+async function answerSections(
+  about: Reported,
+  tokens: boolean,
+): Promise<{ readonly answers: Answers; readonly sections: readonly Section[] }> {
+  const { trained, data, runtime, threads } = about
   const test = testSetOf(data)
-  const tokens = Object.hasOwn(model.inputs, 'tokens')
-  const predictor = await openPredictor(runtime, trained, { name: model.name, threads })
+  const predictor = await openPredictor(runtime, trained, { name: trained.model.name, threads })
   const answers = await answersOf(predictor, test, SHOWN).finally(() => predictor.close())
   const names = trained.classes ?? test.classes ?? []
   const name = (label: number) => shownName(names[label] ?? String(label))
   const sections = [
-    ...curveSections(log, tokens),
     ...(await classSections(answers, name, tokens)),
     ...('images' in test ? await imageSections(about, test.shape, answers, name) : []),
     ...beside([...(await positionSections(trained)), calibrationSection(answers)]),
-    ...settingSections(about),
   ]
-  const { accuracy, loss, count: examples } = answers
-  const { origin } = fieldsOf(config.data)
-  const top = head({
-    ...{ config, log, tokens, accuracy, loss, count: examples, finished: about.finished },
-    parameters: parameterCount(model),
-    trainedOn: examplesOf(about),
-    testedOn: test.size,
-    origin: typeof origin === 'string' ? origin : data.origin,
-  })
-  return page(`${titleOf(config)} – training report`, top, sections)
+  return { answers, sections }
 }
 
 /** Sections side by side, where there are two. */
 const beside = (sections: readonly Section[]): Section[] =>
   sections.map(section => ({ ...section, half: sections.length === 2 }))
 
-const curveSections = (log: RunLog, tokens: boolean): Section[] =>
-  log.epochs.length + log.steps.length
+/** What examples of a run are called. */
+function examplesName({ data: { train } }: Reported, tokens: boolean): string {
+  if (tokens) return 'Rows'
+  return 'images' in train ? 'Images' : 'Examples'
+}
+
+const curveSections = (about: Reported, tokens: boolean): Section[] => {
+  const { log } = about
+  return log.epochs.length + log.steps.length
     ? [
         {
           id: 'curves',
           title: 'Curves',
-          body: html`${curves(log, tokens ? 'Rows' : 'Images')}${log.epochs.length > 0 && epochTable(log.epochs)}`,
+          body: html`${curves(log, examplesName(about, tokens))}${log.epochs.length > 0 && epochTable(log)}`,
         },
       ]
     : []
+}
 
 async function classSections(
   { confusion, count: examples, accuracy }: Answers,

@@ -1,9 +1,10 @@
+import { keysOf } from '../graph/keys.ts'
 import { shownName } from '../graph/printable.ts'
 import type { Config } from './head.ts'
 import { type Html, html, named, type Part } from './html.ts'
-import type { Numbers, RunLog } from './log.ts'
+import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
 import type { ClassScore } from './scores.ts'
-import { count, duration, percent, precise } from './text.ts'
+import { count, duration, figure, percent, precise } from './text.ts'
 
 type Name = (label: number) => string
 
@@ -79,29 +80,35 @@ export function classTable(
   )
 }
 
-const COLUMNS: readonly (readonly [key: string, title: string, say: (v: number) => string])[] = [
-  ['epoch', 'Epoch', count],
-  ['lr', 'Learning rate', v => v.toExponential(2)],
-  ['trainLoss', 'Train loss', v => v.toFixed(4)],
-  ['trainAccuracy', 'Train accuracy', v => percent(v, 2)],
-  ['valLoss', 'Validation loss', v => v.toFixed(4)],
-  ['valAccuracy', 'Validation accuracy', v => percent(v, 2)],
-  ['testLoss', 'Test loss', v => v.toFixed(4)],
-  ['testAccuracy', 'Test accuracy', v => percent(v, 2)],
-  ['gradNorm', 'Gradient norm', v => v.toPrecision(3)],
-  ['seconds', 'Time', duration],
-]
+const SET_NAMES = { train: 'Train', val: 'Validation', test: 'Test' } as const
+
+type Column = readonly [key: string, title: string, say: (v: number) => string]
+
+/** What an epoch's line holds, in the order of a table. */
+function columnsOf(log: RunLog): readonly Column[] {
+  const measures = ['loss', ...metricsOf(log)]
+  const sets = keysOf(SET_NAMES).flatMap(set =>
+    measures.map((m): Column => [keyOf(set, m), `${SET_NAMES[set]} ${m}`, v => figure(m, v)]),
+  )
+  const columns: readonly Column[] = [
+    ['epoch', 'Epoch', count],
+    ['lr', 'Learning rate', v => v.toExponential(2)],
+    ...sets,
+    ['gradNorm', 'Gradient norm', v => v.toPrecision(3)],
+    ['seconds', 'Time', duration],
+  ]
+  return columns.filter(([key]) => log.epochs.some(e => e[key] !== undefined))
+}
 
 /** The curves in numbers. */
-export function epochTable(epochs: readonly Numbers[]): Html {
-  const columns = COLUMNS.filter(([key]) => epochs.some(e => e[key] !== undefined))
-  const cell = (e: Numbers, [key, , say]: (typeof COLUMNS)[number]) =>
-    e[key] === undefined ? '–' : say(e[key])
+export function epochTable(log: RunLog): Html {
+  const columns = columnsOf(log)
+  const cell = (e: Numbers, [key, , say]: Column) => (e[key] === undefined ? '–' : say(e[key]))
   return html`<details><summary>Epochs in numbers</summary>${scroll(
     'Epochs in numbers',
     html`<table class="numbers epochs">
 <thead><tr>${columns.map(([, title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
-<tbody>${epochs.map(e => html`<tr>${columns.map(c => html`<td>${cell(e, c)}</td>`)}</tr>\n`)}</tbody></table>`,
+<tbody>${log.epochs.map(e => html`<tr>${columns.map(c => html`<td>${cell(e, c)}</td>`)}</tr>\n`)}</tbody></table>`,
   )}</details>`
 }
 

@@ -4,6 +4,7 @@ import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import type { Model } from '../nn/model.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
+import type { NamePattern } from '../optim/patterns.ts'
 import type { Schedule } from '../optim/schedule.ts'
 import { checkSettings, type Schema, type ValuesOf } from '../settings/setting.ts'
 import { classification } from '../tasks/classification.ts'
@@ -25,7 +26,7 @@ export interface Context {
 export type SettingValues = Readonly<Record<string, unknown>>
 
 /** Options of `fit` that only a program can give: a file of settings cannot hold them. */
-export type ProgramOptions = Pick<FitOptions, 'train' | 'freeze' | 'weights' | 'stepsPerEpoch'>
+export type ProgramOptions = Pick<FitOptions, 'train' | 'freeze' | 'stepsPerEpoch'>
 
 /** What a run trains, for what, and on what, for certain values of its settings. */
 export interface Prepared {
@@ -73,14 +74,15 @@ export interface Definition {
 }
 
 /** The settings that a definition takes. */
-export const schemaOf = ({ settings, classifier }: Pick<Definition, 'settings' | 'classifier'>): Schema => ({
+export const schemaOf = (of: Definition): Schema => combined(of.settings, of.classifier)
+
+const combined = (settings: Schema, classifier: boolean): Schema => ({
   ...Object.fromEntries(Object.entries<Schema[string]>(SETTINGS).filter(([, { of }]) => !of || classifier)),
   ...settings,
 })
 
 /** What `defineRun` is given. `S` are the run's own settings. */
-export interface RunSpec<S extends Schema = Schema, M extends Model = Model>
-  extends Omit<ProgramOptions, 'weights'> {
+export interface RunSpec<S extends Schema = Schema, M extends Model = Model> {
   /** What folders and messages call it. @default the model's name */
   readonly name?: string
   /** Settings of your own: they become flags, and dimensions of a search. */
@@ -91,6 +93,12 @@ export interface RunSpec<S extends Schema = Schema, M extends Model = Model>
   readonly task?: Task | ((model: M, settings: Own<S>) => Task) | undefined
   /** What it is trained on; a function is called once per run. */
   readonly data: SourceInput | ((settings: Own<S>) => SourceInput | Promise<SourceInput>)
+  /** Names of the parameters to train. @default all */
+  readonly train?: NamePattern | readonly NamePattern[] | undefined
+  /** Names of parameters that are not trained. @default none */
+  readonly freeze?: NamePattern | readonly NamePattern[] | undefined
+  /** Steps per epoch, for data of unknown size. */
+  readonly stepsPerEpoch?: number | undefined
   /** Values of common settings to start from, such as `epochs`, in place of their defaults. */
   readonly defaults?: Partial<Settings>
   /** An optimizer that settings cannot describe, such as one with groups. @default by `optimizer`, `lr`, … */
@@ -99,13 +107,11 @@ export interface RunSpec<S extends Schema = Schema, M extends Model = Model>
   readonly schedule?: Schedule | ((settings: Own<S>) => Schedule) | undefined
 }
 
-type Defaulted<S> = {
-  [K in keyof S]: S[K] extends { readonly default: unknown } ? K : never
-}[keyof S]
-
 /** Values of a run's own settings; those with a default are always there. */
 export type Own<S> = ValuesOf<S> & {
-  readonly [K in Defaulted<S>]-?: NonNullable<ValuesOf<S>[K]>
+  readonly [K in keyof S as S[K] extends { readonly default: unknown } ? K : never]-?: NonNullable<
+    ValuesOf<S>[K]
+  >
 }
 
 const isModel = (value: unknown): value is Model =>
@@ -144,7 +150,7 @@ export function defineRun<const S extends Schema = Record<never, never>, M exten
   if (taken !== undefined)
     throw new UserError(`settings: every run has a setting ${taken} already; give yours another name`)
   const defaults = { ...defaultsOf(settings), ...spec.defaults }
-  checkSettings(schemaOf({ settings, classifier: false }), defaults, name => `defaults: ${name}`)
+  checkSettings(combined(settings, false), defaults, name => `defaults: ${name}`)
   const own = (values: SettingValues): Own<S> =>
     Object.fromEntries(
       Object.keys(settings).flatMap(key => (values[key] === undefined ? [] : [[key, values[key]]])),

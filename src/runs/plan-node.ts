@@ -6,10 +6,9 @@ import { reason } from '../data/files-node.ts'
 import { fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
-import { lookup } from '../graph/present.ts'
 import type { Model } from '../nn/model.ts'
-import { type Optimizer, optimizerOf } from '../optim/optimizer.ts'
-import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
+import type { Schedule } from '../optim/schedule.ts'
 import { defaultDevice } from '../runtime/node.ts'
 import { checkSettings } from '../settings/setting.ts'
 import type { Task } from '../tasks/task.ts'
@@ -30,6 +29,7 @@ import {
 import { recordedDefinition } from './definition-node.ts'
 import { RunFolder } from './folder-node.ts'
 import { augmentOptions } from './known-node.ts'
+import { optimizerFor, scheduleFor } from './method.ts'
 import { withRecipe } from './recipes.ts'
 import { type RunRecord, recordedOptimizer, recordedSchedule, stepsPerEpoch } from './record.ts'
 import { executionOf, recordOf } from './recorded.ts'
@@ -64,20 +64,13 @@ export interface Plan {
 }
 
 function chosenOptimizer(values: SettingValues, asked: SettingValues, { label }: Context): Optimizer {
-  const name = String(values.optimizer)
-  const given = present(Object.fromEntries(Object.keys(OPTIMIZER_SETTINGS).map(key => [key, values[key]])))
-  const known = optimizerOf(name).settings
-  const stray = Object.keys(given).find(key => !Object.hasOwn(known, key))
-  if (stray !== undefined && asked[stray] !== undefined)
-    throw new UserError(
-      `${label(stray)} is for ${label('optimizer')} ${optimizersWith(stray)
-        .map(o => o.name)
-        .join(' or ')} only`,
-    )
-  return optimizerOf(
-    name,
-    Object.fromEntries(Object.entries(given).filter(([key]) => Object.hasOwn(known, key))),
+  const optimizer = optimizerFor(values)
+  const stray = Object.keys(OPTIMIZER_SETTINGS).find(
+    key => asked[key] !== undefined && !Object.hasOwn(optimizer.settings, key),
   )
+  if (stray === undefined) return optimizer
+  const names = optimizersWith(stray).map(o => o.name)
+  throw new UserError(`${label(stray)} is for ${label('optimizer')} ${names.join(' or ')} only`)
 }
 
 /** Examples of an epoch. @throws UserError where nobody knows */
@@ -155,12 +148,7 @@ export async function newPlan(definition: Definition, asked: SettingValues, cont
   const device = await deviceFor(values.device, context)
   const perEpoch = stepsOf({ size: examples }, { batch: Number(batch), accumulate: Number(accumulate) }) ?? 0
   const optimizer = prepared.optimizer ?? optimizerOfSettings
-  const schedule =
-    prepared.schedule ??
-    withWarmup(
-      lookup<() => Schedule>(SCHEDULES, String(values.schedule))(),
-      Math.round(Number(warmup) * perEpoch),
-    )
+  const schedule = prepared.schedule ?? scheduleFor(values, perEpoch)
   const folder =
     values.out === undefined
       ? await RunFolder.next(`runs/${[definition.name, prepared.label].filter(Boolean).join('-')}`)

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { ModelName } from '../../models/index.ts'
 import { exists, writeAtomic } from '../data/files-node.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
@@ -10,11 +9,17 @@ import { checkSetting, type Values, whole } from '../settings/setting.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { namedSettings } from './command.ts'
 import { placed, present } from './data-node.ts'
-import type { Definition, SettingValues } from './definition.ts'
+import type { Definition } from './definition.ts'
 import { definitionOf, recordedDefinition } from './definition-node.ts'
 import { RUN_FILES, RunFolder } from './folder-node.ts'
 import { checkAsked, deviceFor, newPlan, valuesFor } from './plan-node.ts'
-import { contextOf, type RunOptions, type RunSettings, refuseShared } from './run-node.ts'
+import {
+  contextOf,
+  type ResumeSettings,
+  type RunOptions,
+  type RunSettings,
+  refuseShared,
+} from './run-node.ts'
 import { refuseOtherData } from './same-data.ts'
 import type { RunStanding } from './standing.ts'
 import { lockFolder, markFailed, readObject, readStanding } from './standing-node.ts'
@@ -41,6 +46,7 @@ export interface Repeated {
 
 /** Mean and sample deviation (over n − 1) of a figure of several runs. */
 export interface Spread {
+  /** Of all runs that have the figure. */
   readonly mean: number
   /** Undefined for a single value. */
   readonly deviation?: number
@@ -50,6 +56,7 @@ export interface Spread {
 
 /** One of the runs. */
 export interface RepeatedRun {
+  /** Its seed. */
   readonly seed: number
   /** Its run folder. */
   readonly out: string
@@ -86,7 +93,7 @@ export interface RepeatOptions extends RunOptions {
 }
 
 /** Settings of `repeatRun`: those of a run, and how often. */
-export type RepeatSettings<M extends ModelName | Definition = ModelName | Definition> = RunSettings<M> & {
+export interface RepeatSettings extends RunSettings {
   /** How many runs, with seeds counted from `seed`. At least 2. */
   readonly repeats: number
 }
@@ -129,18 +136,12 @@ export function spread(values: readonly number[]): Spread {
  * are kept; a seed that diverges is left out of the figures.
  * @throws UserError before the first step for settings or data that do not fit
  */
-export async function repeatRun<M extends ModelName | Definition>(
-  settings: RepeatSettings<M>,
+export async function repeatRun(
+  settings: RepeatSettings,
   options: RepeatOptions = {},
 ): Promise<RepeatResult> {
   const context = contextOf(options)
-  const {
-    model,
-    repeats,
-    seed = 0,
-    out,
-    ...rest
-  }: SettingValues & { model: ModelName | Definition } = settings
+  const { model, repeats, seed = 0, out, ...rest } = settings
   checkSetting(context.label('repeats'), REPEATS_SETTING, repeats)
   const definition = await definitionOf(model)
   const shared = placed(present(rest))
@@ -172,7 +173,7 @@ export async function repeatRun<M extends ModelName | Definition>(
  */
 export async function resumeRepeats(
   folder: string,
-  settings: SettingValues & { readonly model?: Definition | undefined } = {},
+  settings: ResumeSettings & { readonly repeats?: number | undefined } = {},
   options: RepeatOptions = {},
 ): Promise<RepeatResult> {
   const context = contextOf(options)

@@ -1,23 +1,22 @@
-import type { ModelName } from '../../models/index.ts'
-import type { MODELS } from '../../models/registry.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
-import type { ValuesOf } from '../settings/setting.ts'
 import type { Context, Definition, SettingValues } from './definition.ts'
 import { definitionOf } from './definition-node.ts'
 import { newPlan, type Plan, resumedPlan } from './plan-node.ts'
 import type { Settings } from './settings.ts'
 import { type RunResult, runPlan, type Watch } from './train-node.ts'
 
-type Own<M> = M extends ModelName ? ValuesOf<(typeof MODELS)[M]['settings']> : SettingValues
-
-/** Settings of a run: what is trained, and how. `M` is the name of a model, or a definition. */
-export type RunSettings<M extends ModelName | Definition = ModelName | Definition> = Settings &
-  Own<M> & {
-    /** A model that comes with onnxgrad, or what `defineRun` returns. */
-    readonly model: M
-  }
+/**
+ * Settings of a run: what is trained, and how. Beside the common ones, those of the model, such as `depth`, or of the definition; all are
+ * checked before the run begins.
+ */
+export interface RunSettings extends Settings {
+  /** The name of a model that comes with onnxgrad, the path of a module that exports a run, or what `defineRun` returns. */
+  readonly model: string | Definition
+  /** Settings of the model, or of the definition. */
+  readonly [setting: string]: unknown
+}
 
 /** Settings that a resumed run may change, such as more `epochs`; others must be the run's. */
 export interface ResumeSettings extends Settings {
@@ -83,11 +82,8 @@ function begin(plan: Plan, runtime: Runtime, options: RunOptions): void {
  * @throws UserError before the first step for settings, data or folders that do not fit
  * @throws DivergenceError when a loss or gradient is not finite; the state before it is saved
  */
-export async function trainRun<M extends ModelName | Definition>(
-  settings: RunSettings<M>,
-  options: RunOptions = {},
-): Promise<RunResult> {
-  const { model, ...asked }: SettingValues & { readonly model: ModelName | Definition } = settings
+export async function trainRun(settings: RunSettings, options: RunOptions = {}): Promise<RunResult> {
+  const { model, ...asked } = settings
   return carryOut(await newPlan(await definitionOf(model), asked, contextOf(options)), options)
 }
 

@@ -120,8 +120,8 @@ async function checkModel(
     )
 }
 
-/** The record of a run that has not begun. */
-function recordOf(config: RunConfig, file: string): RunRecord {
+/** The record of a run that has not begun, of its `config.json`. @param file what errors call it */
+export function configRecord(config: RunConfig, file: string): RunRecord {
   // Settings of before checkpoint format 2 say `images`, which readRecord knows.
   const settings = Object.entries(config).filter(([key]) => isRecorded(key))
   const { name, config: own } = config.model
@@ -150,7 +150,7 @@ export async function readResumable(folder: string, build: Build, notice: Notice
   const file = (name: keyof typeof RUN_FILES) => join(folder, RUN_FILES[name])
   const config = await readConfig(folder)
   const newest = await readNewest(folder, config, build, notice)
-  const record = newest?.record ?? recordOf(config, file('config'))
+  const record = newest?.record ?? configRecord(config, file('config'))
   const repairs = new Map<string, Uint8Array | string>()
   if (!newest) notice(`${folder} has no checkpoint yet; its training starts from the beginning`)
   else if (newest.file !== file('last')) repairs.set(file('last'), newest.bytes)

@@ -35,6 +35,8 @@ const COLLECTION_NAMES = Object.entries<Collection>(COLLECTIONS)
   .map(([name, { about }]) => (about ? `${name} (${about})` : name))
   .join(', ')
 
+const OPTIMIZER_NAMES = Object.fromEntries(keysOf(OPTIMIZERS).map(name => [name, OPTIMIZERS[name].label]))
+
 const MODEL = { group: 'Model' } as const
 const DATA = { group: 'Data', role: 'comparison', of: 'classifier' } as const
 const AUGMENTATION = { group: 'Augmentation' } as const
@@ -132,14 +134,17 @@ export const SETTINGS = {
     ...TRAINING,
     default: 'adam',
     common: true,
-    field: { label: 'Optimizer' },
+    field: { label: 'Optimizer', options: OPTIMIZER_NAMES },
   }),
   ...OPTIMIZER_SETTINGS,
   schedule: choice('Learning-rate schedule', keysOf(SCHEDULES), {
     ...TRAINING,
     default: 'cosine',
     common: true,
-    field: { label: 'Schedule' },
+    field: {
+      label: 'Schedule',
+      options: { constant: 'Constant', cosine: 'Cosine to 0', onecycle: 'One cycle' },
+    },
   }),
   warmup: number('Epochs of linear warm-up (may be a fraction)', {
     ...TRAINING,

@@ -7,7 +7,7 @@ import { defaultDevice, nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { fit } from '../train/fit.ts'
-import type { FitResult } from '../train/fit-options.ts'
+import type { FitResult, StopSignal } from '../train/fit-options.ts'
 import { type EpochResult, flatMeasured, type Progress, type RunState } from '../train/progress.ts'
 import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'
@@ -23,7 +23,7 @@ export interface Watch {
   /** Called after each epoch's evaluation. */
   readonly onEpoch?: ((result: EpochResult) => void) | undefined
   /** Stops the run after the current step, with everything saved. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: StopSignal | undefined
 }
 
 /** Result of a run: the last line of its `metrics.jsonl`. */
@@ -60,6 +60,7 @@ export interface Summary {
 
 /** What a run leaves in memory. */
 export interface RunResult {
+  /** Its figures. */
   readonly summary: Summary
   /** The trained model: the best epoch's weights with a validation set, else the last. */
   readonly model: TrainedModel

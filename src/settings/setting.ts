@@ -8,6 +8,8 @@ export interface SettingField {
   readonly unit?: string
   /** The largest value that the page accepts. */
   readonly most?: number
+  /** Of a choice: what the page calls each name. */
+  readonly options?: Readonly<Record<string, string>>
 }
 
 /**
@@ -17,7 +19,7 @@ export interface SettingField {
 export type Role = 'learning' | 'comparison' | 'execution' | 'output'
 
 /** What every setting says of itself. */
-interface About<T> {
+export interface SettingAbout<T> {
   /** What it is, for help: a phrase without a full stop. */
   readonly about: string
   /** The value without which nobody has to decide. Left out where it depends on other settings, or means "not set". */
@@ -53,19 +55,19 @@ export interface Range {
 }
 
 /** A number. */
-export interface NumberSetting extends About<number>, Range {
+export interface NumberSetting extends SettingAbout<number>, Range {
   /** What it takes. */
   readonly kind: 'number'
 }
 
 /** Several numbers. */
-export interface NumbersSetting extends About<readonly number[]>, Range {
+export interface NumbersSetting extends SettingAbout<readonly number[]>, Range {
   /** What it takes. */
   readonly kind: 'numbers'
 }
 
 /** One of some names. */
-export interface ChoiceSetting<C extends string = string> extends About<C> {
+export interface ChoiceSetting<C extends string = string> extends SettingAbout<C> {
   /** What it takes. */
   readonly kind: 'choice'
   /** The names. */
@@ -73,13 +75,13 @@ export interface ChoiceSetting<C extends string = string> extends About<C> {
 }
 
 /** On or off. */
-export interface SwitchSetting extends About<boolean> {
+export interface SwitchSetting extends SettingAbout<boolean> {
   /** What it takes. */
   readonly kind: 'switch'
 }
 
 /** Any text, such as a name or a path. */
-export interface TextSetting extends About<string> {
+export interface TextSetting extends SettingAbout<string> {
   /** What it takes. */
   readonly kind: 'text'
 }
@@ -105,45 +107,62 @@ export type ValueOf<S> =
 /** Values of the settings of a schema, each of which may be left out. */
 export type ValuesOf<S> = { readonly [K in keyof S]?: ValueOf<S[K]> | undefined }
 
-/** Values by name, whatever the schema. */
+/** A value of any setting. */
 export type Value = number | string | boolean | readonly number[]
+
+/** Values by name, whatever the schema. */
 export type Values = Readonly<Record<string, Value>>
 
-type Rest<S extends Setting> = Omit<S, 'kind' | 'about' | 'choices'>
-type Empty = Record<never, never>
+/** What can be said of a setting beside its kind and what it is. */
+export type SettingDetails<S extends Setting> = Omit<S, 'kind' | 'about' | 'choices'>
 
 /** A setting with what is said of it beside its kind. */
 const made = <const B extends object, const R extends object>(base: B, rest: R | undefined): B & R =>
   Object.assign(base, rest) as B & R
 
 /** A number. @param about a phrase for help */
-export const number = <const R extends Rest<NumberSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'number', about }, rest)
+export const number = <const R extends SettingDetails<NumberSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'number', about }, rest)
 /** A whole number of at least 1, unless the range says otherwise. */
-export const whole = <const R extends Rest<NumberSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'number', about, whole: true, ...(rest?.least === undefined ? { least: 1 } : {}) }, rest)
+export const whole = <const R extends SettingDetails<NumberSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'number', about, whole: true, ...(rest?.least === undefined ? { least: 1 } : {}) }, rest)
 /** A number of at least 0 and below 1. */
-export const share = <const R extends Omit<Rest<NumberSetting>, keyof Range> = Empty>(
+export const share = <
+  const R extends Omit<SettingDetails<NumberSetting>, keyof Range> = Readonly<Record<never, never>>,
+>(
   about: string,
   rest?: R,
 ) => made({ kind: 'number', about, least: 0, below: 1 }, rest)
 /** Whole numbers of at least 1. */
-export const sizes = <const R extends Omit<Rest<NumbersSetting>, keyof Range> = Empty>(
+export const sizes = <
+  const R extends Omit<SettingDetails<NumbersSetting>, keyof Range> = Readonly<Record<never, never>>,
+>(
   about: string,
   rest?: R,
 ) => made({ kind: 'numbers', about, whole: true, least: 1 }, rest)
 /** One of some names. */
-export const choice = <const C extends string, const R extends Rest<ChoiceSetting<C>> = Empty>(
+export const choice = <
+  const C extends string,
+  const R extends SettingDetails<ChoiceSetting<C>> = Readonly<Record<never, never>>,
+>(
   about: string,
   choices: readonly C[],
   rest?: R,
 ) => made({ kind: 'choice', about, choices }, rest)
 /** On or off. */
-export const toggle = <const R extends Rest<SwitchSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'switch', about }, rest)
+export const toggle = <const R extends SettingDetails<SwitchSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'switch', about }, rest)
 /** Any text. */
-export const text = <const R extends Rest<TextSetting> = Empty>(about: string, rest?: R) =>
-  made({ kind: 'text', about }, rest)
+export const text = <const R extends SettingDetails<TextSetting> = Readonly<Record<never, never>>>(
+  about: string,
+  rest?: R,
+) => made({ kind: 'text', about }, rest)
 
 /** A range in words: `a whole number from 1 to 256`. */
 function inWords({ whole, least, most, above, below }: Range, several: boolean): string {
@@ -177,28 +196,33 @@ const shown = (value: unknown): string => (typeof value === 'object' ? JSON.stri
 
 /**
  * The one rule for values of settings, wherever they come from.
+ * @returns what the value must be, in words, where it is something else; undefined where it is right
+ */
+export function problemOf(setting: Setting, value: unknown): string | undefined {
+  switch (setting.kind) {
+    case 'number':
+      return isWithin(value, setting) ? undefined : inWords(setting, false)
+    case 'numbers':
+      return Array.isArray(value) && value.every(v => isWithin(v, setting))
+        ? undefined
+        : `a list of ${inWords(setting, true)}`
+    case 'choice':
+      return setting.choices.some(c => c === value) ? undefined : `one of ${setting.choices.join(', ')}`
+    case 'switch':
+      return typeof value === 'boolean' ? undefined : 'true or false'
+    case 'text':
+      return typeof value === 'string' && value ? undefined : 'a text'
+  }
+}
+
+/**
+ * Checks a value.
  * @param label what messages call it: `--epochs` on the command line, `epochs` in a program
  * @throws UserError when the value is not one that the setting takes
  */
 export function checkSetting(label: string, setting: Setting, value: unknown): void {
-  const refuse = (wanted: string) => new UserError(`${label} must be ${wanted}, not ${shown(value)}`)
-  switch (setting.kind) {
-    case 'number':
-      if (!isWithin(value, setting)) throw refuse(inWords(setting, false))
-      return
-    case 'numbers':
-      if (!Array.isArray(value) || !value.every(v => isWithin(v, setting)))
-        throw refuse(`a list of ${inWords(setting, true)}`)
-      return
-    case 'choice':
-      if (!setting.choices.some(c => c === value)) throw refuse(`one of ${setting.choices.join(', ')}`)
-      return
-    case 'switch':
-      if (typeof value !== 'boolean') throw refuse('true or false')
-      return
-    case 'text':
-      if (typeof value !== 'string' || !value) throw refuse('a text')
-  }
+  const problem = problemOf(setting, value)
+  if (problem !== undefined) throw new UserError(`${label} must be ${problem}, not ${shown(value)}`)
 }
 
 /** A value from its text, as on a command line; what is not a number stays text, for {@link checkSetting} to refuse. */

@@ -13,10 +13,13 @@ export const VERIFY = { count: 256, batch: 100, tolerance: 1e-4 }
 
 /** One runtime's answer, held against the reference. */
 export interface Verdict {
+  /** Such as `onnxruntime-node cpu`. */
   readonly runtime: string
+  /** Of onnxruntime. */
   readonly version: string
   /** Largest difference of any output; NaN when the runtime gave something that is not a number. */
   readonly maxAbsDiff: number
+  /** Whether the difference is within the tolerance. */
   readonly ok: boolean
   /** Why the runtime gave no answer at all. */
   readonly error?: string

@@ -21,10 +21,10 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
     }
     await field(page, 'Patch px').fill('5')
     expect(await problem('Patch px')).toBe(
-      'Patch: does not divide the image’s 28 pixels: take 1, 2, 4, 7, 14 or 28',
+      'Patch: does not divide the image’s 28 pixels: choose 1, 2, 4, 7, 14 or 28',
     )
     await field(page, 'Heads').fill('5')
-    expect(await problem('Heads')).toMatch(/^Heads: cannot share an embedding of 64: take 1, 2, 4/)
+    expect(await problem('Heads')).toMatch(/^Heads: does not divide the embedding of 64: choose 1, 2, 4/)
     await field(page, 'Epochs').fill('a few')
     expect(await problem('Epochs')).toMatch(/^Epochs: a whole number from 1/)
     await field(page, 'Learning rate').fill('-1')

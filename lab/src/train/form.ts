@@ -3,10 +3,11 @@ import { buildModel, MODELS } from '../../../models/index.ts'
 import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { isKey, keysOf } from '../../../src/graph/keys.ts'
-import { lookup, nth } from '../../../src/graph/present.ts'
+import { lookup, nth, present } from '../../../src/graph/present.ts'
 import { parameterCount } from '../../../src/nn/model.ts'
-import { type OptimizerName, optimizerOf } from '../../../src/optim/optimizer.ts'
-import type { Setting, SettingField } from '../../../src/settings/setting.ts'
+import { optimizerOf } from '../../../src/optim/optimizer.ts'
+import { SETTINGS } from '../../../src/runs/settings.ts'
+import { problemOf, type Schema, type Setting, type SettingField } from '../../../src/settings/setting.ts'
 import type { LabClient } from '../client.ts'
 import type { DataAbout, DataChoice, TrainSettings } from '../protocol.ts'
 
@@ -32,39 +33,33 @@ export const PRESETS: Readonly<Record<string, Preset>> = Object.fromEntries(
 )
 const FIRST = nth(Object.keys(PRESETS), 0)
 
-/** A learning rate to begin with: what `onnxgrad train` takes. */
-const rateOf = (optimizer: OptimizerName): string => String(optimizerOf(optimizer).lr)
+/** The settings of a training that have a field here. */
+export const TRAINING: Schema = Object.fromEntries(
+  Object.entries<Setting>(SETTINGS).filter(([, { field }]) => field),
+)
 
-const TRAINING = {
-  lr: { label: 'Learning rate', most: 10 },
-  epochs: { label: 'Epochs', most: 1000 },
-  batch: { label: 'Batch', unit: 'images', most: 60000 },
-  seed: { label: 'Seed', most: 2 ** 31 },
-} as const satisfies Readonly<Record<string, SettingField>>
+const fieldsOf = ({ settings }: Preset): readonly [string, Setting][] =>
+  Object.entries(settings).filter(([, { field }]) => field)
 
-const fieldsOf = ({ settings }: Preset): readonly [string, SettingField][] =>
-  Object.entries(settings).flatMap(([name, { field }]): [string, SettingField][] =>
-    field ? [[name, field]] : [],
-  )
+/** All settings that have a field. */
+const FIELDS: Schema = { ...Object.fromEntries(Object.values(PRESETS).flatMap(fieldsOf)), ...TRAINING }
+const settingOf = (name: string): Setting => lookup(FIELDS, name)
+export const fieldOf = (name: string): SettingField => present(settingOf(name).field, name)
 
-/** Fields for numbers. */
-const FIELDS: Readonly<Record<string, SettingField>> = {
-  ...Object.fromEntries(Object.values(PRESETS).flatMap(fieldsOf)),
-  ...TRAINING,
+/** Whether a field takes whole numbers only. */
+export const isWhole = (name: string): boolean => {
+  const setting = settingOf(name)
+  return (setting.kind === 'number' || setting.kind === 'numbers') && setting.whole === true
 }
-export const fieldOf = (name: string): SettingField => lookup(FIELDS, name)
 
+/** What each field holds, as text; `on` is that of a switch. */
 const texts: Readonly<Record<string, Signal<string>>> = Object.fromEntries(
-  Object.keys(FIELDS).map(name => [name, signal('')]),
+  Object.entries(FIELDS).map(([name, { default: value }]) => [name, signal(String(value ?? ''))]),
 )
 export const textOf = (name: string): Signal<string> => lookup(texts, name)
-for (const [name, text] of Object.entries({ lr: rateOf('adam'), epochs: '5', batch: '64', seed: '0' }))
-  textOf(name).value = text
 
 export const form = {
   preset: signal(FIRST),
-  optimizer: signal<OptimizerName>('adam'),
-  schedule: signal<NonNullable<TrainSettings['schedule']>>('cosine'),
   device: signal<TrainSettings['device']>('wasm'),
   /** Where the examples come from, and how pictures of one's own are made. */
   data: signal<DataChoice>({ kind: 'bundled' }),
@@ -89,10 +84,12 @@ export function choosePreset(preset: string): void {
 }
 choosePreset(FIRST)
 
-export function chooseOptimizer(optimizer: OptimizerName): void {
-  form.optimizer.value = optimizer
-  textOf('lr').value = rateOf(optimizer)
+/** Changes a setting; another optimizer comes with a learning rate of its own. */
+export function choose(name: string, text: string): void {
+  textOf(name).value = text
+  if (name === 'optimizer') textOf('lr').value = String(optimizerOf(text).lr)
 }
+choose('optimizer', textOf('optimizer').value)
 
 export async function chooseData(lab: LabClient, choice: DataChoice): Promise<void> {
   form.data.value = choice
@@ -125,7 +122,7 @@ const numberIn = (name: string): number => {
   const numbers = numbersIn(name)
   return numbers.length === 1 ? nth(numbers, 0) : Number.NaN
 }
-const isList = (name: string): boolean => chosen().settings[name]?.kind === 'numbers'
+const isList = (name: string): boolean => settingOf(name).kind === 'numbers'
 
 /** Which fields the chosen model has. */
 export const modelFields: ReadonlySignal<readonly string[]> = computed(() =>
@@ -139,28 +136,39 @@ const divisors = (n: number): string => {
     : `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`
 }
 
+/** The value of a field. */
+function valueIn(name: string): unknown {
+  const setting = settingOf(name)
+  const text = textOf(name).value
+  if (setting.kind === 'numbers') return numbersIn(name)
+  if (setting.kind === 'number') return numberIn(name)
+  return setting.kind === 'switch' ? text === 'true' : text
+}
+
+/** A setting in the range of its field. */
+function fieldRange(name: string): Setting {
+  const setting = settingOf(name)
+  if (setting.kind !== 'number' && setting.kind !== 'numbers') return setting
+  const { most = setting.most } = fieldOf(name)
+  const least = name === 'seed' ? 0 : setting.least
+  return { ...setting, ...(least === undefined ? {} : { least }), ...(most === undefined ? {} : { most }) }
+}
+
 /** What is wrong with each field. */
 export const problems: ReadonlySignal<Readonly<Record<string, string>>> = computed(() => {
   const wrong: Record<string, string> = {}
   for (const name of [...modelFields.value, ...Object.keys(TRAINING)]) {
-    const values = isList(name) ? numbersIn(name) : [numberIn(name)]
-    const { most = Number.POSITIVE_INFINITY } = fieldOf(name)
-    if (name === 'lr') {
-      if (!values.every(value => value > 0 && value <= most))
-        wrong[name] = `a number above 0, at most ${most}`
-    } else {
-      const least = name === 'seed' ? 0 : 1
-      if (!values.every(value => Number.isInteger(value) && value >= least && value <= most))
-        wrong[name] =
-          `${isList(name) ? 'whole numbers' : 'a whole number'} from ${least} to ${most.toLocaleString('en-US')}`
-    }
+    const problem = problemOf(fieldRange(name), valueIn(name))
+    if (problem !== undefined) wrong[name] = problem
   }
+  if (!wrong.warmup && !wrong.epochs && numberIn('warmup') >= numberIn('epochs'))
+    wrong.warmup = `must be below the ${numberIn('epochs')} epochs of the run`
   const has = (...names: string[]) => names.every(name => modelFields.value.includes(name) && !wrong[name])
   const side = sideOf(found.value)
   if (has('patch') && side % numberIn('patch'))
-    wrong.patch = `does not divide the image’s ${side} pixels: take ${divisors(side)}`
+    wrong.patch = `does not divide the image’s ${side} pixels: choose ${divisors(side)}`
   if (has('heads', 'dim') && numberIn('dim') % numberIn('heads'))
-    wrong.heads = `cannot share an embedding of ${numberIn('dim')}: take ${divisors(numberIn('dim'))}`
+    wrong.heads = `does not divide the embedding of ${numberIn('dim')}: choose ${divisors(numberIn('dim'))}`
   return wrong
 })
 
@@ -197,11 +205,6 @@ export const settings: ReadonlySignal<TrainSettings | undefined> = computed(() =
   return {
     model: { name, config },
     device: form.device.value,
-    epochs: numberIn('epochs'),
-    batch: numberIn('batch'),
-    optimizer: form.optimizer.value,
-    lr: numberIn('lr'),
-    schedule: form.schedule.value,
-    seed: numberIn('seed'),
+    settings: Object.fromEntries(Object.keys(TRAINING).map(field => [field, valueIn(field)])),
   }
 })

@@ -1,22 +1,23 @@
 import { useId } from 'preact/hooks'
 import { keysOf } from '../../../src/graph/keys.ts'
-import { OPTIMIZERS } from '../../../src/optim/optimizer.ts'
-import type { ScheduleName } from '../../../src/optim/schedule.ts'
+import type { Setting } from '../../../src/settings/setting.ts'
 import type { LabClient } from '../client.ts'
 import type { TrainSettings } from '../protocol.ts'
 import { Choice, Field, Select } from '../ui/field.tsx'
 import { count } from '../ui/text.ts'
 import { DataPart } from './data.tsx'
 import {
-  chooseOptimizer,
+  choose,
   choosePreset,
   fieldOf,
   form,
+  isWhole,
   model,
   modelFields,
   PRESETS,
   problems,
   settings,
+  TRAINING,
   textOf,
 } from './form.ts'
 import { GoOn } from './go-on.tsx'
@@ -24,13 +25,6 @@ import { GoOn } from './go-on.tsx'
 const labelsOf = <K extends string>(table: Readonly<Record<K, { readonly label: string }>>) =>
   Object.fromEntries(keysOf(table).map(key => [key, table[key].label])) as Record<K, string>
 const PRESET_NAMES = labelsOf(PRESETS)
-const OPTIMIZER_NAMES = labelsOf(OPTIMIZERS)
-const SCHEDULES: Readonly<Record<ScheduleName, string>> = {
-  cosine: 'Cosine to 0',
-  constant: 'Constant',
-  onecycle: 'One cycle',
-}
-
 /** All that can be chosen before a training starts. */
 export function Setup({ lab }: { readonly lab: LabClient }) {
   const busy = lab.running.value !== 'idle'
@@ -60,23 +54,8 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
       </fieldset>
       <fieldset disabled={busy}>
         <legend>Training</legend>
-        <div class="fields wide">
-          <Select
-            label="Optimizer"
-            value={form.optimizer.value}
-            options={OPTIMIZER_NAMES}
-            onChange={chooseOptimizer}
-          />
-          <Select
-            label="Schedule"
-            value={form.schedule.value}
-            options={SCHEDULES}
-            onChange={schedule => {
-              form.schedule.value = schedule
-            }}
-          />
-        </div>
-        <Numbers names={['lr', 'epochs', 'batch', 'seed']} wide />
+        <Choices />
+        <Numbers names={namesOf('number', 'numbers')} wide />
       </fieldset>
       <fieldset disabled={busy}>
         <legend>Device</legend>
@@ -90,6 +69,30 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
         </div>
       )}
     </form>
+  )
+}
+
+/** The settings of a training that take values of some kinds. */
+const namesOf = (...kinds: readonly Setting['kind'][]): string[] =>
+  Object.entries(TRAINING).flatMap(([name, { kind }]) => (kinds.includes(kind) ? [name] : []))
+
+/** Fields for names, and for what is on or off. */
+function Choices() {
+  return (
+    <div class="fields wide">
+      {namesOf('choice', 'switch').map(name => {
+        const { label, options = { true: 'On', false: 'Off' } } = fieldOf(name)
+        return (
+          <Select
+            key={name}
+            label={label}
+            value={textOf(name).value}
+            options={options}
+            onChange={value => choose(name, value)}
+          />
+        )
+      })}
+    </div>
   )
 }
 
@@ -108,12 +111,10 @@ function Numbers({ names, wide = false }: { readonly names: readonly string[]; r
               key={name}
               label={label}
               unit={unit ?? ''}
-              mode={name === 'lr' ? 'decimal' : 'numeric'}
+              mode={isWhole(name) ? 'numeric' : 'decimal'}
               value={text.value}
               wrong={problems.value[name] && `${id}-${name}`}
-              onInput={value => {
-                text.value = value
-              }}
+              onInput={value => choose(name, value)}
             />
           )
         })}

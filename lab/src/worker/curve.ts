@@ -1,7 +1,8 @@
 import { nth, present } from '../../../src/graph/present.ts'
 import type { Measured } from '../../../src/train/measured.ts'
 import type { Progress } from '../../../src/train/progress.ts'
-import type { CurvePoint, Event, RunProgress, TrainSettings } from '../protocol.ts'
+import type { CurvePoint, Event, RunProgress } from '../protocol.ts'
+import type { RunSettings } from './record.ts'
 
 /** A curve has about so many points, whatever a run's length. */
 const POINTS = 400
@@ -39,7 +40,7 @@ export class Curve {
    * @param size images of an epoch @param batch images of a step
    * @param now milliseconds that the training has had
    */
-  constructor(size: number, { batch, epochs }: Pick<TrainSettings, 'batch' | 'epochs'>, now: () => number) {
+  constructor(size: number, { batch, epochs }: Pick<RunSettings, 'batch' | 'epochs'>, now: () => number) {
     this.#size = size
     this.#batch = batch
     this.#perEpoch = Math.ceil(size / batch)

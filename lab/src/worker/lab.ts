@@ -9,7 +9,7 @@ import type { DataChoice, Event, Requests } from '../protocol.ts'
 import { aboutData, Data } from './data.ts'
 import { Present } from './present.ts'
 import { imageOf } from './reader.ts'
-import { aboutCheckpoint, readRun, recordOf } from './record.ts'
+import { aboutCheckpoint, readRun, recordFor } from './record.ts'
 import { Run, type RunOptions } from './run.ts'
 import { shownCheckpoint, shownFile, shownModel } from './shown.ts'
 import { openRuntime } from './wasm.ts'
@@ -95,7 +95,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       alone(async () => {
         const model = buildModel(settings.model.name, settings.model.config)
         const source = await dataFor(choice, model)
-        const record = await recordOf(settings, model, source)
+        const record = await recordFor(settings, model, source)
         return toTheEnd(settings.device, { settings: record, model, data: source })
       }),
     goOn: ({ device, epochs }, choice, checkpoint) =>

@@ -2,43 +2,46 @@ import { buildModel } from '../../../models/index.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import { fingerprints } from '../../../src/data/fingerprint.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
-import { optimizerOf } from '../../../src/optim/optimizer.ts'
-import { SCHEDULES } from '../../../src/optim/schedule.ts'
+import { defaultsOf } from '../../../src/runs/definition.ts'
+import { optimizerFor, scheduleFor } from '../../../src/runs/method.ts'
 import {
   type RunRecord,
   recordedOptimizer,
   recordedSchedule,
   stepsPerEpoch,
 } from '../../../src/runs/record.ts'
+import { recordOf } from '../../../src/runs/recorded.ts'
 import { readSavedBytes, type Saved } from '../../../src/runs/saved.ts'
+import { SETTINGS } from '../../../src/runs/settings.ts'
+import { checkSettings } from '../../../src/settings/setting.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
 import { imageOf } from './reader.ts'
 
 /** How a run is set, whatever it has come to. */
 export type RunSettings = Omit<RunRecord, 'step' | 'versions' | 'best' | 'sums'>
 
-/** Settings of the page as a checkpoint records them. @throws UserError for numbers that cannot be */
-export async function recordOf(
-  settings: TrainSettings,
+/** Settings of the page as a checkpoint records them. @throws UserError for values that cannot be */
+export async function recordFor(
+  { settings }: TrainSettings,
   model: Model,
   data: ImageSource,
 ): Promise<RunSettings> {
-  const { epochs, batch, seed, lr } = settings
-  const optimizer = optimizerOf(settings.optimizer, { lr })
-  const schedule = SCHEDULES[settings.schedule ?? 'cosine']()
-  return {
+  checkSettings(SETTINGS, settings)
+  const values = { ...defaultsOf(SETTINGS), ...settings }
+  const examples = data.train.size
+  const perEpoch = stepsPerEpoch({
+    examples,
+    batch: Number(values.batch),
+    accumulate: Number(values.accumulate),
+  })
+  return recordOf({
     model: { name: model.name, config: model.config },
-    epochs,
-    batch,
-    seed,
-    optimizer: { name: optimizer.name, ...optimizer.settings },
-    schedule: { name: schedule.name, ...schedule.settings },
-    normalization: data.normalization,
-    ...(data.preprocessing ? { preprocessing: data.preprocessing } : {}),
-    classes: data.train.classes,
-    examples: data.train.size,
+    values,
+    optimizer: optimizerFor(values),
+    schedule: scheduleFor(values, perEpoch),
+    ...{ data, examples },
     fingerprints: await fingerprints(data),
-  }
+  })
 }
 
 /**

@@ -16,13 +16,19 @@ export interface TuneState {
 
 /** A trial's place in the result. */
 export interface TrialResult {
+  /** Its number, from 0. */
   readonly trial: number
+  /** The settings that vary. */
   readonly values: Values
+  /** Epochs completed. */
   readonly epochs: number
   /** Loss and metrics on the validation set, of its best epoch, such as `valAccuracy`. */
   readonly [measured: `val${Capitalize<string>}`]: number | undefined
+  /** Its best epoch, from 1. */
   readonly bestEpoch?: number
+  /** Time of its training steps. */
   readonly seconds: number
+  /** `dropped`: others of its rung were better. `open`: not trained as far as planned yet. */
   readonly status: 'winner' | 'finished' | 'dropped' | 'open' | 'failed'
   /** Why it failed. */
   readonly failure?: string

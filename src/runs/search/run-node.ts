@@ -1,4 +1,3 @@
-import type { ModelName } from '../../../models/index.ts'
 import { writeAtomic } from '../../data/files-node.ts'
 import { fingerprints } from '../../data/fingerprint.ts'
 import { UserError } from '../../graph/errors.ts'
@@ -20,7 +19,7 @@ import {
 } from '../definition.ts'
 import { definitionOf, recordedDefinition } from '../definition-node.ts'
 import { checkAsked, deviceFor, valuesFor } from '../plan-node.ts'
-import { contextOf, type RunOptions, type RunSettings } from '../run-node.ts'
+import { contextOf, type ResumeSettings, type RunOptions, type RunSettings } from '../run-node.ts'
 import { refuseOtherData } from '../same-data.ts'
 import { hasBegun, refuseOthersThan, trainIn } from '../sub-run-node.ts'
 import { dimensionsOf } from './dimensions.ts'
@@ -35,22 +34,30 @@ import { type Dimension, draws } from './space.ts'
 const VAL_SPLIT = 0.1
 
 /** Settings of `searchRuns`: those that all trials share, and those of the search. */
-export type SearchSettings<M extends ModelName | Definition = ModelName | Definition> = RunSettings<M> &
-  ValuesOf<typeof SEARCH_SETTINGS> & {
-    /**
-     * For each setting that varies a range, `{ log: [1e-4, 1e-2] }`, `{ uniform: [0, 0.1] }`, `{ int: [2, 6] }`, or a list of
-     * values.
-     */
-    readonly space: Readonly<Record<string, unknown>>
-  }
+export interface SearchSettings extends RunSettings {
+  /**
+   * For each setting that varies a range, `{ log: [1e-4, 1e-2] }`, `{ uniform: [0, 0.1] }`, `{ int: [2, 6] }`, or a list of values.
+   */
+  readonly space: Readonly<Record<string, unknown>>
+  /** `halving`: successive halving; `random`: all trials are trained fully. @default 'halving' */
+  readonly strategy?: 'halving' | 'random' | undefined
+  /** Points of the space to try. @default 16 */
+  readonly trials?: number | undefined
+  /** Epochs of every trial before the best continue. @default 1 */
+  readonly minEpochs?: number | undefined
+  /** One in `eta` trials continues. At least 2. @default 3 */
+  readonly eta?: number | undefined
+}
 
 /** What a search will do. */
 export interface SearchStart {
+  /** @internal */
   readonly record: TuneRecord
+  /** @internal */
   readonly search: Search
   /** How many different points the space has for its trials. */
   readonly trials: number
-  /** What trials learn from. */
+  /** @internal What trials learn from. */
   readonly data: Prepared['data']
   /** Its folder. */
   readonly out: string
@@ -118,12 +125,12 @@ function split(definition: Definition, asked: SettingValues, { label }: Context)
  * be killed at any moment, and the same call resumes it.
  * @throws UserError before the first trial for a space, settings or data that do not fit, and when all trials fail
  */
-export async function searchRuns<M extends ModelName | Definition>(
-  settings: SearchSettings<M>,
+export async function searchRuns(
+  settings: SearchSettings,
   options: SearchOptions = {},
 ): Promise<SearchResult> {
   const context = contextOf(options)
-  const { model, ...asked }: SettingValues & { readonly model: ModelName | Definition } = settings
+  const { model, ...asked } = settings
   const definition = await definitionOf(model)
   const { own, settings: shared, space, out } = split(definition, asked, context)
   if (space === undefined) throw new UserError(`say in which space to search: ${context.label('space')}`)
@@ -154,11 +161,12 @@ export async function searchRuns<M extends ModelName | Definition>(
  */
 export async function resumeSearch(
   path: string,
-  settings: Partial<SearchSettings> & { readonly model?: Definition | undefined } = {},
+  settings: ResumeSettings & { readonly trials?: number | undefined } = {},
   options: SearchOptions = {},
 ): Promise<SearchResult> {
   const context = contextOf(options)
-  const { model, ...asked }: SettingValues & { readonly model?: Definition | undefined } = settings
+  const { model, ...given } = settings
+  const asked: SettingValues = { ...given }
   if (asked.out !== undefined)
     throw new UserError(
       `${context.label('out')} cannot be combined with ${context.label('resume')}, which names the folder`,

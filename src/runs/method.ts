@@ -1,0 +1,22 @@
+import { lookup } from '../graph/present.ts'
+import { type Optimizer, optimizerOf } from '../optim/optimizer.ts'
+import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
+import type { SettingValues } from './definition.ts'
+import { OPTIMIZER_SETTINGS } from './settings.ts'
+
+/** The optimizer that settings describe. Those that it does not have are left out. */
+export function optimizerFor(values: SettingValues): Optimizer {
+  const name = String(values.optimizer)
+  const known = optimizerOf(name).settings
+  const given = Object.keys(OPTIMIZER_SETTINGS).filter(
+    key => values[key] !== undefined && Object.hasOwn(known, key),
+  )
+  return optimizerOf(name, Object.fromEntries(given.map(key => [key, values[key]])))
+}
+
+/** The schedule that settings describe. @param perEpoch steps of an epoch */
+export const scheduleFor = (values: SettingValues, perEpoch: number): Schedule =>
+  withWarmup(
+    lookup<() => Schedule>(SCHEDULES, String(values.schedule))(),
+    Math.round(Number(values.warmup) * perEpoch),
+  )
