@@ -15,7 +15,9 @@ const TOKENS: readonly (readonly [name: string, pattern: RegExp])[] = [
 function highlighted(code: string): string {
   let [html, rest] = ['', code]
   while (rest) {
-    const found = TOKENS.map(([name, pattern]) => [name, pattern.exec(rest)?.[0]] as const).find(([, text]) => text)
+    const found = TOKENS.map(([name, pattern]) => [name, pattern.exec(rest)?.[0]] as const).find(
+      ([, text]) => text,
+    )
     const plain = /^(?:\w+|[\s\S])/.exec(rest)?.[0] ?? ''
     const [name, text = plain] = found ?? []
     html += name ? `<span class="${name}">${escaped(text)}</span>` : escaped(text)
@@ -36,7 +38,7 @@ export function editorPage(code: string, error: CompileError): string {
   const [, number = '', message = ''] = /^(TS\d+): ([\s\S]*)$/.exec(error.text) ?? []
   const text = escaped(message).replaceAll(/'([^']*)'/g, '<code>$1</code>')
   return `<!doctype html><meta charset="utf-8"><style>
-body { margin: 0; padding: 18px; background: #fff; font: 14px/1.6 system-ui, sans-serif; color: #1f2328 }
+body { margin: 0; padding: 18px 18px 24px; background: #fff; font: 14px/1.6 system-ui, sans-serif; color: #1f2328 }
 .code { font: 15px/1.65 ui-monospace, 'DejaVu Sans Mono', monospace; counter-reset: line; white-space: pre }
 .code div::before { counter-increment: line; content: counter(line); color: #8c959f; display: inline-block; width: 2ch; margin-right: 2ch; text-align: right }
 .comment { color: #6e7781 } .string { color: #0a3069 } .number { color: #0550ae } .keyword { color: #cf222e } .call { color: #8250df }

@@ -1,40 +1,37 @@
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { build } from 'vite'
-import { trainRun } from '../../src/node.ts'
+import { type RunSettings, trainRun } from '../../src/node.ts'
 import { blocksOf, check } from '../types/blocks.ts'
 import { ROOT } from '../types/compile.ts'
 import { launch } from './browser.ts'
 import { editorPage } from './editor-page.ts'
 import { serve } from './server.ts'
 
-/** A picture of the README, made anew from what it shows. */
-export interface Picture {
+/** A screenshot for the documentation. */
+interface Picture {
   readonly webp: Buffer
-  /** Headings, buttons and labels in it, from top to bottom: they change when what it shows has changed. */
+  /** Headings and buttons of the page: they differ when the page has changed, but not from one machine to another. */
   readonly texts: readonly string[]
 }
 
-/** The pictures in docs/img, by name. */
-export const PICTURES = ['lab', 'report', 'shape-error'] as const
-export type Pictures = Readonly<Record<(typeof PICTURES)[number], Picture>>
+export type Pictures = Readonly<Record<'lab' | 'report' | 'shape-error', Picture>>
 
-/** Where a picture lies in the repository. */
-export const pathOf = (name: string): string => join(ROOT, 'docs/img', `${name}.webp`)
-export const TEXTS = join(ROOT, 'docs/img/texts.json')
+const IMAGES = join(ROOT, 'docs/img')
+export const TEXTS = join(IMAGES, 'texts.json')
 
-/** Sharp on displays with two pixels per CSS pixel. */
+/** Device pixels per CSS pixel: sharp on most displays, and small enough as a file. */
 const SCALE = 1.5
 
-async function shoot(page: Page, selectors: string): Promise<Picture> {
-  const png = await page.screenshot()
-  const texts = await page.locator(selectors).evaluateAll(all =>
-    all.filter(e => e.getBoundingClientRect().top < innerHeight).map(e => e.textContent?.trim() ?? ''),
-  )
-  return { webp: await sharp(png).webp({ quality: 82, effort: 6 }).toBuffer(), texts }
+async function shoot(page: Page, named: string, height?: number): Promise<Picture> {
+  const width = page.viewportSize()?.width ?? 0
+  const png = await page.screenshot(height === undefined ? {} : { clip: { x: 0, y: 0, width, height } })
+  const texts = (await page.locator(named).allTextContents()).map(text => text.trim())
+  return { webp: await sharp(png).webp({ quality: 82, effort: 6 }).toBuffer(), texts: texts.filter(Boolean) }
 }
 
 async function withPage<T>(
@@ -75,7 +72,7 @@ async function lab(browser: Browser, folder: string): Promise<Picture> {
 /** The report of a run. */
 const report = (browser: Browser, folder: string): Promise<Picture> =>
   withPage(browser, 1200, 860, async page => {
-    await page.goto(`file://${join(folder, 'run/report.html')}`)
+    await page.goto(pathToFileURL(join(folder, 'run/report.html')).href)
     return shoot(page, 'h2, h3')
   })
 
@@ -88,16 +85,19 @@ async function shapeError(browser: Browser): Promise<Picture> {
   const html = editorPage(block.code, error)
   return withPage(browser, 860, 300, async page => {
     await page.setContent(html)
-    return shoot(page, '.code, .message')
+    const height = await page.evaluate(() => Math.ceil(document.body.getBoundingClientRect().height))
+    return shoot(page, '.code div, .message', height)
   })
 }
 
-/** Trains a model for the pictures and takes them: half a minute. */
-export async function makePictures(): Promise<Pictures> {
+/** Trains a ViT and takes the pictures. @param settings what the run has beside the command of the README */
+export async function makePictures(
+  settings: Omit<RunSettings<'vit'>, 'model' | 'out'> = {},
+): Promise<Pictures> {
   const folder = await mkdtemp(join(tmpdir(), 'onnxgrad-pictures-'))
   const browser = await launch()
   try {
-    await trainRun({ model: 'vit', data: 'digits', epochs: 6, out: join(folder, 'run') })
+    await trainRun({ model: 'vit', ...settings, out: join(folder, 'run') })
     return {
       lab: await lab(browser, folder),
       report: await report(browser, folder),
@@ -109,14 +109,13 @@ export async function makePictures(): Promise<Pictures> {
   }
 }
 
-/** Texts of all pictures, as they are kept beside them. */
-export const textsOf = (pictures: Pictures): string =>
-  `${JSON.stringify(Object.fromEntries(Object.entries(pictures).map(([name, { texts }]) => [name, texts])), undefined, 2)}\n`
+/** The texts of all pictures, as docs/img keeps them. */
+export const textsOf = (pictures: Pictures): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(Object.entries(pictures).map(([name, { texts }]) => [name, texts]))
 
+/** Takes the pictures of the documentation, of a run on all of MNIST. */
 export async function writePictures(): Promise<void> {
   const pictures = await makePictures()
-  for (const [name, { webp }] of Object.entries(pictures)) await writeFile(pathOf(name), webp)
-  await writeFile(TEXTS, textsOf(pictures))
+  for (const [name, { webp }] of Object.entries(pictures)) await writeFile(join(IMAGES, `${name}.webp`), webp)
+  await writeFile(TEXTS, `${JSON.stringify(textsOf(pictures), undefined, 2)}\n`)
 }
-
-export const readTexts = (): Promise<string> => readFile(TEXTS, 'utf8')
