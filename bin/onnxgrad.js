@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The program: compiled in the package; in a clone its sources, so that nothing is built before it can say something.
+// The program: built in the package; in a clone it is built from its sources when they have changed.
 import { existsSync } from 'node:fs'
 
 const OLDEST = [20, 19]
@@ -12,14 +12,15 @@ if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
 }
 
 const at = path => new URL(path, import.meta.url)
-if (existsSync(at('../src/cli/main.ts'))) {
-  if (!existsSync(at('../node_modules/tsx'))) {
+try {
+  if (!existsSync(at('../src/cli/main.ts'))) await import('../dist/src/cli/main.js')
+  else if (existsSync(at('../node_modules/esbuild'))) await import('../scripts/clone.js')
+  else {
     console.error('onnxgrad: this clone has no dependencies yet; run: npm ci')
     process.exit(1)
   }
-  const { register } = await import('tsx/esm/api')
-  register()
-  await import('../scripts/clone.ts')
-} else {
-  await import('../dist/src/cli/main.js')
+} catch (error) {
+  if (error.code !== 'EMFILE') throw error
+  console.error('onnxgrad: the limit on open files is too low; raise it with: ulimit -n 1024')
+  process.exit(1)
 }

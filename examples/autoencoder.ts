@@ -36,7 +36,7 @@ const denoising = task(net, {
   metrics: { noise: ({ input, target }) => mse(input.noisy, target.clean) },
 })
 
-const digits = await mnist({ data: 'digits' }) // the 10,000 digits that come with onnxgrad
+const digits = await mnist({ data: 'digits' }) // the 10,000 digits bundled with onnxgrad
 const run = await train(net, {
   task: denoising,
   data: { train: noisyImages(digits.train.images, 1), test: noisyImages(digits.test.images, 2) },

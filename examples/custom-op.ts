@@ -1,4 +1,4 @@
-// Operators of your own: one of ONNX's, one of onnxruntime's, and one that no runtime has; tested, trained, exported.
+// Custom operators: one from ONNX, one from onnxruntime, and one that no runtime has; tested, trained, exported.
 //
 //   npx tsx examples/custom-op.ts [wave.onnx]
 
@@ -26,8 +26,8 @@ const QuickGelu = op('QuickGelu', {
   lacks: ({ dtype }) => dtype !== 'float32',
 })
 
-// An op of your own domain, relu(x)², for a gradient that is cheaper than that of its parts. No runtime has it: it
-// always runs, and is exported, as its decomposition. Without a gradient of its own it would be a mere function.
+// An op in a custom domain, relu(x)², with a gradient that is cheaper than that of its parts. No runtime has it: it
+// always runs and is exported as its decomposition. Without its own gradient, a plain function would do.
 const SquaredRelu = op('SquaredRelu', {
   domain: 'example',
   inputs: ['X'],

@@ -5,7 +5,7 @@
 import { lenet, mlp } from 'onnxgrad/models'
 import { adam, cosine, distillation, mnist, parameterCount, save, train } from 'onnxgrad/node'
 
-const data = await mnist({ data: 'digits' }) // the 10,000 digits that come with onnxgrad
+const data = await mnist({ data: 'digits' }) // the 10,000 digits bundled with onnxgrad
 const optimizer = adam({ lr: 3e-3 })
 
 const large = lenet({ image: 28, channels: 1, classes: 10 })
@@ -18,7 +18,7 @@ const student = await train(small, {
   epochs: 3,
   optimizer,
   schedule: cosine(),
-  // The loss compares the student with the teacher alone; with alpha below 1 the labels count too.
+  // The loss compares the student only with the teacher; with alpha below 1 the labels count too.
   task: distillation(teacher.model, { temperature: 2, alpha: 1 }),
   onEpoch: e =>
     console.log(`epoch ${e.epoch}: loss ${e.train.loss.toFixed(4)}, accuracy ${e.test?.accuracy}`),

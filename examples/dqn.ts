@@ -20,7 +20,7 @@ function move(state: number, action: number) {
 const network = () =>
   layer({ a: linear(CELLS, 64), b: linear(64, 4) }, ['B', CELLS], (self, x) => self.b(ops.relu(self.a(x))))
 
-// The model is the policy; the target network is used by the loss alone, and is not exported.
+// The model is the policy; only the loss uses the target network, and it is not exported.
 const net = model({
   name: 'policy',
   inputs: { state: { shape: [], dtype: 'int32' } },

@@ -12,7 +12,7 @@ const mlp = (inputs: number, outputs: number) =>
     self.c(ops.leakyRelu(self.b(ops.leakyRelu(self.a(x), 0.2)), 0.2)),
   )
 
-// The model is the generator; the discriminator `d` is used by the losses alone, and is not exported.
+// The model is the generator; only the losses use the discriminator `d`, and it is not exported.
 const net = model({
   name: 'gan',
   inputs: { noise: { shape: [4] } },

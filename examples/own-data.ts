@@ -1,4 +1,4 @@
-// A data set of one's own: drawings that are made when they are asked for and never stored, new ones in each epoch.
+// A custom data set: drawings that are generated on demand and never stored, new ones in each epoch.
 //
 //   npx tsx examples/own-data.ts [drawings.onnx]
 
@@ -9,7 +9,7 @@ const SIZE = 16
 const PIXELS = SIZE * SIZE
 const KINDS = ['disc', 'ring', 'square', 'cross']
 
-/** Numbers in [0, 1) that depend on the seeds alone (SplitMix32): the same seeds draw the same picture. */
+/** Numbers in [0, 1) that depend only on the seeds (SplitMix32): the same seeds draw the same picture. */
 function random(...seeds: readonly number[]): () => number {
   const mix = (h: number): number => {
     const x = Math.imul(h ^ (h >>> 16), 0x21f0aaad)
@@ -42,7 +42,7 @@ function draw(kind: number, next: () => number, pixels: Float32Array, at: number
   }
 }
 
-/** Drawings, with the names of the model's input and its target. An epoch is decided by `seed` and `epoch` alone. */
+/** Drawings, with the names of the model's input and its target. An epoch is determined by `seed` and `epoch`. */
 function drawings(name: string, size: number, series: number): Dataset {
   return {
     name,
@@ -54,7 +54,7 @@ function drawings(name: string, size: number, series: number): Dataset {
         const image = new Float32Array(count * PIXELS)
         const label = new Int32Array(count)
         for (let i = 0; i < count; i++) {
-          // Evaluation does not shuffle, and is to see the same drawings each time.
+          // Evaluation does not shuffle and should see the same drawings each time.
           const next = shuffle ? random(series, start + i, seed, epoch) : random(series, start + i)
           const kind = Math.floor(KINDS.length * next())
           label[i] = kind

@@ -39,7 +39,7 @@ function pairs({ images, labels, size }: ImageDataset, count: number, seed: numb
 const net = model({
   name: 'siamese',
   inputs: { left: { shape: [1, 28, 28] }, right: { shape: [1, 28, 28] } },
-  // The encoder's `classes` are the numbers that it describes an image by.
+  // The encoder's `classes` are the size of its embedding of an image.
   layers: { encoder: mlp({ image: 28, channels: 1, hidden: [128], classes: 32 }), out: linear(32, 1) },
   forward: (self, { left, right }) => {
     const [a, b] = [self.encoder({ image: left }).logits, self.encoder({ image: right }).logits]
@@ -47,7 +47,7 @@ const net = model({
   },
 })
 
-const digits = await mnist({ data: 'digits' }) // the 10,000 digits that come with onnxgrad
+const digits = await mnist({ data: 'digits' }) // the 10,000 digits bundled with onnxgrad
 const run = await train(net, {
   task: multiLabel(), // one label: whether the digits are the same
   data: { train: pairs(digits.train, 10_000, 1), test: pairs(digits.test, 2000, 2) },

@@ -1,7 +1,7 @@
 import { UserError } from '../src/graph/errors.ts'
 import { printable } from '../src/graph/printable.ts'
 
-/** What no model reaches that is trained on one machine. Configurations also come from files that somebody sent. */
+/** Limits beyond any model that is trained on one machine. Configurations may also come from untrusted files. */
 const MOST = { size: 2 ** 20, layers: 1024 } as const
 
 /** A value as a message shows it, whatever it is. */
@@ -33,7 +33,7 @@ export function checkLayers(model: string, lists: Readonly<Record<string, readon
   }
 }
 
-/** @throws UserError unless both rates are shares that leave something */
+/** @throws UserError unless both rates are at least 0 and below 1 */
 export function checkDropout(
   model: string,
   { dropout = 0, dropPath = 0 }: { readonly dropout?: number; readonly dropPath?: number },
@@ -43,7 +43,7 @@ export function checkDropout(
       throw new UserError(`${model}: ${key} must be at least 0 and below 1, not ${shown(rate)}`)
 }
 
-/** @throws UserError when the embedding cannot be shared out to the attention heads */
+/** @throws UserError when the embedding cannot be divided among the attention heads */
 export function checkHeads(model: string, { dim, heads }: { dim: number; heads: number }): void {
   if (dim % heads) throw new UserError(`${model}: dim ${dim} is not divisible by heads ${heads}`)
 }

@@ -21,9 +21,9 @@ export interface GPTConfig {
   readonly heads: number
   /** Hidden size of a block's MLP. */
   readonly mlp: number
-  /** Share of activations dropped while training. @default 0 */
+  /** Fraction of activations dropped in training. @default 0 */
   readonly dropout?: number
-  /** Share of images for which a branch of the last block is left out while training; less in those before. @default 0 */
+  /** Fraction of images that skip a residual branch of the last block in training (stochastic depth); less in earlier blocks. @default 0 */
   readonly dropPath?: number
 }
 

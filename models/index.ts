@@ -1,4 +1,4 @@
-// The registry is a file of its own: a page that imports one model then bundles that one alone.
+// The registry is a separate file, so that a page which imports one model bundles only that one.
 
 export type {
   ChoiceSetting,

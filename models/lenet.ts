@@ -28,7 +28,7 @@ export const lenet = (config: LeNetConfig) => {
   checkSizes('lenet', { image, channels, classes })
   if (image < 12)
     throw new UserError(
-      `lenet: an image of ${image} pixels is too small for its convolutions; take at least 12`,
+      `lenet: an image of ${image} pixels is too small for its convolutions; use at least 12`,
     )
   const side = Math.floor((Math.floor(image / 2) - 4) / 2) // 28 → 28, pooled to 14 → 10, pooled to 5
   return model({

@@ -16,7 +16,7 @@ export interface MLPConfig {
   readonly hidden: readonly number[]
   /** Number of classes. */
   readonly classes: number
-  /** Share of activations dropped while training. @default 0 */
+  /** Fraction of activations dropped in training. @default 0 */
   readonly dropout?: number
 }
 

@@ -29,7 +29,7 @@ export const MODELS = {
       }),
       ...ENCODER,
       head: sizes('hidden sizes of the classification head'),
-      pool: choice("what the head reads, the CLS token or the mean of the patches' tokens", ['cls', 'mean']),
+      pool: choice('what the head reads: the CLS token, or the mean of the patch tokens', ['cls', 'mean']),
       ...DROPOUT,
       ...DROP_PATH,
     } as const satisfies SettingsOf<ViTConfig>,
@@ -75,7 +75,7 @@ export const MODELS = {
     about: 'character-level GPT: causal attention over the text so far',
     build: gpt,
     settings: {
-      context: whole('characters that the model sees at once'),
+      context: whole('context length, in characters'),
       ...ENCODER,
       ...DROPOUT,
       ...DROP_PATH,
@@ -101,10 +101,10 @@ export const MODELS = {
 /** Name of a model in `MODELS`. */
 export type ModelName = keyof typeof MODELS
 
-/** Builds a known model from its name and configuration, such as a file's metadata holds. */
+/** Builds a known model from its name and configuration, such as from a file's metadata. */
 export function buildModel(name: string, config: object): Model {
   if (!isKey(MODELS, name))
-    throw new UserError(`model ${name} is not known; choose one of ${Object.keys(MODELS).join(', ')}`)
+    throw new UserError(`unknown model ${name}; choose one of ${Object.keys(MODELS).join(', ')}`)
   // The builder checks the configuration, which may come from a file.
   const build = MODELS[name].build as (config: object) => Model
   return build(config)

@@ -1,12 +1,12 @@
 import { type Setting, share, whole } from '../src/settings/setting.ts'
 
-/** Those settings of a configuration that can be chosen; the others follow the data. */
+/** The configurable settings of a model; the others follow from the data. */
 export type SettingsOf<C> = { readonly [K in keyof C]?: Setting }
 
 /** Settings of models of images; pages take them from the data. */
 export const IMAGE = {
   image: whole('height and width of an image, in pixels'),
-  channels: whole('colour channels'),
+  channels: whole('color channels'),
   classes: whole('number of classes'),
 } as const
 
@@ -20,5 +20,5 @@ export const ENCODER = {
 
 export const DROPOUT = { dropout: share('share of activations dropped while training') } as const
 export const DROP_PATH = {
-  dropPath: share('share of images that skip a branch of the last block (stochastic depth)'),
+  dropPath: share('share of images that skip a residual branch of the last block (stochastic depth)'),
 } as const

@@ -8,7 +8,7 @@ import { checkDepth, checkDropout, checkHeads, checkLayers, checkSizes, shown } 
 export interface ViTConfig {
   /** Height and width of the (square) image in pixels. */
   readonly image: number
-  /** Colour channels of the image. */
+  /** Color channels of the image. */
   readonly channels: number
   /** Height and width of a patch in pixels; divides `image`. */
   readonly patch: number
@@ -22,9 +22,9 @@ export interface ViTConfig {
   readonly mlp: number
   /** Number of classes. */
   readonly classes: number
-  /** Share of activations dropped while training. @default 0 */
+  /** Fraction of activations dropped in training. @default 0 */
   readonly dropout?: number
-  /** Share of images for which a branch of the last block is left out while training; less in those before. @default 0 */
+  /** Fraction of images that skip a residual branch of the last block in training (stochastic depth); less in earlier blocks. @default 0 */
   readonly dropPath?: number
   /** Hidden sizes of the classification head. @default [] (one linear layer) */
   readonly head?: readonly number[]

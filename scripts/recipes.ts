@@ -1,6 +1,6 @@
 /**
- * Trains every preset of which models/registry.ts expects an accuracy, as a user would, and holds it to that.
- * Run: npx tsx scripts/recipes.ts [--data <folder>] [model …]     two idle cores take about five minutes for all.
+ * Trains every preset with an expected accuracy in models/registry.ts, as a user would, and checks it. Run: npx tsx
+ * scripts/recipes.ts [--data <folder>] [model …] two idle cores take about five minutes for all.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

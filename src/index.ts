@@ -1,4 +1,4 @@
-/** onnxgrad's core: graphs, ops, models, tasks, training on a runtime that is given, export. Imports nothing of Node. */
+/** onnxgrad's core: graphs, ops, models, tasks, training on a given runtime, export. Imports nothing of Node. */
 export type { ArrayPort, ArrayValue, NestedArray } from './data/arrays.ts'
 export { type Augmentation, type AugmentOptions, augmentation } from './data/augment.ts'
 export type { SkipBad } from './data/class-plan.ts'
@@ -15,7 +15,7 @@ export type {
   Labels,
   UserBatch,
 } from './data/dataset.ts'
-export { imageSource } from './data/dataset.ts'
+export { imageSource, subset } from './data/dataset.ts'
 export type { Ink } from './data/digit.ts'
 export { type Fingerprint, type Fingerprints, fingerprints } from './data/fingerprint.ts'
 export { type HeldOut, heldOut, type Validated, withValidation } from './data/held-out.ts'
@@ -36,7 +36,7 @@ export {
 } from './export/safetensors.ts'
 export { readWeightsFile, writeWeightsFile } from './export/weights.ts'
 export type { ArrayTypes, NdArray, TypedArray } from './graph/array.ts'
-// What an op of your own is made of; test it with onnxgrad/testing.
+// The parts of a custom op; test it with onnxgrad/testing.
 export {
   type Attr,
   type AttrForm,

@@ -51,7 +51,7 @@ export {
 export { loadMnist as mnist, type MnistOptions } from './data/mnist-node.ts'
 export type { FollowOptions } from './data/survey-node.ts'
 export type { DownloadLimits } from './data/watchdog-node.ts'
-// The core, and what needs a device or files. `onnxgrad/web` has the same names for pages.
+// The core, plus everything that needs a device or files. `onnxgrad/web` has the same names for pages.
 export * from './index.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
 export { type Definition, defineRun, type Own, type RunSpec } from './runs/definition.ts'
@@ -119,8 +119,8 @@ export interface DeviceOptions {
 }
 
 /**
- * A runtime on a device, for `Trainer` and `openPredictor`. Models run in a thread of their own: timers and other work are not
- * blocked. Close it after use.
+ * A runtime on a device, for `Trainer` and `openPredictor`. Models run in a separate thread and do not block the event loop. Close
+ * it after use.
  * @throws UserError when the device is not available, saying how to get it
  */
 export async function openRuntime({ device }: DeviceOptions = {}): Promise<Runtime> {
@@ -134,8 +134,8 @@ async function usualDevice(): Promise<DeviceName> {
 }
 
 /**
- * Trains a model for some epochs, evaluates it after each, and keeps the best one. It runs in a thread of its own: timers and other
- * work are not blocked.
+ * Trains a model for some epochs, evaluates it after each, and keeps the best one. Training runs in a separate thread and does not
+ * block the event loop.
  * @throws UserError before the first step when model, task, data and settings do not match
  * @throws DivergenceError when a loss or gradient is not finite
  */
@@ -147,8 +147,8 @@ export function train<K extends string, M extends Model>(
 }
 
 /**
- * Opens a training whose loop is yours: `step(batch)` updates the parameters once. One task, or several by name on one state. Close
- * it after use, or declare it with `await using`.
+ * Opens a trainer for your own training loop: `step(batch)` updates the parameters once. It takes one task, or several named tasks
+ * that share one state. Close it after use, or declare it with `await using`.
  * @throws UserError when model, task and settings do not match
  */
 export function trainer<K extends string, M extends Model>(
@@ -187,7 +187,7 @@ export function imagePredictor(
 }
 
 /**
- * Loss and metrics of a model over a whole data set, every example once.
+ * Loss and metrics of a model over a whole data set; every example counts once.
  * @throws UserError when model, task and data do not match
  */
 export function evaluate(
@@ -198,7 +198,7 @@ export function evaluate(
 }
 
 /**
- * Loads an `.onnx` file as a model like any other, which starts at the file's weights.
+ * Loads an `.onnx` file as a model like any other, initialized with the file's weights.
  * @throws UserError when the file cannot be read, or has an operator that onnxgrad does not support
  */
 export async function load<const I extends PortSpecs = PortSpecs>(
@@ -209,16 +209,16 @@ export async function load<const I extends PortSpecs = PortSpecs>(
   return loadOnnx(await readBytes(path), path, options)
 }
 
-/** Weights of a `.safetensors` file by name, for the option `weights`. @throws UserError when it cannot be read */
+/** Weights of a `.safetensors` file, by name, for the `weights` option. @throws UserError when it cannot be read */
 export async function loadWeights(source: FileSource): Promise<Readonly<Record<string, Float32Array>>> {
   const path = pathOf(source)
   return readWeightsFile(await readBytes(path), path)
 }
 
 /**
- * Writes a file, under a temporary name first: a model as `.onnx`, its weights as `.safetensors`, or the whole state of a
- * trainer as `.safetensors`, which the option `resume` reads.
- * @throws UserError when the file cannot be written, or its name ends in neither
+ * Writes a file, under a temporary name first: a model as `.onnx`, its weights as `.safetensors`, or the whole state of a trainer
+ * as `.safetensors`, which the `resume` option reads.
+ * @throws UserError when the file cannot be written, or its name has neither extension
  */
 export async function save(source: SaveSource, path: string, options: ExportOptions = {}): Promise<void> {
   await writeAtomic(path, await bytesToSave(source, path, options))

@@ -71,8 +71,8 @@ export function train<K extends string, M extends Model>(
 }
 
 /**
- * Opens a training whose loop is yours: `step(batch)` updates the parameters once. One task, or several by name on one state. Close
- * it after use, or declare it with `await using`.
+ * Opens a trainer for your own training loop: `step(batch)` updates the parameters once. It takes one task, or several named tasks
+ * that share one state. Close it after use, or declare it with `await using`.
  * @throws UserError when model, task and settings do not match
  */
 export function trainer<K extends string, M extends Model>(
@@ -111,7 +111,7 @@ export function imagePredictor(
 }
 
 /**
- * Loss and metrics of a model over a whole data set, every example once.
+ * Loss and metrics of a model over a whole data set; every example counts once.
  * @throws UserError when model, task and data do not match
  */
 export function evaluate(
@@ -137,7 +137,7 @@ const bytesOf = async (source: FileSource): Promise<Uint8Array> =>
     : fetchBytes(source)
 
 /**
- * Loads an `.onnx` file as a model like any other, which starts at the file's weights.
+ * Loads an `.onnx` file as a model like any other, initialized with the file's weights.
  * @throws UserError when the file cannot be read, or has an operator that onnxgrad does not support
  */
 export async function load<const I extends PortSpecs = PortSpecs>(
@@ -147,14 +147,14 @@ export async function load<const I extends PortSpecs = PortSpecs>(
   return loadOnnx(await bytesOf(source), nameOf(source), options)
 }
 
-/** Weights of a `.safetensors` file by name, for the option `weights`. @throws UserError when it cannot be read */
+/** Weights of a `.safetensors` file, by name, for the `weights` option. @throws UserError when it cannot be read */
 export async function loadWeights(source: FileSource): Promise<Readonly<Record<string, Float32Array>>> {
   return readWeightsFile(await bytesOf(source), nameOf(source))
 }
 
 /**
- * Lets the user save a file: a model as `.onnx`, its weights as `.safetensors`, or the whole state of a trainer as
- * `.safetensors`, which the option `resume` reads.
+ * Lets the user save a file: a model as `.onnx`, its weights as `.safetensors`, or the whole state of a trainer as `.safetensors`,
+ * which the `resume` option reads.
  * @throws UserError in a worker, or when the name ends in neither
  */
 export async function save(source: SaveSource, path: string, options: ExportOptions = {}): Promise<void> {

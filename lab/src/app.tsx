@@ -129,7 +129,7 @@ function OtherModel({ lab }: { readonly lab: LabClient }) {
   if (!name) return null
   return (
     <button type="button" onClick={() => void lab.attempt(lab.ask('use', other))}>
-      {other === 'run' ? 'To the model trained here' : `To ${name}`}
+      {other === 'run' ? 'Back to the model trained here' : `Switch to ${name}`}
     </button>
   )
 }

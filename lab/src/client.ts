@@ -8,9 +8,9 @@ import type {
   DeviceState,
   EpochReport,
   Event,
-  GoOnSettings,
   ModelAbout,
   Requests,
+  ResumeSettings,
   RunProgress,
   TrainSettings,
 } from './protocol.ts'
@@ -29,7 +29,7 @@ export interface Subject {
   readonly label?: number
 }
 
-/** A run that can go on from here. */
+/** A run that can be resumed. */
 export interface Saved {
   /** Of the file that it was read from; undefined for the run of this page. */
   readonly file?: string
@@ -49,25 +49,25 @@ interface OpenFile {
 const GLANCE = 2000
 
 /**
- * The page's side of its worker: asks, and keeps what it tells as signals that views read. When the worker dies, another
- * takes its place, and what was asked of it fails with a message for the reader.
+ * The page's side of its worker: sends requests, and keeps events as signals that views read. When the worker dies, it is replaced,
+ * and pending requests fail with a message for the reader.
  */
 export class LabClient {
   /** The view that is open. */
   readonly tab: Signal<Tab> = signal('train')
-  /** What the page has to say; views may set it. */
+  /** The page's message; views may set it. */
   readonly message: Signal<Message | undefined> = signal(undefined)
   /** onnxruntime-web's version, once it is loaded. */
   readonly runtime: Signal<string | undefined> = signal(undefined)
   readonly devices: Signal<readonly DeviceState[]> = signal([])
-  /** The present model, which `look`, `onnx` and `positions` mean. */
+  /** The current model, which `look`, `onnx` and `positions` mean. */
   readonly about: Signal<ModelAbout | undefined> = signal(undefined)
-  /** Counts up whenever the present model or its parameters changed: what was seen of it before is old. */
+  /** Counts up whenever the current model or its parameters changed: what was seen of it before is old. */
   readonly changes: Signal<number> = signal(0)
   readonly running: Signal<'idle' | 'training' | 'paused'> = signal('idle')
   /** Names of the models that there are: the file that was opened, and the run's. */
   readonly models: Signal<Readonly<Partial<Record<'file' | 'run', string>>>> = signal({})
-  /** Which of them is the present one. */
+  /** Which of them is the current one. */
   readonly which: Signal<'file' | 'run'> = signal('file')
   /** The device of the run under way, or of the last one. */
   readonly device: Signal<TrainSettings['device']> = signal('wasm')
@@ -75,7 +75,7 @@ export class LabClient {
   /** Of the run under way, or of the last one. */
   readonly curve: Signal<readonly CurvePoint[]> = signal([])
   readonly reports: Signal<readonly EpochReport[]> = signal([])
-  /** The run's state after its last epoch or when it was stopped, or a checkpoint file: training can go on from there. */
+  /** The run's state after its last epoch or when it was stopped, or a checkpoint file: training can be resumed from it. */
   readonly saved: Signal<Saved | undefined> = signal(undefined)
   /** What See is to show, where another view chose it. */
   readonly subject: Signal<Subject | undefined> = signal(undefined)
@@ -116,7 +116,7 @@ export class LabClient {
     this.message.value = text ? { text: printable(text, 1000), kind } : undefined
   }
 
-  /** Opens a model or a checkpoint and makes it the present one; says so where it is none. */
+  /** Opens a model or a checkpoint and makes it the current one; says so where it is none. */
   async open(name: string, bytes: Uint8Array): Promise<void> {
     this.say(`Loading ${name} …`)
     const about = await this.attempt(this.ask('open', name, bytes))
@@ -126,24 +126,24 @@ export class LabClient {
     if (name.endsWith('.safetensors')) await this.offer(name, bytes)
   }
 
-  /** Lets training go on from a checkpoint. */
+  /** Offers to resume the run of a checkpoint. */
   async offer(file: string, bytes: Uint8Array): Promise<void> {
     const about = await this.attempt(this.ask('inspect', file, bytes))
     if (about) this.saved.value = { file: shownName(file), bytes, about }
   }
 
-  /** Trains from the beginning; answers when the run has ended. */
+  /** Trains from the beginning; resolves when the run has ended. */
   train(settings: TrainSettings, data: DataChoice): Promise<void> {
     return this.#train(settings.device, 0, () => this.ask('train', settings, data))
   }
 
-  /** Goes on from where {@link saved} stands. */
-  async goOn(settings: GoOnSettings, data: DataChoice): Promise<void> {
+  /** Resumes the run of {@link saved}. */
+  async resume(settings: ResumeSettings, data: DataChoice): Promise<void> {
     const from = this.saved.value
     if (!from) return
-    // What was drawn of this very run stays.
+    // Curves of this same run are kept.
     const step = from.file ? 0 : from.about.step
-    await this.#train(settings.device, step, () => this.ask('goOn', settings, data, from.bytes))
+    await this.#train(settings.device, step, () => this.ask('resume', settings, data, from.bytes))
   }
 
   async #train(device: TrainSettings['device'], step: number, start: () => Promise<unknown>): Promise<void> {
@@ -164,9 +164,9 @@ export class LabClient {
     await this.attempt(this.ask('pause'))
   }
 
-  async resume(): Promise<void> {
+  async continue(): Promise<void> {
     this.running.value = 'training'
-    await this.attempt(this.ask('resume'))
+    await this.attempt(this.ask('continue'))
   }
 
   async stop(): Promise<void> {
@@ -198,8 +198,8 @@ export class LabClient {
 
   #restarted(why: string): string {
     const epoch = this.running.value === 'idle' ? 0 : this.saved.value?.about.epoch
-    const next = epoch ? ` Training can go on from the end of epoch ${epoch}.` : ''
-    const text = `${why}. What computes was started again.${next}`
+    const next = epoch ? ` Training can be resumed from the end of epoch ${epoch}.` : ''
+    const text = `${why}. The worker was restarted.${next}`
     batch(() => {
       this.about.value = undefined
       this.models.value = {}

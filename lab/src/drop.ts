@@ -55,7 +55,7 @@ async function inside(entry: FileSystemEntry, folders: readonly string[]): Promi
 const isModel = (name: string): boolean => /\.(onnx|safetensors)$/i.test(name)
 const isIdx = (name: string): boolean => /idx\d?-?u?byte|\.idx|ubyte/i.test(name)
 
-/** Does with files what their kind is good for. */
+/** Handles files by their kind. */
 export async function takeFiles(lab: LabClient, found: readonly Found[]): Promise<void> {
   const [first] = found
   if (!first) return
@@ -70,7 +70,7 @@ export async function takeFiles(lab: LabClient, found: readonly Found[]): Promis
     lab.tab.value = 'try'
   } else
     lab.say(
-      'These files are no data: drop MNIST’s IDX files, or a folder that has a folder of pictures for each class',
+      'These files are not a data set: drop MNIST’s IDX files, or a folder with one subfolder of pictures per class',
       'error',
     )
 }

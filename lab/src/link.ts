@@ -6,10 +6,10 @@ export class LabError extends Error {
   override readonly name = 'LabError'
 }
 
-/** Who is told what the worker does. */
+/** Receives what the worker reports. */
 export interface Listener {
   hear(event: Event): void
-  /** The worker is gone, and another has begun. @returns what all get who wait for an answer */
+  /** The worker ended and was replaced. @returns the error message of all pending requests */
   restarted(why: string): string
   /** There is no worker, and will be none. */
   broken(text: string): void
@@ -25,7 +25,7 @@ interface Waiting {
 /** Milliseconds that the worker may say nothing while it runs a model of unknown origin. */
 const PATIENCE = 60_000
 
-/** Asks a worker, and puts another in its place when it dies. */
+/** Sends requests to a worker, and replaces it when it dies. */
 export class WorkerLink {
   readonly #start: () => Worker
   readonly #listener: Listener
@@ -64,7 +64,7 @@ export class WorkerLink {
     })
   }
 
-  /** Starts the time anew in which the worker must say something. */
+  /** Restarts the time limit in which the worker must respond. */
   #wind(): void {
     clearTimeout(this.#clock)
     this.#clock = undefined
@@ -95,7 +95,7 @@ export class WorkerLink {
       mine(() => {
         if (this.#alive) this.#restart(`Something went wrong: ${event.message}`)
         // One that did not even start would not start a second time.
-        else this.#break('The page’s worker could not be started. Load the page again.')
+        else this.#break('The page’s worker could not be started. Reload the page.')
       })
     })
     return worker

@@ -1,4 +1,4 @@
-// What the page and its worker say to each other. All training and inference happens in the worker.
+// The protocol between the page and its worker. All training and inference happens in the worker.
 import type { Fingerprints } from '../../src/data/fingerprint.ts'
 import type { PlacedFile } from '../../src/data/folder-web.ts'
 import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
@@ -16,7 +16,7 @@ export interface TrainSettings {
 
 /** Where the examples come from. */
 export type DataChoice =
-  /** The 10,000 digits that come with the page. */
+  /** The 10,000 digits bundled with the page. */
   | { readonly kind: 'bundled' }
   /** MNIST's IDX files, plain or gzip. */
   | { readonly kind: 'idx'; readonly files: readonly File[] }
@@ -27,11 +27,11 @@ export type DataChoice =
       readonly preprocess: PreprocessingKind
     }
 
-/** What a choice of data turned out to hold. */
+/** The chosen data. */
 export interface DataAbout {
-  /** One sentence that says where the data came from. */
+  /** Where the data came from, in one sentence. */
   readonly origin: string
-  /** What must not be overlooked. */
+  /** A warning, such as about incomplete data. */
   readonly notice?: string
   readonly train: number
   readonly test: number
@@ -56,8 +56,8 @@ export interface CheckpointAbout {
   readonly epoch: number
 }
 
-/** All that can be changed of a run that goes on. */
-export interface GoOnSettings {
+/** What can be changed when a run is resumed. */
+export interface ResumeSettings {
   readonly device: TrainSettings['device']
   readonly epochs: number
 }
@@ -71,7 +71,7 @@ export interface DeviceState {
   readonly detail?: string
 }
 
-/** Where a run stands. */
+/** Progress of a run. */
 export interface RunProgress {
   readonly epoch: number
   readonly epochs: number
@@ -103,7 +103,7 @@ export interface Mistake {
   readonly certainty: number
 }
 
-/** After an epoch, on the examples that are held out. */
+/** Results of an epoch on the held-out examples. */
 export interface EpochReport {
   readonly epoch: number
   readonly step: number
@@ -160,7 +160,7 @@ export interface Look {
   readonly stages?: readonly Stage[]
 }
 
-/** What the page asks; each is answered by a value or an error. */
+/** Requests of the page; each is answered by a value or an error. */
 export interface Requests {
   /** The devices of this browser, and onnxruntime-web's version. */
   devices: { args: []; value: { readonly runtime: string; readonly devices: readonly DeviceState[] } }
@@ -170,31 +170,31 @@ export interface Requests {
   inspect: { args: [name: string, bytes: Uint8Array]; value: CheckpointAbout }
   /** Starts a run; ends when it is stopped or done. */
   train: { args: [settings: TrainSettings, data: DataChoice]; value: { stopped: boolean } }
-  /** Goes on with the run of a checkpoint, as if it had never been stopped. */
-  goOn: {
-    args: [settings: GoOnSettings, data: DataChoice, checkpoint: Uint8Array]
+  /** Resumes the run of a checkpoint; the result is the same as without the interruption. */
+  resume: {
+    args: [settings: ResumeSettings, data: DataChoice, checkpoint: Uint8Array]
     value: { stopped: boolean }
   }
   pause: { args: []; value: undefined }
-  resume: { args: []; value: undefined }
+  continue: { args: []; value: undefined }
   stop: { args: []; value: undefined }
   /** Opens an `.onnx` file, or a checkpoint (`.safetensors`); the model in training stays what `train` trains. */
   open: { args: [name: string, bytes: Uint8Array]; value: ModelAbout }
-  /** Makes the file that was opened, or the model of the run, the present one. */
+  /** Makes the file that was opened, or the model of the run, the current one. */
   use: { args: [which: 'file' | 'run']; value: ModelAbout }
-  /** Runs one image `[channels, height, width]` through the present model; `deep` asks for attention and stages too. */
+  /** Runs one image `[channels, height, width]` through the current model; `deep` asks for attention and stages too. */
   look: { args: [pixels: Float32Array, deep: boolean]; value: Look }
   /** A held-out example of the data at hand (the bundled digits where none was chosen). */
   example: { args: [index: number]; value: { pixels: Float32Array; label: number; count: number } }
   /** Cosine similarity of the position embeddings, `[T, T]`; for a ViT. */
   positions: { args: []; value: Stage }
-  /** The present model as an `.onnx` file. */
+  /** The current model as an `.onnx` file. */
   onnx: { args: []; value: Uint8Array }
-  /** The run's state, to be continued here or by `onnxgrad train --resume`. */
+  /** The run's state, to be resumed here or by `onnxgrad train --resume`. */
   checkpoint: { args: []; value: Uint8Array }
 }
 
-/** What the worker tells without being asked. */
+/** Events that the worker sends on its own. */
 export type Event =
   | { readonly event: 'model'; readonly about: ModelAbout; readonly which: 'file' | 'run' }
   | { readonly event: 'progress'; readonly progress: RunProgress; readonly points: readonly CurvePoint[] }

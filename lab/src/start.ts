@@ -36,12 +36,15 @@ export async function startWith(lab: LabClient): Promise<void> {
 async function openGiven(lab: LabClient, given: string): Promise<void> {
   const url = new URL(given, location.href)
   if (url.origin !== location.origin)
-    return lab.say(`${url.href}: this page loads models of its own origin only, ${location.origin}`, 'error')
+    return lab.say(
+      `${url.href}: this page loads models only from its own origin, ${location.origin}`,
+      'error',
+    )
   const name = url.pathname.split('/').at(-1) || url.pathname
   const answer = await fetch(url).catch(() => undefined)
   if (answer?.ok) return lab.open(name, new Uint8Array(await answer.arrayBuffer()))
   lab.say(
-    `${name}: ${answer ? `the server answers ${answer.status}` : 'the server does not answer'}`,
+    `${name}: ${answer ? `the server responded with ${answer.status}` : 'the server does not respond'}`,
     'error',
   )
 }

@@ -9,7 +9,7 @@ export interface Question<K extends keyof Requests = keyof Requests> {
   readonly args: Requests[K]['args']
 }
 
-/** What the worker answers; `fatal` where it cannot go on and another one must take its place. */
+/** What the worker answers; `fatal` if it cannot continue and must be replaced. */
 export type Answer = { readonly id: number } & (
   | { readonly value: unknown }
   | { readonly error: string; readonly fatal: boolean }

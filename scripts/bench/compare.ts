@@ -30,7 +30,7 @@ export async function orMissing<T>(install: string, work: () => Promise<T>): Pro
     return await work()
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    return { missing: `${error.message}; to have it: ${install}` }
+    return { missing: `${error.message}; to install it: ${install}` }
   }
 }
 

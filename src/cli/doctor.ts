@@ -2,7 +2,6 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { dirname } from 'node:path'
-import type { CommandModule } from 'yargs'
 import { cacheFolder } from '../data/cache-node.ts'
 import { packagedDigits } from '../data/digits-node.ts'
 import { codeOf } from '../data/files-node.ts'
@@ -13,6 +12,7 @@ import { loadNative, thisMachine } from '../runtime/native-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import { VERSION } from '../version.ts'
 import { result, say } from './output.ts'
+import type { Verb } from './verb.ts'
 
 interface Found {
   readonly works: boolean
@@ -79,9 +79,7 @@ async function examine(
   return found
 }
 
-export const doctorVerb: CommandModule = {
-  command: 'doctor',
-  describe: 'Show what works on this machine and how to get the rest; fails if no device can train',
+export const doctorVerb: Verb = {
   async handler() {
     const cpu = cpus()[0]?.model.trim() ?? 'unknown CPU'
     const memory = Math.round(totalmem() / 2 ** 30)

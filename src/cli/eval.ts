@@ -1,14 +1,19 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { answersOf } from '../report/answers.ts'
+import type { Confusion } from '../report/confusion.ts'
 import { loadData } from '../runs/data-node.ts'
+import { dataOfRun, refuseOtherSet, runOf } from '../runs/own-data-node.ts'
+import { whole } from '../settings/setting.ts'
 import { batchOf, fileInput, fits } from '../train/classifier.ts'
+import { anyBatch } from '../train/fixed-batch.ts'
 import { openPredictor } from '../train/predictor.ts'
 import { deviceFor } from './device.ts'
-import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
+import { isFolder, loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
+import { numberOption } from './numbers.ts'
 import {
   dataOption,
   deviceOption,
@@ -21,6 +26,7 @@ import {
   valSplitOption,
 } from './options.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -39,21 +45,49 @@ const builder = (yargs: Argv) =>
       describe: 'The --val-split that the model was trained with; it defines val and train',
     })
     .option('preprocess', knownPreprocessOption)
-    .option('batch', { type: 'number', default: 250, describe: 'Images per run' })
+    .option(
+      'batch',
+      numberOption('batch', whole('Examples per run', { default: 250, most: 65_536, group: 'Device' })),
+    )
     .option('device', deviceOption)
     .option('threads', threadsOption)
     .option('timeout', timeoutOption)
     .option('external-data', externalDataOption)
-    .example('$0 eval runs/vit-lecture', 'accuracy and confusion matrix on the test set')
+    .example('$0 eval runs/vit-lecture', "accuracy and confusion matrix on the run's own test set")
 
 /** Of the name of a class, which heads a column. */
 const LONGEST_NAME = 20
 
+/** Of more classes no line has room: the most frequent mistakes are listed. */
+const MOST_IN_TABLE = 25
+const MOST_MISTAKES = 20
+
+/** Of more classes, only pairs that occur are printed for programs. */
+const MOST_IN_JSON = 1000
+
+type Name = (label: number) => string
+
+const matrix = (confusion: Confusion, name: Name): string =>
+  table(
+    ['true', ...Array.from({ length: confusion.classes }, (_, i) => name(i)), 'recall'],
+    confusion.rows().map((row, i) => {
+      const total = row.reduce((a, b) => a + b, 0)
+      return [name(i), ...row, total ? percent(nth(row, i) / total) : '–']
+    }),
+  )
+
+const mistakes = (confusion: Confusion, name: Name): string =>
+  table(
+    ['true', 'answered', 'times'],
+    confusion
+      .mistakes()
+      .slice(0, MOST_MISTAKES)
+      .map(({ truth, answer, count }) => [name(truth), name(answer), count]),
+  )
+
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const evalVerb: CommandModule<object, Flags> = {
-  command: 'eval <model>',
-  describe: 'Accuracy and confusion matrix of an exported model',
+export const evalVerb: Verb<Flags> = {
   builder,
   async handler(flags) {
     const { model, data, text, skipBad, split, valSplit, threads, timeout, externalData } = flags
@@ -65,17 +99,17 @@ export const evalVerb: CommandModule<object, Flags> = {
     const preprocessing = flags.preprocess
       ? { kind: flags.preprocess }
       : preprocessingOf(file.info, input.shape, file.path)
-    const source = await loadData(
-      input,
-      { data, text, skipBad, valSplit },
-      { classes: file.info.classes, preprocessing },
-    )
+    const known = { classes: file.info.classes, preprocessing, notice: note }
+    const run = await runOf(model, await isFolder(model))
+    const asked = { data, text, skipBad, valSplit }
+    const source = await (run ? dataOfRun(run, input, asked, known) : loadData(input, asked, known))
+    if (run && data === undefined && text === undefined) await refuseOtherSet(run, split, source)
     if (source.notice) note(`NOTE  ${source.notice}`)
     const images = source[split]
     if (!images)
       throw new UserError(`${source.origin}: no validation set; give the --val-split of the training`)
     fits(file.path, input, images)
-    const classifier = await openPredictor(runtime, file.info.bytes, { name: file.path, threads })
+    const classifier = anyBatch(await openPredictor(runtime, file.info.bytes, { name: file.path, threads }))
     const begin = performance.now()
     const { accuracy, loss, count, confusion } = await answersOf(classifier, images, undefined, batch)
     const seconds = (performance.now() - begin) / 1000
@@ -83,18 +117,15 @@ export const evalVerb: CommandModule<object, Flags> = {
     const classes = file.info.classes ?? images.classes
     const name = (label: number) => shownName(classes[label] ?? String(label), LONGEST_NAME)
     say(`${file.path} on ${images.name} (${source.origin}), ${device}\n`)
-    sayLines(
-      table(
-        ['true', ...confusion.map((_, i) => name(i)), 'recall'],
-        confusion.map((row, i) => {
-          const total = row.reduce((a, b) => a + b, 0)
-          return [name(i), ...row, total ? percent(nth(row, i) / total) : '–']
-        }),
-      ),
-    )
+    sayLines(confusion.classes <= MOST_IN_TABLE ? matrix(confusion, name) : mistakes(confusion, name))
     say(
       `\naccuracy ${percent(accuracy)} of ${count.toLocaleString('en-US')}, loss ${loss.toFixed(4)}, ${duration(seconds)} (${Math.round(count / seconds).toLocaleString('en-US')} img/s)`,
     )
-    result({ accuracy, loss, count, split, confusion, seconds, device, file: file.path })
+    const few = confusion.classes <= MOST_IN_JSON
+    result({
+      ...{ accuracy, loss, count, split },
+      ...(few ? { confusion: confusion.rows() } : { confusion: null, pairs: confusion.pairs() }),
+      ...{ seconds, device, file: file.path },
+    })
   },
 }

@@ -1,22 +1,29 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
 import { exportOnnx } from '../export/export.ts'
 import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
+import { whole } from '../settings/setting.ts'
 import { loadRun } from './load-node.ts'
+import { numberOption } from './numbers.ts'
 import { result, say } from './output.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('run', { type: 'string', demandOption: true, describe: 'Run folder of a training' })
     .option('out', { type: 'string', describe: 'File to write [default: <run>/export.onnx]' })
-    .option('opset', {
-      type: 'number',
-      default: 17,
-      describe: 'Opset of the file, 17 to 24; higher opsets need a newer onnxruntime',
-    })
+    .option(
+      'opset',
+      numberOption(
+        'opset',
+        whole('Opset of the file; higher opsets need a newer onnxruntime', {
+          ...{ least: 17, most: 24, default: 17, group: 'Output', common: true },
+        }),
+      ),
+    )
     .option('probabilities', {
       type: 'boolean',
       default: false,
@@ -40,9 +47,7 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const exportVerb: CommandModule<object, Flags> = {
-  command: 'export <run>',
-  describe: 'Write the model of a run as .onnx',
+export const exportVerb: Verb<Flags> = {
   builder,
   async handler({ run, out, opset, probabilities, attention, checkpoint, overwrite }) {
     const path = out ?? join(run, 'export.onnx')

@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -14,6 +14,7 @@ import { result, say, sayLines, table } from './output.ts'
 import { savedIn, stepFlags, stepMemory, stepRecord, stepText } from './step-memory.ts'
 import { fileSubject, modelSubject, type Port, type Subject } from './subject.ts'
 import { byteSize, columns, facts, wrap } from './text.ts'
+import type { Verb } from './verb.ts'
 
 const names = Object.keys(MODELS).join(', ')
 
@@ -57,9 +58,7 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const inspectVerb: CommandModule<object, Flags> = {
-  command: 'inspect <model>',
-  describe: 'Show what a model is made of: layers, shapes, parameters, MACs, metadata',
+export const inspectVerb: Verb<Flags> = {
   builder,
   async handler(flags) {
     const { model, preset, depth, ops, graph } = flags

@@ -52,7 +52,6 @@ export function runtimeFor(
   device: string,
   { batch, timeout }: { readonly batch: number; readonly timeout: number },
 ): Promise<Runtime> {
-  if (!(timeout > 0)) throw new UserError(`--timeout must be above 0, not ${timeout}`)
   return isBounded(info, batch) ? nodeRuntime(device) : isolatedRuntime(device, { file: path, timeout })
 }
 

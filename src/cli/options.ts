@@ -4,17 +4,21 @@ import { UserError } from '../graph/errors.ts'
 import { SETTINGS } from '../runs/settings.ts'
 import { TIMEOUT } from '../runtime/isolated-node.ts'
 import { optionOf } from './flags.ts'
+import { numberOption } from './numbers.ts'
+
+/** The longest time that a timer takes, 2^31 ms. */
+const MOST_SECONDS = 2_000_000
 
 /** Flags that several verbs share. */
 export const dataOption = { ...optionOf(SETTINGS.data), type: 'string' } as const satisfies Options
 export const skipBadOption = { ...optionOf(SETTINGS.skipBad), type: 'boolean' } as const satisfies Options
 export const textOption = { ...optionOf(SETTINGS.text), type: 'string' } as const satisfies Options
-export const valSplitOption = { ...optionOf(SETTINGS.valSplit), type: 'number' } as const satisfies Options
+export const valSplitOption = numberOption('valSplit', SETTINGS.valSplit)
 export const deviceOption = {
   ...optionOf(SETTINGS.device),
   choices: SETTINGS.device.choices,
 } as const satisfies Options
-export const threadsOption = { ...optionOf(SETTINGS.threads), type: 'number' } as const satisfies Options
+export const threadsOption = numberOption('threads', SETTINGS.threads)
 
 /** For a model that is trained already. */
 export const knownPreprocessOption = {
@@ -24,16 +28,19 @@ export const knownPreprocessOption = {
   defaultDescription: 'as the file says',
 } as const satisfies Options
 
-export const timeoutOption = {
-  type: 'number',
+export const timeoutOption = numberOption('timeout', {
+  kind: 'number',
+  above: 0,
+  most: MOST_SECONDS,
   default: TIMEOUT,
-  describe:
+  about:
     'Time limit in seconds for loading a file, and for a batch, if its cost is not known in advance: it has loops, functions or operators that onnxgrad does not have',
-  group: 'Device:',
-} as const satisfies Options
+  group: 'Device',
+})
 
 export const externalDataOption = {
   type: 'boolean',
+  hidden: true,
   default: false,
   describe: 'Allow the model to read its weights from files beside it, such as model.onnx.data',
 } as const satisfies Options

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
 import { openRun } from '../runs/open-node.ts'
@@ -10,6 +10,7 @@ import { flagOf } from './flags.ts'
 import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
 import { note, result, say } from './output.ts'
 import { byteSize } from './text.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -22,9 +23,7 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const reportVerb: CommandModule<object, Flags> = {
-  command: 'report <run>',
-  describe: 'Write the report of a run: curves, confusion matrix, worst mistakes, attention',
+export const reportVerb: Verb<Flags> = {
   builder,
   async handler({ run, data, text, device, threads }) {
     const context = { label: flagOf, notice: (line: string) => note(`NOTE  ${line}`) }

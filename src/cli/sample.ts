@@ -1,26 +1,48 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { encodeText } from '../data/text.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import { rng } from '../graph/random.ts'
+import { number, whole } from '../settings/setting.ts'
 import { fileInput, openClassifier } from '../train/classifier.ts'
 import { continueText } from '../train/sample.ts'
 import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
+import { numberOption } from './numbers.ts'
 import { deviceOption, externalDataOption, timeoutOption } from './options.ts'
 import { result, sayLines } from './output.ts'
+import type { Verb } from './verb.ts'
+
+const TEXT = { group: 'Text', common: true } as const
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
-    .option('prompt', { type: 'string', default: '\n', describe: 'Text to continue' })
-    .option('length', { type: 'number', default: 300, describe: 'Characters to generate' })
-    .option('temperature', {
-      type: 'number',
-      default: 0.8,
-      describe: 'Below 1 favours likely characters, above 1 unlikely ones',
+    .option('prompt', {
+      ...{ type: 'string', requiresArg: true, default: '\n', defaultDescription: 'a new line' },
+      ...{ describe: 'Text to continue', group: 'Text:' },
     })
-    .option('seed', { type: 'number', default: 0, describe: 'Same seed, same text' })
+    .option(
+      'length',
+      numberOption('length', whole('Characters to generate', { default: 300, most: 1e6, ...TEXT })),
+    )
+    .option(
+      'temperature',
+      numberOption(
+        'temperature',
+        number('Below 1 favours likely characters, above 1 unlikely ones; 0 always takes the most likely', {
+          ...{ least: 0, most: 100, default: 0.8 },
+          ...TEXT,
+        }),
+      ),
+    )
+    .option(
+      'seed',
+      numberOption(
+        'seed',
+        whole('Same seed, same text', { least: Number.MIN_SAFE_INTEGER, default: 0, ...TEXT }),
+      ),
+    )
     .option('device', deviceOption)
     .option('timeout', timeoutOption)
     .option('external-data', externalDataOption)
@@ -28,14 +50,9 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const sampleVerb: CommandModule<object, Flags> = {
-  command: 'sample <model>',
-  describe: 'Generate text with a character model',
+export const sampleVerb: Verb<Flags> = {
   builder,
   async handler({ model, prompt, length, temperature, seed, device: asked, timeout, externalData }) {
-    if (!Number.isInteger(length) || length < 1)
-      throw new UserError(`--length must be a whole number of at least 1, not ${length}`)
-    if (!(temperature > 0)) throw new UserError(`--temperature must be above 0, not ${temperature}`)
     const file = await loadModelOrCheckpoint(model, { externalData })
     const input = fileInput(file.info, file.path)
     const vocabulary = file.info.classes

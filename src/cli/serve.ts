@@ -7,18 +7,21 @@ import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { DIGITS_FILE } from '../data/digits.ts'
 import { DIGITS_PATH } from '../data/digits-node.ts'
 import { exists, openFile, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
 import { WEB_FILES } from '../runtime/web-files.ts'
+import { whole } from '../settings/setting.ts'
 import { interrupted } from './interrupt.ts'
 import { isFolder, loadModelFile } from './load-node.ts'
+import { numberOption } from './numbers.ts'
 import { note, result, say } from './output.ts'
 import { hostNames, isLoopback } from './serve/request.ts'
 import { type Files, filesOf, staticServer } from './serve/server.ts'
+import type { Verb } from './verb.ts'
 
 const PORT = 8765
 
@@ -33,22 +36,24 @@ const builder = (yargs: Argv) =>
       default: '127.0.0.1',
       describe: 'Address to listen on; any other address makes the page visible to the network',
     })
-    .option('port', {
-      type: 'number',
-      describe: `Port to listen on, 0 for any [default: ${PORT}, or any if that is taken]`,
-    })
+    .option(
+      'port',
+      numberOption(
+        'port',
+        whole('Port to listen on, 0 for any', {
+          ...{ least: 0, most: 65_535, usually: `${PORT}, or any if that is taken` },
+          ...{ group: 'Output', common: true },
+        }),
+      ),
+    )
     .option('open', { type: 'boolean', default: false, describe: 'Open the page in the browser' })
     .example('$0 serve runs/vit-lecture', 'see what the model does, draw digits, continue training')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-export const serveVerb: CommandModule<object, Flags> = {
-  command: 'serve [run]',
-  describe: 'Open the lab: train, inspect and try models in the browser',
+export const serveVerb: Verb<Flags> = {
   builder,
   async handler({ run, host, port, open }) {
-    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65536))
-      throw new UserError(`--port must be a whole number from 0 to 65535, not ${port}`)
     const files = new Map([...(await labFiles()), ...(run === undefined ? [] : await runFiles(run))])
     const { address, family } = await addressOf(host)
     const local = isLoopback(address)

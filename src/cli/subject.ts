@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { buildModel } from '../../models/index.ts'
 import { METADATA } from '../export/export.ts'
 import { importOnnx, isWeight } from '../export/import.ts'
+import { leastRuntime } from '../export/lower.ts'
 import type { NodeProto, ValueInfoProto } from '../export/onnx-proto.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
 import { BYTES } from '../graph/dtype.ts'
@@ -86,6 +87,7 @@ export function fileSubject({ path, info }: ModelFile): Subject {
   const opsets = [`opset ${opset}`, ...others]
   const producer = printable([proto.producerName, proto.producerVersion].filter(Boolean).join(' '))
   const known = { version: metadata[METADATA.version], input: metadata[METADATA.input] }
+  const runtime = metadata[METADATA.runtime] ?? leastRuntime(opset)
   const { model, preprocessing, normalization, classes, training, outside } = info
   const own = new Set<string>(Object.values(METADATA))
   const foreign = Object.entries(metadata).filter(([key]) => !own.has(key))
@@ -98,6 +100,7 @@ export function fileSubject({ path, info }: ModelFile): Subject {
     about: [
       ['model', model?.config ? `${inWords(model.name)}: ${inWords(model.config)}` : model],
       ...Object.entries({ input: known.input, preprocessing, normalization, classes, training }),
+      ['runs on', runtime && `onnxruntime ${runtime} and later`],
       ['other files', outside.length ? outside : undefined],
       ...foreign,
       ['description', proto.docString || file.docString],
@@ -108,6 +111,7 @@ export function fileSubject({ path, info }: ModelFile): Subject {
       opset,
       opsets: Object.fromEntries((proto.opsetImport ?? []).map(o => [o.domain || 'ai.onnx', o.version])),
       irVersion: proto.irVersion,
+      ...(runtime ? { onnxruntime: runtime } : {}),
       producer,
       ...(outside.length ? { otherFiles: outside } : {}),
       metadata: {

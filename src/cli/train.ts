@@ -1,7 +1,8 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { MODELS } from '../../models/index.ts'
 import { preprocessingInWords } from '../data/preprocess.ts'
+import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import { parameterCount } from '../nn/model.ts'
@@ -18,6 +19,7 @@ import { duration, note, percent, result, say, sayLines } from './output.ts'
 import { type Reporter, reporter } from './progress.ts'
 import { repeat } from './repeat.ts'
 import { columns, facts, inWords } from './text.ts'
+import type { Verb } from './verb.ts'
 
 /** Flags of `train`. @param own the module that is trained */
 export const trainFlags = (yargs: Argv, own?: Definition) =>
@@ -113,7 +115,7 @@ function tell({ summary, verdicts }: RunResult, { plan }: RunStart): void {
   ]
   say(`${(stopped ? 'stopped' : 'done').padEnd(10)}${parts.filter(Boolean).join(', ')}`)
   if (end === 'patience') note(`stopped early: no epoch after ${bestEpoch} was better`)
-  say(`model     ${plan.folder.file('model')}`)
+  say(`model     ${plan.folder.file('model')}  (onnxruntime ${leastRuntime()} and later)`)
   if (plan.execution.report && !stopped) say(`report    ${plan.folder.file('report')}`)
   for (const v of verdicts)
     say(`verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`)
@@ -170,9 +172,7 @@ export async function train(argv: SettingValues & Flags, own?: Definition): Prom
   }
 }
 
-export const trainVerb: CommandModule<object, Flags> = {
-  command: 'train [model]',
-  describe: 'Train a model; writes a run folder with checkpoints, metrics, a report and model.onnx',
+export const trainVerb: Verb<Flags> = {
   builder: async yargs => trainFlags(yargs, await definitionIn(hideBin(process.argv))),
   handler: async argv => train({ ...argv }, await definitionIn(hideBin(process.argv))),
 }

@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import type { ModelName } from '../../models/index.ts'
 import { MODELS } from '../../models/index.ts'
@@ -21,6 +21,7 @@ import { readFlags } from './options.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 import { type Reporter, reporter } from './progress.ts'
 import { columns, facts, inWords } from './text.ts'
+import type { Verb } from './verb.ts'
 
 /** What `tune` takes: settings of its trials, and its own. */
 const schemaOf = (own?: Definition): Schema => {
@@ -234,9 +235,7 @@ function conclude(done: SearchResult): void {
     )
 }
 
-export const tuneVerb: CommandModule<object, Flags> = {
-  command: 'tune [model]',
-  describe: 'Search for settings: random search or successive halving over a declared space',
+export const tuneVerb: Verb<Flags> = {
   builder: async yargs => tuneFlags(yargs, await definitionIn(hideBin(process.argv))),
   handler: async argv => handler({ ...argv }, await definitionIn(hideBin(process.argv))),
 }

@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs'
+import type { Argv } from 'yargs'
 import { buildModel } from '../../models/index.ts'
 import { batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
@@ -15,13 +15,17 @@ import { type DataSettings, loadData } from '../runs/data-node.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
+import { number, whole } from '../settings/setting.ts'
 import { batchOf, type FileInput, fileInput, fits } from '../train/classifier.ts'
+import { anyBatch } from '../train/fixed-batch.ts'
 import { openPredictor } from '../train/predictor.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
 import { deviceFor } from './device.ts'
 import { isFolder, loadModelFile, loadRun, type ModelFile, runtimeFor } from './load-node.ts'
+import { numberOption } from './numbers.ts'
 import { dataOption, externalDataOption, skipBadOption, timeoutOption } from './options.ts'
 import { note, result, say, sayLines, table } from './output.ts'
+import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -35,19 +39,24 @@ const builder = (yargs: Argv) =>
     })
     .option('data', dataOption)
     .option('skip-bad', skipBadOption)
-    .option('images', {
-      type: 'number',
-      default: VERIFY.count,
-      describe: 'Test images (or rows of tokens) to compare',
-      group: 'Data:',
-    })
+    .option(
+      'images',
+      numberOption(
+        'images',
+        whole('Test images (or rows of tokens) to compare', { default: VERIFY.count, group: 'Data' }),
+      ),
+    )
     .option('timeout', timeoutOption)
     .option('external-data', externalDataOption)
-    .option('tolerance', {
-      type: 'number',
-      default: VERIFY.tolerance,
-      describe: 'Largest allowed difference of a logit',
-    })
+    .option(
+      'tolerance',
+      numberOption(
+        'tolerance',
+        number('Largest allowed difference of a logit', {
+          ...{ above: 0, default: VERIFY.tolerance, group: 'Output', common: true },
+        }),
+      ),
+    )
     .example('$0 verify runs/vit-lecture', 'compares model.onnx with the checkpoint it was exported from')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
@@ -110,12 +119,9 @@ const renamed = (data: Dataset, from: string, to: string): Dataset =>
         },
       }
 
-export const verifyVerb: CommandModule<object, Flags> = {
-  command: 'verify <model>',
-  describe: 'Check that an exported file gives the same numbers on every runtime',
+export const verifyVerb: Verb<Flags> = {
   builder,
   async handler({ model, device, data, 'skip-bad': skipBad, images, tolerance, timeout, externalData }) {
-    if (!(tolerance > 0)) throw new UserError(`--tolerance must be above 0, not ${tolerance}`)
     const file = await loadModelFile(model, { externalData })
     const input = fileInput(file.info, file.path)
     const batch = batchOf(input, VERIFY.batch)
@@ -130,7 +136,7 @@ export const verifyVerb: CommandModule<object, Flags> = {
     const usual = await deviceFor(undefined)
     const reference = trained
       ? trainingPredictor(await nodeRuntime(usual), trained)
-      : await openPredictor(await open(usual), file.info.bytes, { name: file.path })
+      : anyBatch(await openPredictor(await open(usual), file.info.bytes, { name: file.path }))
     const against = trained
       ? (await isFolder(model))
         ? "the training graph with the run's checkpoint"

@@ -8,8 +8,8 @@ import { type Dim, type Shape, show } from '../graph/shape.ts'
 export interface NestedArray extends ReadonlyArray<number | boolean | NestedArray> {}
 
 /**
- * Values as users have them: an array of numbers, nested or flat, in row-major order; a typed array of the element type
- * that is wanted; either with its dims, `{ data, dims }`; or a number for a scalar.
+ * Values as users provide them: an array of numbers, nested or flat, in row-major order; a typed array of the expected element
+ * type; either with its dims, `{ data, dims }`; or a number for a scalar.
  */
 export type ArrayValue =
   | TypedArray
@@ -52,12 +52,12 @@ function nestedDims(what: string, value: NestedArray): number[] {
     const expected = dims[depth]
     if (!Array.isArray(part)) {
       if (expected !== undefined)
-        throw new UserError(`${what}${place} is ${String(part)}, an array of ${expected} is expected`)
+        throw new UserError(`${what}${place} is ${String(part)}; expected an array of ${expected}`)
       return
     }
     if (part.length !== expected)
       throw new UserError(
-        `${what}${place} has ${part.length} values, those before have ${expected ?? 'none'}`,
+        `${what}${place} has ${part.length} values, but the previous ones have ${expected ?? 'none'}`,
       )
     for (const [i, inner] of part.entries()) check(inner, depth + 1, `${place}[${i}]`)
   }
@@ -80,7 +80,7 @@ function flatDims(
   const size = rest ? length / rest : 0
   if (open.length ? !Number.isInteger(size) : length !== rest)
     throw new UserError(
-      `${what}: has ${length} values, ${open.length ? `a multiple of ${rest}` : rest} are expected for ${show(shape)}`,
+      `${what}: has ${length} values; ${show(shape)} needs ${open.length ? `a multiple of ${rest}` : rest}`,
     )
   return dims.map(d => (typeof d === 'number' ? d : size))
 }
@@ -110,7 +110,7 @@ function elements(what: string, data: TypedArray | NestedArray, dtype: DType): T
     const widens = (dtype === 'int32' || dtype === 'int64') && NARROW.some(type => data instanceof type)
     if (!widens)
       throw new UserError(
-        `${what}: is ${describe(data)}, ${dtype} (${Wanted.name}) is expected; convert it${dtype.startsWith('float') ? `, such as with ${Wanted.name}.from` : ''}`,
+        `${what}: is ${describe(data)}; expected ${dtype} (${Wanted.name}): convert it${dtype.startsWith('float') ? `, such as with ${Wanted.name}.from` : ''}`,
       )
   }
   const flat: ArrayLike<unknown> = isTyped(data) ? data : flattened(data)
@@ -131,7 +131,7 @@ function elements(what: string, data: TypedArray | NestedArray, dtype: DType): T
 
 /**
  * A user's array with its dims, in the element type that is wanted.
- * @param what names it in errors @param known sizes of symbols that are known already
+ * @param what its name in error messages @param known sizes of symbols that are known already
  * @throws UserError when elements, dims or number of values do not fit
  */
 export function toNdArray(
@@ -158,7 +158,7 @@ export function toNdArray(
   const data = elements(what, given, dtype)
   if (data.length !== sizeOfDims([...dims]))
     throw new UserError(
-      `${what}: has ${data.length} values, its dims [${[...dims].join()}] promise ${sizeOfDims([...dims])}`,
+      `${what}: has ${data.length} values, but its dims [${[...dims].join()}] need ${sizeOfDims([...dims])}`,
     )
   return { data, dims: [...dims] }
 }
@@ -181,7 +181,7 @@ export function checkValues(
   if (dtype === 'float32' || dtype === 'float64') {
     const values = data as Float32Array
     const i = values.findIndex(v => !Number.isFinite(v))
-    if (i >= 0) throw new UserError(`${what}: ${at(i)} is ${values[i]}; a finite number is needed`)
+    if (i >= 0) throw new UserError(`${what}: ${at(i)} is ${values[i]}; it must be a finite number`)
   } else if (below !== undefined) {
     const values = data as Int32Array
     const i = values.findIndex(v => !((v >= 0 && v < below) || v === ignore))

@@ -6,7 +6,7 @@ const CELLS = 4
 const POINTS = CELLS + 3
 
 /** How far each pixel moves; `draw` makes another field. */
-export interface Field {
+export interface DisplacementField {
   /** Along x and along y, of the pixels of the row that `row` was called for, in pixels. */
   readonly dx: Float64Array
   readonly dy: Float64Array
@@ -20,7 +20,7 @@ export interface Field {
  * Instead of noise at every pixel under a wide Gaussian, a lattice of 7 × 7 normal numbers under cubic B-splines: a
  * spline of a lattice with cells of h pixels is nearly a Gaussian with the deviation h / √3, here 1 / 6.9 of the side.
  */
-export function elasticField(height: number, width: number, strength: number): Field {
+export function elasticField(height: number, width: number, strength: number): DisplacementField {
   const columns = splines(width)
   const rows = splines(height)
   // The mean of the splines' squared weights, over all places between two control points: the spline of degree 7 at 0.

@@ -1,5 +1,5 @@
 import type { Rng } from '../graph/random.ts'
-import { elasticField, type Field } from './augment-elastic.ts'
+import { type DisplacementField, elasticField } from './augment-elastic.ts'
 import type { AugmentOptions } from './augment-options.ts'
 import type { ImageShape } from './preprocess.ts'
 
@@ -53,7 +53,7 @@ type Sample = (
   y0: number,
 ) => void
 
-function sampler([channels, height, width]: ImageShape, field: Field): Sample {
+function sampler([channels, height, width]: ImageShape, field: DisplacementField): Sample {
   // A black margin, one pixel before and two after, instead of questions at each pixel.
   const stride = width + 3
   const plane = stride * (height + 3)

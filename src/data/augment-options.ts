@@ -2,17 +2,17 @@ import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 
 /**
- * Random changes of training images, different in each epoch. What is left out, or 0, is not done. Draws are uniform over the range
- * that a setting gives, unless it says otherwise.
+ * Random changes of training images, different in each epoch. Settings that are omitted or 0 have no effect. Values are drawn
+ * uniformly from the given range unless stated otherwise.
  */
 export interface AugmentOptions {
-  /** Most that an image moves along each axis, as a share of its side, as in torchvision's RandomAffine: 0.1 of 28 pixels is 2.8. 0 … 1 */
+  /** Largest shift along each axis, as a fraction of the side, as in torchvision's RandomAffine: 0.1 of 28 pixels is 2.8. 0 … 1 */
   readonly shift?: number
-  /** Most degrees that it turns, either way. 0 … 180 */
+  /** Largest rotation in either direction, in degrees. 0 … 180 */
   readonly rotate?: number
-  /** Most that its size changes, relatively: 0.1 for 0.9 … 1.1. 0 … 0.9 */
+  /** Largest relative change of size: 0.1 for 0.9 … 1.1. 0 … 0.9 */
   readonly scale?: number
-  /** Most degrees that it leans along the horizontal axis, either way, as in torchvision's RandomAffine. 0 … 60 */
+  /** Largest horizontal shear in either direction, in degrees, as in torchvision's RandomAffine. 0 … 60 */
   readonly shear?: number
   /**
    * Elastic distortion (Simard, Steinkraus, Platt 2003): how far a pixel moves along each axis, in pixels, as a root mean
@@ -25,13 +25,13 @@ export interface AugmentOptions {
    * 0.3 … 3.3 to 1, as torchvision's. 0 … 1
    */
   readonly erase?: number
-  /** Mirrors every other image, by chance, left to right: not for digits or letters. */
+  /** Flips an image horizontally with probability 1/2: not for digits or letters. */
   readonly flip?: boolean
-  /** α of mixup (Zhang et al. 2018): an image becomes its mean with another of its batch, weighted by Beta(α, α). 0 … 100 */
+  /** α of mixup (Zhang et al. 2018): an image is blended with another of its batch, weighted by Beta(α, α). 0 … 100 */
   readonly mixup?: number
   /**
-   * α of CutMix (Yun et al. 2019): a rectangle of the image, of a share of its area that Beta(α, α) gives, comes from
-   * another of its batch. Beside `mixup` a coin decides for each image which of the two. 0 … 100
+   * α of CutMix (Yun et al. 2019): a rectangle of the image, with an area drawn from Beta(α, α), is taken from another of its
+   * batch. With `mixup` also set, one of the two is chosen at random for each image. 0 … 100
    */
   readonly cutmix?: number
 }
@@ -51,7 +51,7 @@ export const MOST_AUGMENT = {
 /** @throws UserError for a setting that is unknown or out of its range */
 export function checkOption(name: string, value: unknown): void {
   if (name === 'flip') {
-    if (typeof value !== 'boolean') throw new UserError(`augment: flip ${value} is neither true nor false`)
+    if (typeof value !== 'boolean') throw new UserError(`augment: flip must be true or false, not ${value}`)
     return
   }
   if (!isKey(MOST_AUGMENT, name)) {
@@ -60,6 +60,6 @@ export function checkOption(name: string, value: unknown): void {
   }
   const most = MOST_AUGMENT[name]
   if (typeof value !== 'number' || !(value >= 0 && value <= most)) {
-    throw new UserError(`augment: ${name} ${value} is not a number in 0 … ${most}`)
+    throw new UserError(`augment: ${name} must be a number in 0 … ${most}, not ${value}`)
   }
 }

@@ -36,11 +36,11 @@ export function batches(
 ): Iterable<UserBatch> | AsyncIterable<UserBatch> {
   const { batch, augment } = options
   if (!Number.isInteger(batch) || batch < 1)
-    throw new UserError(`batch ${batch} is not a whole number above 0`)
+    throw new UserError(`batch must be a whole number above 0, not ${batch}`)
   const images = inMemory(dataset) && 'images' in dataset
   if (augment && !images)
     throw new UserError(
-      `${dataset.name} does not hold images; only those can be augmented: leave augment out`,
+      `${dataset.name} does not hold images, and only images can be augmented: remove augment`,
     )
   if (!inMemory(dataset)) return dataset.batches(options)
   return 'images' in dataset ? imageBatches(dataset, options) : arrayBatches(dataset, options)

@@ -15,7 +15,7 @@ export function filesBeside(model: string): (name: string) => Uint8Array {
     const path = join(dirname(model), name)
     const [folder, stored, file] = [real(dirname(model)), dirname(real(model)), real(path)]
     if (![folder, stored].includes(dirname(file)))
-      throw new UserError(`${path} is a link out of the folder of ${model}; it is not read`)
+      throw new UserError(`${path} is a link that leaves the folder of ${model}; it is not read`)
     return at(path, () => {
       const found = statSync(file)
       // A device has no end, and a pipe may have nothing.

@@ -37,11 +37,11 @@ function homeFolder(): string | undefined {
   }
 }
 
-/** What can be done about a cache folder, in words. */
-const REMEDY = '--cache DIR or ONNXGRAD_CACHE names another folder'
+/** How to choose another cache folder. */
+const REMEDY = 'set another folder with --cache DIR or ONNXGRAD_CACHE'
 
 /** A folder for downloads. Where the usual one cannot be written, a temporary one takes its place, until `close`. */
-export class Cache {
+export class DownloadCache {
   readonly #log: (line: string) => void
   #folder: string | undefined
   #checked = false
@@ -52,7 +52,7 @@ export class Cache {
     this.#log = log
   }
 
-  /** Where files are read from; undefined where there is no folder yet. */
+  /** Where files are read from; undefined if there is no folder yet. */
   get folder(): string | undefined {
     return this.#temporary ?? this.#folder
   }
@@ -68,7 +68,7 @@ export class Cache {
     const folder = this.#folder
     if (folder && this.#checked) return folder
     this.#checked = true
-    if (!folder) return this.giveUp('there is no home folder to keep downloads in')
+    if (!folder) return this.giveUp('there is no home folder for downloads')
     try {
       await makeFolders(folder)
       const probe = join(folder, `.${process.pid}.tmp`)
@@ -80,13 +80,13 @@ export class Cache {
     }
   }
 
-  /** Goes on in a temporary folder. @param why what is said to the user @throws UserError when it cannot be made */
+  /** Switches to a temporary folder. @param why what is said to the user @throws UserError when it cannot be made */
   async giveUp(why: string): Promise<string> {
     const root = tmpdir()
     this.#temporary = await mkdtemp(join(root, 'onnxgrad-')).catch(error => {
       throw unwritable(root, error)
     })
-    this.#log(`${why}; downloads are kept in a temporary folder, for this run alone; ${REMEDY}`)
+    this.#log(`${why}; downloads are kept in a temporary folder for this run only; ${REMEDY}`)
     return this.#temporary
   }
 

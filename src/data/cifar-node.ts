@@ -13,7 +13,7 @@ export const cifarFormat = (entries: readonly string[]): CifarFormat | undefined
 
 /**
  * The binary version of CIFAR-10 or CIFAR-100 in a folder.
- * @throws UserError that names the file which is missing or broken
+ * @throws UserError naming the file that is missing or damaged
  */
 export async function cifarFolder(
   folder: string,
@@ -23,7 +23,7 @@ export async function cifarFolder(
   const { name, train, test, names } = format
   for (const file of [...train, test, names])
     if (!findEntry(entries, file))
-      throw new UserError(`${folder}: has files of ${name} (binary version), but no ${file}`)
+      throw new UserError(`${folder}: has files of ${name} (binary version) but no ${file}`)
   const read = async (file: string): Promise<NamedBytes> => {
     const path = join(folder, present(findEntry(entries, file), file))
     return { name: path, bytes: await readBytes(path) }

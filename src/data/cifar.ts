@@ -47,7 +47,7 @@ export function cifarClasses({ name, bytes }: NamedBytes, format: CifarFormat): 
   const classes = names.map(line => line.trim()).filter(line => line !== '')
   if (classes.length !== format.classes)
     throw new UserError(
-      `${name}: names ${classes.length} classes, ${format.name} has ${format.classes}: one in each line`,
+      `${name}: lists ${classes.length} classes, but ${format.name} has ${format.classes}; write one per line`,
     )
   return classes
 }
@@ -63,7 +63,7 @@ export function cifarDataset(
   for (const { name, bytes } of files)
     if (!bytes.length || bytes.length % record)
       throw new UserError(
-        `${name}: has ${bytes.length.toLocaleString('en-US')} bytes, not a whole number of records of ${record}: the file is truncated or another`,
+        `${name}: has ${bytes.length.toLocaleString('en-US')} bytes, not a whole number of records of ${record}: the file is truncated or in another format`,
       )
   const size = files.reduce((n, { bytes }) => n + bytes.length / record, 0)
   const images = new Uint8Array(size * PIXELS)

@@ -15,7 +15,7 @@ import { type FollowOptions, targetOf } from './survey-node.ts'
 import { EMPTY_FILE, type Unreadable, whyUnreadable } from './unreadable.ts'
 import { walk } from './walk-node.ts'
 
-/** So many pictures take long enough for a line that says how far it is. */
+/** Progress is reported after this many pictures. */
 const NOTE_EVERY = 5000
 
 export type ClassFolderOptions = PlanOptions & FollowOptions
@@ -27,11 +27,11 @@ async function preparedBy(): Promise<string> {
 }
 
 /**
- * A user's own pictures: a folder of pictures for each class, `cat/1.jpg`, `dog/2.png`, of which a fifth of each class is held out to
- * test; or such folders in a folder per split (`train`, `val`, `test` or a synonym, in any case), where `test` (else held out as before)
- * and `val` may be missing. A class's pictures may lie in folders of its folder. Each is prepared by the {@link Preprocessing} that the
- * options name.
- * @throws UserError that names all files which cannot be used, or says what is missing
+ * Your own pictures: one folder of pictures per class, `cat/1.jpg`, `dog/2.png`, with a fifth of each class held out for testing;
+ * or such folders in a folder per split (`train`, `val`, `test` or a synonym, in any case), where `test` (else held out as before)
+ * and `val` may be missing. A class folder may have subfolders. Pictures are preprocessed by the {@link Preprocessing} in the
+ * options.
+ * @throws UserError naming all unusable files, or saying what is missing
  */
 export async function classFolders(folder: string, options: ClassFolderOptions): Promise<ImageSource> {
   const { log = () => {} } = options
@@ -68,7 +68,7 @@ async function decode(
   const count = size.toLocaleString('en-US')
   if (size * pixels > constants.MAX_LENGTH)
     throw new UserError(
-      `${where}: ${count} pictures of ${shape.join('×')} take more than the ${constants.MAX_LENGTH.toLocaleString('en-US')} bytes that one array can have; take smaller ones (--image)`,
+      `${where}: ${count} pictures of ${shape.join('×')} take more than the ${constants.MAX_LENGTH.toLocaleString('en-US')} bytes that one array can hold; make them smaller (--image)`,
     )
   const images = new Uint8Array(size * pixels)
   const unreadable: Unreadable[] = []
@@ -90,10 +90,10 @@ async function decode(
         unreadable.push({ path: nth(paths, at), why: empty ? EMPTY_FILE : why })
       }
       if (++done % NOTE_EVERY === 0 && done < size)
-        log(`${done.toLocaleString('en-US')} of ${count} pictures are read`)
+        log(`${done.toLocaleString('en-US')} of ${count} pictures read`)
     }
   }
-  // One at a time and thread: a decoded photograph takes a hundred times the memory of its pixels here.
+  // One at a time per thread: a decoded photograph takes a hundred times the memory of its pixels here.
   await Promise.all(Array.from({ length: Math.min(size, availableParallelism()) }, worker))
   return { images, unreadable }
 }

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { nth, present } from '../graph/present.ts'
-import { type ClassFolder, type Part, partOf } from './class-part.ts'
+import { type ClassFolder, picturesOf, type SplitPictures } from './class-part.ts'
 import { listed } from './notice.ts'
 import { SPLITS, type Split, splitNamed } from './split-names.ts'
 
@@ -15,9 +15,10 @@ export const KINDS = READABLE.join(', ')
 
 const afterLast = (separator: string, text: string): string => text.slice(text.lastIndexOf(separator) + 1)
 
-const isPicture = (path: string): boolean => EXTENSIONS.has(afterLast('.', path).toLowerCase())
+/** Whether a file is a picture by its name. */
+export const isPicture = (path: string): boolean => EXTENSIONS.has(afterLast('.', path).toLowerCase())
 
-export type Parts = Readonly<Partial<Record<Split, Part>>> & { readonly train: Part }
+export type Parts = Readonly<Partial<Record<Split, SplitPictures>>> & { readonly train: SplitPictures }
 
 export interface Arranged {
   readonly parts: Parts
@@ -36,7 +37,7 @@ interface Top {
  * Finds classes and splits in the paths of a data folder, which holds a folder of pictures per class (`cat/1.jpg`, `dog/2.png`), or
  * such folders in a folder per split (`Train/cat/1.jpg`, `testing/cat/2.jpg`). Content decides: a split holds folders of pictures,
  * a class holds pictures, so that a class may be called `train`.
- * @param where what errors call the data folder
+ * @param where the data folder's name in error messages
  * @param files paths from the data folder, with `/`; no system files
  * @param folders paths of folders that are known to be there, whatever is in them
  * @throws UserError when splits and classes are mixed, two folders are the same split, or there is none to train on
@@ -61,10 +62,10 @@ export function arrange(where: string, files: readonly string[], folders: readon
   }
   const all = [...tops.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   const splits = splitsOf(where, all)
-  if (!splits) return { parts: { train: partOf(where, all.map(classOf)) }, others: others.sort() }
+  if (!splits) return { parts: { train: picturesOf(where, all.map(classOf)) }, others: others.sort() }
   const parts = SPLITS.flatMap(split => {
     const top = splits.get(split)
-    return top ? [[split, partOf(`${where}/${top.name}`, classesIn(top))] as const] : []
+    return top ? [[split, picturesOf(`${where}/${top.name}`, classesIn(top))] as const] : []
   })
   const used = [...splits.values()]
   const unused = all.filter(top => !used.includes(top)).map(top => top.name)
@@ -92,7 +93,7 @@ function splitsOf(where: string, all: readonly Top[]): ReadonlyMap<Split, Top> |
   for (const top of splits)
     if (top.own.length)
       throw new UserError(
-        `${where}/${top.name}: holds pictures (${baseNames(top.own)}) beside folders of pictures (${names(classesIn(top))}): a split holds a folder per class, a class holds pictures; move the one or the other away`,
+        `${where}/${top.name}: holds pictures (${baseNames(top.own)}) beside folders of pictures (${names(classesIn(top))}): a split holds a folder per class, a class holds pictures; move one of them away`,
       )
   const classes = all.filter(top => !splits.includes(top) && classOf(top).pictures.length)
   if (!splits.length) {
@@ -113,12 +114,11 @@ function splitsOf(where: string, all: readonly Top[]): ReadonlyMap<Split, Top> |
       )
     if (!deeper(top).length)
       throw new UserError(
-        `${where}/${top.name}: has no pictures (${KINDS}) in the folders of classes; put some there or remove the folder`,
+        `${where}/${top.name}: has no pictures (${KINDS}) in its class folders; add some or remove the folder`,
       )
     found.set(split, top)
   }
-  if (!found.has('train'))
-    throw new UserError(`${where}: has ${names(splits)}, but no folder train to train on`)
+  if (!found.has('train')) throw new UserError(`${where}: has ${names(splits)} but no folder train`)
   return found
 }
 
@@ -129,7 +129,7 @@ function refuseLoose(where: string, classes: readonly Top[]): void {
   const [are, hold] =
     loose.length > 1 ? ['are splits by their names', 'hold'] : ['is a split by its name', 'holds']
   throw new UserError(
-    `${where}: ${names(loose)} ${are}, but ${hold} pictures without classes; put the pictures of each class into a folder of its own, such as ${nth(loose, 0).name}/cat`,
+    `${where}: ${names(loose)} ${are}, but ${hold} pictures without classes; put the pictures of each class into their own folder, such as ${nth(loose, 0).name}/cat`,
   )
 }
 

@@ -3,8 +3,8 @@ import { listed } from './notice.ts'
 import { splitNamed } from './split-names.ts'
 
 /** The pictures of one split: paths from the data folder, by class. */
-export interface Part {
-  /** What errors call its folder. */
+export interface SplitPictures {
+  /** Its folder's name in error messages. */
   readonly where: string
   /** By the class's name in Unicode's composed form (NFC), in code-unit order; none of them is empty. */
   readonly pictures: ReadonlyMap<string, readonly string[]>
@@ -20,15 +20,13 @@ export interface ClassFolder {
 }
 
 /** @throws UserError when two folders have the same name in different Unicode forms, or a class holds splits */
-export function partOf(where: string, folders: readonly ClassFolder[]): Part {
+export function picturesOf(where: string, folders: readonly ClassFolder[]): SplitPictures {
   const pictures = new Map<string, readonly string[]>()
   const composed = folders.map(folder => ({ ...folder, name: folder.name.normalize('NFC') }))
   for (const folder of composed.sort(inOrderOf(f => f.name))) {
     const { name } = folder
     if (pictures.has(name))
-      throw new UserError(
-        `${where}: has two folders with the name ${name}, in different Unicode forms; merge them`,
-      )
+      throw new UserError(`${where}: has two folders named ${name} in different Unicode forms; merge them`)
     refuseSplits(where, folder, folders.filter(f => f.pictures.length).length === 1)
     pictures.set(name, [...folder.pictures].sort(inOrderOf(byFolders)))
   }
@@ -58,39 +56,39 @@ function refuseSplits(where: string, { name, path, pictures }: ClassFolder, only
     ? `give ${where}/${name}`
     : `put the splits at the top and a folder per class into each, such as ${named[0]}/${name}`
   throw new UserError(
-    `${where}/${name}: holds splits (${listed(named, 5)}) where a class is expected; ${remedy}`,
+    `${where}/${name}: holds splits (${listed(named, 5)}) where a class folder is expected; ${remedy}`,
   )
 }
 
 /** The classes to train on. @throws UserError when there are fewer than two */
-export function classesOf({ where, pictures }: Part): readonly string[] {
+export function trainedClasses({ where, pictures }: SplitPictures): readonly string[] {
   const classes = [...pictures.keys()]
   if (classes.length > 1) return classes
   const [only] = classes
   throw new UserError(
-    `${where}: holds pictures of ${only === undefined ? 'no class' : `1 class, ${only}`}; give a folder that has a folder of pictures for each of two classes or more`,
+    `${where}: holds pictures of ${only === undefined ? 'no class' : `1 class, ${only}`}; give a folder with one subfolder of pictures per class, for at least two classes`,
   )
 }
 
 /**
  * @param known the classes of the model
- * @throws UserError that names all classes which the model does not know
+ * @throws UserError naming all classes unknown to the model
  */
-export function checkKnown({ where, pictures }: Part, known: readonly string[]): void {
+export function checkKnown({ where, pictures }: SplitPictures, known: readonly string[]): void {
   const extra = [...pictures.keys()].filter(name => !known.includes(name))
   if (!extra.length) return
   const alike = (name: string) => known.find(other => other.toLowerCase() === name.toLowerCase())
   const spelled = extra.map(name => (alike(name) ? `${name} (meant to be ${alike(name)}?)` : name))
   throw new UserError(
-    `${where}: has folders of pictures of classes that are not trained: ${listed(spelled)}; those are ${listed(known)}`,
+    `${where}: has folders for unknown classes: ${listed(spelled)}; the known classes are ${listed(known)}`,
   )
 }
 
-/** @throws UserError that names all classes which are trained, and of which a test or validation set has no folder */
-export function checkComplete({ where, pictures, empty }: Part, trained: readonly string[]): void {
+/** @throws UserError naming all trained classes without a folder in a test or validation set */
+export function checkComplete({ where, pictures, empty }: SplitPictures, trained: readonly string[]): void {
   const missing = trained.filter(name => !pictures.has(name) && !empty.includes(name))
   if (!missing.length) return
   throw new UserError(
-    `${where}: has no folder for ${missing.length} of ${trained.length} classes: ${listed(missing)}; put their pictures there, or an empty folder where there are none`,
+    `${where}: has no folder for ${missing.length} of ${trained.length} classes: ${listed(missing)}; add their pictures, or an empty folder for a class without pictures`,
   )
 }

@@ -1,17 +1,17 @@
 import { UserError } from '../graph/errors.ts'
 import { type Arranged, KINDS, type Parts } from './class-folders.ts'
-import { checkComplete, checkKnown, classesOf } from './class-part.ts'
+import { checkComplete, checkKnown, trainedClasses } from './class-part.ts'
 import { listed } from './notice.ts'
 import { SKIP } from './unreadable.ts'
 
-/** Whether what cannot be used is left out, rather than refused. */
+/** Whether to skip unusable files instead of failing. */
 export interface SkipBad {
-  /** Leaves out pictures that cannot be read and class folders without pictures, and says so. @default false */
+  /** Skips unreadable pictures and class folders without pictures, and reports them. @default false */
   readonly skipBad?: boolean | undefined
 }
 
 export interface PlanOptions extends SkipBad {
-  /** What a model knows already, in its order; left out, the names of the folders in code-unit order. */
+  /** A model's existing classes, in its order; if omitted, the folder names in code-unit order. */
   readonly classes?: readonly string[] | undefined
 }
 
@@ -30,16 +30,16 @@ export function planned({ parts, others }: Arranged, { classes: known, skipBad }
   const { train, val, test } = parts
   if (train.empty.length && !skipBad)
     throw new UserError(
-      `${train.where}: ${train.empty.length === 1 ? 'a class folder has' : `${train.empty.length} class folders have`} no pictures (${KINDS}): ${listed(train.empty, 20)}; put some there, remove the folder, or leave it out with ${SKIP}`,
+      `${train.where}: ${train.empty.length === 1 ? 'a class folder has' : `${train.empty.length} class folders have`} no pictures (${KINDS}): ${listed(train.empty, 20)}; add some, remove the folder, or skip it with ${SKIP}`,
     )
-  const classes = known?.map(name => name.normalize('NFC')) ?? classesOf(train)
+  const classes = known?.map(name => name.normalize('NFC')) ?? trainedClasses(train)
   const notices: string[] = []
   if (others.length)
     notices.push(
-      `Left out ${count(others.length, 'entry', 'entries')} that ${others.length === 1 ? 'is not a picture' : 'are not pictures'} (${KINDS}) in the folder of a class: ${listed(others, 3)}`,
+      `Left out ${count(others.length, 'entry', 'entries')} that ${others.length === 1 ? 'is not a picture' : 'are not pictures'} (${KINDS}) in class folders: ${listed(others, 3)}`,
     )
   const same = alike(classes)
-  if (same.length) notices.push(`These classes differ in case only: ${listed(same, 5)}`)
+  if (same.length) notices.push(`These class names differ only in case: ${listed(same, 5)}`)
   checkKnown(train, classes)
   for (const part of [val, test]) {
     if (!part) continue

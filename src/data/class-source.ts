@@ -1,7 +1,7 @@
 import { lookup, nth } from '../graph/present.ts'
 import { permutation } from './batches.ts'
 import type { Arranged } from './class-folders.ts'
-import type { Part } from './class-part.ts'
+import type { SplitPictures } from './class-part.ts'
 import { type ClassPlan, type PlanOptions, planned } from './class-plan.ts'
 import { type ImageDataset, type ImageSource, imageSource, labelsFor } from './dataset.ts'
 import { heldOut } from './held-out.ts'
@@ -23,7 +23,7 @@ export interface Listing {
 }
 
 /** Reads pictures. */
-export interface Reader {
+export interface PictureReader {
   /**
    * Decides what the pictures are made into.
    * @param paths of all pictures @param training of those to train on, in an order in which the classes are mixed
@@ -45,15 +45,15 @@ export interface Pictures {
 }
 
 /**
- * Pictures in a folder for each class as data: a fifth of each class is held out to test where there is no test split. The classes are mixed,
- * in an order that is always the same, and the same as if skipped pictures were not there.
- * @param where what errors call the data folder
- * @throws UserError that names all files which cannot be used, or says what is missing
+ * Pictures in one folder per class as data: a fifth of each class is held out to test if there is no test split. The classes are
+ * mixed, in an order that is always the same, and the same as if skipped pictures were not there.
+ * @param where the data folder's name in error messages
+ * @throws UserError naming all unusable files, or saying what is missing
  */
 export async function classSource(
   where: string,
   { arranged, broken }: Listing,
-  { target: decide, read, preparedBy }: Reader,
+  { target: decide, read, preparedBy }: PictureReader,
   options: ClassSourceOptions,
 ): Promise<ImageSource> {
   const { skipBad = false, log = () => {} } = options
@@ -74,7 +74,7 @@ export async function classSource(
 
   const bad = new Set(unreadable.map(({ path }) => path))
   const plan = bad.size ? planned(arranged(bad), options) : whole
-  const dataset = (split: Split, part: Part): ImageDataset => {
+  const dataset = (split: Split, part: SplitPictures): ImageDataset => {
     const [before, order] = [ordered(lookup(whole.parts, split), whole), ordered(part, plan)]
     const { images } = lookup(pictures, split)
     const labels = labelsFor(plan.classes, order.length)
@@ -119,7 +119,7 @@ interface Picture {
 }
 
 /** The pictures of a split in an order in which the classes are mixed, and which is always the same. */
-function ordered({ pictures }: Part, { classes }: Pick<ClassPlan, 'classes'>): readonly Picture[] {
+function ordered({ pictures }: SplitPictures, { classes }: Pick<ClassPlan, 'classes'>): readonly Picture[] {
   const sorted = classes.flatMap((name, label) => (pictures.get(name) ?? []).map(path => ({ path, label })))
   return Array.from(permutation(sorted.length, 0, 0), i => nth(sorted, i))
 }

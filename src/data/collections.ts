@@ -21,7 +21,7 @@ export interface Collection {
   readonly title: string
   /** Shown beside its name in lists. */
   readonly about?: string
-  /** Where it is downloaded from; missing for the digits that come with onnxgrad. */
+  /** Where it is downloaded from; missing for the digits bundled with onnxgrad. */
   readonly idx?: IdxFiles
 }
 
@@ -70,5 +70,5 @@ const fashionMnist: IdxFiles = {
 export const COLLECTIONS = {
   mnist: { title: 'MNIST', idx: mnist },
   'fashion-mnist': { title: 'Fashion-MNIST', idx: fashionMnist },
-  digits: { title: 'Digits', about: '10,000 of MNIST, which come with onnxgrad' },
+  digits: { title: 'Digits', about: '10,000 MNIST digits bundled with onnxgrad' },
 } satisfies Readonly<Record<string, Collection>>

@@ -11,21 +11,21 @@ import type { Preprocessing } from './preprocess.ts'
 /** Arrays of a batch by name, as users have them. */
 export type UserBatch = Readonly<Record<string, ArrayValue>>
 
-/** Which batches a data set is asked for. */
+/** Options of a data set's batches. */
 export interface BatchOptions {
   /** Examples per batch; the last batch of an epoch may hold fewer. */
   readonly batch: number
-  /** With `epoch` decides the order, wholly: an epoch can be repeated or resumed. @default 0 */
+  /** Together with `epoch` it fully determines the order, so that an epoch can be repeated or resumed. @default 0 */
   readonly seed?: number | undefined
   /** @default 0 */
   readonly epoch?: number | undefined
-  /** False keeps the data's own order. @default true */
+  /** Whether to shuffle; false keeps the data's order. @default true */
   readonly shuffle?: boolean | undefined
-  /** Batches to leave out at the start, to resume an epoch in its middle. @default 0 */
+  /** Batches to skip at the start, to resume an epoch in the middle. @default 0 */
   readonly skip?: number | undefined
   /**
-   * Changes the images. What becomes of one depends on seed, epoch and its index in the data set, what it is mixed with
-   * on seed, epoch and the number of the batch: not on what was made before. For images only.
+   * Augments the images. The result depends only on seed, epoch and the image's index, and for mixing on the batch number. For
+   * images only.
    */
   readonly augment?: Augmentation | undefined
 }
@@ -34,33 +34,33 @@ export interface BatchOptions {
 export interface Feature {
   /** Element type. */
   readonly dtype: DType
-  /** Of one example; a symbol where it differs from batch to batch. */
+  /** Shape of one example; a symbol for a size that differs from batch to batch. */
   readonly shape: Shape
 }
 
 /** Name, size and classes of a data set. */
 export interface DatasetInfo {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string
   /** How many examples there are. */
   readonly size: number
-  /** The name of class i, for i = the label, where examples are labelled. */
+  /** Class names by label, if examples are labeled. */
   readonly classes?: readonly string[] | undefined
 }
 
-/** Examples that come in batches: implement it for data of your own, or for what does not fit into memory. */
+/** Examples that come in batches: implement it for your own data, or for data that does not fit into memory. */
 export interface BatchedDataset extends Omit<DatasetInfo, 'size'> {
-  /** How many examples there are, where that is known: an epoch must have as many. */
+  /** Number of examples, if known: every epoch must have exactly this many. */
   readonly size?: number | undefined
-  /** The arrays of an example, by name, where they are known ahead. */
+  /** The arrays of an example, by name, if known in advance. */
   readonly features?: Readonly<Record<string, Feature>> | undefined
-  /** The values that batches are made of, by which the data are recognized; left out, they are by the first batches. */
+  /** The underlying values, which identify the data; if omitted, the first batches do. */
   readonly content?: Uint8Array | Uint16Array | Int32Array | Float32Array | undefined
-  /** Batches of an epoch, where they are not as many as the examples divided by `batch`, rounded up. */
+  /** Batches per epoch, if not the number of examples divided by `batch`, rounded up. */
   readonly batchesOf?: ((batch: number) => number) | undefined
   /**
-   * One epoch: records of arrays by name, each with its examples along the first axis. The order is wholly decided by
-   * `seed` and `epoch`, so that a run can be repeated.
+   * One epoch: records of arrays by name, each with its examples along the first axis. The order is fully determined by `seed` and
+   * `epoch`, so that a run can be repeated.
    */
   batches(options: BatchOptions): Iterable<UserBatch> | AsyncIterable<UserBatch>
 }
@@ -69,11 +69,11 @@ export interface BatchedDataset extends Omit<DatasetInfo, 'size'> {
 export interface ArrayDataset extends DatasetInfo {
   /** The arrays by name. */
   readonly arrays: Readonly<Record<string, NdArray>>
-  /** Names of arrays that do not belong to examples: every batch has them whole. @default none */
+  /** Names of arrays that are not per example: every batch contains them whole. @default none */
   readonly shared?: readonly string[]
 }
 
-/** What a model learns from, or is tested on. */
+/** Data for training or testing. */
 export type Dataset = ImageDataset | ArrayDataset | BatchedDataset
 
 /** Labelled images, as bytes. Batches of it have `image`, float32 `[B, channels, height, width]` in [0, 1], and `label`, int32 `[B]`. */
@@ -95,12 +95,12 @@ export function labelsFor(classes: readonly string[], size: number): Labels {
   const [bytes, words] = [2 ** 8, 2 ** 16]
   if (classes.length > words)
     throw new UserError(
-      `there are ${classes.length.toLocaleString('en-US')} classes; ${words.toLocaleString('en-US')} are the most`,
+      `there are ${classes.length.toLocaleString('en-US')} classes; at most ${words.toLocaleString('en-US')} are supported`,
     )
   return classes.length > bytes ? new Uint16Array(size) : new Uint8Array(size)
 }
 
-/** Images to learn from and images to be tested on. */
+/** Training and test images. */
 export interface ImageSource extends DataSource {
   /** The training set. */
   readonly train: ImageDataset
@@ -110,29 +110,32 @@ export interface ImageSource extends DataSource {
   readonly normalization: Normalization
 }
 
-/** What a model learns from and what it is tested on. */
+/** Data for training, validation and testing. */
 export interface DataSource {
   /** The training set. */
   readonly train: Dataset
-  /** Held out of training to judge epochs and settings by, so that the test set is used once, at the end. */
+  /** Validation set: used to judge epochs and settings, so that the test set is used only once, at the end. */
   readonly val?: Dataset | undefined
   /** The test set. */
   readonly test?: Dataset | undefined
-  /** Of the training pixels, scaled to [0, 1]: the graph normalizes with it. Left out for what is not an image. */
+  /**
+   * Mean and standard deviation of the training pixels, scaled to [0, 1]; the graph normalizes with them. Omitted if the data are
+   * not images.
+   */
   readonly normalization?: Normalization | undefined
-  /** How pictures become such images; a model that is trained on them is given pictures prepared in this way. */
+  /** The preprocessing that turns pictures into such images; a model trained on them applies it too. */
   readonly preprocessing?: Preprocessing | undefined
   /** Whether the images were made from files of pictures, by the preprocessing. */
   readonly fromPictures?: boolean | undefined
-  /** One sentence that says where the data came from. */
+  /** Where the data came from, in one sentence. */
   readonly origin: string
   /** The name or folder under which the same data are found again. */
   readonly location?: string | undefined
-  /** What the user must not overlook, for example that this is not the whole of MNIST. */
+  /** A warning for the user, for example that this is not all of MNIST. */
   readonly notice?: string | undefined
-  /** Files and class folders that were left out because they cannot be read or are empty, by their paths in the data folder. */
+  /** Files and class folders that were skipped because they are unreadable or empty, by path in the data folder. */
   readonly skipped?: readonly string[] | undefined
-  /** The programs that made pixels of pictures, where they did: with others the pixels may differ a little. */
+  /** The programs that decoded the pictures, if any: others may give slightly different pixels. */
   readonly preparedBy?: string | undefined
 }
 
@@ -148,7 +151,9 @@ export function imageSource(
 ): ImageSource {
   if (train.shape.join() !== test.shape.join()) {
     const size = (shape: readonly number[]) => shape.slice(1).join(' × ')
-    throw new UserError(`${from}: training images are ${size(train.shape)}, test images ${size(test.shape)}`)
+    throw new UserError(
+      `${from}: training images are ${size(train.shape)}, but test images are ${size(test.shape)}`,
+    )
   }
   const count = `${train.size.toLocaleString('en-US')} + ${test.size.toLocaleString('en-US')}`
   return {

@@ -10,14 +10,12 @@ export const DIGITS_PATH = fileURLToPath(
 )
 
 /**
- * The 10,000 digits that come with onnxgrad, class after class, all from MNIST's training set.
+ * The 10,000 digits bundled with onnxgrad, class after class, all from MNIST's training set.
  * @throws UserError when their file is missing or damaged
  */
 export async function packagedDigits(): Promise<ImageDataset> {
   const bytes = await readFile(DIGITS_PATH).catch(() => {
-    throw new UserError(
-      `${DIGITS_PATH} is missing; install onnxgrad again, or make it in a clone: npm run digits`,
-    )
+    throw new UserError(`${DIGITS_PATH} is missing; reinstall onnxgrad or, in a clone, run: npm run digits`)
   })
   return unpackDigits({ name: DIGITS_PATH, bytes })
 }

@@ -4,7 +4,7 @@ import { DIGITS } from './digit.ts'
 import type { NamedBytes } from './idx.ts'
 import { packPixels, unpackPixels } from './pixel-code.ts'
 
-// The file of the 10,000 digits that come with onnxgrad, class after class: 'digits' and a version as ASCII, how many
+// The file of the 10,000 digits bundled with onnxgrad, class after class: 'digits' and a version as ASCII, how many
 // images each class has and a checksum of the pixels as little-endian uint32, then the packed pixels.
 
 /** What the file is called, here and in the package. */
@@ -40,14 +40,14 @@ export function packDigits({ images, labels }: Pick<ImageDataset, 'images' | 'la
 /** @throws UserError when the file is another one, truncated or damaged */
 export function unpackDigits({ name, bytes }: NamedBytes): ImageDataset {
   if (bytes.length < HEADER || new TextDecoder('latin1').decode(bytes.subarray(0, MAGIC.length)) !== MAGIC)
-    throw new UserError(`${name}: is not the file ${DIGITS_FILE} of the package onnxgrad`)
+    throw new UserError(`${name}: is not ${DIGITS_FILE} of the onnxgrad package`)
   const view = new DataView(bytes.buffer, bytes.byteOffset + MAGIC.length)
   const fields = Array.from({ length: FIELDS }, (_, i) => view.getUint32(4 * i, true))
   const sum = fields.pop()
   const size = fields.reduce((a, b) => a + b, 0)
   const images = size <= MOST ? unpackPixels(bytes.subarray(HEADER), size, SIDE) : undefined
   if (!images || checksum(images) !== sum)
-    throw new UserError(`${name}: is damaged or truncated; install onnxgrad again`)
+    throw new UserError(`${name}: is damaged or truncated; reinstall onnxgrad`)
   const labels = Uint8Array.from(fields.flatMap((count, digit) => new Array<number>(count).fill(digit)))
   return { name: 'digits', size, shape: [1, SIDE, SIDE], classes: DIGITS, images, labels }
 }

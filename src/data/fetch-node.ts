@@ -23,7 +23,7 @@ export interface Expected {
   readonly bytes: number
 }
 
-/** Parts of downloads that nobody has gone on with for so long are removed, in milliseconds. */
+/** Partial downloads older than this are removed, in milliseconds. */
 const STALE = 24 * 3600 * 1000
 
 /** A folder that a download cannot be written to, whatever the mirror. */
@@ -70,7 +70,7 @@ export async function verified(path: string, { sha256 }: Expected): Promise<Name
   return file && createHash('sha256').update(file.bytes).digest('hex') === sha256 ? file : undefined
 }
 
-/** Removes those `.part` files of a folder of which `which` is true. Another process may be removing them too. */
+/** Removes the `.part` files of a folder that match `which`. Another process may be removing them too. */
 async function removeParts(folder: string, which: (part: string) => Promise<boolean>): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const part = join(folder, name)
@@ -100,7 +100,7 @@ async function fetchVerified(
   await rm(part, { force: true })
   // An old part may be of a file that the mirror has since replaced: once more, from its beginning.
   if (resumed) return fetchVerified(url, part, path, expected, limits)
-  throw new WrongAnswer('sent a file with another SHA-256 checksum')
+  throw new WrongAnswer('sent a file with the wrong SHA-256 checksum')
 }
 
 /** Downloads into `part`, resuming where it ends. Returns whether it resumed. */
@@ -119,10 +119,10 @@ async function fetchPart(
     if (had > 0 && response.status === 416) return true
     // In the words of the standard: the server's own may hold anything.
     if (!response.ok || !response.body)
-      throw new Error(`answers ${response.status} ${STATUS_CODES[response.status] ?? ''}`.trimEnd())
+      throw new Error(`responded with ${response.status} ${STATUS_CODES[response.status] ?? ''}`.trimEnd())
     const most = mostPacked(bytes)
     const announced = Number(response.headers.get('content-length') ?? 0)
-    if (announced > most) throw new WrongAnswer(`announces ${announced} bytes, at most ${most} are expected`)
+    if (announced > most) throw new WrongAnswer(`announced ${announced} bytes; at most ${most} were expected`)
     const resumed =
       response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${had}-`) === true
     await write(part, resumed ? had : 0, response.body, most, watchdog)
@@ -163,9 +163,8 @@ async function write(
       watchdog.feed(chunk.length)
       // gzip begins with 1f, an IDX file with 00; the page of a proxy or a login with neither.
       if (position === 0 && chunk[0] !== 0x1f && chunk[0] !== 0)
-        throw new WrongAnswer('sends something other than a gzip file')
-      if (position + chunk.length > most)
-        throw new WrongAnswer(`sends more than ${most} bytes, the most that are expected`)
+        throw new WrongAnswer('sent a file that is not gzip')
+      if (position + chunk.length > most) throw new WrongAnswer(`sent more than the ${most} bytes expected`)
       await out.write(chunk, 0, chunk.length, position).catch(local)
       position += chunk.length
     }

@@ -8,10 +8,10 @@ export async function fetchBytes(url: string | URL, hint = ''): Promise<Uint8Arr
   const answer = await fetch(url).catch(() => undefined)
   if (!answer?.ok)
     throw new UserError(
-      `${url}: ${answer ? `the server answers ${answer.status}` : 'the server does not answer'}${hint && `; ${hint}`}`,
+      `${url}: ${answer ? `the server responded with ${answer.status}` : 'the server does not respond'}${hint && `; ${hint}`}`,
     )
   const bytes = await answer.arrayBuffer().catch(() => {
-    throw new UserError(`${url}: the connection broke off; load it again`)
+    throw new UserError(`${url}: the connection was lost; try again`)
   })
   return new Uint8Array(bytes)
 }

@@ -14,8 +14,8 @@ export const codeOf = (error: unknown): string =>
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
-  EACCES: 'may not be read (permission denied)',
-  EPERM: 'may not be read (permission denied)',
+  EACCES: 'cannot be read (permission denied)',
+  EPERM: 'cannot be read (permission denied)',
   EISDIR: 'is a folder, not a file',
   ERR_FS_EISDIR: 'is a folder, not a file',
   ENOTDIR: 'is not a folder',
@@ -25,16 +25,19 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'has a name that is too long',
   ENOSPC: 'no space is left on the disk',
   EDQUOT: 'the disk quota is used up',
-  EFBIG: 'the file is larger than may be written (ulimit -f)',
-  EIO: 'the disk fails',
-  EROFS: 'the disk is read-only',
+  EFBIG: 'the file exceeds the size limit (ulimit -f)',
+  EIO: 'disk I/O error',
+  EROFS: 'is on a read-only disk',
+  EMFILE: 'cannot be opened: the limit on open files is too low (ulimit -n)',
+  ENFILE: 'cannot be opened: the system has too many open files',
 }
 
 /** Where writing fails, other words than where reading does. */
 const UNWRITTEN: Readonly<Record<string, string>> = {
-  ENOENT: 'it or its folder is gone',
+  ENOENT: 'it or its folder no longer exists',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
+  EROFS: 'the disk is read-only',
   EEXIST: 'another file is in its place',
   ENOTDIR: 'a file is in the place of its folder',
   EISDIR: 'a folder is in its place',
@@ -159,7 +162,7 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** How long a pipe that nobody writes into is waited for. */
+/** How long to wait for a pipe that nothing writes to. */
 const WRITER_MS = 2000
 const PAUSE_MS = 10
 
@@ -193,9 +196,9 @@ function readAll(path: string, file: number, patienceMs: number): Uint8Array {
     if (count <= 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
     else chunks.push(chunk.subarray(0, count))
     size += Math.max(count, 0)
-    if (size > MAX_BYTES) throw new UserError(`${path} has over 2 GB, which is not read`)
+    if (size > MAX_BYTES) throw new UserError(`${path} has more than 2 GB; such files are not read`)
   }
-  if (!size && patienceMs) throw new UserError(`${path} is a pipe into which nobody writes`)
+  if (!size && patienceMs) throw new UserError(`${path} is a pipe that nothing writes to`)
   return Buffer.concat(chunks)
 }
 

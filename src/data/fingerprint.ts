@@ -152,10 +152,10 @@ export function compare(
   const found = sets.map(key => differencesOf(NAMES[key], run[key], data[key]))
   const differences = found.flatMap(({ about, content }) => (comparable && content ? [content] : about))
   if (comparable || !found.some(({ content }) => content)) return { differences }
-  const [theirs, ours] = [run, data].map(({ preparedBy }) => preparedBy ?? 'another program')
+  const [theirs, ours] = [run, data].map(({ preparedBy }) => preparedBy ?? 'an unknown program')
   return {
     differences,
-    notice: `the pictures were prepared by ${theirs}, now by ${ours}: their pixels may differ a little, and whether they are the same pictures is not checked`,
+    notice: `the pictures were prepared by ${theirs}, now by ${ours}: their pixels may differ slightly, so the pictures are not compared`,
   }
 }
 
@@ -170,15 +170,17 @@ function differencesOf(
   run: Fingerprint | undefined,
   data: Fingerprint | undefined,
 ): Differences {
-  if (!run) return { about: data ? [`there is a ${name} of ${count(data.size)}, the run has none`] : [] }
-  if (!data) return { about: [`there is no ${name}, the run has one of ${count(run.size)}`] }
+  if (!run) return { about: data ? [`there is a ${name} of ${count(data.size)}, but the run has none`] : [] }
+  if (!data) return { about: [`there is no ${name}, but the run has one of ${count(run.size)}`] }
   const about: string[] = []
-  if (data.size !== run.size) about.push(`the ${name} has ${count(data.size)}, the run's ${count(run.size)}`)
+  if (data.size !== run.size)
+    about.push(`the ${name} has ${count(data.size)}, but the run's has ${count(run.size)}`)
   const [ours, theirs] = [data, run].map(({ shape }) => shape.join('×'))
-  if (ours !== theirs) about.push(`the ${name} has examples of ${ours}, the run's of ${theirs}`)
-  if (data.classes !== run.classes) about.push(`the ${name} has other classes, or in another order`)
+  if (ours !== theirs) about.push(`the ${name} has examples of ${ours}, but the run's are ${theirs}`)
+  if (data.classes !== run.classes)
+    about.push(`the ${name} has different classes, or the same classes in a different order`)
   if (about.length || data.content === run.content) return { about }
-  return { about, content: `the ${name} has as many examples, but with other content` }
+  return { about, content: `the ${name} has the same number of examples but different content` }
 }
 
 const count = (n: number | undefined): string =>

@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { lookup } from '../graph/present.ts'
 import { VERSION } from '../version.ts'
 import { arrange } from './class-folders.ts'
-import { partOf } from './class-part.ts'
+import { picturesOf } from './class-part.ts'
 import type { SkipBad } from './class-plan.ts'
 import { classSource, type Listing, type Pictures } from './class-source.ts'
 import type { ImageSource } from './dataset.ts'
@@ -41,21 +41,21 @@ export interface PlacedFile {
   readonly file: File
 }
 
-/** How `imageFolder` prepares pictures. */
+/** Options of `imageFolder`. */
 export interface ImageFolderOptions extends SkipBad {
-  /** How each is prepared; the ink of digits, where it is not known, is what most of them have. @default { kind: 'resize' } */
+  /** How each picture is preprocessed; unless given, the ink of digits is that of most of them. @default { kind: 'resize' } */
   readonly preprocessing?: { readonly kind: PreprocessingKind } | Preprocessing | undefined
 }
 
-/** What errors call files of which no folder is known. */
+/** The name of files without a known folder in error messages. */
 const FILES = 'the files'
 
 /**
- * A user's own pictures as data: what `<input type="file" webkitdirectory>` gives, files with their paths, or pictures with their
- * labels. Paths are understood as `onnxgrad train` does: a folder of pictures per class, or such folders in a folder per split (`train`,
- * `val`, `test` or a synonym, in any case). Where there is no test split, a fifth of each class is held out.
+ * Your own pictures as data: what `<input type="file" webkitdirectory>` gives, files with paths, or pictures with labels. Paths are
+ * interpreted as by `onnxgrad train`: a folder of pictures per class, or such folders in a folder per split (`train`, `val`, `test`
+ * or a synonym, in any case). Without a test split, a fifth of each class is held out.
  * @param shape what the model takes: `[channels, height, width]`
- * @throws UserError that names all pictures which cannot be read, or says what is missing
+ * @throws UserError naming all unreadable pictures, or saying what is missing
  */
 export async function imageFolder(
   files: readonly (File | PlacedFile)[] | readonly LabelledFile[],
@@ -100,7 +100,7 @@ function labelled(entries: readonly LabelledFile[]): Found {
       path: name,
       pictures: paths.filter(path => !skip.has(path)),
     }))
-    return { parts: { train: partOf(FILES, folders) }, others: [] }
+    return { parts: { train: picturesOf(FILES, folders) }, others: [] }
   }
   return { where: FILES, listing: { arranged, broken: [] }, fileAt: path => lookup(files, path) }
 }
@@ -135,7 +135,7 @@ function foldersOf(path: string): string[] {
 function placeOf({ name, webkitRelativePath }: File): string {
   const path = webkitRelativePath.split('/').slice(1).join('/')
   if (!path)
-    throw new UserError(`${name}: is not in a folder that says its class; choose a folder of folders`)
+    throw new UserError(`${name}: is not in a class folder; choose a folder with one subfolder per class`)
   return path
 }
 

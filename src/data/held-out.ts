@@ -28,11 +28,13 @@ export interface HeldOut {
 export function heldOut(all: ImageDataset): HeldOut {
   const { name, size } = all
   if (size < SHARE)
-    throw new UserError(`${name} has ${size} images; it takes ${SHARE} to hold out a fifth of them`)
+    throw new UserError(
+      `${name} has ${size} images; at least ${SHARE} are needed to hold out a fifth of them`,
+    )
   const { kept, held, notice } = split(all, 1, SHARE, 'test')
   if (!held.size)
     throw new UserError(
-      `${name} has one image per class, and each class keeps one to train on: nothing is left to test on; give a test set of its own`,
+      `${name} has one image per class, and each class keeps one for training: nothing is left for testing; give a separate test set`,
     )
   return {
     train: { ...kept, name: `${name}/train` },
@@ -61,18 +63,18 @@ export function withValidation<S extends DataSource>(source: S, valSplit: number
   const { train, val } = source
   if (val)
     throw new UserError(
-      `${source.origin} come with ${val.size} examples to validate on; leave the validation split of ${valSplit} out`,
+      `${source.origin} already has ${val.size} validation examples; remove the validation split of ${valSplit}`,
     )
   if (!('images' in train))
     throw new UserError(
-      `${train.name} comes in batches of its own, which cannot be split: give its validation examples as val`,
+      `${train.name} is a stream of batches, which cannot be split: give the validation examples as val`,
     )
   const count = validationCount(train.name, train.size, valSplit)
   const { kept, held, notice } = split(train, count, train.size, 'validate')
   // A share may be a little less; a number is meant.
   if (held.size < (valSplit < 1 ? 1 : count))
     throw new UserError(
-      `a validation split of ${valSplit} takes ${count} of the ${train.size} training examples of ${train.name}; it takes at most ${held.size}, for each of its classes keeps one to train on`,
+      `a validation split of ${valSplit} takes ${count} of the ${train.size} training examples of ${train.name}; it can take at most ${held.size}, because each class keeps one for training`,
     )
   return {
     ...source,
@@ -90,12 +92,12 @@ export function withValidation<S extends DataSource>(source: S, valSplit: number
 export function validationCount(name: string, size: number, valSplit: number): number {
   if (!(valSplit > 0) || (valSplit >= 1 && !Number.isInteger(valSplit)))
     throw new UserError(
-      `a validation split is a share between 0 and 1, or a whole number of examples, not ${valSplit}`,
+      `a validation split must be a share between 0 and 1 or a whole number of examples, not ${valSplit}`,
     )
   const count = valSplit < 1 ? Math.round(valSplit * size) : valSplit
   if (count < 1 || count >= size)
     throw new UserError(
-      `a validation split of ${valSplit} takes ${count} of the ${size} training examples of ${name}; it takes at least 1 and leaves at least 1`,
+      `a validation split of ${valSplit} takes ${count} of the ${size} training examples of ${name}; it must take at least 1 and leave at least 1`,
     )
   return count
 }
@@ -133,7 +135,7 @@ function split(all: ImageDataset, count: number, of: number, purpose: 'test' | '
     held: pick(sorted.filter((_, place) => isHeld[place])),
     ...(few.length
       ? {
-          notice: `Too few examples to ${purpose} on, all of which are trained on, have ${few.length} of ${groups.length} classes: ${listed(few)}`,
+          notice: `${few.length} of ${groups.length} classes have too few examples to ${purpose} on; all of them are used for training: ${listed(few)}`,
         }
       : {}),
   }

@@ -26,7 +26,7 @@ export async function readIdx(path: string): Promise<NamedBytes> {
 
 function gzipProblem(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'Z_BUF_ERROR') return 'its gzip data end too early: the file is truncated'
-  if (code === 'ERR_BUFFER_TOO_LARGE') return 'unpacks to more bytes than its header promises'
-  return `its gzip data are broken (${reason(error)})`
+  if (code === 'Z_BUF_ERROR') return 'its gzip data ends early: the file is truncated'
+  if (code === 'ERR_BUFFER_TOO_LARGE') return 'unpacks to more bytes than its header declares'
+  return `its gzip data is corrupt (${reason(error)})`
 }

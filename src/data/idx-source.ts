@@ -5,12 +5,12 @@ import { idxDataset, idxKind, idxPreprocessing, type NamedBytes } from './idx.ts
 import { joined } from './notice.ts'
 
 const WANTED =
-  "choose MNIST's four IDX files (images and labels to train, and those to test, named t10k or test), or images and labels of which a fifth is held out"
+  "choose MNIST's four IDX files (training images and labels, and test images and labels named t10k or test), or one pair of images and labels, of which a fifth is held out"
 
 /**
  * Data in IDX files that have been read: images and labels to train, and images and labels to test, whose names hold `t10k` or
  * `test`. Of images and labels alone a fifth is held out to test.
- * @throws UserError that names the file which is missing, broken or does not fit the others
+ * @throws UserError naming the file that is missing, damaged or does not match the others
  */
 export function idxSource(files: readonly NamedBytes[], classes: readonly string[]): ImageSource {
   const isTest = ({ name }: NamedBytes) => /t10k|(?<![a-z])test/i.test(name.replace(/^.*[\\/]/, ''))
@@ -28,7 +28,7 @@ function datasetOf(part: string, files: readonly NamedBytes[], classes: readonly
   const only = (kind: 'images' | 'labels'): NamedBytes => {
     const [file, another] = files.filter(f => idxKind(f) === kind)
     if (file && another) throw new UserError(`${file.name} and ${another.name} both hold ${kind}; ${WANTED}`)
-    if (!file) throw new UserError(`no ${kind} go with ${files.map(f => f.name).join(', ')}; ${WANTED}`)
+    if (!file) throw new UserError(`no ${kind} among ${files.map(f => f.name).join(', ')}; ${WANTED}`)
     return file
   }
   return idxDataset(`idx/${part}`, only('images'), only('labels'), classes)

@@ -9,10 +9,10 @@ import { unpacked } from './unpack-web.ts'
 const MAX_BYTES = 2 ** 30
 
 /**
- * Images in MNIST's IDX files, plain or gzip, as a user chooses or drops them: images and labels to train, and images and
- * labels to test, whose names contain `t10k` or `test`. Of images and labels alone, a fifth is held out to test.
+ * Images in MNIST's IDX files, plain or gzip, as a user chooses or drops them: images and labels to train, and images and labels to
+ * test, whose names contain `t10k` or `test`. Of images and labels alone, a fifth is held out to test.
  * @param classes name of each label. @default the ten digits
- * @throws UserError that names the file which is missing, damaged or does not match the others
+ * @throws UserError naming the file that is missing, damaged or does not match the others
  */
 export async function idxData(
   files: readonly File[],
@@ -24,7 +24,7 @@ export async function idxData(
 async function readIdxFile(file: File): Promise<NamedBytes> {
   const { name, size } = file
   if (size > MAX_BYTES)
-    throw new UserError(`${name}: has ${size} bytes; no IDX file of this kind is so large`)
+    throw new UserError(`${name}: has ${size} bytes; too large for an IDX file of this kind`)
   const bytes = await file.arrayBuffer().catch(() => {
     throw new UserError(`${name}: the browser cannot read it; choose it again`)
   })

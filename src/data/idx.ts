@@ -107,7 +107,7 @@ function check(file: NamedBytes, kind: Header['kind']): readonly number[] {
   if (size !== found.bytes) {
     const dims = found.dims.map(number).join(' × ')
     throw new UserError(
-      `${file.name}: has ${number(size)} bytes, its header promises ${number(found.bytes)} (${dims}): ` +
+      `${file.name}: has ${number(size)} bytes, but its header declares ${number(found.bytes)} (${dims}): ` +
         (size < found.bytes ? 'the file is truncated' : `${number(size - found.bytes)} bytes too many`),
     )
   }
@@ -121,19 +121,19 @@ function header({ name, bytes }: NamedBytes): Header {
   if (!kind) {
     const found = magic === undefined ? `has ${bytes.length} bytes` : `starts with ${hex(magic)}`
     throw new UserError(
-      `${name}: is not an IDX file: it ${found}, images start with ${hex(IMAGES.magic)} and labels with ${hex(LABELS.magic)}`,
+      `${name}: not an IDX file: it ${found}; images start with ${hex(IMAGES.magic)} and labels with ${hex(LABELS.magic)}`,
     )
   }
   if (bytes.length < kind.fields * 4) {
     throw new UserError(
-      `${name}: has ${bytes.length} bytes, its header alone needs ${kind.fields * 4}: the file is truncated`,
+      `${name}: has ${bytes.length} bytes, but its header alone needs ${kind.fields * 4}: the file is truncated`,
     )
   }
   const dims = Array.from({ length: kind.fields - 1 }, (_, i) => view.getUint32(4 * (i + 1)))
   const total = kind.fields * 4 + dims.reduce((product, dim) => product * dim, 1)
   if (dims.includes(0) || total > MAX_BYTES) {
     throw new UserError(
-      `${name}: its header claims ${dims.map(number).join(' × ')} bytes, allowed are 1 … ${number(MAX_BYTES)}`,
+      `${name}: its header claims ${dims.map(number).join(' × ')} bytes; it must be 1 … ${number(MAX_BYTES)}`,
     )
   }
   return { kind, dims, bytes: total }

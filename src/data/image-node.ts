@@ -55,30 +55,35 @@ export interface PictureAbout {
   readonly isGray: boolean
 }
 
-/**
- * Reads a picture's size. @throws UserError that names the file where it is no picture, or too large
- */
+/** Reads a picture's size. @throws UserError naming the file if it is not a picture or is too large */
 export const aboutPicture = (path: string): Promise<PictureAbout> =>
   opened(path, async (_, { autoOrient, space }) => ({ ...autoOrient, isGray: GRAY.includes(space) }))
 
+/** Upright, in sRGB, transparent parts on white. */
+async function unpacked(name: string, picture: Sharp, { space, depth, channels }: Metadata): Promise<Pixels> {
+  if (depth !== 'uchar' && depth !== 'ushort')
+    throw new UserError(`${name}: has pixels of type ${depth}; expected 8 or 16 bits per channel`)
+  const upright = picture.timeout({ seconds: MAX_SECONDS }).autoOrient()
+  // Inks are mixed as browsers and Pillow do, not by a profile of some press.
+  const isCmyk = space === 'cmyk'
+  const decoded = isCmyk
+    ? upright.pipelineColourspace('cmyk').toColourspace('cmyk')
+    : upright.toColourspace(space === 'b-w' && channels === 1 ? 'b-w' : 'srgb')
+  const { data, info } = await decoded.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+  return (isCmyk ? mixed : opaque)(data, info)
+}
+
 /**
- * The pixels of a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first): upright, in sRGB, transparent parts on white.
- * A page has the same (`pixelsOf`) of JPEG, PNG, WebP and GIF, but for 1 of 255 where an ICC profile or inks are converted.
- * @throws UserError that names the file where it is no picture, is damaged or too large
+ * The pixels of a picture (PNG, JPEG, WebP, GIF, TIFF or AVIF; of several frames the first): upright, in sRGB, transparent parts on
+ * white. A page has the same (`pixelsOf`) of JPEG, PNG, WebP and GIF, but for 1 of 255 where an ICC profile or inks are converted.
+ * @throws UserError naming the file if it is not a picture, is damaged or is too large
  */
 export const readPixels = (path: string): Promise<Pixels> =>
-  opened(path, async (picture, { space, depth, channels }) => {
-    if (depth !== 'uchar' && depth !== 'ushort')
-      throw new UserError(`${path}: has pixels of type ${depth}; 8 or 16 bits for each channel are expected`)
-    const upright = picture.timeout({ seconds: MAX_SECONDS }).autoOrient()
-    // Inks are mixed as browsers and Pillow do, not by a profile of some press.
-    const isCmyk = space === 'cmyk'
-    const decoded = isCmyk
-      ? upright.pipelineColourspace('cmyk').toColourspace('cmyk')
-      : upright.toColourspace(space === 'b-w' && channels === 1 ? 'b-w' : 'srgb')
-    const { data, info } = await decoded.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
-    return (isCmyk ? mixed : opaque)(data, info)
-  })
+  opened(path, (picture, about) => unpacked(path, picture, about))
+
+/** As {@link readPixels}, of a picture's bytes. @param name what errors call it */
+export const decodePixels = (name: string, bytes: Uint8Array): Promise<Pixels> =>
+  decoded(name, bytes, (picture, about) => unpacked(name, picture, about))
 
 const GRAY: readonly unknown[] = ['b-w', 'grey16']
 
@@ -88,25 +93,40 @@ async function opened<T>(path: string, use: (picture: Sharp, about: Metadata) =>
     throw new UserError(`${path}: ${reason(error)}`)
   })
   if (!entry.isFile()) throw new UserError(`${path}: is not a file`)
-  if (entry.size > MAX_BYTES)
-    throw new UserError(`${path}: has ${number(entry.size)} bytes, ${number(MAX_BYTES)} are allowed`)
+  refuseSize(path, entry.size)
+  const bytes = await readFile(path).catch(error => {
+    throw new UserError(`${path}: ${reason(error)}`)
+  })
+  return decoded(path, bytes, use)
+}
+
+function refuseSize(name: string, size: number): void {
+  if (size > MAX_BYTES)
+    throw new UserError(`${name}: has ${number(size)} bytes; at most ${number(MAX_BYTES)} are allowed`)
+}
+
+async function decoded<T>(
+  name: string,
+  bytes: Uint8Array,
+  use: (picture: Sharp, about: Metadata) => Promise<T>,
+): Promise<T> {
+  refuseSize(name, bytes.length)
   try {
-    const bytes = await readFile(path)
-    const start = bytes.toString('latin1', 0, 16)
+    const start = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
     if (!KINDS.some(kind => kind.test(start)))
-      throw new UserError(`${path}: is not a picture (PNG, JPEG or WebP is expected)`)
+      throw new UserError(`${name}: is not a picture (PNG, JPEG or WebP is expected)`)
     // A truncated file is an error, an odd tag is not.
     const sharp = await loadSharp()
     const picture = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
     const about = await picture.metadata()
     if (about.width > MAX_SIDE || about.height > MAX_SIDE)
       throw new UserError(
-        `${path}: has ${number(about.width)} × ${number(about.height)} pixels, ${number(MAX_SIDE)} are allowed in a row: make it smaller`,
+        `${name}: has ${number(about.width)} × ${number(about.height)} pixels; at most ${number(MAX_SIDE)} per side are allowed: make it smaller`,
       )
     return await use(picture, about)
   } catch (error) {
     if (error instanceof UserError) throw error
-    throw new UserError(`${path}: ${pictureProblem(error)}`)
+    throw new UserError(`${name}: ${pictureProblem(error)}`)
   }
 }
 

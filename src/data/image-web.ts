@@ -5,7 +5,7 @@ import { readHeader } from './picture-header.ts'
 import { type ImageShape, imageShape, type Preprocessing, preprocessInked, RESIZE } from './preprocess.ts'
 import type { Pixels } from './resample.ts'
 
-/** What a picture may be: a file, a canvas, an image or video of the page, or pixels. */
+/** A picture: a file, a canvas, an image or video element, or pixels. */
 export type Picture = ImageBitmapSource
 
 /** A picture with more pixels is refused, as in Node: 100 megapixels. */
@@ -16,10 +16,10 @@ const PART = 2048
 
 /**
  * A picture as a model's input: `[channels, height, width]`, values 0 … 255, the same as `onnxgrad predict` makes in Node.
- * @param name what errors call it
+ * @param name its name in error messages
  * @param shape what the model takes
- * @param preprocessing how the model's pictures are prepared. @default { kind: 'resize' }
- * @throws UserError when it is not a picture, is too large, or is a blank drawing where a digit is wanted
+ * @param preprocessing how the model's pictures are preprocessed. @default { kind: 'resize' }
+ * @throws UserError when it is not a picture, is too large, or is a blank drawing where a digit is expected
  */
 export async function readPicture(
   picture: Picture,
@@ -73,7 +73,7 @@ function onWhite(bitmap: ImageBitmap): Pixels {
   const { width, height } = bitmap
   const canvas = new OffscreenCanvas(Math.min(width, PART), Math.min(height, PART))
   const context = canvas.getContext('2d', { willReadFrequently: true })
-  if (!context) throw new UserError('the browser gives no canvas to read pictures with; close other pages')
+  if (!context) throw new UserError('the browser cannot create a canvas to read pictures; close other pages')
   context.fillStyle = 'white'
   context.imageSmoothingEnabled = false
   const data = new Uint8Array(width * height * 3)

@@ -14,15 +14,15 @@ import type { FollowOptions } from './survey-node.ts'
 
 /** Of `FollowOptions`, `shape` and `follow` are for pictures in folders; other data have a shape of their own. */
 export interface ImagesOptions extends MnistOptions, FollowOptions, SkipBad {
-  /** Names of the classes that a model knows already, by its labels. */
+  /** Names of a model's existing classes, by label. */
   readonly classes?: readonly string[]
 }
 
 /**
- * Labelled images, by what there is: a data set with a name (`mnist`, `fashion-mnist`, `digits`), as `mnist` says; else a folder with MNIST's four IDX
- * files, with the binary version of CIFAR-10 or CIFAR-100, or with a folder of pictures for each class (`classFolders`). Without
- * `data` it is the folder `ONNXGRAD_DATA`, else MNIST.
- * @throws UserError when it cannot be read, or its classes are others than those that the model knows
+ * Labeled images from whatever is given: a data set with a name (`mnist`, `fashion-mnist`, `digits`), as `mnist` says; else a
+ * folder with MNIST's four IDX files, with the binary version of CIFAR-10 or CIFAR-100, or with a folder of pictures for each class
+ * (`classFolders`). Without `data` it is the folder `ONNXGRAD_DATA`, else MNIST.
+ * @throws UserError when it cannot be read, or its classes differ from the model's
  */
 export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
   const { env = process.env, classes } = options
@@ -32,7 +32,7 @@ export async function loadImages(options: ImagesOptions): Promise<ImageSource> {
   const own = source.train.classes
   if (classes && classes.join('\n') !== own.join('\n'))
     throw new UserError(
-      `${source.origin}: their classes are ${some(own)}; the model knows ${some(classes)}: give the data that it was trained on, with --data`,
+      `${source.origin}: their classes are ${some(own)}, but the model has ${some(classes)}: give the data it was trained on with --data`,
     )
   const { preprocessing: asked } = options
   if (!asked || asked.kind === source.preprocessing?.kind) return source
@@ -44,7 +44,7 @@ async function fromFolder(options: ImagesOptions & { readonly data: string }): P
   const about = `${folder === env.ONNXGRAD_DATA ? 'ONNXGRAD_DATA' : 'data folder'} ${folder}`
   const entries = await readdir(folder, { withFileTypes: true }).catch(error => {
     throw new UserError(
-      `${about}: ${reason(error)}; data are a folder, or one of ${Object.keys(COLLECTIONS).join(', ')}`,
+      `${about}: ${reason(error)}; give a folder or one of ${Object.keys(COLLECTIONS).join(', ')}`,
     )
   })
   const names = entries.map(e => e.name)

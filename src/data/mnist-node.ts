@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
-import { Cache, cacheFolder, type Env } from './cache-node.ts'
+import { cacheFolder, DownloadCache, type Env } from './cache-node.ts'
 import { COLLECTIONS, type Collection, FILE_NAMES, type FileName, type IdxFiles } from './collections.ts'
 import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
@@ -29,28 +29,27 @@ type Files = Readonly<Record<FileName, NamedBytes>>
 /** Options of `mnist`. */
 export interface MnistOptions extends Partial<FetchOptions> {
   /**
-   * A folder with the four IDX files, gzip or raw; or a name. `mnist` or nothing means the search that `mnist` describes, `digits` the
-   * 10,000 digits that come with onnxgrad, any other name, such as `fashion-mnist`, the cache folder or a download.
+   * A folder with the four IDX files, gzip or raw; or a name. `mnist` or nothing means the search that `mnist` describes, `digits`
+   * the 10,000 digits bundled with onnxgrad, any other name, such as `fashion-mnist`, means the cache folder or a download.
    */
   readonly data?: string
   /**
-   * Names of a folder's labels, which the files do not have.
+   * Class names, which the files do not contain.
    * @default those of the known data set whose labels are in the files; else the ten digits
    */
   readonly classes?: readonly string[]
-  /** Folder that downloads are kept in. @default `ONNXGRAD_CACHE`, `XDG_CACHE_HOME`, else the platform's custom */
+  /** Folder for downloads. @default `ONNXGRAD_CACHE`, `XDG_CACHE_HOME`, else the platform's custom */
   readonly cache?: string | undefined
   /** Default `process.env`. */
   readonly env?: Env
-  /** Downloads nothing. */
+  /** Whether to work without downloads. */
   readonly offline?: boolean
 }
 
 /**
- * MNIST, or a data set in the same four files, from the first of these:
- * the folder `data`; the folder `ONNXGRAD_DATA` (each of them is used or refused, never passed over); the user's cache
- * folder; a download into it; the 10,000 digits that come with onnxgrad, which `notice` then says.
- * Throws a `UserError` that names the file where a given folder cannot be used.
+ * MNIST, or a data set in the same four files, from the first of these: the folder `data`; the folder `ONNXGRAD_DATA` (each is used
+ * or rejected, never skipped); the user's cache folder; a download into it; the 10,000 digits bundled with onnxgrad, as `notice`
+ * then says. Throws a `UserError` that names the file where a given folder cannot be used.
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
   const { data = 'mnist', env = process.env, classes } = options
@@ -119,14 +118,14 @@ async function fromCache(
   { cache: own, env = process.env, offline, log = () => {}, ...web }: MnistOptions,
 ): Promise<ImageSource> {
   const folder = cacheFolder({ ...env, ...(own ? { ONNXGRAD_CACHE: own } : {}) }, process.platform, name)
-  const cache = new Cache(folder, log)
+  const cache = new DownloadCache(folder, log)
   const options = { ...LIMITS, ...web, mirrors: offline ? [] : (web.mirrors ?? mirrors), log }
   try {
     const files = await readAll(async file => {
       const expected = { sha256: known[file], bytes: BYTES[file] }
       const had = cache.folder && (await verified(join(cache.folder, `${file}.gz`), expected))
       if (had) return had
-      if (!options.mirrors.length) throw new Error('downloads are switched off')
+      if (!options.mirrors.length) throw new Error('downloads are disabled')
       const download = async (to: string) => fetchIdx(`${file}.gz`, join(to, `${file}.gz`), expected, options)
       return await download(await cache.writable()).catch(async (error: unknown) => {
         if (!(error instanceof UnwritableError)) throw error
@@ -148,15 +147,15 @@ async function fromPackage(why: string): Promise<ImageSource> {
     normalization: statistics(train),
     preprocessing: MNIST_DIGIT,
     location: 'digits' satisfies keyof typeof COLLECTIONS,
-    origin: '10,000 digits of MNIST that come with onnxgrad: 8,000 to train, 2,000 held out',
+    origin: 'the 10,000 MNIST digits bundled with onnxgrad: 8,000 for training, 2,000 held out',
     notice:
-      `This is not the whole of MNIST, which could not be downloaded (${why}), but the 10,000 of its digits ` +
-      'that come with onnxgrad: 8,000 to train, 2,000 held out. Accuracies do not compare with those on 60,000 + 10,000 images. ' +
-      'To use MNIST, give a folder with its four files: --data DIR or ONNXGRAD_DATA',
+      `MNIST could not be downloaded (${why}). Training uses the 10,000 MNIST digits bundled with onnxgrad: ` +
+      '8,000 for training, 2,000 held out. Accuracies are not comparable with those on the full 60,000 + 10,000 images. ' +
+      'To use all of MNIST, give a folder with its four files: --data DIR or ONNXGRAD_DATA',
   }
 }
 
-/** One after the other: where the first cannot be had, nobody waits for the others. */
+/** One after the other: if the first cannot be fetched, the others are not tried. */
 async function readAll(read: (name: FileName) => Promise<NamedBytes>): Promise<Files> {
   const files: [FileName, NamedBytes][] = []
   for (const name of FILE_NAMES) files.push([name, await read(name)])

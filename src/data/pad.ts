@@ -5,18 +5,18 @@ import { hash } from '../graph/random.ts'
 import { permutation } from './batches.ts'
 import type { BatchedDataset, BatchOptions, UserBatch } from './dataset.ts'
 
-/** Per example a sequence of numbers, or of rows of numbers of one size. */
+/** One sequence per example, of numbers or of equally long rows of numbers. */
 export type Sequences = readonly (readonly number[] | readonly (readonly number[])[] | ArrayLike<number>)[]
 
 /** Options of `pad`. */
 export interface PadOptions {
-  /** What errors call it. @default 'sequences' */
+  /** Its name in error messages. @default 'sequences' */
   readonly name?: string
   /** Names of the classes, by label. */
   readonly classes?: readonly string[]
   /** Arrays whose examples are vectors of one size rather than sequences. @default none */
   readonly fixed?: readonly string[]
-  /** Stands after the end of a sequence. @default 0 */
+  /** Value that fills the end of a sequence. @default 0 */
   readonly value?: number
   /** Arrays of integers, int32. @default those with nothing but integers */
   readonly integers?: readonly string[]
@@ -57,18 +57,18 @@ function lengthsOf(what: string, columns: readonly Column[]): number[] {
     const odd = others.find(c => length(c, i) !== length(first, i))
     if (odd)
       throw new UserError(
-        `${what}: example ${i} has ${length(first, i)} of ${first.name} and ${length(odd, i)} of ${odd.name}; an example's sequences must be of one length`,
+        `${what}: example ${i} has ${length(first, i)} of ${first.name} and ${length(odd, i)} of ${odd.name}; all sequences of an example must have the same length`,
       )
     return length(first, i)
   })
 }
 
 /**
- * Sequences of different lengths as a data set: batches hold sequences of similar length, padded to the smallest bucket
- * that fits, with a float32 `mask` `[B, T]` that is 1 for elements of a sequence and 0 for padding.
+ * Sequences of different lengths as a data set: batches hold sequences of similar length, padded to the smallest bucket that fits,
+ * together with a float32 `mask` `[B, T]` that is 1 for elements of a sequence and 0 for padding.
  * @param arrays by name, an entry per example: a sequence, or a number
- * @param buckets the lengths of each symbol that batches come in, such as `{ T: [16, 64] }`; one symbol
- * @throws UserError when a sequence is longer than the longest bucket, or arrays do not fit each other
+ * @param buckets the lengths of batches for each symbol, such as `{ T: [16, 64] }`; one symbol
+ * @throws UserError when a sequence is longer than the longest bucket, or arrays do not match
  */
 export function pad(
   arrays: Readonly<Record<string, Sequences | ArrayLike<number>>>,
@@ -83,7 +83,7 @@ export function pad(
   const odd = columns.find(c => c.values.length !== size)
   if (odd)
     throw new UserError(
-      `${name}: ${nth(columns, 0).name} has ${size} examples, ${odd.name} has ${odd.values.length}`,
+      `${name}: ${nth(columns, 0).name} has ${size} examples, but ${odd.name} has ${odd.values.length}`,
     )
   if (!size) throw new UserError(`${name}: has no examples`)
   const [symbol, ...more] = Object.keys(buckets)
@@ -95,7 +95,7 @@ export function pad(
     const found = sizes.find(s => s >= n)
     if (found === undefined)
       throw new UserError(
-        `${name}: example ${i} has length ${n}, the longest bucket is ${sizes.at(-1) ?? 'none'}`,
+        `${name}: example ${i} has length ${n}, but the longest bucket is ${sizes.at(-1) ?? 'none'}`,
       )
     return found
   })

@@ -1,4 +1,4 @@
-// Lossless compression of small gray images, for the digits that come with the package. A binary arithmetic coder gives
+// Lossless compression of small gray images, for the digits bundled with the package. A binary arithmetic coder gives
 // every bit of a pixel an adaptive probability, which depends on the pixels around it. MNIST's digits take 118 bytes each
 // (gzip: 159, xz: 135). All arithmetic is exact in every engine, so the same bytes decode to the same pixels everywhere.
 //

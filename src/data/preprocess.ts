@@ -5,12 +5,12 @@ import { centreDigit, type Gray, type Ink, inkOf, isBlank } from './digit.ts'
 import { type Pixels, resample, type Size } from './resample.ts'
 
 /**
- * How pictures become a model's input. It belongs to the data that a model is trained on, is written into its run and its files, and is applied
- * alike wherever the model gets a picture.
+ * How pictures become a model's input. It is part of a model's training data, is recorded in its run and files, and is applied to every picture that
+ * the model receives.
  *
  * - `resize`: the shorter side is resized to the input's, and the middle is cropped (torchvision's `Resize(size)`, `CenterCrop(size)`,
  *   `Grayscale`)
- * - `stretch`: resized to the input's height and width, whatever becomes of the aspect ratio (torchvision's `Resize((height, width))`)
+ * - `stretch`: resized to the input's height and width, ignoring the aspect ratio (torchvision's `Resize((height, width))`)
  * - `digit`: a drawing becomes a digit as in MNIST: cropped to its ink, scaled, centred by mass, light on dark. `ink` is what most training
  *   pictures have: it decides for drawings whose border does not say clearly what is ink and what is ground.
  */
@@ -51,7 +51,7 @@ export function isPreprocessing(value: unknown): value is Preprocessing {
 export function imageShape(shape: readonly number[], name: string): ImageShape {
   const [channels = 0, height = 0, width = 0] = shape
   if (shape.length !== 3 || (channels !== 1 && channels !== 3))
-    throw new UserError(`${name}: a picture has 1 or 3 channels, this model takes ${channels}`)
+    throw new UserError(`${name}: a picture has 1 or 3 channels, but this model takes ${channels}`)
   return [channels, height, width]
 }
 
@@ -84,7 +84,7 @@ export function preprocess(picture: Pixels, how: Preprocessing, shape: ImageShap
 
 /**
  * {@link preprocess} for a picture that is to be classified.
- * @param name what errors call it
+ * @param name its name in error messages
  * @throws UserError when it is a blank drawing where a digit is wanted
  */
 export function preprocessInked(
@@ -94,19 +94,19 @@ export function preprocessInked(
   shape: ImageShape,
 ): Omit<Preprocessed, 'blank'> {
   const { blank, ...prepared } = preprocess(picture, how, shape)
-  if (blank) throw new UserError(`${name}: is blank: it has no ink to centre`)
+  if (blank) throw new UserError(`${name}: is blank: there is no ink to center`)
   return prepared
 }
 
 /** In words, what `preprocess` does. */
 export function preprocessingInWords({ kind }: Preprocessing, [channels, height, width]: ImageShape): string {
   const size = `${height} × ${width}, ${channels === 1 ? 'grayscale' : 'RGB'}`
-  if (kind === 'digit') return `digit: cropped to its ink, centred by mass, light on dark, ${size}`
-  const way = kind === 'resize' ? 'shorter side resized, centre crop' : 'stretched'
+  if (kind === 'digit') return `digit: cropped to its ink, centered by mass, light on dark, ${size}`
+  const way = kind === 'resize' ? 'shorter side resized, center crop' : 'stretched'
   return `${kind}: ${way} to ${size}`
 }
 
-/** How a model's pictures are prepared where its file does not record it: digits where it can only be MNIST's, else `resize`. */
+/** How a model's pictures are preprocessed if its file does not record it: digits where it can only be MNIST's, else `resize`. */
 export const presumedPreprocessing = (shape: Shape, classes: readonly string[] | undefined): Preprocessing =>
   shape.join() === '1,28,28' && classes?.join() === '0,1,2,3,4,5,6,7,8,9' ? MNIST_DIGIT : RESIZE
 
@@ -125,7 +125,7 @@ export function preprocessingOf(
   if (preprocessing === undefined) return presumedPreprocessing(shape, classes)
   if (isPreprocessing(preprocessing)) return preprocessing
   throw new UserError(
-    `${name}: its pictures are prepared by ${printable(JSON.stringify(preprocessing), 300)}, which this release does not know`,
+    `${name}: its preprocessing is ${printable(JSON.stringify(preprocessing), 300)}, which this release does not support`,
   )
 }
 

@@ -4,26 +4,26 @@ import type { Dim } from '../graph/shape.ts'
 import { type ArrayPort, isArrayValue, toNdArray } from './arrays.ts'
 import type { ArrayDataset, DataSource, Dataset, UserBatch } from './dataset.ts'
 
-/** Batches that can be gone through more than once: an array, an object with an iterator, or a function that gives one. */
+/** Batches that can be iterated more than once: an array, an object with an iterator, or a function that gives one. */
 export type BatchStream =
   | Iterable<UserBatch>
   | AsyncIterable<UserBatch>
   | (() => Iterable<UserBatch> | AsyncIterable<UserBatch>)
 
-/** Examples as users have them: arrays by name `[size, ...]`, a data set, or a stream of batches. */
+/** Examples as users provide them: arrays by name `[size, ...]`, a data set, or a stream of batches. */
 export type DataInput = UserBatch | Dataset | BatchStream
 
-/** Training data, alone or with data to validate and to test on. */
+/** Training data, with optional validation and test data. */
 export interface SplitInput {
   /** To train on. */
   readonly train: DataInput
-  /** To judge epochs by; the best one is the result. */
+  /** Validation data, used to choose the best epoch. */
   readonly val?: DataInput | undefined
-  /** To be evaluated once, at the end; after each epoch if there is no validation set. */
+  /** Test data: evaluated once, at the end, or after each epoch if there is no validation set. */
   readonly test?: DataInput | undefined
 }
 
-/** Data to train on, alone or with sets to validate and to test on. */
+/** Training data, with optional validation and test data. */
 export type SourceInput = DataInput | DataSource | SplitInput
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
@@ -41,7 +41,7 @@ type Ports = Readonly<Record<string, ArrayPort>>
 
 /**
  * A user's examples as a data set.
- * @param name what errors call it @param ports what is read of it
+ * @param name its name in error messages @param ports what is read of it
  * @throws UserError when arrays do not fit, or differ in their number of examples
  */
 export function datasetOf(name: string, input: DataInput, ports: Ports): Dataset {
@@ -89,7 +89,7 @@ export function arrayDataset(name: string, arrays: UserBatch, ports: Ports): Arr
   const odd = others.find(([, n]) => n !== size)
   if (odd)
     throw new UserError(
-      `${name}: ${key} has ${size} examples, ${odd[0]} has ${odd[1]}; their numbers must be equal`,
+      `${name}: ${key} has ${size} examples, but ${odd[0]} has ${odd[1]}; the counts must be equal`,
     )
   if (missing.length)
     throw new UserError(`${name}: has no ${missing.join(', ')}, only ${Object.keys(arrays).join(', ')}`)

@@ -27,7 +27,7 @@ export interface FollowOptions {
     /** One channel where all pictures are gray, else three. */
     readonly channels?: boolean
   }
-  /** How pictures are prepared; the ink of digits, where it is not known, is what most of them have. @default resize */
+  /** How pictures are preprocessed; unless given, the ink of digits is that of most of them. @default resize */
   readonly preprocessing?: { readonly kind: PreprocessingKind } | Preprocessing
   /** Gets a line about what was decided. */
   readonly log?: (line: string) => void

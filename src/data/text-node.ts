@@ -17,7 +17,7 @@ const HELD_OUT = 0.1
 
 /**
  * A text file as a character-level data source: its first nine tenths to train on, the rest to be tested on.
- * @param vocabulary characters that a model knows already; left out, those of the file
+ * @param vocabulary a model's existing characters; if omitted, those of the file
  * @param valSplit what is cut off the end of the training text to validate on: a share of its rows of `context` characters,
  *   or how many rows
  * @throws UserError when the file cannot be read, is not UTF-8, or is too short
@@ -51,6 +51,6 @@ export async function loadText(
   return {
     ...(rows ? { train: part('train', 0, end + 1), val: part('validation', end, cut) } : { train: whole }),
     test: part('held out', cut),
-    origin: `${tokens.ids.length.toLocaleString('en-US')} characters of ${tokens.vocabulary.length} kinds from ${path}`,
+    origin: `${tokens.ids.length.toLocaleString('en-US')} characters (${tokens.vocabulary.length} distinct) from ${path}`,
   }
 }

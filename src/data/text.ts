@@ -23,7 +23,7 @@ export function tokenize(text: string): Tokens {
   return { ids: Int32Array.from(characters, c => lookup(index, c)), vocabulary }
 }
 
-/** Ids of a text's characters in a known vocabulary. @throws UserError that names a character it does not have */
+/** Ids of a text's characters in a known vocabulary. @throws UserError naming the first character that is not in it */
 export function encodeText(text: string, vocabulary: readonly string[]): Int32Array {
   const index = new Map(vocabulary.map((c, i) => [c, i]))
   return Int32Array.from([...text], c => {

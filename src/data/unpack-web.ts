@@ -24,7 +24,7 @@ export async function unpacked(
   try {
     for (;;) {
       const { done, value } = await reader.read().catch(() => {
-        throw new UserError(`${name}: its gzip data are broken, or the file is truncated`)
+        throw new UserError(`${name}: its gzip data is corrupt or truncated`)
       })
       if (done) return { name, bytes: joined(parts, size) }
       parts.push(value)
@@ -33,7 +33,7 @@ export async function unpacked(
         parts = [joined(parts, size)]
         most = limit({ name, bytes: nth(parts, 0).subarray(0, HEAD) })
       }
-      if (size > most) throw new UserError(`${name}: unpacks to more bytes than its header promises`)
+      if (size > most) throw new UserError(`${name}: unpacks to more bytes than its header declares`)
     }
   } finally {
     // Nothing more is unpacked of a file that was refused.

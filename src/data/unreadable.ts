@@ -33,8 +33,8 @@ const inOrder = (all: readonly Unreadable[]): Unreadable[] =>
   [...all].sort((a, b) => (a.path < b.path ? -1 : 1))
 
 /**
- * The error for pictures that cannot be read. It names them all, or the first of them where there are many; then `log`
- * is told of each.
+ * The error for pictures that cannot be read. It names them all, or the first of them where there are many; then `log` gets each of
+ * them.
  * @param of how many pictures there are in all
  */
 export function unreadableError(
@@ -49,7 +49,7 @@ export function unreadableError(
   const more = lines.length - most
   if (more) for (const line of lines) log(`unreadable: ${line}`)
   return new UserError(
-    `${where}: ${count(unreadable.length)} of ${count(of)} pictures cannot be read: ${lines.slice(0, most).join('; ')}${more ? `; and ${count(more)} more, listed above` : ''}. Repair or remove them, or leave them out with ${SKIP}`,
+    `${where}: ${count(unreadable.length)} of ${count(of)} pictures cannot be read: ${lines.slice(0, most).join('; ')}${more ? `; and ${count(more)} more, listed above` : ''}. Repair or remove them, or skip them with ${SKIP}`,
   )
 }
 

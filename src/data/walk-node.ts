@@ -38,7 +38,7 @@ export async function walk(root: string): Promise<Walked> {
       } else if (!kind.isDirectory()) {
         files.push(inner)
       } else if (entry.isSymbolicLink() && [...above, real].includes(await realpath(join(root, inner)))) {
-        broken.push({ path: inner, why: 'is a link to a folder in which it lies' })
+        broken.push({ path: inner, why: 'is a link to a folder that contains it' })
       } else {
         folders.push(inner)
         await visit(inner, [...above, real])

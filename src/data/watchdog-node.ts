@@ -34,12 +34,12 @@ export class Watchdog {
       this.#abort.abort()
     }
     const seconds = (ms: number) => `${ms / 1000} s`
-    this.#silence = setTimeout(() => giveUp(`no answer in ${seconds(timeoutMs)}`), timeoutMs)
-    this.#total = setTimeout(() => giveUp(`is not done after ${seconds(totalMs)}`), totalMs)
+    this.#silence = setTimeout(() => giveUp(`no response in ${seconds(timeoutMs)}`), timeoutMs)
+    this.#total = setTimeout(() => giveUp(`did not finish within ${seconds(totalMs)}`), totalMs)
     this.#rate = setInterval(() => {
       const least = (minRate * windowMs) / 1000
       if (this.#bytes < least)
-        giveUp(`sent ${this.#bytes} bytes in ${seconds(windowMs)}, at least ${least} are expected`)
+        giveUp(`sent ${this.#bytes} bytes in ${seconds(windowMs)}; at least ${least} were expected`)
       this.#bytes = 0
     }, windowMs)
   }

@@ -83,7 +83,7 @@ class Admission {
     const { functions = [], graph, trainingInfo = [] } = this.#model
     for (const f of functions) {
       const version = versionOf(f.domain, f.name, f.overload)
-      if (this.#versions.has(version)) refuse(`function ${shown(version)} is defined a second time`)
+      if (this.#versions.has(version)) refuse(`function ${shown(version)} is defined twice`)
       this.#versions.set(version, f)
     }
     for (const key of this.#functions.keys()) this.#function(key)
@@ -91,11 +91,9 @@ class Admission {
       for (const g of [initialization, algorithm]) if (g) this.#graph(g)
     const { nodes, bytes } = this.#graph(graph ?? {})
     if (nodes > MOST.nodes)
-      refuse(
-        `its functions call each other until it has ${inFull(nodes)} nodes; ${inFull(MOST.nodes)} are the most`,
-      )
+      refuse(`inlining its functions gives ${inFull(nodes)} nodes; at most ${inFull(MOST.nodes)} are allowed`)
     if (bytes > MOST.bytes)
-      refuse(`its tensors take ${inFull(bytes)} bytes in memory; ${inFull(MOST.bytes)} are the most`)
+      refuse(`its tensors need ${inFull(bytes)} bytes of memory; at most ${inFull(MOST.bytes)} are allowed`)
   }
 
   #graph({ node, initializer, sparseInitializer }: GraphProto): Weight {
@@ -132,7 +130,7 @@ class Admission {
 
   #attribute(a: AttributeProto, where: string): Weight {
     if (a.refAttrName && (a.type === GRAPH || a.type === GRAPHS))
-      refuse(`${where}: is a graph that the caller of a function gives, which is not supported`)
+      refuse(`${where}: is a graph passed by the caller of a function, which is not supported`)
     const sum = { nodes: 0, bytes: 0 }
     for (const g of [...(a.g ? [a.g] : []), ...(a.graphs ?? [])]) {
       const { nodes, bytes } = this.#graph(g)
@@ -151,7 +149,7 @@ class Admission {
     // onnxruntime 1.30 aborts the process over such a call.
     if (called && (input.length > takes || output.length > gives))
       refuse(
-        `node ${shown(name)} (${shown(opType)}): has ${input.length} inputs and ${output.length} outputs, and the function ${takes} and ${gives}`,
+        `node ${shown(name)} (${shown(opType)}): has ${input.length} inputs and ${output.length} outputs, but the function ${takes} and ${gives}`,
       )
     return this.#function(keyOf(domain, opType))
   }
@@ -162,7 +160,7 @@ class Admission {
     const known = this.#weights.get(key)
     if (!bodies || known) return known ?? { nodes: 0, bytes: 0 }
     if (this.#calling.has(key)) refuse(`function ${shown(key)} calls itself`)
-    if (this.#calling.size >= MOST.depth) refuse(`functions call each other more than ${MOST.depth} deep`)
+    if (this.#calling.size >= MOST.depth) refuse(`functions are nested more than ${MOST.depth} levels deep`)
     this.#calling.add(key)
     const sum = { nodes: 0, bytes: 0 }
     for (const { node, attributeProto } of bodies) {

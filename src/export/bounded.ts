@@ -8,7 +8,7 @@ import { importOnnx } from './import.ts'
 import type { FileInfo } from './read.ts'
 
 /** What computing takes at most; not a number where a size is not known before. */
-export interface Work {
+export interface Cost {
   /** Multiply–accumulates, and elements that are read or written. */
   readonly operations: number
   /** Of all results, as if none were freed. */
@@ -24,7 +24,7 @@ function sizeOf(dim: Dim, symbols: number): number {
 }
 
 /** What it takes to compute tensors, each node once. @param symbols the number that every symbolic dim stands for */
-export function workOf(tensors: readonly Tensor[], symbols: number): Work {
+export function workOf(tensors: readonly Tensor[], symbols: number): Cost {
   const bind = ({ dtype, shape }: Tensor) => ({ dtype, shape: shape.map(d => sizeOf(d, symbols)) })
   const elements = (types: readonly { readonly shape: readonly number[] }[]): number =>
     types.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0)

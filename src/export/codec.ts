@@ -6,7 +6,7 @@ import { fieldsOf } from '../graph/keys.ts'
 const { Reader, Writer } = protobuf
 
 /** A field of a message: its number in the format, and whether it repeats. */
-export interface Field<T, Repeated extends boolean = boolean> {
+export interface ProtoField<T, Repeated extends boolean = boolean> {
   readonly id: number
   readonly repeated: Repeated
   readonly type: WireType | (() => Message<Fields>)
@@ -14,7 +14,7 @@ export interface Field<T, Repeated extends boolean = boolean> {
 }
 /** `size` is an int64 that counts something: a number, refused beyond ±2⁵³. */
 export type WireType = 'int32' | 'int64' | 'uint64' | 'size' | 'float' | 'double' | 'string' | 'bytes'
-export type Fields = Readonly<Record<string, Field<unknown>>>
+export type Fields = Readonly<Record<string, ProtoField<unknown>>>
 
 export interface Message<F extends Fields> {
   /** As onnx.proto calls it. */
@@ -25,7 +25,7 @@ export interface Message<F extends Fields> {
 /** The plain object that stands for a message. */
 export type Value<M> =
   M extends Message<infer F>
-    ? { [K in keyof F]?: F[K] extends Field<infer T, infer R> ? (R extends true ? T[] : T) : never }
+    ? { [K in keyof F]?: F[K] extends ProtoField<infer T, infer R> ? (R extends true ? T[] : T) : never }
     : never
 
 type Plain = {
@@ -39,33 +39,33 @@ type Plain = {
   bytes: Uint8Array
 }
 
-export const one = <T extends WireType>(id: number, type: T): Field<Plain[T], false> => ({
+export const one = <T extends WireType>(id: number, type: T): ProtoField<Plain[T], false> => ({
   id,
   type,
   repeated: false,
 })
-export const many = <T extends WireType>(id: number, type: T): Field<Plain[T], true> => ({
+export const many = <T extends WireType>(id: number, type: T): ProtoField<Plain[T], true> => ({
   id,
   type,
   repeated: true,
 })
-export const oneOf = <M extends Message<Fields>>(id: number, type: () => M): Field<Value<M>, false> => ({
+export const oneOf = <M extends Message<Fields>>(id: number, type: () => M): ProtoField<Value<M>, false> => ({
   id,
   type,
   repeated: false,
 })
-export const manyOf = <M extends Message<Fields>>(id: number, type: () => M): Field<Value<M>, true> => ({
+export const manyOf = <M extends Message<Fields>>(id: number, type: () => M): ProtoField<Value<M>, true> => ({
   id,
   type,
   repeated: true,
 })
 /** A message that its own description leads to; the compiler needs the name of its value and a thunk with a stated type. */
-export const oneNested = <T>(id: number, type: () => Message<Fields>): Field<T, false> => ({
+export const oneNested = <T>(id: number, type: () => Message<Fields>): ProtoField<T, false> => ({
   id,
   type,
   repeated: false,
 })
-export const manyNested = <T>(id: number, type: () => Message<Fields>): Field<T, true> => ({
+export const manyNested = <T>(id: number, type: () => Message<Fields>): ProtoField<T, true> => ({
   id,
   type,
   repeated: true,
@@ -145,7 +145,7 @@ function readScalar(r: protobuf.Reader, type: WireType): unknown {
     case 'size': {
       const value = readInt64(r)
       if (typeof value === 'number') return value
-      throw new RangeError(`a size is ${value}`)
+      throw new RangeError(`a length is ${value}`)
     }
     // `bytes` are a view, not a copy: weights are most of a file.
     default:
@@ -161,14 +161,14 @@ function readInt64(r: protobuf.Reader): Int64 {
   let low = 0
   let high = 0
   for (let i = 0; i < MOST_BYTES; i++) {
-    if (r.pos >= r.len) throw new RangeError('it ends within a number')
+    if (r.pos >= r.len) throw new RangeError('it ends inside a number')
     const byte = Number(r.buf[r.pos++])
     if (i < LOW_BYTES) low += (byte & 0x7f) * 2 ** (7 * i)
     else high += (byte & 0x7f) * 2 ** (7 * (i - LOW_BYTES))
     if (byte >= 0x80) continue
     return high ? exact(BigInt.asIntN(64, (BigInt(high) << 49n) | BigInt(low))) : low
   }
-  throw new RangeError('a number takes more than ten bytes')
+  throw new RangeError('a number is longer than ten bytes')
 }
 
 /** What no real model reaches. A value takes many times the memory of its bytes, so a file is refused that goes beyond. */
@@ -179,11 +179,11 @@ class Tally {
   readonly #counts = { pieces: 0, numbers: 0 }
 
   add(what: 'pieces' | 'numbers'): void {
-    if (++this.#counts[what] > MOST[what]) throw new RangeError(`it holds more than ${MOST[what]} ${what}`)
+    if (++this.#counts[what] > MOST[what]) throw new RangeError(`it has more than ${MOST[what]} ${what}`)
   }
 }
 
-type Known = ReadonlyMap<number, { readonly name: string; readonly field: Field<unknown> }>
+type Known = ReadonlyMap<number, { readonly name: string; readonly field: ProtoField<unknown> }>
 const known = new WeakMap<Fields, Known>()
 
 function fieldsById(fields: Fields): Known {
@@ -200,7 +200,7 @@ function read(
   depth: number,
   tally: Tally,
 ): Record<string, unknown> {
-  if (depth > MOST.depth) throw new RangeError(`messages are nested more than ${MOST.depth} deep`)
+  if (depth > MOST.depth) throw new RangeError(`messages are nested more than ${MOST.depth} levels deep`)
   tally.add('pieces')
   const byId = fieldsById(fields)
   const out: Record<string, unknown> = {}
@@ -209,10 +209,10 @@ function read(
     const wire = tag & 7
     const { name, field } = byId.get(tag >>> 3) ?? {}
     // What is not understood cannot be checked, and runtimes might understand it.
-    if (!name || !field) throw new RangeError(`${of} has a field ${tag >>> 3}, which is not known`)
+    if (!name || !field) throw new RangeError(`${of} has an unknown field, ${tag >>> 3}`)
     const { type, repeated } = field
     // Readers differ in whether they merge such a field or take the last: others might see another model.
-    if (!repeated && name in out) throw new RangeError(`field ${name} is there twice`)
+    if (!repeated && name in out) throw new RangeError(`field ${name} occurs twice`)
     const put = (value: unknown) => {
       if (!repeated) out[name] = value
       else if (Array.isArray(out[name])) out[name].push(value)
@@ -228,19 +228,19 @@ function read(
     } else if (repeated && WIRE[type] !== 2 && wire === 2) {
       const stop = stopOf(r, end)
       while (r.pos < stop) put(scalar(type))
-      if (r.pos !== stop) throw new RangeError(`the list ${name} ends within an element`)
+      if (r.pos !== stop) throw new RangeError(`the list ${name} ends inside an element`)
     } else if (wire !== WIRE[type]) {
       throw new RangeError(`field ${name} has wire type ${wire}`)
     } else put(scalar(type))
   }
-  if (r.pos !== end) throw new RangeError('a message ends within a field')
+  if (r.pos !== end) throw new RangeError('a message ends inside a field')
   return out
 }
 
 /** Reads a length; where what has that length ends. */
 function stopOf(r: protobuf.Reader, end: number): number {
   const stop = r.uint32() + r.pos
-  if (stop > end) throw new RangeError('a part is longer than what it is part of')
+  if (stop > end) throw new RangeError('a field is longer than the message that contains it')
   return stop
 }
 

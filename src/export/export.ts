@@ -9,7 +9,7 @@ import { type TrainedModel, trainedOf, weightsOf } from '../nn/trained.ts'
 import { softmax } from '../ops/norm.ts'
 import { forServing, inOpset } from '../passes/serving.ts'
 import { VERSION } from '../version.ts'
-import { lower } from './lower.ts'
+import { leastRuntime, lower } from './lower.ts'
 import { tracePasses } from './trace.ts'
 
 /** Options of `exportOnnx` and of `save` for `.onnx` files. */
@@ -17,8 +17,8 @@ export interface ExportOptions {
   /** 17 to 24. @default 17, which onnxruntime reads from 1.12 on */
   readonly opset?: number
   /**
-   * Keep operators of onnxruntime's own (`com.microsoft`), which only a custom op brings into a model; false writes their
-   * `decompose`, for other runtimes. @default true
+   * Keep onnxruntime's own operators (`com.microsoft`), which only custom ops add to a model; false writes their `decompose`, for
+   * other runtimes. @default true
    */
   readonly contrib?: boolean
   /** Add an output `probabilities`, the softmax of the output `logits`. @default false */
@@ -36,9 +36,11 @@ export const METADATA = {
   normalization: 'onnxgrad.normalization',
   classes: 'onnxgrad.classes',
   training: 'onnxgrad.training',
+  /** The first onnxruntime that runs the file. */
+  runtime: 'onnxgrad.onnxruntime',
 } as const
 
-/** What is computed on the way and asked for. @throws UserError when a model has none of that name */
+/** The requested intermediates. @throws UserError when the model has none of that name */
 function chosen({ name, intermediates }: Model, pattern: string | undefined): Tensors {
   if (pattern === undefined) return {}
   const parts = pattern.split('*').map(part => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
@@ -51,8 +53,8 @@ function chosen({ name, intermediates }: Model, pattern: string | undefined): Te
 }
 
 /**
- * The graph that is shipped: any batch size, preparation inside, nothing of the training in it, no more computed than is
- * put out.
+ * The graph that is shipped: any batch size, preparation inside, nothing of the training in it, nothing computed beyond the
+ * outputs.
  */
 export function servingGraph(
   model: Model,
@@ -61,7 +63,7 @@ export function servingGraph(
   const logits: AnyTensor | undefined = model.outputs.logits
   if (probabilities && !logits)
     throw new UserError(
-      `${model.name} has no output logits to make probabilities of; its outputs are ${Object.keys(model.outputs).join(', ')}`,
+      `${model.name} has no output named logits to compute probabilities from; its outputs are ${Object.keys(model.outputs).join(', ')}`,
     )
   const outputs: Tensors = {
     ...model.outputs,
@@ -74,8 +76,8 @@ export function servingGraph(
 const typeText = (t: Tensor): string => `${t.dtype} ${show(t.shape)}`
 
 /**
- * A model with its weights as the bytes of an `.onnx` file: inputs and outputs have their names, dims their symbols' names;
- * standard operators only, no unused weights. Equal models give equal bytes. An untrained model has its initial weights.
+ * A model with its weights as the bytes of an `.onnx` file: inputs, outputs and symbolic dims keep their names; standard operators
+ * only, no unused weights. Equal models give equal bytes. An untrained model is exported with its initial weights.
  * @throws UserError when options, opset and model do not match
  */
 export function exportOnnx(source: TrainedModel | Model, options: ExportOptions = {}): Uint8Array {
@@ -108,13 +110,14 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
     ...json('normalization', norms.length ? norms[0] : undefined),
     ...json('classes', classes),
     ...json('training', training),
+    [METADATA.runtime, leastRuntime(opset)],
   ]
   const written = inOpset(graph, { opset, contrib, trace: tracePasses(`${model.name}-export`) })
   const weights = weightsOf(trained)
   const sizes = layoutOf(model.parameters).size
   if (trained.params.length !== sizes)
     throw new UserError(
-      `export: the model has ${sizes} parameters, there are ${trained.params.length} values`,
+      `export: the model has ${sizes} parameters, but ${trained.params.length} values were given`,
     )
   return lower(written, {
     name: model.name,

@@ -4,8 +4,8 @@ import type { TensorProto } from './onnx-proto.ts'
 import { bytesNeeded } from './tensor-size.ts'
 
 /**
- * What a model's tensors in other files come to: `leave` keeps them out, for looking at the rest; a function gives the bytes
- * of a file by its plain name, and what it does not give is an error of its own.
+ * How tensors in external files are handled: `leave` keeps them out, for looking at the rest; a function gives the bytes of a file
+ * by its plain name, and what it does not give is an error of its own.
  */
 export type External = 'leave' | ((file: string) => Uint8Array)
 
@@ -29,11 +29,11 @@ const isPlain = (name: string): boolean =>
 /** @internal Why a tensor of another file is not here. */
 export function whyOutside(t: TensorProto): string {
   const file = locationOf(t)
-  if (!file) return 'is stored outside the file, which does not say where: the file is damaged'
+  if (!file) return 'is stored outside the file, but the file does not say where: it is damaged'
   const where = `is stored in another file, ${printable(file)}`
   return isPlain(file)
-    ? `${where}; give --external-data (readOnnx: external) to read that file from beside the model`
-    : `${where}, which is not the name of a file beside the model; such files are not read`
+    ? `${where}; give --external-data (readOnnx: external) to read that file from the model's folder`
+    : `${where}, which is not a file name in the model's folder; such files are not read`
 }
 
 /**
@@ -53,12 +53,10 @@ export function embed(t: TensorProto, read: (file: string) => Uint8Array): void 
     throw new UserError(`has an ${key} of ${printable(text)} in ${file}: the file is damaged`)
   })
   if (length !== need)
-    throw new UserError(
-      `has ${length} bytes in ${file} where its dims [${t.dims?.join() ?? ''}] need ${need}`,
-    )
+    throw new UserError(`has ${length} bytes in ${file}, but its dims [${t.dims?.join() ?? ''}] need ${need}`)
   if (offset + length > bytes.length)
     throw new UserError(
-      `is stored in ${file} up to byte ${offset + length}, and that file has ${bytes.length}: it belongs to another model, or is cut off`,
+      `ends at byte ${offset + length} of ${file}, but that file has ${bytes.length} bytes: it belongs to another model or is truncated`,
     )
   t.rawData = bytes.subarray(offset, offset + length)
   delete t.externalData

@@ -57,7 +57,7 @@ function dataOf(names: Names, forms: readonly [string, AttrForm][], node: NodeRe
   const { least, most } = countOf(names)
   const count = Math.min(node.inputs.length, ...attributes)
   if (count < least || count > most)
-    throw new UserError(`has ${count} inputs where ${rangeText(least, most)} belong`)
+    throw new UserError(`has ${count} inputs; expected ${rangeText(least, most)}`)
   return Array.from({ length: count }, (_, i) => node.data(i))
 }
 

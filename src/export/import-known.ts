@@ -18,7 +18,7 @@ const list = (values: readonly Element[], dtype: DType = 'int64'): Known => ({ d
 export function toTensor({ dtype, scalar, values }: Known): AnyTensor {
   if (values.every(isInteger)) return constant(values, dtype, scalar ? [] : [values.length])
   const parts = values.map(v => {
-    if (v === undefined) throw new UserError('a size that is not known before the model runs is used as data')
+    if (v === undefined) throw new UserError('a size that is known only at run time is used as data')
     return isInteger(v) ? constant(v, dtype, []) : sizeOf(v, dtype)
   })
   return scalar

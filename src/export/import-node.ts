@@ -32,7 +32,7 @@ const CODES: Readonly<Record<keyof Kinds, number>> = {
 /** @throws UserError for an integer that is beyond what sizes, axes and the like can be */
 export function asNumber(value: Int64, what: string): number {
   if (typeof value === 'number') return value
-  throw new UserError(`${what} holds ${value}, where integers within ±2^53 belong`)
+  throw new UserError(`${what} holds ${value}; its integers must be within ±2^53`)
 }
 
 // A field that is zero or empty may be missing from the bytes.
@@ -66,7 +66,7 @@ export class NodeReader {
     this.inputs = inputs.slice(0, inputs.findLastIndex(v => v) + 1)
     this.outputs = proto.output?.length ?? 0
     const most = Math.max(this.inputs.length, this.outputs)
-    if (most > MOST) throw new UserError(`has ${most} inputs or outputs, ${MOST} are the most`)
+    if (most > MOST) throw new UserError(`has ${most} inputs or outputs; at most ${MOST} are allowed`)
     this.#attributes = new Map((proto.attribute ?? []).map(a => [a.name ?? '', a]))
   }
 
@@ -77,7 +77,7 @@ export class NodeReader {
     this.#read.add(name)
     const code = kind === 'number' && found.type === CODES.float ? CODES.float : CODES[kind]
     if (found.type !== undefined && found.type !== code)
-      throw new UserError(`attribute ${name} has type ${found.type} where ${kind} (${code}) belongs`)
+      throw new UserError(`attribute ${name} has type ${found.type}; expected ${kind} (${code})`)
     return READ[kind](found)
   }
 
@@ -120,7 +120,8 @@ export class NodeReader {
     if (!values?.every((v): v is Int64 => typeof v === 'number' || typeof v === 'bigint'))
       throw new UserError(`${name} (input ${i}) is not constant`)
     // Work on axes grows with the square of their number.
-    if (values.length > MOST) throw new UserError(`${name} has ${values.length} values, ${MOST} are the most`)
+    if (values.length > MOST)
+      throw new UserError(`${name} has ${values.length} values; at most ${MOST} are allowed`)
     return values.map(v => (saturates ? saturated(v) : asNumber(v, name)))
   }
 }

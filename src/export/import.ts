@@ -22,7 +22,7 @@ import type { FileInfo } from './read.ts'
 import { dtypeOf, readTensor } from './tensor-data.ts'
 import { MOST_AXES } from './tensor-size.ts'
 
-/** A model that was read back from a file. */
+/** A model read from a file. */
 export interface Imported {
   /** Inputs, parameters and outputs under their names in the file. */
   readonly graph: Graph
@@ -34,10 +34,10 @@ export interface Imported {
 
 /**
  * The graph of an `.onnx` file: nodes become ops, float initializers parameters, node names the layers' paths
- * (`blocks.0.attn/MatMul` and PyTorch's `/blocks/blocks.0/attn/MatMul` both belong to `blocks.0.attn`). Shapes that the
- * file computes when it runs become dims with the inputs' symbols. `lower` writes the same computation again.
+ * (`blocks.0.attn/MatMul` and PyTorch's `/blocks/blocks.0/attn/MatMul` both belong to `blocks.0.attn`). Shapes that the file
+ * computes when it runs become dims with the inputs' symbols. `lower` writes the same computation again.
  * @experimental
- * @param name what error messages call the file
+ * @param name the file's name in error messages
  * @throws UserError for an operator that onnxgrad does not have, and for damaged files
  */
 export function importOnnx(info: FileInfo, name: string): Imported {
@@ -50,7 +50,7 @@ export function importOnnx(info: FileInfo, name: string): Imported {
   }
 }
 
-/** Constants that the exporter names by itself. */
+/** Constants that the exporter names. */
 const OWN_CONSTANT = /^const_\d+(_\d+)?$/
 
 /** @internal Whether an initializer is a weight: anything but a constant in own files, floats that are no scalars in others. */
@@ -146,7 +146,7 @@ class Importer {
   #define(name: string | undefined, value: Value): void {
     if (!name) throw new UserError('has no name; the file is damaged')
     if (this.#values.has(name))
-      throw new UserError(`${printable(name)} is defined a second time; the file is damaged`)
+      throw new UserError(`${printable(name)} is defined twice; the file is damaged`)
     this.#values.set(name, value)
   }
 
@@ -251,12 +251,12 @@ const missing = (i: number, { name, opType }: NodeProto): Value => ({
 /** No size that is negative, fractional or beyond what a tensor can have. */
 function checkShape({ shape }: { readonly shape: Shape }): void {
   if (shape.length > MOST_AXES)
-    throw new UserError(`has ${shape.length} axes, where a tensor has at most ${MOST_AXES}`)
+    throw new UserError(`has ${shape.length} axes; a tensor has at most ${MOST_AXES}`)
   const sizes = shape.filter(d => typeof d === 'number')
   const names = shape.filter(d => typeof d === 'string')
   const elements = sizes.reduce((n, d) => n * Math.abs(d), 1)
   if (sizes.some(d => !Number.isSafeInteger(d) || d < UNKNOWN) || !Number.isSafeInteger(elements))
     throw new UserError(`has the shape [${shape.slice(0, 8).join()}], which no tensor can have`)
   if (names.some(d => d.length > LONGEST_DIM))
-    throw new UserError(`has a size that is a formula of more than ${LONGEST_DIM} characters`)
+    throw new UserError(`has a size whose formula is longer than ${LONGEST_DIM} characters`)
 }

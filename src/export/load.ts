@@ -12,8 +12,7 @@ import { readOnnx } from './read.ts'
 /** Options of `load` and `loadOnnx`. */
 export interface LoadOptions<I extends PortSpecs = PortSpecs> {
   /**
-   * Inputs as in `model`: their sizes replace symbols in the file. The input of a file that has only one takes the name that
-   * is given here.
+   * Inputs as in `model`: their sizes replace symbols in the file. A file's only input takes the name given here.
    * @default the file's inputs
    */
   readonly inputs?: I
@@ -35,7 +34,7 @@ function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, '
       { kind: 'values', values },
       {
         buffer: users.has(old),
-        // As PyTorch users do it: biases and norms do not decay.
+        // As is common with PyTorch: biases and norms do not decay.
         ...(users.has(old) ? {} : { decay: dims.length > 1 }),
       },
     )
@@ -45,7 +44,7 @@ function parametersOf({ graph, weights }: Imported, users: ReadonlyMap<Tensor, '
   return { leaves, named }
 }
 
-/** Inputs that ops keep but do not learn, such as the running statistics of a batch norm. */
+/** Inputs of ops that are kept but not trained, such as the running statistics of a batch norm. */
 function statisticsOf(graph: Graph): Map<Tensor, 'buffer'> {
   const found = new Map<Tensor, 'buffer'>()
   const seen = new Set<Tensor>()
@@ -103,11 +102,11 @@ function renamed(graph: Graph, inputs: PortSpecs | undefined): Graph {
 }
 
 /**
- * An `.onnx` file as a model like any other, which starts at the file's weights: it can be trained, be part of another
- * model (`model.layer({ output })`), be evaluated and exported. Float32 weights are parameters, under their names in the
- * file; running statistics are buffers; everything else is constant.
- * @param name what errors call the file
- * @throws UserError for an operator that onnxgrad does not have, a damaged file, or inputs that do not fit
+ * An `.onnx` file as a model like any other, initialized with the file's weights: it can be trained, be part of another model
+ * (`model.layer({ output })`), be evaluated and exported. Float32 weights are parameters, under their names in the file; running
+ * statistics are buffers; everything else is constant.
+ * @param name the file's name in error messages
+ * @throws UserError for an operator that onnxgrad does not have, a damaged file, or inputs that do not match
  */
 export function loadOnnx<const I extends PortSpecs = PortSpecs>(
   bytes: Uint8Array,

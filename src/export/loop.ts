@@ -5,7 +5,7 @@ import { type LowerOptions, lowerGraph, modelBytes } from './lower.ts'
 import type { GraphProto, NodeProto, ValueInfoProto } from './onnx-proto.ts'
 import { DATA_TYPE, tensorProto } from './tensor-data.ts'
 
-export interface LoopOptions extends LowerOptions {
+export interface LoopSpec extends LowerOptions {
   /** How often the graph runs. */
   readonly times: number
   /** Inputs that each time but the first read what the time before wrote: input → output. */
@@ -19,7 +19,7 @@ export interface LoopOptions extends LowerOptions {
  * carried input is the first time's value, and its output the last time's; a fixed one is read as it is; every other
  * input has the values of all times, stacked along a new first axis, and so has every other output.
  */
-export function lowerLoop(graph: Graph, { times, carried, fixed = [], ...options }: LoopOptions): Uint8Array {
+export function lowerLoop(graph: Graph, { times, carried, fixed = [], ...options }: LoopSpec): Uint8Array {
   const { proto, domains } = lowerGraph(graph, options)
   const { node = [], initializer = [], input = [], output = [] } = proto
   const find = (values: readonly ValueInfoProto[], names: readonly string[]) =>

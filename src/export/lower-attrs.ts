@@ -15,7 +15,7 @@ export function integersOf(name: string, { saturates }: AttrForm, value: Attr): 
   return values.map(v => {
     if (isInt64(v)) return v
     if (saturates && Math.abs(Number(v)) > Number.MAX_SAFE_INTEGER) return saturated(Number(v))
-    throw new UserError(`${name} is ${v}, where an integer within ±2^53 belongs`)
+    throw new UserError(`${name} is ${v}; it must be an integer within ±2^53`)
   })
 }
 

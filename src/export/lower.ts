@@ -53,8 +53,8 @@ export const OPSETS = { min: 17, max: 24 } as const
 
 const irVersion = (opset: number): number => VERSIONS[opset]?.ir ?? 8
 
-/** The first onnxruntime that reads files of an opset, such as `1.18`. */
-export const leastRuntime = (opset: number): string => VERSIONS[opset]?.onnxruntime ?? '?'
+/** The first onnxruntime that runs files of an opset, such as `1.18`. */
+export const leastRuntime = (opset = 17): string => VERSIONS[opset]?.onnxruntime ?? ''
 
 /**
  * ONNX bytes of a graph: nodes in dependency order, attributes in the form that the opset wants, symbols resolved from
@@ -147,7 +147,9 @@ class Writer {
     const { op } = node
     if (op.domain) this.domains.add(op.domain)
     if ((op.since ?? 0) > this.#opset)
-      throw new UserError(`${op.type} needs opset ${op.since}, the file is written for ${this.#opset}`)
+      throw new UserError(
+        `${op.type} needs opset ${op.since}, but the file is written for opset ${this.#opset}`,
+      )
     const input = node.inputs.map(t => this.#value(t))
     const attribute: AttributeProto[] = []
     for (const [name, form] of Object.entries(op.attrs ?? {})) {

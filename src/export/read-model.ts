@@ -7,8 +7,7 @@ import { Model, type ModelProto } from './onnx-proto.ts'
 /** Options of `readOnnx`. */
 export interface ReadOptions {
   /**
-   * Gives the bytes of a file beside the model that tensors are stored in; in Node `filesBeside(path)`. Left out, such a
-   * model is refused.
+   * Returns the bytes of an external file with tensors; in Node `filesBeside(path)`. Without it, such a model is refused.
    */
   readonly external?: External
 }
@@ -29,10 +28,19 @@ export function readModel(
 ): Admitted & { readonly proto: ModelProto } {
   if (new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === ORT_FORMAT)
     throw new UserError(
-      `${name}: is in the format of ONNX Runtime (.ort); give the .onnx file that it was made of`,
+      `${name}: is in ONNX Runtime's own format (.ort); give the .onnx file that it was converted from`,
     )
+  if (isText(bytes)) throw new UserError(`${name}: is a text, not an ONNX file`)
   const proto = decode(Model, bytes, name)
   if (!proto.graph?.node || !proto.irVersion)
     throw new UserError(`${name}: not an ONNX file (it holds no graph)`)
   return { proto, ...admit(proto, name, external) }
+}
+
+/** Enough of a file to tell a text from an ONNX file, which begins with control characters. */
+const BEGINNING = 256
+
+function isText(bytes: Uint8Array): boolean {
+  const text = new TextDecoder().decode(bytes.subarray(0, BEGINNING))
+  return text !== '' && !/[^\P{Cc}\t\n\r]/u.test(text)
 }

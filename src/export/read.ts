@@ -11,11 +11,11 @@ import { readTensor } from './tensor-data.ts'
 
 export type { ReadOptions } from './read-model.ts'
 
-/** What an `.onnx` file that onnxgrad wrote says about itself. */
+/** An `.onnx` file and the metadata that onnxgrad writes. */
 export interface FileInfo extends Admitted {
   /** @internal The decoded messages of the file. */
   readonly proto: ModelProto
-  /** The model in one piece: the bytes that were read, or others where tensors of other files have come in. */
+  /** The model in one piece: the bytes that were read, with external tensors embedded. */
   readonly bytes: Uint8Array
   /** Version of the default operator set; 0 where the file names none. */
   readonly opset: number
@@ -23,9 +23,9 @@ export interface FileInfo extends Admitted {
   readonly metadata: Readonly<Record<string, string>>
   /** Name and configuration of the architecture, for `buildModel` of `onnxgrad/models`. */
   readonly model?: { readonly name: string; readonly config: object }
-  /** How pictures become its input. */
+  /** Preprocessing of its pictures. */
   readonly preprocessing?: { readonly kind: string }
-  /** What the graph subtracts from pixels and divides them by. */
+  /** Mean and standard deviation that the graph normalizes pixels with. */
   readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] }
   /** Names of the classes, by label. */
   readonly classes?: readonly string[]
@@ -50,8 +50,8 @@ const SOUND: Readonly<
 
 /**
  * Reads an `.onnx` file: its messages, and the metadata that onnxgrad writes where there is some.
- * @throws UserError when the bytes are not an ONNX model, or one that is dangerous to load (tensors in other files,
- * functions that call each other without end), or metadata of onnxgrad's are damaged
+ * @throws UserError when the bytes are not an ONNX model, or one that is dangerous to load (tensors in other files, functions that
+ * call each other without end), or onnxgrad's metadata is damaged
  */
 export function readOnnx(bytes: Uint8Array, name: string, options: ReadOptions = {}): FileInfo {
   const { proto, ...admitted } = readModel(bytes, name, options)
@@ -67,7 +67,7 @@ export function readOnnx(bytes: Uint8Array, name: string, options: ReadOptions =
     if (text === undefined) return []
     const value = parsed(text)
     if (!SOUND[field](value))
-      throw new UserError(`${name}: its metadata ${key} are damaged: ${printable(text)}`)
+      throw new UserError(`${name}: its metadata ${key} is damaged: ${printable(text)}`)
     return [[field, value]]
   })
   const whole = typeof options.external === 'function' ? encode(Model, proto) : bytes

@@ -16,7 +16,7 @@ export interface SafeTensor {
   readonly data: TypedArray
 }
 
-/** Content of a `.safetensors` file. */
+/** Contents of a `.safetensors` file. */
 export interface SafeTensors {
   /** By name. */
   readonly tensors: Record<string, SafeTensor>
@@ -37,24 +37,24 @@ const NAMES: Readonly<Record<DType, string>> = {
 }
 const DTYPES = new Map<string, DType>(keysOf(NAMES).map(dtype => [NAMES[dtype], dtype]))
 
-/** A sixth of the format's own limit: a header takes ten times its size when it is read, and none comes near. */
+/** A sixth of the format's own limit: reading a header takes ten times its size, and real ones are far smaller. */
 const MAX_HEADER = 2 ** 24
 
 /**
  * Reads a safetensors file: 8 bytes with the header's length, a JSON header, the tensors' bytes without gaps
  * (https://github.com/huggingface/safetensors#format). Names are own properties of objects without a prototype.
- * @param name what error messages call the file
- * @throws UserError when the bytes are no such file; nothing is allocated for data that is not there
+ * @param name the file's name in error messages
+ * @throws UserError when the bytes are not such a file; nothing is allocated for missing data
  */
 export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
-  const fail = (what: string, todo = 'the file is damaged or no safetensors file'): never => {
+  const fail = (what: string, todo = 'the file is damaged or not a safetensors file'): never => {
     // Names come from the file: they may hold line breaks, and be as long as it.
     throw new UserError(`${name}: ${printable(what, 300)}; ${todo}`)
   }
-  if (bytes.length < 8) fail(`has ${bytes.length} bytes, where a safetensors file has at least 8`)
+  if (bytes.length < 8) fail(`has ${bytes.length} bytes; a safetensors file has at least 8`)
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
   if (length > Math.min(bytes.length - 8, MAX_HEADER))
-    fail(`its header claims ${length} bytes of a file of ${bytes.length}`)
+    fail(`its header claims ${length} bytes, but the file has ${bytes.length}`)
   const { text, value: header } =
     headerOf(bytes.subarray(8, 8 + length)) ?? fail('its header is not a JSON object')
   const twice = repeatedKey(text)
@@ -69,13 +69,13 @@ export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
   let at = 0
   for (const { key, dtype, shape, start, end } of found) {
     if (start !== at || end > body.length)
-      fail(`tensor ${key} lies at ${start}…${end} of ${body.length} bytes, where ${at} was expected`)
+      fail(`tensor ${key} has offsets ${start}…${end} in ${body.length} bytes of data; expected ${at}`)
     const data = emptyArray(dtype, (end - start) / BYTES[dtype])
     new Uint8Array(data.buffer).set(body.subarray(start, end))
     tensors[key] = { dtype, shape, data }
     at = end
   }
-  if (at !== body.length) fail(`its tensors take ${at} bytes where the file has ${body.length}`)
+  if (at !== body.length) fail(`its tensors take ${at} bytes, but the file has ${body.length}`)
   return { tensors, metadata: metadataOf(header.__metadata__, fail) }
 }
 
@@ -104,14 +104,14 @@ function entryOf(key: string, value: unknown, fail: Fail) {
   const dtype =
     DTYPES.get(type) ??
     fail(`tensor ${key} has dtype ${type}`, `store it as one of ${[...DTYPES.keys()].join(', ')}`)
-  if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`tensor ${key} has no proper shape`)
+  if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`tensor ${key} has an invalid shape`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
-    return fail(`tensor ${key} has no proper data_offsets`)
+    return fail(`tensor ${key} has invalid data_offsets`)
   const range: readonly number[] = offsets
   const [start, end] = [nth(range, 0), nth(range, 1)]
   const size = shape.reduce((a, b) => a * b, 1) * BYTES[dtype]
   if (end - start !== size)
-    fail(`tensor ${key} has ${end - start} bytes where ${dtype} [${shape.join()}] needs ${size}`)
+    fail(`tensor ${key} has ${end - start} bytes, but ${dtype} [${shape.join()}] needs ${size}`)
   return { dtype, shape, start, end }
 }
 
@@ -147,7 +147,7 @@ export function writeSafetensors(
     const size = shape.reduce((a, b) => a * b, 1)
     if (data.length !== size || data.BYTES_PER_ELEMENT !== BYTES[dtype])
       throw new UserError(
-        `tensor ${name} has ${data.byteLength} bytes, which do not fill ${dtype} [${shape.join()}]`,
+        `tensor ${name} has ${data.byteLength} bytes, which do not match ${dtype} [${shape.join()}]`,
       )
     header.push([name, { dtype: NAMES[dtype], shape, data_offsets: [at, at + data.byteLength] }])
     at += data.byteLength

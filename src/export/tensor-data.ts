@@ -76,7 +76,7 @@ export function readTensor(t: TensorProto): { dtype: DType; dims: number[]; data
   if (isExternal(t)) throw new UserError(whyOutside(t))
   const size = elementCount(dims)
   const wrong = (got: number) =>
-    new UserError(`has ${got} elements where its dims [${dims.join()}] need ${size}: the file is damaged`)
+    new UserError(`has ${got} elements, but its dims [${dims.join()}] need ${size}: the file is damaged`)
   if (t.rawData) {
     const itemBytes = emptyArray(dtype, 0).BYTES_PER_ELEMENT
     // Checked before anything of that size is allocated.

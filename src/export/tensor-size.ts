@@ -7,7 +7,7 @@ export const MOST_AXES = 64
 /** How many elements a tensor has. @throws UserError for dims that no tensor has */
 export function elementCount(dims: readonly number[] = []): number {
   if (dims.length > MOST_AXES)
-    throw new UserError(`has ${dims.length} axes, where a tensor has at most ${MOST_AXES}`)
+    throw new UserError(`has ${dims.length} axes; a tensor has at most ${MOST_AXES}`)
   const odd = dims.find(d => !Number.isSafeInteger(d) || d < 0)
   if (odd !== undefined) throw new UserError(`has a dim of ${odd}: the file is damaged`)
   const size = dims.reduce((a, b) => a * b, 1)
@@ -42,6 +42,6 @@ export function checkFilled(t: TensorProto): void {
   // Numbers of few bits share one of a list.
   if (t.rawData || isText ? held < count : listed * NUMBER < bytesNeeded(t))
     throw new UserError(
-      `has ${held} elements where its dims [${t.dims?.join() ?? ''}] need ${count}: the file is damaged`,
+      `has ${held} elements, but its dims [${t.dims?.join() ?? ''}] need ${count}: the file is damaged`,
     )
 }

@@ -20,7 +20,7 @@ const PREFIX = 'parameter.'
 
 let files = 0
 
-/** Writes a graph as a file of {@link FOLDER}; its parameters become inputs, because it has no weights yet. */
+/** Writes a graph to a file in {@link FOLDER}; its parameters become inputs, because it has no weights yet. */
 function write({ inputs, parameters, outputs }: Graph, name: string): void {
   const { process }: Host = globalThis
   const fs = process?.getBuiltinModule?.('node:fs')

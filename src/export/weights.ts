@@ -4,7 +4,7 @@ import type { Model } from '../nn/model.ts'
 import { type TrainedModel, trainedOf } from '../nn/trained.ts'
 import { readSafetensors, type SafeTensor, writeSafetensors } from './safetensors.ts'
 
-/** The weights of a model as a safetensors file, each under its name and shape. */
+/** The weights of a model as a safetensors file, with their names and shapes. */
 export function writeWeightsFile(source: TrainedModel | Model): Uint8Array {
   const { model, params } = trainedOf(source)
   const layout = layoutOf(model.parameters)

@@ -50,6 +50,13 @@ export const elementsOf = (data: TypedArray): string =>
 /** Zeros of a dtype. */
 export const emptyArray = (dtype: DType, size: number): TypedArray => new ARRAYS[dtype](size)
 
+/** Zeros in an array of the same type as another. */
+export function emptyLike(data: TypedArray, size: number): TypedArray {
+  const type = Object.values(ARRAYS).find(known => data instanceof known)
+  if (type) return new type(size)
+  throw new Error(`internal: ${data.constructor.name} holds no dtype`)
+}
+
 /** An array over memory that is given. @param offset in bytes */
 export const arrayOver = (
   dtype: DType,

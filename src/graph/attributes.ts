@@ -47,13 +47,13 @@ export interface AttrForm<out T extends Attr = Attr> extends FormOptions<T> {
   readonly kind: 'int' | 'float' | 'bool' | 'string' | 'dtype' | 'ints' | 'dims' | 'scalar' | 'internal'
 }
 
-/** What ONNX says of an attribute: its name, default and place. */
+/** ONNX's definition of an attribute: its name, default and place. */
 export interface FormOptions<out T extends Attr> {
   /** ONNX's name. @default the name in onnxgrad */
   readonly name?: string
   /** Which input it is, where ONNX wants a tensor. */
   readonly input?: number
-  /** The opset from which on it is that input; it was an attribute before. @default all */
+  /** The first opset in which it is that input; before, it was an attribute. @default all */
   readonly since?: number
   /** ONNX's default. Without one a node must give the attribute. */
   readonly default?: T | ((node: OnnxNode) => T)
@@ -75,7 +75,7 @@ export interface FormOptions<out T extends Attr> {
 export interface DimsRule {
   /** The dims that a file asks for, written out. */
   readonly read: (target: Shape, x: Shape, node: OnnxNode) => Shape
-  /** Dims for the file where the operator finds symbols by itself; undefined where it does not. */
+  /** Dims for the file if the operator resolves symbols itself; undefined otherwise. */
   readonly write: (dims: Shape, x: Shape) => readonly number[] | undefined
 }
 
@@ -97,6 +97,6 @@ export const attr = {
   /** A number of the first input's dtype. */
   scalar: <T extends number | undefined = number>(options?: FormOptions<T>): AttrForm<T> =>
     form('scalar', options),
-  /** Known to onnxgrad alone: it is not written. */
+  /** Internal to onnxgrad: not written to files. */
   internal: <T extends Attr>(options?: FormOptions<T>): AttrForm<T> => form('internal', options),
 }

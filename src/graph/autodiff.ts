@@ -6,7 +6,7 @@ import { nth } from './present.ts'
 import { withScope } from './scope.ts'
 import type { AnyTensor, Tensor } from './tensor.ts'
 
-/** The few ops that reverse mode itself needs. */
+/** The few ops that reverse mode uses. */
 export interface Algebra {
   readonly add: (a: AnyTensor, b: AnyTensor) => AnyTensor
   readonly zerosLike: (x: AnyTensor) => AnyTensor

@@ -9,9 +9,8 @@ export function setting(name: string): string {
 }
 
 /**
- * How much ONNXGRAD_DEBUG asks for; each level includes those below it. 1: stacks of errors, passes and their times; 2: printed
- * graphs; 3: time by layer and by operator of each session; 4: the `.onnx` file of every stage. A text that is no number
- * counts as 1.
+ * The level of ONNXGRAD_DEBUG; each level includes those below it. 1: stacks of errors, passes and their times; 2: printed graphs;
+ * 3: time by layer and by operator of each session; 4: the `.onnx` file of every stage. Anything that is not a number counts as 1.
  */
 export function debugLevel(): number {
   const text = setting('ONNXGRAD_DEBUG')

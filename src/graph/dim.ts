@@ -14,12 +14,12 @@ export const show = (shape: Shape): string => `[${shape.map(d => (d === UNKNOWN 
 const isLiteral = (text: string): boolean => /^\d+$/.test(text)
 
 /** Symbols and literal factor of a dim: `'batch*17'` is `{ symbols: ['batch'], literal: 17 }`; a sum is one symbol. */
-export interface Factors {
+export interface DimFactors {
   readonly symbols: readonly string[]
   readonly literal: number
 }
 
-function factors(dim: Dim): Factors {
+function factors(dim: Dim): DimFactors {
   if (typeof dim === 'number') return { symbols: [], literal: dim }
   if (dim.includes('+')) return { symbols: [dim], literal: 1 }
   const parts = dim.split('*')
@@ -30,13 +30,13 @@ function factors(dim: Dim): Factors {
 }
 
 /** Factors of a product of known dims. */
-export function allFactors(dims: Shape): Factors {
+export function allFactors(dims: Shape): DimFactors {
   const all = dims.map(factors)
   return { symbols: all.flatMap(f => f.symbols), literal: all.reduce((n, f) => n * f.literal, 1) }
 }
 
 /** The dim with these factors. A sum times something is not written, so unknown. */
-export function fromFactors({ symbols, literal }: Factors): Dim {
+export function fromFactors({ symbols, literal }: DimFactors): Dim {
   if (literal === 0 || symbols.length === 0) return literal
   const parts = literal === 1 ? symbols : [...symbols, literal]
   return parts.length > 1 && symbols.some(s => s.includes('+')) ? UNKNOWN : parts.join('*')

@@ -3,13 +3,13 @@ import { fieldsOf } from './keys.ts'
 import { printable } from './printable.ts'
 import { currentScope } from './scope.ts'
 
-/** A sentence that is longer quotes something that should not be shown whole. */
+/** A longer message quotes something that should be shortened. */
 const LONGEST_MESSAGE = 4000
 
 /** Frames that are looked through for the caller's line: layers in layers take several each. */
 const FRAMES = 100
 
-// In a bundle of CommonJS modules it is not defined.
+// Undefined in a bundle of CommonJS modules.
 const HERE: string | undefined = import.meta.url
 
 /** Where this library's own files lie; in a bundle that is one file with the caller's, so that no frame is left out. */
@@ -25,7 +25,7 @@ const isOwn = (frame: string): boolean =>
   frame.includes('node:internal') ||
   LIBRARY.some(folder => plainPath(frame).includes(folder))
 
-/** What an error says; of what is no error, its text. */
+/** The message of an error; for other values, their text. */
 export function messageOf(error: unknown): string {
   // In Jest an error of Node itself is not an instance of the test's Error.
   const { message } = fieldsOf(error)
@@ -46,9 +46,9 @@ function fromCaller(stack: string): string {
 }
 
 /**
- * A mistake in what the user gave: a file, a flag, a shape. Its message is one sentence that says what is wrong, where,
- * with the numbers, and what to do; its stack starts at the line of the program that called this library. Programs show
- * the message alone. It may quote files and their names: what is not text in them does not reach a terminal.
+ * An error in the user's input: a file, a flag, a shape. Its message is one sentence that says what is wrong, where, with the
+ * numbers, and what to do; its stack starts at the line of the program that called this library. Programs show only the message. It
+ * may quote files and their names: what is not text in them does not reach a terminal.
  */
 export class UserError extends Error {
   /** `UserError`, or the name of a subclass. */
@@ -66,8 +66,8 @@ export class UserError extends Error {
 }
 
 /**
- * A shape or dtype that does not fit an op. Thrown while the graph is built, so that the stack starts at the line; inside
- * a model's layers the message ends with the layer's path.
+ * A shape or dtype that an op does not accept. Thrown while the graph is built, so that the stack starts at the line; inside a
+ * model's layers the message ends with the layer's path.
  */
 export class ShapeError extends UserError {
   /** `ShapeError`. */

@@ -63,12 +63,12 @@ export function usersOf(nodes: readonly Node[]): Map<Tensor, Node[]> {
   return users
 }
 
-/** What a rewriting rule answers for a node whose inputs are already rewritten: its new outputs, or nothing. */
+/** What a rewrite rule returns for a node whose inputs are already rewritten: its new outputs, or undefined. */
 export type Rule = (node: Node, inputs: readonly Tensor[]) => readonly Tensor[] | undefined
 
 /**
- * Rebuilds what `roots` compute from the leaves up. Types are inferred anew for each node, so a rule that breaks one
- * fails here. Nodes whose inputs did not change stay the same object.
+ * Rebuilds what `roots` compute from the leaves up. Types are inferred again for each node, so a rule that breaks one fails here.
+ * Nodes whose inputs did not change stay the same object.
  * @param start tensors that are replaced from the outset (leaves, usually) @param path of the layer of new nodes
  */
 export function rewriteTensors(

@@ -1,6 +1,6 @@
 import { UserError } from './errors.ts'
 
-/** An integer of 64 bits: a number where that is exact, else a bigint. */
+/** A 64-bit integer: a number if that is exact, otherwise a bigint. */
 export type Int64 = number | bigint
 
 /** The form of an integer that {@link Int64} prescribes. */
@@ -17,6 +17,6 @@ export function toInt64(value: Int64): bigint {
   return whole
 }
 
-/** The nearest number that is exact: for places in an axis, none of which is so far out. */
+/** The nearest exact number: for positions in an axis, which are never that large. */
 export const saturated = (value: Int64): number =>
   Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER)

@@ -3,7 +3,7 @@ import type { DType } from './dtype.ts'
 import { UserError } from './errors.ts'
 import type { Init } from './init.ts'
 import { type Int64, toInt64 } from './int64.ts'
-import { match, outputOf } from './match.ts'
+import { match, onlyOutput } from './match.ts'
 import { makeNode, type Node, type Op } from './node.ts'
 import { noGradient } from './op.ts'
 import type { Dim, Shape } from './shape.ts'
@@ -19,13 +19,13 @@ export type ParameterAttrs = {
   readonly init: Init
   /** Whether decoupled weight decay applies; false for biases, norms and embeddings. */
   readonly decay: boolean
-  /** Not learned but kept up by a layer, such as the running statistics of a batch norm. */
+  /** Updated by a layer rather than trained, such as the running statistics of a batch norm. */
   readonly buffer: boolean
 }
 
 export const isParameter = (value: Tensor): boolean => value.node.op === ParameterOp
 
-/** How a parameter is initialised and decayed. */
+/** How a parameter is initialized and decayed. */
 export const parameterAttrs = (p: Parameter): ParameterAttrs => {
   const found = match(p.node, ParameterOp)
   if (found) return found.attrs
@@ -62,7 +62,7 @@ export function input<D extends DType, const S extends Shape>(
   dtype: D,
   shape: S,
 ): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
-  return outputOf(makeNode(Input, [], { name, dtype, shape }, null))
+  return onlyOutput(makeNode(Input, [], { name, dtype, shape }, null))
 }
 
 /**
@@ -76,14 +76,14 @@ export function parameter<const S extends readonly number[], D extends DType = '
 ): Parameter<D, { -readonly [K in keyof S]: S[K] }> {
   if (currentTrace())
     throw new UserError(
-      `a layer or parameter of [${shape.join()}] is made inside of forward; make it once and list it in the model's layers`,
+      `a layer or parameter of shape [${shape.join()}] is created inside forward; create it once and list it in the model's layers`,
     )
   const { buffer = false, decay = !buffer, dtype = 'float32' } = options
   const attrs = { dtype, shape, init, decay, buffer }
-  return outputOf(makeNode(ParameterOp, [], attrs, null))
+  return onlyOutput(makeNode(ParameterOp, [], attrs, null))
 }
 
-/** Above this many elements equal constants are not looked for. */
+/** Larger constants are not deduplicated. */
 const INTERN_LIMIT = 4096
 
 /** Doubles, which hold every dtype but int64 without loss, so that a graph can be rebuilt in another; int64 beyond ±2⁵³ as it is. */
@@ -109,18 +109,18 @@ export function constant<D extends DType, const S extends readonly number[]>(
   shape: S,
 ): Tensor<D, { -readonly [K in keyof S]: S[K] }> {
   const size = shape.reduce((a, b) => a * b, 1)
-  // A filled tensor keeps one element; the exporter spreads it.
+  // A filled tensor stores one element; the exporter expands it.
   const data = constantData(typeof values === 'object' ? values : [values], dtype)
   if (data.length !== 1 && data.length !== size)
     throw new Error(`internal: a constant of [${shape.join()}] needs ${size} values, got ${data.length}`)
   const attrs: Attrs = { data, dtype, shape }
-  return outputOf(makeNode(Constant, [], attrs, data.length > INTERN_LIMIT ? null : undefined))
+  return onlyOutput(makeNode(Constant, [], attrs, data.length > INTERN_LIMIT ? null : undefined))
 }
 
 /** A dim as a scalar value: a constant when it is known, else what the run time finds. */
 export function sizeOf<D extends DType>(dim: Dim, dtype: D): Tensor<D, []> {
   if (typeof dim === 'number' && dim >= 0) return constant(dim, dtype, [])
-  return outputOf(makeNode(SizeOf, [], { dim, dtype, shape: [] }))
+  return onlyOutput(makeNode(SizeOf, [], { dim, dtype, shape: [] }))
 }
 
 /** The dim whose size a leaf gives at run time. */

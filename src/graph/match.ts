@@ -31,4 +31,4 @@ const isOf = <A extends Attrs, I extends Names, O extends Names>(
 ): found is Matched & Match<A, I, O> => Object.is(found.op, op)
 
 /** The only output of a node. */
-export const outputOf = ({ outputs }: Pick<Node, 'outputs'>): AnyTensor => nth(outputs, 0)
+export const onlyOutput = ({ outputs }: Pick<Node, 'outputs'>): AnyTensor => nth(outputs, 0)

@@ -4,11 +4,11 @@ import type { Node } from './node.ts'
 import { lookup, nth } from './present.ts'
 import type { Tensor } from './tensor.ts'
 
-/** Bytes of a tensor; a size that is not known counts as 1. */
+/** Bytes of a tensor; an unknown size counts as 1. */
 export const bytesOf = ({ dtype, shape }: Tensor): number =>
   shape.reduce<number>((n, d) => n * (typeof d === 'number' && d >= 0 ? d : 1), BYTES[dtype])
 
-/** What the caller gave is copied, not viewed. */
+/** Inputs are copied, not viewed. */
 const isView = ({ op }: Node, source: Tensor): boolean => op.view === true && !isLeaf(source.node)
 
 /** The tensor whose memory a tensor lies in: itself, or what it is a view of. */
@@ -58,7 +58,7 @@ interface Buffer {
   readonly kind: string
   readonly bytes: number
   readonly tenants: { readonly tensor: Tensor; readonly from: number; to: number }[]
-  /** Reads to come of what lies in it now. */
+  /** Remaining reads of its current tensor. */
   reads: number
 }
 

@@ -56,7 +56,7 @@ export interface NoGradient {
   readonly none: string
 }
 
-/** What ONNX says of an operator: its inputs, attributes and their defaults. */
+/** ONNX's definition of an operator: its inputs, attributes and their defaults. */
 export interface Signature<A extends Attrs, I extends Names> {
   /** ONNX's names of the inputs: `'B?'` may be left out, `'...inputs'` stands for one or more. */
   readonly inputs: I
@@ -70,7 +70,7 @@ export interface Signature<A extends Attrs, I extends Names> {
   readonly check?: (node: OnnxNode) => void
 }
 
-/** Everything about an op. `I` and `O` are the names of its inputs and outputs; they give the rules their tuples. */
+/** The definition of an op. `I` and `O` are the names of its inputs and outputs, which type the rules' tuples. */
 export interface OpSpec<A extends Attrs, I extends Names, O extends Names> extends Signature<A, I> {
   /** ONNX's names of the outputs, as for `inputs`. @default ['Y'] */
   readonly outputs?: O
@@ -78,9 +78,9 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   readonly buffers?: readonly NoInfer<I[number]>[]
   /** The type rule: output types for input types. Throws a ShapeError that starts with the op's public name. */
   readonly infer: OpRule<[inputs: Each<I, TensorType>, attrs: A], Given<O, TensorType>>
-  /** The gradient rule, or why there is none: `noGradient('its output is boolean')`. */
+  /** The gradient rule, or the reason for having none: `noGradient('its output is boolean')`. */
   readonly vjp: Vjp<A, I, O> | NoGradient
-  /** Inputs (and attributes) to test the op with; they may be given to the test instead. */
+  /** Inputs (and attributes) to test the op with; they can be passed to the test instead. */
   readonly samples?: readonly Sample<NoInfer<A>, Given<I, SampleInput>>[]
   /** Multiply–accumulates of one evaluation, for ops that have any. */
   readonly macs?: OpRule<[inputs: Each<I, TensorType>, outputs: Each<O, TensorType>, attrs: A], number>
@@ -91,22 +91,22 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   readonly along?: Along<A, I>
   /** The output reads the memory of the input under another shape. */
   readonly view?: true
-  /** The same outputs by elementary ops, for targets that have no kernel for this one. */
+  /** The same outputs from elementary ops, for targets without a kernel for this op. */
   readonly decompose?: OpRewriting<A, I, O>
   /** Whether onnxruntime has no (correct) kernel on a device: `decompose` takes its place there. */
   readonly lacks?: OpRule<
     [place: { readonly device: string; readonly dtype: DType; readonly attrs: A }],
     boolean
   >
-  /** The same outputs by nodes of at most `most` inputs and outputs, for ops that may have more. */
+  /** The same outputs from nodes with at most `most` inputs and outputs, for ops that can have more. */
   readonly narrow?: OpRule<[inputs: Each<I, AnyTensor>, attrs: A, most: number], Given<O, AnyTensor>>
   /** The op draws random numbers while training and is the identity elsewhere. */
   readonly random?: true
-  /** The same outputs in the form that a training step computes and differentiates, where another one pays there. */
+  /** The same outputs in another form for training steps, which compute and differentiate it. */
   readonly training?: OpRewriting<A, I, O>
-  /** Opset that introduced the operator, where it is newer than 13. */
+  /** The opset that introduced the operator, if later than 13. */
   readonly since?: number
-  /** What takes the op's place outside of training steps, where it is not an operator of ONNX. */
+  /** The op's replacement outside training steps, if it is not an ONNX operator. */
   readonly resolve?: OpRewriting<A, I, O>
 }
 

@@ -1,7 +1,7 @@
 import type { Attrs, TensorType } from './attributes.ts'
 import type { DType } from './dtype.ts'
 import { ShapeError, UserError } from './errors.ts'
-import { outputOf } from './match.ts'
+import { onlyOutput } from './match.ts'
 import type { Each, Names } from './names.ts'
 import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec, type Signature } from './node.ts'
 
@@ -25,7 +25,7 @@ function claim(type: string, domain: string | undefined): void {
   const key = keyOf(type, domain)
   if (taken.has(key))
     throw new UserError(
-      `op ${domain ? `${domain}.` : ''}${type} is defined already; use that one, or choose another domain or name`,
+      `op ${domain ? `${domain}.` : ''}${type} is already defined; use that one, or choose another domain or name`,
     )
   taken.add(key)
 }
@@ -42,7 +42,7 @@ function makeOp<A extends Attrs, I extends Names, O extends Names>(
   const self: Op<A, I, O> = {
     ...spec,
     type,
-    apply: (inputs, ...[attrs]) => outputOf(makeNode(erased(self), inputs, attrs ?? {})),
+    apply: (inputs, ...[attrs]) => onlyOutput(makeNode(erased(self), inputs, attrs ?? {})),
     // The one place where a node's outputs get the arity of its op.
     applyAll: (inputs, ...[attrs]) =>
       makeNode(erased(self), inputs, attrs ?? {}).outputs as readonly unknown[] as Each<O, AnyTensor>,
@@ -54,11 +54,10 @@ function makeOp<A extends Attrs, I extends Names, O extends Names>(
 const erased = <A extends Attrs, I extends Names, O extends Names>(op: Op<A, I, O>): Op => op as unknown as Op
 
 /**
- * Defines a primitive: one operator of ONNX, or of another domain. Its public function is written beside it and calls
- * `apply`. Ops of `com.microsoft` run where onnxruntime has them; ops of any other domain are yours, and always run by
- * their `decompose`.
+ * Defines a primitive: one operator of ONNX, or of another domain. Its public function is written beside it and calls `apply`. Ops
+ * of `com.microsoft` run where onnxruntime has them; ops of any other domain are custom and always run as their `decompose`.
  * @param type ONNX's name of the operator
- * @throws UserError when the domain has an op of that name already
+ * @throws UserError when the domain already has an op of that name
  */
 export function op<
   const I extends Names,
@@ -71,8 +70,8 @@ export function op<
 }
 
 /**
- * Defines an op that ONNX does not have: it marks a place in a graph, and is resolved before the graph is written. It is
- * not among {@link allOps}.
+ * Defines an op that ONNX does not have: it marks a place in a graph and is resolved before the graph is written. It is not among
+ * {@link allOps}.
  */
 export const marker = <
   const I extends Names,
@@ -88,7 +87,7 @@ const registry = new Map<string, Op>()
 /** All primitives of the modules that have been loaded; what the op test and the importer walk through. */
 export const allOps = (): readonly Op[] => [...registry.values()]
 
-/** How an operator of ONNX is said with ops. */
+/** An ONNX operator expressed with ops. */
 export interface Import<A extends Attrs = Attrs, I extends Names = Names> extends Signature<A, I> {
   /** Builds what the operator computes, of ops. */
   build(inputs: Each<I, AnyTensor>, attrs: A): AnyTensor
@@ -113,7 +112,7 @@ export const importOf = (
   composite: imported.get(keyOf(type, domain)),
 })
 
-/** Throws unless all tensors have one dtype, and one that the op takes. */
+/** Throws unless all tensors have the same dtype and the op accepts it. */
 export function sameDType(
   name: string,
   inputs: readonly [TensorType, ...(TensorType | undefined)[]],

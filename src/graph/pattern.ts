@@ -15,7 +15,7 @@ export function checkPattern(op: string, pattern: Shape): void {
  * What each symbol of a pattern stands for in a shape. One that appears twice stands for one dim.
  * @throws ShapeError when the shape does not match
  */
-export function match(op: string, pattern: Shape, shape: Shape): ReadonlyMap<string, Dim> {
+export function matchShape(op: string, pattern: Shape, shape: Shape): ReadonlyMap<string, Dim> {
   const bound = new Map<string, Dim>()
   const fits = (wanted: Dim, i: number): boolean => {
     const symbol = typeof wanted === 'string'

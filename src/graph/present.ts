@@ -1,4 +1,5 @@
-// What a program knows to be there, and the compiler does not: a wrong guess is a broken invariant that names the place.
+// Access to values that exist, although the compiler cannot know it. A missing value is a broken invariant, and the
+// error names the place.
 // In loops over pixels and other numbers write `Number(values[i])` instead, which V8 compiles to the bare read: these
 // functions see arrays of all kinds, and so make such a loop several times slower.
 
@@ -21,7 +22,7 @@ export function lookup(all: ReadonlyMap<unknown, unknown> | Readonly<Record<stri
   return value
 }
 
-/** A value that exists at this point. @param what names it in the message */
+/** A value that must exist at this point. @param what names it in the message */
 export function present<T>(value: T, what: string): NonNullable<T> {
   if (value === undefined || value === null) throw new Error(`internal: there is no ${what}`)
   return value

@@ -11,10 +11,10 @@ const UNSEEN = (() => {
   return new RegExp(String.raw`[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|${invisible}(?!${joiner}|${tag}).`, 'gsu')
 })()
 
-/** What stands for a character that is not shown. */
+/** The replacement for a character that is not shown. */
 const REPLACEMENT = '\ufffd'
 
-/** A character of any script takes fewer code units. */
+/** Characters of any script take fewer code units. */
 const LONGEST_CHARACTER = 64
 
 /** The first `most` code units of a text, or fewer, so that no character is cut in two. */
@@ -25,7 +25,7 @@ function cut(text: string, most: number): string {
 }
 
 /**
- * A text of an untrusted file for a message, a terminal or a page: one line in which everything is seen.
+ * A text of an untrusted file for a message, a terminal or a page: one line in which everything is visible.
  * @param most code units that are kept; an ellipsis stands for the others
  */
 export function printable(text: string, most = 80): string {
@@ -33,7 +33,7 @@ export function printable(text: string, most = 80): string {
   return kept.replace(UNSEEN, REPLACEMENT) + (kept.length < text.length ? '…' : '')
 }
 
-/** A text of several lines, some of which may come from files: as `printable`, but for line breaks and tabs. */
+/** Multi-line text, parts of which may come from files: like `printable`, but keeps line breaks and tabs. */
 export const plainLines = (text: string): string =>
   text
     .replace(/\r\n/g, '\n')
@@ -50,7 +50,7 @@ const inEscapes = (json: string, what: RegExp): string =>
 /** JSON that says the same, on a terminal too: what `JSON.stringify` leaves of unseen characters is escaped. */
 export const plainJson = (json: string): string => inEscapes(json, UNSEEN)
 
-/** The name of a class, a model or a setting as it is shown; one of which nothing would be seen, as in a program. */
+/** The name of a class, a model or a setting for display; a name without visible characters is shown as a string literal. */
 export const shownName = (name: string, most = 60): string =>
   /^[\s\p{C}\p{Default_Ignorable_Code_Point}]*$/u.test(name)
     ? printable(inEscapes(JSON.stringify(name), /[^ -~]/g), most)

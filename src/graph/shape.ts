@@ -25,7 +25,9 @@ export function axisOf(op: string, axis: number, rank: number): number {
 export function axesOf(op: string, axes: readonly number[] | undefined, rank: number): number[] {
   if (!axes) return Array.from({ length: rank }, (_, i) => i)
   const out = axes.map(a => axisOf(op, a, rank)).sort((a, b) => a - b)
-  return out.some((a, i) => a === out[i - 1]) ? fail(`${op}: axes [${axes.join(',')}] name one twice`) : out
+  return out.some((a, i) => a === out[i - 1])
+    ? fail(`${op}: axes [${axes.join(',')}] contain one axis twice`)
+    : out
 }
 
 /** Aligns shapes at the right; a dim of 1 stretches. `refuse` gets the last two dims that do not fit. */
@@ -118,9 +120,9 @@ export function concat(op: string, shapes: readonly Shape[], axis: number): Shap
 export function equalParts(op: string, from: Shape, axis: number, parts: number): number[] {
   const dim = nth(from, axisOf(op, axis, from.length))
   if (typeof dim === 'string') return fail(`${op}: symbolic dim ${dim} of ${show(from)} cannot be split`)
-  if (!Number.isInteger(parts) || parts < 1) return fail(`${op}: cannot make ${parts} parts`)
+  if (!Number.isInteger(parts) || parts < 1) return fail(`${op}: cannot split into ${parts} parts`)
   if (dim === UNKNOWN)
-    return fail(`${op}: axis ${axis} of ${show(from)} is not known, give the sizes of the parts`)
+    return fail(`${op}: axis ${axis} of ${show(from)} is not known; give the sizes of the parts`)
   if (dim % parts) fail(`${op}: dim ${dim} of ${show(from)} does not split into ${parts} equal parts`)
   return Array.from({ length: parts }, () => dim / parts)
 }
@@ -187,7 +189,7 @@ export function pad(op: string, from: Shape, before: readonly number[], after: r
     if (d === UNKNOWN) return d
     return d + low + high >= 0
       ? d + low + high
-      : fail(`${op}: ${written} take more from ${show(from)} than it has`)
+      : fail(`${op}: ${written} remove more of ${show(from)} than it has`)
   })
 }
 

@@ -20,7 +20,7 @@ export const fanIn = (channels: number, kernel: number, groups = 1): number =>
   (channels / groups) * kernel ** 2
 
 /**
- * 2-D convolution with a square kernel, as torch.nn.Conv2d: `[B, inputs, H, W]` → `[B, outputs, H', W']`; weight
+ * 2-D convolution with a square kernel, like torch.nn.Conv2d: `[B, inputs, H, W]` → `[B, outputs, H', W']`; weight
  * `[outputs, inputs / groups, kernel, kernel]`.
  * @throws UserError when `groups` does not divide the channels
  */
@@ -48,8 +48,8 @@ export const conv2d: MakeConv2d = typed(
 )
 
 /**
- * Batch norm of each channel, as torch.nn.BatchNorm2d: `[B, channels, H, W]`. A training step uses the statistics of its
- * batch and mixes a share `momentum` of them into the running ones, which evaluation and prediction use.
+ * Batch norm per channel, like torch.nn.BatchNorm2d: `[B, channels, H, W]`. A training step uses its batch's statistics and updates
+ * the running ones with weight `momentum`; evaluation and prediction use the running statistics.
  */
 export const batchNorm2d: MakeBatchNorm2d = typed(
   (channels: number, { eps = 1e-5, momentum = 0.1 }: RunningOptions = {}) =>
@@ -73,7 +73,7 @@ export const batchNorm2d: MakeBatchNorm2d = typed(
 )
 
 /**
- * Layer norm over each of `groups` equal groups of channels, as torch.nn.GroupNorm: `[B, channels, ...]`.
+ * Layer norm over each of `groups` equal groups of channels, like torch.nn.GroupNorm: `[B, channels, ...]`.
  * @throws UserError when `groups` does not divide the channels
  */
 export const groupNorm: MakeGroupNorm = typed((groups: number, channels: number, eps = 1e-5) => {

@@ -20,9 +20,9 @@ export interface GradientOptions {
 }
 
 /**
- * A model that returns, beside the outputs of another one, the gradient of a scalar with respect to its inputs, as
- * `gradient.<input>` of the input's shape: for saliency maps, or the optimization of an input. It has the same parameters,
- * and runs and exports like any model.
+ * A model that returns, in addition to the outputs of another one, the gradient of a scalar with respect to its inputs, as
+ * `gradient.<input>` of the input's shape: for saliency maps, or the optimization of an input. It has the same parameters, and runs
+ * and exports like any model.
  * @throws UserError for an unknown or integer input, or a path without a gradient
  */
 export function gradient(source: Model, options: GradientOptions): Model
@@ -41,7 +41,7 @@ function gradientOf(model: Model, { of, wrt }: GradientOptions): Model {
   for (const key of names)
     if (!floats.includes(key))
       throw new UserError(
-        `gradient: ${key} is ${input[key] ? `${input[key].dtype}, which has no gradient` : `not an input of ${name}`}; choose of ${floats.join(', ') || 'none'}`,
+        `gradient: ${key} is ${input[key] ? `${input[key].dtype}, which has no gradient` : `not an input of ${name}`}; choose from ${floats.join(', ') || 'none'}`,
       )
   const scalar: AnyTensor = of({ out, input })
   const gradients = grad(

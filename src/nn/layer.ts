@@ -1,8 +1,8 @@
-import { checkPattern, match } from '../graph/pattern.ts'
+import { checkPattern, matchShape } from '../graph/pattern.ts'
 import { nth } from '../graph/present.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import type { Bind, Match } from '../graph/typed/pattern.ts'
+import type { Bind, MatchShape } from '../graph/typed/pattern.ts'
 import type { Arg } from '../graph/typed/shapes.ts'
 import { declareParts, inLayer } from './parts.ts'
 
@@ -16,7 +16,9 @@ export type Layer<Parts extends object, Forward extends (...args: never[]) => un
 /** A layer that takes a float32 tensor whose shape matches `P`; its body returns `R` for the symbols of `P`. */
 export type PatternLayer<Parts extends object, P extends Shape, R> = Layer<
   Parts,
-  <S extends Shape>(x: Arg<Match<'layer', P, S>, Tensor<'float32', S>>) => Bind<R, Match<'layer', P, S>>
+  <S extends Shape>(
+    x: Arg<MatchShape<'layer', P, S>, Tensor<'float32', S>>,
+  ) => Bind<R, MatchShape<'layer', P, S>>
 >
 
 type Written<P> = { -readonly [I in keyof P]: P[I] }
@@ -64,7 +66,7 @@ function matching(pattern: Shape, forward: UnaryForward): Forward {
   checkPattern('layer', pattern)
   return (self, ...args) => {
     const x = nth(args, 0)
-    match('layer', pattern, x.shape)
+    matchShape('layer', pattern, x.shape)
     return forward(self, x)
   }
 }

@@ -84,10 +84,10 @@ export const patchEmbed: MakePatchEmbed = typed(
 )
 
 /**
- * Multi-head self-attention (Vaswani et al. 2017): `heads` attentions, each on its slice of `dim / heads` of the
- * embedding, concatenated and projected. `[B, T, dim]` → `[B, T, dim]`. `weights` returns the attention weights,
- * `[B, heads, T, T]`: the same nodes, so that they cost nothing extra.
- * @param causal whether a token sees only itself and those before it
+ * Multi-head self-attention (Vaswani et al. 2017): `heads` attentions, each on its slice of `dim / heads` of the embedding,
+ * concatenated and projected. `[B, T, dim]` → `[B, T, dim]`. `weights` returns the attention weights, `[B, heads, T, T]`: the same
+ * nodes, so that they cost nothing extra.
+ * @param causal whether a token attends only to itself and earlier tokens
  * @throws UserError when `heads` does not divide `dim`
  */
 export const attention: MakeAttention = typed((dim: number, heads: number, rate = 0, causal = false) => {
@@ -129,7 +129,7 @@ export const feedForward: MakeFeedForward = typed((dim: number, hidden: number, 
   ),
 )
 
-/** Puts the same learned tokens in front of each sequence: `[1, n, dim]`, `[B, T, dim]` → `[B, n + T, dim]`. */
+/** Prepends the same learned tokens to each sequence: `[1, n, dim]`, `[B, T, dim]` → `[B, n + T, dim]`. */
 export const prepend: PrependFn = typed((tokens: AnyTensor, x: AnyTensor): AnyTensor => {
   const [, n, dim] = tokens.shape
   return concat([expand(tokens, [x.shape[0], n, dim]), x], 1)

@@ -20,9 +20,9 @@ export interface PortSpec {
   readonly shape: Shape
   /** @default 'float32' */
   readonly dtype?: DType
-  /** Whether a dim `batch` is added in front of the shape. @default true */
+  /** Whether a `batch` dim is prepended to the shape. @default true */
   readonly batch?: boolean
-  /** A short description, which is written into exported files. */
+  /** A short description, written to exported files. */
   readonly about?: string
 }
 /** Inputs or targets by name. */
@@ -46,7 +46,7 @@ export type PortTensors<P extends PortSpecs> = {
 export interface Model {
   /** Name of the architecture, such as `vit`; with `config` it is enough to build one of `onnxgrad/models` again. */
   readonly name: string
-  /** What the architecture was built with. */
+  /** The configuration it was built with. */
   readonly config: object
   /** Inputs, parameters and outputs. */
   readonly graph: Graph
@@ -58,9 +58,9 @@ export interface Model {
   readonly parameters: ReadonlyMap<string, Parameter>
   /** Parameters, layers, arrays and records of them. */
   readonly layers: object
-  /** New values that a training step gives to buffers, by the buffer's name. */
+  /** New values that a training step assigns to buffers, by buffer name. */
   readonly assigned: Tensors
-  /** Intermediate tensors that an exported file can have as outputs, such as attention maps. */
+  /** Intermediate tensors that an exported file can return as outputs, such as attention maps. */
   readonly intermediates: Tensors
   /** Image inputs that the graph normalizes, by name. */
   readonly normalization: Readonly<Record<string, Normalization>>
@@ -73,18 +73,18 @@ export interface Model {
   readonly layer: (options: { readonly output: string }) => (inputs: Tensors) => AnyTensor
 }
 
-/** A model whose types are known; it can be called as a layer of another model. */
+/** A typed model; it can be called as a layer of another model. */
 export type ModelOf<I extends PortSpecs, O extends Tensors, L extends object> = Model & {
   readonly inputs: I
   readonly outputs: O
   readonly layers: L
 } & ((inputs: PortTensors<I>) => O)
 
-/** What `model` is given. */
+/** Options of `model`. */
 export interface ModelSpec<I extends PortSpecs, O extends Tensors, L extends object> {
   /** @default 'model' */
   readonly name?: string
-  /** What the architecture was built with. */
+  /** The configuration it was built with. */
   readonly config?: object
   /** Inputs of one example, by name. */
   readonly inputs: I
@@ -92,7 +92,7 @@ export interface ModelSpec<I extends PortSpecs, O extends Tensors, L extends obj
   readonly layers: L
   /** Returns the outputs by name. Called once. */
   readonly forward: (self: L, inputs: PortTensors<I>) => O
-  /** Further tensors that an exported file can have as outputs, such as attention maps. */
+  /** Further tensors that an exported file can return as outputs, such as attention maps. */
   readonly intermediates?: (self: L, inputs: PortTensors<I>) => Tensors
 }
 
@@ -104,8 +104,8 @@ export interface ModelSpec<I extends PortSpecs, O extends Tensors, L extends obj
  *   layers: { a: linear(2, 32), b: linear(32, 1) },
  *   forward: (self, { x }) => ({ y: self.b(ops.tanh(self.a(x))) }),
  * })
- * @throws ShapeError at the line of `forward` whose shapes do not match
- * @throws UserError when a layer is made inside of `forward`, or there are more than 2³¹ parameters
+ * @throws ShapeError at the line of `forward` where shapes do not match
+ * @throws UserError when a layer is created inside `forward`, or there are more than 2³¹ parameters
  */
 export function model<const I extends PortSpecs, O extends Tensors, L extends object>({
   name = 'model',
@@ -116,7 +116,7 @@ export function model<const I extends PortSpecs, O extends Tensors, L extends ob
   intermediates,
 }: ModelSpec<I, O, L>): ModelOf<I, O, L> {
   if (currentTrace())
-    throw new UserError(`${name}: a model is created inside another model's forward; create it once, before`)
+    throw new UserError(`${name}: a model is created inside another model's forward; create it once, outside`)
   const parameters = namedParameters(layers)
   const leaves = portTensors(name, inputs)
   const given = leaves as PortTensors<I>
@@ -153,7 +153,7 @@ export function portTensors(owner: string, ports: PortSpecs): Record<string, Any
     Object.entries(ports).map(([name, { shape, dtype = 'float32', batch = true }]) => {
       if (!name || RESERVED.test(name))
         throw new UserError(
-          `${owner}: ${name || 'an empty name'} cannot be the name of an input: those that begin with state., next., scalar., each. and loop. belong to the training step`,
+          `${owner}: ${name || 'an empty name'} cannot be the name of an input: names that begin with state., next., scalar., each. or loop. are reserved for the training step`,
         )
       return [name, input(name, dtype, batch ? ['batch', ...shape] : [...shape])]
     }),
@@ -190,7 +190,7 @@ export function modelOf(parts: ModelParts): Model {
   const { assigned = {}, intermediates = {}, normalization = {} } = parts
   const size = sizeOfAll(parameters)
   if (size > MOST_PARAMETERS)
-    throw new UserError(`${name}: has ${size} parameters, ${MOST_PARAMETERS} are the most; make it smaller`)
+    throw new UserError(`${name}: has ${size} parameters; at most ${MOST_PARAMETERS} are allowed`)
   const known = new Set<Tensor>(parameters.values())
   const roots = [outputs, assigned, intermediates].flatMap(t => Object.values(t))
   for (const {

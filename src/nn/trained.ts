@@ -7,7 +7,7 @@ import { inferenceForm } from '../ops/mode.ts'
 import { initialize, layoutOf, views } from './layout.ts'
 import { insert, type Model } from './model.ts'
 
-/** A model with its weights: the result of training, and what prediction and export take. */
+/** A model with its weights: the result of training, and the input of prediction and export. */
 export interface TrainedModel<M extends Model = Model> {
   /** The model. */
   readonly model: M
@@ -15,13 +15,13 @@ export interface TrainedModel<M extends Model = Model> {
   readonly params: Float32Array
   /** Names of the classes, by label. */
   readonly classes?: readonly string[]
-  /** How pictures are prepared as its input, such as `{ kind: 'resize' }`; written into exported files. */
+  /** How pictures are preprocessed into its input, such as `{ kind: 'resize' }`; written to exported files. */
   readonly preprocessing?: { readonly kind: string }
-  /** Results of the training, such as `{ testAccuracy: 0.98 }`; written into exported files. */
+  /** Training results, such as `{ testAccuracy: 0.98 }`; written to exported files. */
   readonly training?: Readonly<Record<string, unknown>>
 }
 
-/** A model with its initial weights; a loaded model has those of its file. @param seed of random weights */
+/** A model with its initial weights; for a loaded model, those of its file. @param seed seed of the random weights */
 export const initialized = <M extends Model>(model: M, seed = 0): TrainedModel<M> => ({
   model,
   params: initialize(layoutOf(model.parameters), seed),
@@ -38,8 +38,8 @@ export const weightsOf = ({ model, params }: TrainedModel): ReadonlyMap<string, 
   views(layoutOf(model.parameters), params)
 
 /**
- * A trained model as a function of tensors whose weights are constants, as in evaluation: part of another graph that
- * nothing trains, such as the teacher of a distillation.
+ * A trained model as a function of tensors, with constant weights and in evaluation mode: a frozen part of another graph, such as
+ * the teacher in distillation.
  */
 export function constantModel(trained: TrainedModel): (inputs: Tensors) => Tensors {
   const { model } = trained

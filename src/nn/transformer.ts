@@ -14,9 +14,9 @@ export interface EncoderBlockConfig<N extends number = number> {
   readonly mlp: number
   /** Fraction of activations dropped in training. @default 0 */
   readonly dropout?: number
-  /** Tokens attend only to themselves and those before them. @default false */
+  /** Whether tokens attend only to themselves and earlier tokens. @default false */
   readonly causal?: boolean
-  /** Fraction of examples for which a branch is skipped in training (stochastic depth). @default 0 */
+  /** Fraction of examples for which a residual branch is skipped in training (stochastic depth). @default 0 */
   readonly dropPath?: number
 }
 

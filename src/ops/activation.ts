@@ -80,7 +80,7 @@ imports('LeakyRelu', {
 /** x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016); the gradient at 0 is α. */
 export const elu: FloatUnaryFn<[alpha?: number]> = typed(
   (x: AnyTensor, alpha = 1): AnyTensor =>
-    // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
+    // The unused branch must not overflow: its gradient would be 0 · ∞.
     where(greater(x, 0), x, mul(sub(exp(clip(x, Number.NEGATIVE_INFINITY, 0)), 1), alpha)),
   one,
 )

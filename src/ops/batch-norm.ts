@@ -57,7 +57,7 @@ const BatchNormalization = op('BatchNormalization', {
 })
 
 /**
- * Batch norm with given statistics (Ioffe & Szegedy 2015), as a trained torch.nn.BatchNorm2d evaluates.
+ * Batch norm with given statistics (Ioffe & Szegedy 2015), like torch.nn.BatchNorm2d in evaluation mode.
  * @param x `[n, c, ...]` @param weight, bias, mean, variance `[c]`
  */
 export const batchNormRunning: BatchNormRunningFn = typed(
@@ -74,8 +74,8 @@ export const batchNormRunning: BatchNormRunningFn = typed(
 )
 
 /**
- * New running statistics after a batch, as torch.nn.BatchNorm2d keeps them: a share `momentum` of the batch's mean and (unbiased) variance, the rest of what
- * they were. @param x `[n, c, ...]` @param runningMean, runningVar `[c]`
+ * New running statistics after a batch, like torch.nn.BatchNorm2d: the batch's mean and (unbiased) variance with weight `momentum`,
+ * the previous values with the rest. @param x `[n, c, ...]` @param runningMean, runningVar `[c]`
  */
 export const runningStatistics = (
   x: AnyTensor,

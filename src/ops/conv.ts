@@ -47,7 +47,7 @@ const Conv = op('Conv', {
   // y = w ∗ x: dx = the transposed convolution of dy, dw = x correlated with dy, db = Σ dy over batch and places
   vjp: ({ x: [x, w, b], dy, attrs }) => {
     if (!isConcrete(x.shape.slice(2)))
-      throw new ShapeError(`conv2d: no gradient for ${show(x.shape)}, whose height and width are not known`)
+      throw new ShapeError(`conv2d: no gradient for ${show(x.shape)}: its height and width are not known`)
     const [dx, dw] = [convTranspose(dy, w, x, attrs), weightGradient(x, dy, w, attrs)]
     return b ? [dx, dw, sum(dy, [0, 2, 3])] : [dx, dw]
   },
@@ -90,7 +90,7 @@ export const conv2d: Conv2dFn = typed(
   t => [t(1, 2, 5, 5), t(3, 2, 3, 3), t(3)],
 )
 
-/** Convolution as one matrix product with all windows: what {@link conv2d} is held against, and its float64 form. */
+/** Convolution as one matrix product with all windows: what {@link conv2d} is tested against, and its float64 form. */
 function conv2dPlain(x: AnyTensor, w: AnyTensor, bias: AnyTensor | undefined, attrs: ConvAttrs): AnyTensor {
   const [n] = x.shape
   const [out, ...filter]: [number, ...number[]] = w.shape
@@ -149,7 +149,7 @@ const ConvTranspose = op('ConvTranspose', {
 
 /** The gradient of a convolution with respect to its input `x`. */
 function convTranspose(dy: AnyTensor, w: AnyTensor, x: AnyTensor, attrs: ConvAttrs): AnyTensor {
-  // Rows that no window reached, because the stride did not divide.
+  // Rows that no window reached because the stride did not divide.
   const rest = (i: 0 | 1): number => {
     const padded = x.shape[i + 2] + attrs.pads[i] + attrs.pads[i === 0 ? 2 : 3]
     return (padded - attrs.dilations[i] * (attrs.kernel_shape[i] - 1) - 1) % attrs.strides[i]

@@ -22,11 +22,10 @@ const Dropout = op('Dropout', {
   },
   check: node => {
     node.number('seed')
-    if (node.number('training_mode', 2))
-      throw new UserError('dropout of a model in training is not supported')
+    if (node.number('training_mode', 2)) throw new UserError('dropout in training mode is not supported')
   },
   infer: ([x]) => [x],
-  vjp: noGradient('the step compiler replaces it by a random mask before it differentiates'),
+  vjp: noGradient('the step compiler replaces it with a random mask before differentiation'),
   samples: [
     sample(f32(3, 4), { rate: 0.5, site: '', per: 'element' }),
     sample(f32(3, 4), { rate: 0.2, site: '', per: 'sample' }),
@@ -40,8 +39,8 @@ const drop = (name: string, x: AnyTensor, rate: number, per: Per): AnyTensor => 
 }
 
 /**
- * Sets a share `rate` of the elements to zero and scales the rest by 1 / (1 − rate) (Srivastava et al. 2014) in a
- * training step; anywhere else it is the identity.
+ * Sets a fraction `rate` of the elements to zero and scales the rest by 1 / (1 − rate) (Srivastava et al. 2014) in a training step;
+ * otherwise it is the identity.
  */
 export const dropout: FloatUnaryFn<[rate: number]> = typed(
   (x: AnyTensor, rate: number): AnyTensor => drop('dropout', x, rate, 'element'),
@@ -49,13 +48,12 @@ export const dropout: FloatUnaryFn<[rate: number]> = typed(
 )
 
 /**
- * Stochastic depth (Huang et al. 2016), for the branch of a residual: sets a share `rate` of the samples, the places of
- * axis 0, to zero as a whole and scales the others by 1 / (1 − rate), as timm's DropPath, in a training step; anywhere
- * else it is the identity. @param x `[B, ...]`
+ * Stochastic depth (Huang et al. 2016), for a residual branch: sets a fraction `rate` of the samples (axis 0) to zero and scales
+ * the others by 1 / (1 − rate), like timm's DropPath, in a training step; otherwise it is the identity. @param x `[B, ...]`
  */
 export const dropPath: FloatUnaryFn<[rate: number]> = typed(
   (x: AnyTensor, rate: number): AnyTensor => {
-    if (x.shape.length === 0) throw new ShapeError(`dropPath: ${show(x.shape)} has no axis of samples`)
+    if (x.shape.length === 0) throw new ShapeError(`dropPath: ${show(x.shape)} has no batch axis`)
     return drop('dropPath', x, rate, 'sample')
   },
   t => [t(2, 3), 0.5],

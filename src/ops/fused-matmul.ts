@@ -43,7 +43,7 @@ export const FusedMatMul = op('FusedMatMul', {
   ],
   macs: ([a], [y], { transA, transBatchA }) =>
     shapes.productMacs(seen(a.shape, transA, transBatchA), y.shape),
-  vjp: noGradient('passes make it after differentiation'),
+  vjp: noGradient('passes create it after differentiation'),
   samples: [
     sample(f32(7, 5), f32(7, 3), {
       alpha: 0.5,

@@ -137,12 +137,14 @@ export const argmax: ArgReduceFn<'argmax'> = typed(
   t => [t(2, 3), 1],
 )
 
-/** `classes` numbers for each index, 1 at it and 0 elsewhere: `[...]` → `[..., classes]`; an index that is no class gives zeros. */
+/** `classes` numbers for each index, 1 at it and 0 elsewhere: `[...]` → `[..., classes]`; an index outside the classes gives zeros. */
 export const oneHot: OneHotFn = typed(
   (labels: AnyTensor, classes: number, dtype: DType = 'float32'): AnyTensor => {
     wantIndices('oneHot', labels)
     if (!Number.isInteger(classes) || classes < 0)
-      throw new ShapeError(`oneHot: ${classes} is not a number of classes`)
+      throw new ShapeError(
+        `oneHot: the number of classes must be a whole number of at least 1, not ${classes}`,
+      )
     return cast(equal(reshape(labels, [...labels.shape, 1]), arange(classes, labels.dtype)), dtype)
   },
   t => [t(2), 3],
@@ -171,7 +173,7 @@ const TopK = op('TopK', {
     const place = shapes.axisOf('topK', axis, x.shape.length)
     const dim = nth(x.shape, place)
     if (!Number.isInteger(k) || k < 0 || (typeof dim === 'number' && dim !== shapes.UNKNOWN && k > dim))
-      throw new ShapeError(`topK: cannot take ${k} of dim ${dim} of ${shapes.show(x.shape)}`)
+      throw new ShapeError(`topK: cannot take the top ${k} of dim ${dim} of ${shapes.show(x.shape)}`)
     const shape = x.shape.with(place, k)
     return [
       { dtype: x.dtype, shape },

@@ -24,7 +24,7 @@ export const Gemm = op('Gemm', {
     return [{ dtype: a.dtype, shape: c ? shapes.expand('gemm', c.shape, shape) : shape }]
   },
   macs: ([a], [y], { transA }) => shapes.productMacs(turned(a, transA), y.shape),
-  vjp: noGradient('passes make it after differentiation'),
+  vjp: noGradient('passes create it after differentiation'),
   samples: [
     sample(f32(5, 7), f32(3, 7), f32(3), { alpha: 0.5, transA: false, transB: true }),
     sample(f32(7, 5), f32(7, 3), f32(3), { alpha: 1, transA: true, transB: false }),

@@ -13,8 +13,7 @@ export type Gradients<W extends readonly AnyTensor[]> = { -readonly [K in keyof 
 const algebra = { add, zerosLike, sumTo: reduce.sumTo }
 
 /**
- * Gradients of a scalar with respect to `wrt`, as new tensors of the same graph. Gradients of gradients are had by
- * calling it again.
+ * Gradients of a scalar with respect to `wrt`, as new tensors of the same graph. Call it again for higher-order gradients.
  * @throws UserError when `y` is not a scalar, or a path leads through an op without a gradient
  */
 export const grad = <const W extends readonly AnyTensor[]>(y: AnyTensor, wrt: W): Gradients<W> => {

@@ -129,7 +129,7 @@ export const transpose: TransposeFn = typed(
   t => [t(2, 3), [1, 0]],
 )
 
-/** Exchanges the last two axes. */
+/** Swaps the last two axes. */
 export const transposeLast = (x: AnyTensor): AnyTensor => {
   const perm = [...x.shape.keys()]
   const n = perm.length
@@ -188,7 +188,7 @@ export const concat: ConcatFn = typed(
   t => [[t(2, 3), t(4, 3)], 0],
 )
 
-/** Parts of one size, of which the last one takes what is left. */
+/** Parts of equal size; the last one takes the remainder. */
 function equalSizes({ inputs: [x], attrs, outputs, number }: OnnxNode): number[] {
   const parts = number('num_outputs') ?? outputs
   if (parts !== outputs) throw new UserError(`num_outputs is ${parts}, but the node has ${outputs} outputs`)
@@ -323,7 +323,7 @@ export const slice: SliceFn = typed(
   t => [t(7, 3), 0, -2, 0, -2],
 )
 
-/** One element of an axis, which goes. */
+/** One element of an axis; the axis is removed. */
 export const select: SelectFn = typed(
   (x: AnyTensor, axis: number, index: number): AnyTensor => {
     const shape = shapes.select('select', x.shape, axis, index)

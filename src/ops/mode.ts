@@ -12,17 +12,17 @@ export const Mode = marker('Mode', {
   infer: ([a, b]) => {
     if (a.dtype !== b.dtype || !equalShape(a.shape, b.shape))
       throw new ShapeError(
-        `whenTraining: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)} differ; both must be of one type`,
+        `whenTraining: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)} differ; both must have the same dtype and shape`,
       )
     return [a]
   },
-  vjp: noGradient('the step compiler chooses before it differentiates'),
+  vjp: noGradient('the step compiler chooses a branch before differentiation'),
   resolve: ([, otherwise]) => [otherwise],
 })
 
 /**
- * `training` in a training step and `otherwise` in evaluation, prediction and exported files; both have one dtype and
- * shape. Batch norm is made of it: the batch's statistics or the running ones.
+ * `training` in a training step and `otherwise` in evaluation, prediction and exported files; both have the same dtype and shape.
+ * Batch norm is built on it: the batch's statistics or the running ones.
  */
 export const whenTraining: BinaryModeFn = typed(
   (training: AnyTensor, otherwise: AnyTensor): AnyTensor =>
@@ -34,6 +34,6 @@ export const whenTraining: BinaryModeFn = typed(
 export const resolved = (graph: Graph): Graph =>
   rewrite(graph, ({ op, attrs }, inputs) => op.resolve?.(inputs, attrs))
 
-/** A graph as evaluation, prediction and exported files compute it: dropout is the identity, no marker is left. */
+/** The graph for evaluation, prediction and export: dropout is the identity, no marker is left. */
 export const inferenceForm = (graph: Graph): Graph =>
   rewrite(graph, ({ op, attrs }, inputs) => (op.random ? inputs.slice(0, 1) : op.resolve?.(inputs, attrs)))

@@ -30,7 +30,7 @@ const attrsOfSamples: readonly WindowAttrs[] = [
 ]
 const x = f32(2, 3, 7, 8).distinct()
 
-/** Average pooling as a mean over all windows: what the operator is held against, and what is differentiated. */
+/** Average pooling as a mean over all windows: the reference for the operator, and the form that is differentiated. */
 const meanPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor => mean(windows('avgPool2d', x, attrs), 2)
 
 /** Max pooling as a maximum over all windows. */
@@ -123,7 +123,7 @@ const AveragePool = op('AveragePool', {
   check: node => {
     twoAxes(node)
     if (!node.attrs.count_include_pad && [node.attrs.pads].flat().some(Boolean))
-      throw new UserError('padding that does not count in the mean is not supported')
+      throw new UserError('padding that is excluded from the mean is not supported')
   },
   infer: ([x], attrs) => [{ dtype: x.dtype, shape: pool('avgPool2d', x.shape, attrs) }],
   // that of the mean over windows

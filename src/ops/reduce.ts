@@ -17,7 +17,7 @@ type Axes = number | readonly number[] | undefined
 type ReduceAttrs = { readonly axes: readonly number[]; readonly keepdims: boolean }
 type ReduceVjp = Vjp<ReduceAttrs, readonly ['data']>
 
-/** @param since the opset from which on the axes are an input */
+/** @param since the first opset in which the axes are an input */
 const reduction = (type: string, name: string, since: number, vjp: ReduceVjp) =>
   op(type, {
     inputs: ['data'],

@@ -4,9 +4,9 @@ import type { AnyTensor } from '../graph/tensor.ts'
 import type { Layout, Slot } from '../nn/layout.ts'
 import { matchesName, type NamePattern } from './patterns.ts'
 
-/** Parameters with settings of their own; a setting that is left out is the optimizer's. */
+/** A group of parameters with its own settings; omitted settings are the optimizer's. */
 export interface ParameterGroup {
-  /** Which parameters, by name: a pattern that is found in it, or the whole name with `*` for any characters. */
+  /** Which parameters: a pattern found in the name, or a whole name with `*` for any characters. */
   readonly match: NamePattern
   /** Base learning rate, scaled by the schedule as the optimizer's is; 0 freezes the parameters. */
   readonly lr?: number

@@ -14,9 +14,9 @@ export interface Update<S extends string = string, C extends string = string> {
   readonly state: Readonly<Record<S, AnyTensor>>
   /** The scalars that `Optimizer.scalars` computes. */
   readonly scalars: Readonly<Record<C, AnyTensor>>
-  /** Share of the weight decay that each parameter has: 0 where none applies; a scalar when it is the same everywhere. */
+  /** Factor of each parameter's weight decay: 0 for none; a scalar if it is the same for all. */
   readonly decays: AnyTensor
-  /** Factor of each parameter's learning rate, where groups of parameters differ in it. */
+  /** Factor of each parameter's learning rate, if groups have different rates. */
   readonly rates?: AnyTensor
 }
 
@@ -37,7 +37,7 @@ export interface Optimizer<S extends string = string, C extends string = string>
   readonly name: string
   /** The options, with their defaults. */
   readonly settings: Readonly<Record<string, unknown>>
-  /** Parameters that are treated otherwise than the others. */
+  /** Groups of parameters with their own settings. */
   readonly grouping: Grouping
   /** Base learning rate, which a schedule scales. */
   readonly lr: number
@@ -60,7 +60,7 @@ function positive(name: string, values: Readonly<Record<string, number>>): void 
 
 /** Options of every optimizer. */
 export interface GroupOptions {
-  /** Parameters with a learning rate or weight decay of their own, by name; later groups win. */
+  /** Groups of parameters with their own learning rate or weight decay; later groups take precedence. */
   readonly groups?: readonly ParameterGroup[]
 }
 
@@ -96,7 +96,7 @@ export interface SGDOptions extends GroupOptions {
   readonly weightDecay?: number
 }
 
-/** Stochastic gradient descent as torch.optim.SGD: g += λ p; b = μ b + g; p −= lr · (g + μ b if Nesterov else b). */
+/** Stochastic gradient descent, like torch.optim.SGD: g += λ p; b = μ b + g; p −= lr · (g + μ b if Nesterov else b). */
 export function sgd({
   lr = 0.1,
   momentum = 0,
@@ -165,11 +165,11 @@ function adaptive(name: string, decoupled: boolean, options: AdamOptions, weight
   })
 }
 
-/** Adam (Kingma & Ba 2015) as torch.optim.Adam; `weightDecay` is added to the gradient. */
+/** Adam (Kingma & Ba 2015), like torch.optim.Adam; `weightDecay` is added to the gradient. */
 export const adam = (options: AdamOptions = {}): Optimizer =>
   adaptive('adam', false, options, options.weightDecay ?? 0)
 
-/** AdamW (Loshchilov & Hutter 2019): decay is taken off the parameters, p −= lr · λ p. @default weightDecay 0.01 */
+/** AdamW (Loshchilov & Hutter 2019): decay is applied to the parameters directly, p −= lr · λ p. @default weightDecay 0.01 */
 export const adamW = (options: AdamOptions = {}): Optimizer =>
   adaptive('adamw', true, options, options.weightDecay ?? 0.01)
 
@@ -187,7 +187,7 @@ export interface RMSpropOptions extends GroupOptions {
   readonly weightDecay?: number
 }
 
-/** RMSprop (Tieleman & Hinton 2012) as torch.optim.RMSprop: v = α v + (1 − α) g²; p −= lr · g / (√v + ε). */
+/** RMSprop (Tieleman & Hinton 2012) like torch.optim.RMSprop: v = α v + (1 − α) g²; p −= lr · g / (√v + ε). */
 export function rmsprop(options: RMSpropOptions = {}): Optimizer {
   const { lr = 1e-2, alpha = 0.99, eps = 1e-8, momentum = 0, weightDecay = 0, groups = [] } = options
   positive('rmsprop', { lr, eps, momentum, weightDecay })
@@ -221,7 +221,7 @@ export interface AdagradOptions extends GroupOptions {
   readonly weightDecay?: number
 }
 
-/** Adagrad (Duchi, Hazan & Singer 2011) as torch.optim.Adagrad: s += g²; p −= lr · g / (√s + ε). */
+/** Adagrad (Duchi, Hazan & Singer 2011) like torch.optim.Adagrad: s += g²; p −= lr · g / (√s + ε). */
 export function adagrad({
   lr = 1e-2,
   eps = 1e-10,
@@ -283,7 +283,7 @@ export function lion({
   })
 }
 
-/** What programs that train know of an optimizer. */
+/** What the command line and the lab know about an optimizer. */
 interface Known<O> {
   readonly label: string
   readonly make: (options?: O) => Optimizer
@@ -308,7 +308,7 @@ export type OptimizerName = keyof typeof OPTIMIZERS
 /** An optimizer as programs start with it, and what is set otherwise. @throws UserError for an unknown name */
 export function optimizerOf(name: string, settings: object = {}): Optimizer {
   if (!isKey(OPTIMIZERS, name))
-    throw new UserError(`optimizer ${name} is not known; choose one of ${Object.keys(OPTIMIZERS).join(', ')}`)
+    throw new UserError(`unknown optimizer ${name}; choose one of ${Object.keys(OPTIMIZERS).join(', ')}`)
   const { make, start }: Known<object> = OPTIMIZERS[name]
   return make({ ...start, ...settings })
 }

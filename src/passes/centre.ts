@@ -9,7 +9,7 @@ import { elements, match, rewriteCounting } from './match.ts'
 
 const centred = (x: AnyTensor): AnyTensor => sub(x, mean(x, -1, true))
 
-/** x less its mean along the last axis, where that can be had by centring smaller tensors that x is computed from. */
+/** x less its mean along the last axis, where it can be computed by centering smaller tensors that x is computed from. */
 function pushed(x: AnyTensor, limit: number, alone: (t: AnyTensor) => boolean): AnyTensor | undefined {
   if (elements(x.shape) <= limit) return centred(x)
   if (!alone(x)) return undefined

@@ -3,7 +3,7 @@ import { type Graph, nodesOf, rewriteTensors, type Tensors } from '../graph/grap
 import { makeNode, type Node } from '../graph/node.ts'
 import { zip } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import { outputOf } from './match.ts'
+import { onlyOutput } from './match.ts'
 
 /**
  * The same graph computed in another dtype: inputs, parameters (new leaves under the same names), constants and the
@@ -14,7 +14,7 @@ export function withDType(graph: Graph, from: DType, to: DType): Graph {
   const leaves = new Map<Tensor, Tensor>()
   for (const t of [...given, ...nodesOf(graph).flatMap(node => (node.inputs.length ? [] : node.outputs))])
     if (t.dtype === from && !leaves.has(t))
-      leaves.set(t, outputOf(makeNode(t.node.op, [], { ...t.node.attrs, dtype: to }, null)))
+      leaves.set(t, onlyOutput(makeNode(t.node.op, [], { ...t.node.attrs, dtype: to }, null)))
   const rule = ({ op, attrs }: Node, inputs: readonly Tensor[]) => {
     const names = Object.keys(attrs).filter(a => op.attrs?.[a]?.kind === 'dtype' && attrs[a] === from)
     if (!names.length) return undefined

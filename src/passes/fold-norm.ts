@@ -7,7 +7,7 @@ import { fill, transposeLast } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
 import { Add, LayerNormalization, MatMul, Reshape, Slice } from '../ops/primitives.ts'
 import { sum } from '../ops/reduce.ts'
-import { match, outputOf, staticNodes } from './match.ts'
+import { match, onlyOutput, staticNodes } from './match.ts'
 import { transposed } from './views.ts'
 
 /** The same rows, or some of them, in another order. */
@@ -33,7 +33,7 @@ export function foldNorms(graph: Graph): Graph {
     const readers = users.get(t) ?? []
     if (results.has(t) || !readers.length) return false
     return readers.every(user => {
-      if (keepsRows(user)) return ontoProducts(outputOf(user))
+      if (keepsRows(user)) return ontoProducts(onlyOutput(user))
       const [x, w] = match(user, MatMul)?.inputs ?? []
       return x === t && w?.shape.length === 2 && fixed.has(w.node)
     })
@@ -54,18 +54,18 @@ export function foldNorms(graph: Graph): Graph {
     const norm = match(node, LayerNormalization, inputs)
     const [x, scale, shift] = norm?.inputs ?? []
     if (norm && x && scale && shift && foldable(node)) {
-      missing.set(outputOf(node), { scale, shift })
+      missing.set(onlyOutput(node), { scale, shift })
       return LayerNormalization.applyAll([x, fill(1, scale.dtype, scale.shape)], norm.attrs)
     }
     const lacks = node.inputs[0] && missing.get(node.inputs[0])
-    if (lacks && keepsRows(node)) missing.set(outputOf(node), lacks)
+    if (lacks && keepsRows(node)) missing.set(onlyOutput(node), lacks)
     const reading = lacks && match(node, MatMul, inputs)
     if (reading) {
       const [x, w] = reading.inputs
       const rows = transposed(w, [1, 0]) // [out, in], as weights are stored
       const product = matmul(x, transposeLast(mul(rows, lacks.scale)))
       const shift = sum(mul(rows, lacks.shift), 1)
-      shifted.set(outputOf(node), { product, shift })
+      shifted.set(onlyOutput(node), { product, shift })
       return [add(product, shift)]
     }
     // The shift joins a bias that is added next.

@@ -6,7 +6,7 @@ import { FusedMatMul, readOrder } from '../ops/fused-matmul.ts'
 import { transpose } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
 import { MatMul, Mul, Transpose } from '../ops/primitives.ts'
-import { match, numberOff, outputOf, pairs, permuted, rewriteCounting, scalar } from './match.ts'
+import { match, numberOff, onlyOutput, pairs, permuted, rewriteCounting, scalar } from './match.ts'
 
 /** A matrix to multiply, `alpha` times `t` read in another order of axes. */
 interface Operand {
@@ -29,7 +29,7 @@ const FORMS = [
 const swap = (rank: number): number[] => readOrder(rank, true, false)
 
 /**
- * Takes off an operand what the product can do by itself.
+ * Removes from an operand what the product can do itself.
  * @param batched whether both operands have batch axes, which FusedMatMul needs to read them from behind the rows
  */
 function peel(operand: Operand, batched: boolean): Operand {
@@ -89,7 +89,7 @@ function transposedProduct([a, b]: [Operand, Operand], perm: readonly number[]):
  */
 export const fuseMatMuls = (graph: Graph, lacks: (op: string, dtype: DType) => boolean): Graph =>
   rewriteCounting(graph, (node, readers) => {
-    if (lacks(FusedMatMul.type, outputOf(node).dtype)) return undefined
+    if (lacks(FusedMatMul.type, onlyOutput(node).dtype)) return undefined
     const parts = match(node, MatMul) && operands(node)
     if (parts) {
       // A product with one matrix is one large product, whatever the axes before the last.

@@ -8,7 +8,7 @@ import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { reshape } from '../ops/layout.ts'
 import { type Add, Mul, Reshape } from '../ops/primitives.ts'
 
-export { match, outputOf } from '../graph/match.ts'
+export { match, onlyOutput } from '../graph/match.ts'
 
 /** Items in another order: item i of the result is item `order[i]`. */
 export const permuted = <T>(items: readonly T[], order: readonly number[]): T[] =>

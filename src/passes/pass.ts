@@ -45,7 +45,7 @@ function leftOut(): ReadonlySet<string> {
   const known = ['-all', ...[...optional].sort().map(name => `-${name}`)]
   const wrong = names.find(name => !known.includes(name))
   if (wrong !== undefined)
-    throw new UserError(`ONNXGRAD_PASSES: ${wrong} is not known; choose from ${known.join(', ')}`)
+    throw new UserError(`ONNXGRAD_PASSES: unknown pass ${wrong}; choose from ${known.join(', ')}`)
   return names.includes('-all') ? optional : new Set(names.map(name => name.slice(1)))
 }
 

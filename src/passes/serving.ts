@@ -31,7 +31,7 @@ const OPSET = inOrder<OpsetPurpose>([
 export const forInference = (graph: Graph, purpose: ServingPurpose): Graph =>
   runPasses(INFERENCE, graph, purpose)
 
-/** A graph as a file ships it: nothing of the training in it, no more computed than is put out. */
+/** A graph as a file ships it: nothing of the training in it, nothing computed beyond the outputs. */
 export const forServing = (graph: Graph, purpose: ServingPurpose = {}): Graph =>
   runPasses(SERVING, graph, purpose)
 

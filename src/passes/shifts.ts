@@ -7,7 +7,7 @@ import { add, mul, where } from '../ops/elementwise.ts'
 import { reshape, transpose } from '../ops/layout.ts'
 import { matmul } from '../ops/matmul.ts'
 import { Add, MatMul, Mul, Reshape, Softmax, Transpose, Where } from '../ops/primitives.ts'
-import { elements, groups, match, outputOf, pairs, scalar } from './match.ts'
+import { elements, groups, match, onlyOutput, pairs, scalar } from './match.ts'
 
 /**
  * Biases move on to where they cost less, or vanish. Softmax does not see what is added alike to a whole row: in
@@ -34,7 +34,7 @@ export function moveShifts(graph: Graph): Graph {
         base: matmul(parts.base, w),
         shift: matmul(reshape(parts.shift, w.shape.slice(0, 1)), w),
       }
-      moved.set(outputOf(node), next)
+      moved.set(onlyOutput(node), next)
       return [add(next.base, next.shift)]
     }
     // What was moved joins a bias that is added next.

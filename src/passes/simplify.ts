@@ -8,7 +8,7 @@ import { equalShape } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { add, exp, mul, sub } from '../ops/elementwise.ts'
 import { Add, Div, Exp, Expand, MatMul, Mul, Neg, Reshape, Sqrt, Sub } from '../ops/primitives.ts'
-import { elements, match, outputOf, pairs, type Readers, rewriteCounting, scalar } from './match.ts'
+import { elements, match, onlyOutput, pairs, type Readers, rewriteCounting, scalar } from './match.ts'
 
 /** What a node's output becomes; undefined leaves it. */
 type Rule = (node: Node, readers: Readers) => AnyTensor | undefined
@@ -41,7 +41,7 @@ const ARITHMETIC = new Map<unknown, (a: number, b: number) => number>([
 
 /** Arithmetic of constants of one value. */
 const fold: Rule = node => {
-  const { dtype, shape } = outputOf(node)
+  const { dtype, shape } = onlyOutput(node)
   const f = ARITHMETIC.get(node.op)
   const [a, b] = node.inputs.map(filledWith)
   if (
@@ -65,8 +65,8 @@ const narrow: Rule = node => {
   const choices = [small, ...node.inputs.map((t, i) => small.with(i, t))]
   for (const inputs of choices) {
     if (inputs.every((t, i) => t === node.inputs[i])) continue
-    const y = outputOf(makeNode(node.op, inputs, node.attrs))
-    if (equalShape(y.shape, outputOf(node).shape)) return y
+    const y = onlyOutput(makeNode(node.op, inputs, node.attrs))
+    if (equalShape(y.shape, onlyOutput(node).shape)) return y
   }
   return undefined
 }
@@ -86,7 +86,7 @@ function scaled(t: AnyTensor): { x: AnyTensor; c: number } | undefined {
   return undefined
 }
 
-/** Factors of a product of tensors of one shape, as far as its parts are read by it alone. */
+/** Factors of a product of equally shaped tensors, as far as nothing else reads its parts. */
 function factors(t: AnyTensor, readers: Readers): AnyTensor[] {
   const product = match(t.node, Mul)
   if (!product || product.inputs.some(x => !equalShape(x.shape, t.shape))) return [t]

@@ -6,7 +6,7 @@ import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { readOrder } from '../ops/fused-matmul.ts'
 import { reshape } from '../ops/layout.ts'
 import { Concat, Expand, MatMul, Reshape, Slice, Split, Transpose } from '../ops/primitives.ts'
-import { elements, match, outputOf } from './match.ts'
+import { elements, match, onlyOutput } from './match.ts'
 import { simplifyViews, transposed } from './views.ts'
 
 /** Items with the first two exchanged; there are at least two. */
@@ -54,7 +54,7 @@ function exchangeOf(node: Node): Exchange | undefined {
 
   const [first, second] = [0, 1].map(axis => node.op.along?.(axis, node.inputs, node.attrs))
   if (!first || !second) return undefined
-  const rank = outputOf(node).shape.length
+  const rank = onlyOutput(node).shape.length
   const carried: boolean[] = []
   const short: boolean[] = []
   for (const [i, t] of node.inputs.entries()) {
@@ -79,7 +79,7 @@ const READS = [
   [true, true],
 ] as const
 
-/** Orders of axes in which a batched product reads an operand by itself. */
+/** Axis orders in which a batched product can read an operand directly. */
 const readable = (perm: readonly number[]): boolean =>
   READS.some(([trans, batch]) => readOrder(perm.length, trans, batch).every((p, i) => p === perm[i]))
 
@@ -139,7 +139,7 @@ export function timeMajor(graph: Graph): Graph {
   const back = (made: Tensor, original: Tensor): Tensor => (region.has(original) ? exchanged(made) : made)
   const rule = (node: Node, inputs: readonly Tensor[]): readonly Tensor[] => {
     const found = exchanges.get(node)
-    if (found && region.has(outputOf(node)))
+    if (found && region.has(onlyOutput(node)))
       return found.build(
         zip(inputs, node.inputs).map(([t, before], i) => (found.carried[i] ? t : back(t, before))),
       )

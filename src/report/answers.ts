@@ -8,6 +8,7 @@ import { printable } from '../graph/printable.ts'
 import { show } from '../graph/shape.ts'
 import type { Predictor } from '../train/predictor.ts'
 import { argmaxAt, logSumExpAt } from '../train/scores.ts'
+import { Confusion } from './confusion.ts'
 import type { Bin } from './scores.ts'
 
 /** An image of a set, and what a model answered. */
@@ -32,8 +33,8 @@ export interface Answers {
   readonly loss: number
   /** Labels that were compared: one for each image, or for each token. */
   readonly count: number
-  /** `confusion[truth][answer]`: how many. */
-  readonly confusion: readonly (readonly number[])[]
+  /** Who is taken for whom. */
+  readonly confusion: Confusion
   /** Wrongly answered images, the largest loss first; none of other data. */
   readonly worst: readonly Answered[]
   /** The first image of each class that is answered right, in the set's order; none of other data. */
@@ -47,9 +48,6 @@ export type Classifier = Pick<Predictor, 'inputs' | 'outputs' | 'run'>
 
 const BINS = 10
 
-/** With more classes the table of confusions takes gigabytes. */
-const MOST_CLASSES = 4096
-
 const LABEL = 'label'
 
 /** What a model reads of a batch, by name. The only input may have another name than the only array beside the labels. */
@@ -62,7 +60,7 @@ function inputsOf({ inputs }: Classifier, batch: UserBatch): UserBatch {
 /** @throws UserError for a batch without labels */
 function labelsOf(set: string, { label }: UserBatch): ArrayLike<number> {
   if (label === undefined)
-    throw new UserError(`${set}: has no ${LABEL}, so that there is nothing to hold answers against`)
+    throw new UserError(`${set}: has no ${LABEL}, so predictions cannot be compared with it`)
   const { data } = toNdArray(`${set}: ${LABEL}`, label, { dtype: 'int32', shape: ['batch'] })
   if (data instanceof Int32Array) return data
   throw new Error('internal: labels are not int32')
@@ -78,12 +76,12 @@ function logitsOf(
   const { data: logits, dims } = lookup(got, name)
   if (!(logits instanceof Float32Array))
     throw new UserError(
-      `the model answers ${printable(name)}, ${elementsOf(logits)} ${show(dims)}; float32 [batch, classes] belongs there`,
+      `the model returned ${printable(name)}, ${elementsOf(logits)} ${show(dims)}; expected float32 [batch, classes]`,
     )
   const classes = logits.length / labels
-  if (!(Number.isInteger(classes) && classes >= 1 && classes <= MOST_CLASSES))
+  if (!(Number.isInteger(classes) && classes >= 1))
     throw new UserError(
-      `the model answers ${logits.length} scores for ${labels} labels; 1 to ${MOST_CLASSES} for each are compared`,
+      `the model returned ${logits.length} scores for ${labels} labels; expected one score per class for each label`,
     )
   return { logits, classes }
 }
@@ -110,7 +108,7 @@ export async function answersOf(
   const worst: Answered[] = []
   const right = new Map<number, Answered>()
   const bins = Array.from({ length: BINS }, () => ({ count: 0, certainty: 0, right: 0 }))
-  let confusion: number[][] = []
+  let confusion: Confusion | undefined
   let [count, correct, total] = [0, 0, 0]
   for await (const b of batches(set, { batch, shuffle: false })) {
     const labels = labelsOf(set.name, b)
@@ -119,23 +117,20 @@ export async function answersOf(
       await classifier.run(inputsOf(classifier, b)),
       labels.length,
     )
-    confusion = confusion.length
-      ? confusion
-      : Array.from({ length: classes }, () => new Array(classes).fill(0))
+    confusion ??= new Confusion(classes)
     for (let i = 0; i < labels.length; i++) {
       const at = i * classes
       const truth = Number(labels[i])
       if (!(truth >= 0 && truth < classes))
         throw new UserError(
-          `the model answers ${classes} scores, and the data have a label ${truth}: they do not belong together`,
+          `the model returns ${classes} scores, but the data have a label ${truth}: model and data do not match`,
         )
       const guess = argmaxAt(logits, at, classes)
       const all = logSumExpAt(logits, at, classes)
       const loss = all - Number(logits[at + truth])
       const certainty = Math.exp(Number(logits[at + guess]) - all)
       const index = count + i
-      const row = nth(confusion, truth)
-      row[guess] = nth(row, guess) + 1
+      confusion.add(truth, guess)
       total += loss
       const bin = nth(bins, Math.min(BINS - 1, Math.floor(certainty * BINS) || 0))
       bin.count++
@@ -160,7 +155,7 @@ export async function answersOf(
     accuracy: correct / count,
     loss: total / count,
     count,
-    confusion,
+    confusion: confusion ?? new Confusion(0),
     worst,
     right: [...right.values()],
     bins: bins.map(bin => ({

@@ -12,10 +12,10 @@ export function reliability(bins: readonly Bin[]): Html {
     bin.count ? [{ ...bin, from: i * width, to: (i + 1) * width }] : [],
   )
   const says = filled.map(
-    b => `${percent(b.certainty, 0)} sure: ${percent(b.accuracy, 0)} right of ${count(b.count)}`,
+    b => `${percent(b.certainty, 0)} confident: ${percent(b.accuracy, 0)} correct of ${count(b.count)}`,
   )
   const middle = (b: (typeof filled)[number]) => (b.from + b.to) / 2
-  const drawn = chart(`Accuracy by certainty: ${says.join('; ')}`, {
+  const drawn = chart(`Accuracy by confidence: ${says.join('; ')}`, {
     width: 440,
     height: 300,
     marginLeft: 50,
@@ -26,7 +26,7 @@ export function reliability(bins: readonly Bin[]): Html {
       domain: [0, 1],
       ticks: 5,
       tickFormat: (v: number) => percent(v, 0),
-      label: 'certainty',
+      label: 'confidence',
       labelArrow: 'none',
       tickSize: 0,
     },
@@ -55,5 +55,5 @@ export function reliability(bins: readonly Bin[]): Html {
       text(filled, { x: middle, frameAnchor: 'top', dy: -16, text: b => count(b.count), fontSize: 10.5 }),
     ],
   })
-  return html`<figure class="chart"><figcaption><b>Share of right answers</b> <small>above: how many answers</small></figcaption>${drawn}</figure>`
+  return html`<figure class="chart"><figcaption><b>Accuracy</b> <small>above: number of predictions</small></figcaption>${drawn}</figure>`
 }

@@ -13,9 +13,10 @@ import { type Answers, answersOf } from './answers.ts'
 import { attentionOf } from './attention.ts'
 import { reliability } from './calibration-node.ts'
 import { glow } from './colour.ts'
+import type { Confusion } from './confusion.ts'
 import { curves } from './curves-node.ts'
 import { type Config, head, titleOf } from './head.ts'
-import { html } from './html.ts'
+import { type Html, html } from './html.ts'
 import { metricsOf, type RunLog } from './log.ts'
 import { page, type Section } from './page.ts'
 import { cells } from './picture-node.ts'
@@ -50,6 +51,9 @@ const SHOWN = { worst: 24, right: 4, wrong: 2 } as const
 
 /** Of more classes there is a picture without numbers. */
 const MOST_IN_TABLE = 20
+
+/** Of more classes there is only the list of the most frequent confusions. */
+const MOST_IN_PICTURE = 1000
 
 /** Of more classes the table holds those that are told worst. */
 const MOST_CLASSES = 100
@@ -138,10 +142,10 @@ async function classSections(
   name: (label: number) => string,
   tokens: boolean,
 ): Promise<Section[]> {
-  const few = confusion.length <= MOST_IN_TABLE
+  const few = confusion.classes <= MOST_IN_TABLE
   const body = few
-    ? html`<div class="beside">${confusionTable(confusion, name)}${confusionList(confusion, name, 10)}</div>`
-    : html`<div class="beside"><figure class="matrix"><img src="${await matrix(confusion)}" alt="Confusion matrix of ${confusion.length} classes, without numbers"><figcaption><small>Rows: what it is. Columns: what the model answers. Classes in their order; brighter is more, by the logarithm.</small></figcaption></figure>${confusionList(confusion, name)}</div>`
+    ? html`<div class="beside">${confusionTable(confusion.rows(), name)}${confusionList(confusion, name, 10)}</div>`
+    : html`<div class="beside">${confusion.classes <= MOST_IN_PICTURE && (await matrix(confusion))}${confusionList(confusion, name)}</div>`
   const scores = classScores(confusion).map((score, label) => ({ score, label }))
   const shown =
     scores.length <= MOST_CLASSES
@@ -176,10 +180,12 @@ async function classSections(
 }
 
 /** Who is taken for whom, without numbers. */
-function matrix(confusion: readonly (readonly number[])[]): Promise<string> {
-  const size = confusion.length
-  const most = confusion.map(row => Math.log1p(row.reduce((a, b) => a + b, 0)) || 1)
-  return cells(size, size, (y, x) => glow(Math.log1p(nth(nth(confusion, y), x)) / nth(most, y)))
+async function matrix(confusion: Confusion): Promise<Html> {
+  const rows = confusion.rows()
+  const most = rows.map(row => Math.log1p(row.reduce((a, b) => a + b, 0)) || 1)
+  const size = rows.length
+  const picture = await cells(size, size, (y, x) => glow(Math.log1p(nth(nth(rows, y), x)) / nth(most, y)))
+  return html`<figure class="matrix"><img src="${picture}" alt="Confusion matrix of ${size} classes, without numbers"><figcaption><small>Rows: what it is. Columns: what the model answers. Classes in their order; brighter is more, by the logarithm.</small></figcaption></figure>`
 }
 
 async function imageSections(

@@ -1,4 +1,6 @@
 import { nth } from '../graph/present.ts'
+import type { Confusion } from './confusion.ts'
+
 /** How one class is told from the others. */
 export interface ClassScore {
   /** Examples of the class. */
@@ -15,22 +17,27 @@ export interface ClassScore {
 
 const total = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0)
 
-/** @param confusion `[truth][answer]`: how many */
-export const classScores = (confusion: readonly (readonly number[])[]): ClassScore[] =>
-  confusion.map((row, i) => {
-    const right = nth(row, i)
-    const count = total(row)
-    const named = total(confusion.map(other => nth(other, i)))
-    const wrong = row.map((n, j) => (j === i ? 0 : n))
-    const most = Math.max(0, ...wrong)
+/** Scores of all classes, by label. */
+export function classScores(confusion: Confusion): ClassScore[] {
+  const sums = Array.from({ length: confusion.classes }, () => ({ right: 0, count: 0, named: 0 }))
+  const mistaken = new Map<number, { readonly for: number; readonly count: number }>()
+  for (const { truth, answer, count } of confusion.pairs()) {
+    nth(sums, truth).count += count
+    nth(sums, answer).named += count
+    if (truth === answer) nth(sums, truth).right = count
+    else if (count > (mistaken.get(truth)?.count ?? 0)) mistaken.set(truth, { for: answer, count })
+  }
+  return sums.map(({ right, count, named }, label) => {
+    const other = mistaken.get(label)
     return {
       count,
       precision: right / named,
       recall: right / count,
       f1: (2 * right) / (count + named),
-      ...(most ? { mistaken: { for: wrong.indexOf(most), count: most } } : {}),
+      ...(other ? { mistaken: other } : {}),
     }
   })
+}
 
 /** Answers whose certainty lies in one interval. */
 export interface Bin {

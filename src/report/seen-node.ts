@@ -17,11 +17,11 @@ export async function mistakes(
   shape: readonly number[],
   name: Name,
 ): Promise<Html> {
-  if (!worst.length) return html`<p>None: every example is answered right.</p>`
+  if (!worst.length) return html`<p>None: every example is classified correctly.</p>`
   const pictures = await Promise.all(worst.map(a => photo(a.pixels, shape)))
   return html`<ol class="mistakes">${worst.map(
     ({ index, truth, guess, certainty, loss }, i) => html`<li><figure>
-<img src="${nth(pictures, i)}" width="${nth(shape, 2)}" height="${nth(shape, 1)}" alt="Test image ${index}: ${name(truth)}, answered as ${name(guess)}">
+<img src="${nth(pictures, i)}" width="${nth(shape, 2)}" height="${nth(shape, 1)}" alt="Test image ${index}: ${name(truth)}, predicted as ${name(guess)}">
 <figcaption><span>${named(name(truth))} → <b>${named(name(guess))}</b></span> <small>${percent(certainty)} sure</small> <small title="loss ${loss.toFixed(2)}">no. ${count(index)}</small></figcaption>
 </figure></li>`,
   )}</ol>`
@@ -85,7 +85,7 @@ export async function gazes(
         glow(nth(nth(nth(gaze.heads, block), head), place) / nth(nth(tops, block), head)),
       ),
     ])
-    const what = truth === guess ? name(truth) : `${name(truth)} answered as ${name(guess)}`
+    const what = truth === guess ? name(truth) : `${name(truth)} predicted as ${name(guess)}`
     const guessed = html`<b>${named(name(guess))}</b>`
     const says = truth === guess ? guessed : html`${named(name(truth))} → ${guessed}`
     return html`<li><figure>

@@ -1,5 +1,6 @@
 import { keysOf } from '../graph/keys.ts'
 import { shownName } from '../graph/printable.ts'
+import type { Confusion } from './confusion.ts'
 import type { Config } from './head.ts'
 import { type Html, html, named, type Part } from './html.ts'
 import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
@@ -33,19 +34,15 @@ export function confusionTable(confusion: readonly (readonly number[])[], name: 
 }
 
 /** The most frequent confusions. */
-export function confusionList(confusion: readonly (readonly number[])[], name: Name, most = 12): Html {
-  const pairs = confusion
-    .flatMap((row, truth) => row.map((n, answer) => ({ n, truth, answer })))
-    .filter(({ n, truth, answer }) => n && truth !== answer)
-    .sort((a, b) => b.n - a.n)
-    .slice(0, most)
+export function confusionList(confusion: Confusion, name: Name, most = 12): Html {
+  const pairs = confusion.mistakes().slice(0, most)
   if (!pairs.length) return html`<p>Nothing is taken for anything else.</p>`
   return html`<table class="numbers pairs">
 <caption>Most frequent confusions</caption>
 <thead><tr><th scope="col">It is</th><th scope="col">answered</th><th scope="col">times</th></tr></thead>
 <tbody>${pairs.map(
     p =>
-      html`<tr><th scope="row">${named(name(p.truth))}</th><td>${named(name(p.answer))}</td><td>${count(p.n)}</td></tr>`,
+      html`<tr><th scope="row">${named(name(p.truth))}</th><td>${named(name(p.answer))}</td><td>${count(p.count)}</td></tr>`,
   )}</tbody></table>`
 }
 

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { codeOf, exists, readBytes, readText } from '../data/files-node.ts'
 import type { Preprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
@@ -55,6 +56,10 @@ export const readSaved = async (file: string, build: Build): Promise<Saved> =>
 export async function readConfig(folder: string): Promise<RunConfig> {
   const file = join(folder, RUN_FILES.config)
   const text = await readText(file)
+  if (text === undefined && (await isFile(folder)))
+    throw new UserError(
+      `${folder} is a file, not a run folder${basename(folder) === RUN_FILES.model ? `; give its folder, ${dirname(folder)}` : ''}`,
+    )
   if (text === undefined)
     throw new UserError(`${file} does not exist: ${folder} is not a run folder of onnxgrad`)
   let config: unknown
@@ -68,6 +73,12 @@ export async function readConfig(folder: string): Promise<RunConfig> {
   checkFormat(file, config[FORMAT_KEY])
   return config
 }
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    entry => entry.isFile(),
+    () => false,
+  )
 
 const namesModel = (config: unknown): config is RunConfig => {
   const { name, config: settings } = fieldsOf(fieldsOf(config).model)

@@ -4,10 +4,10 @@ import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 import type { Target } from '../graph/target.ts'
 
-/** The devices that models run on. Pages have `wasm` and `webgpu`. */
+/** The devices that models run on; in pages, `wasm` and `webgpu`. */
 export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'wasm'
 
-/** Whether a device works here. */
+/** The state of a device. */
 export interface DeviceInfo<N extends DeviceName = DeviceName> {
   /** The value of the option `device`. */
   readonly name: N
@@ -15,7 +15,7 @@ export interface DeviceInfo<N extends DeviceName = DeviceName> {
   readonly available: boolean
   /** Why it is not available, and what to do. */
   readonly reason?: string
-  /** What it runs on: version of the runtime, how many threads and why not more, or which GPU. */
+  /** Details: the runtime's version, the number of threads and its limit, or the GPU. */
   readonly detail?: string
 }
 
@@ -83,7 +83,7 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     target: HOST,
     resident: false,
     preallocated: true,
-    install: 'onnxruntime-node brings it; install it again',
+    install: 'it comes with onnxruntime-node; reinstall that package',
   },
   webgpu: {
     name: 'webgpu',
@@ -117,13 +117,13 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
     target: { ...HOST, name: 'wasm' },
     resident: false,
     preallocated: false,
-    install: 'onnxruntime-web brings it; install onnxgrad again',
+    install: 'it comes with onnxruntime-web; reinstall onnxgrad',
   },
 }
 
 /** The row of a device. @throws UserError for a name that is not in the table */
 export function deviceOf(name: string): Device {
   if (!isKey(DEVICES, name))
-    throw new UserError(`device ${name} is not known; choose one of ${Object.keys(DEVICES).join(', ')}`)
+    throw new UserError(`unknown device ${name}; choose one of ${Object.keys(DEVICES).join(', ')}`)
   return DEVICES[name]
 }

@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { DEVICES, type DeviceInfo } from './device.ts'
 import { workerRuntime } from './worker-node.ts'
 
-/** Which devices work here, and why not the others. Each is tried on a model of one node. */
+/** The devices that work here, and why the others do not. Each is tested with a one-node model. */
 export async function devices(): Promise<readonly DeviceInfo[]> {
   const found: DeviceInfo[] = []
   // One after the other: two of them may want the same GPU.

@@ -32,7 +32,7 @@ export function graphOf(outputs: Tensors): Graph {
 }
 
 /**
- * Computes tensors once: for tests, tools and quick looks. Training and serving use programs that stay loaded.
+ * Evaluates tensors once: for tests, tools and quick checks. Training and serving use programs that stay loaded.
  * @param feeds values of the inputs, by name; numbers are converted to each input's dtype
  */
 export async function evaluate(

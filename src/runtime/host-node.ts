@@ -18,7 +18,7 @@ export interface Host {
 
 export interface Listener {
   answered(answer: Answer): void
-  /** It answers no more. Called again where it had failed before it ended. */
+  /** It stops answering. Called again where it had failed before it ended. */
   failed(why: string): void
   /** It is gone. */
   ended(): void
@@ -31,7 +31,7 @@ const HERE: string | undefined = import.meta.url
  * it is in neither.
  */
 export function hostProgram(): URL | undefined {
-  // In a bundle of CommonJS modules it is not defined.
+  // Undefined in a bundle of CommonJS modules.
   if (!HERE) return undefined
   // A variable, for bundlers take a file name in `new URL` for a file of theirs.
   const name = HERE.endsWith('.ts') ? 'thread-node.ts' : 'thread-node.js'
@@ -46,7 +46,7 @@ export function hostProgram(): URL | undefined {
   }
 }
 
-/** In this repository programs are TypeScript, for which tsx must be told of each thread and process anew. */
+/** In this repository programs are TypeScript, for which tsx must be registered in each thread and process. */
 const register = (file: URL): string =>
   file.pathname.endsWith('.ts')
     ? `import{register}from${JSON.stringify(import.meta.resolve('tsx/esm/api'))};register();`

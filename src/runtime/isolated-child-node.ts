@@ -40,7 +40,7 @@ function checkSize(answer: OrtTensors): void {
   const bytes = Object.values(answer).reduce((n, { data }) => n + (data.byteLength ?? 0), 0)
   if (bytes > MOST_BYTES)
     throw new UserError(
-      `the model answers ${bytes.toLocaleString('en-US')} bytes; ${MOST_BYTES.toLocaleString('en-US')} are the most`,
+      `the model returned ${bytes.toLocaleString('en-US')} bytes; at most ${MOST_BYTES.toLocaleString('en-US')} are allowed`,
     )
 }
 

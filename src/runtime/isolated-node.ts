@@ -11,23 +11,23 @@ import type { Held, Runtime } from './session.ts'
 
 /** Options of `isolatedRuntime`. */
 export interface IsolatedOptions {
-  /** What messages call the model's file. */
+  /** The model file's name in messages. */
   readonly file: string
-  /** How long loading or a run may take, in seconds. @default 60 */
+  /** Time limit of loading and of each run, in seconds. @default 60 */
   readonly timeout?: number
-  /** Bytes that the process may take. @default four fifths of what is available */
+  /** Memory limit of the process, in bytes. @default four fifths of the available memory */
   readonly memory?: number
 }
 
 /** Seconds that a model from elsewhere may take for an answer, unless somebody says otherwise. */
 export const TIMEOUT = 60
 
-/** What the process is told of its limits. */
+/** Limits passed to the process. */
 export interface Limits {
   readonly memory: number
   /** The process that it ends with. */
   readonly parent: number
-  /** Its last words where it takes more. */
+  /** Its last message if it exceeds the limit. */
   readonly sign: string
 }
 
@@ -35,9 +35,9 @@ export interface Limits {
 export type Asked = Pick<Calls, 'open' | 'load' | 'run' | 'close'>
 
 /**
- * onnxruntime on the named device, in a process of its own, for models of which nothing is known: one that does not end, takes all
- * memory or crashes the runtime costs that process alone. Tensors cross over as copies, and none stay there.
- * @throws UserError when the device does not work here; and later, that begins with the file's name, for what a model did
+ * onnxruntime on the named device, in a separate process, for untrusted models: one that does not end, exhausts memory or crashes
+ * the runtime affects only that process. Tensors are copied to and from it, and none stay there.
+ * @throws UserError when the device does not work here; and later, with the file's name, for failures of the model
  */
 export async function isolatedRuntime(name: string, options: IsolatedOptions): Promise<Runtime> {
   const device = deviceOf(name)
@@ -118,7 +118,7 @@ class Child {
   readonly #file: string
   readonly #timeout: number
   readonly #memory: number
-  readonly #sign = 'onnxgrad: the memory is full'
+  readonly #sign = 'onnxgrad: out of memory'
   readonly #process: ChildProcess
   readonly #gone: Promise<unknown>
   readonly #waiting = new Map<number, Waiting>()
@@ -151,7 +151,7 @@ class Child {
     this.#process.on('message', (answer: Answer) => this.#receive(answer))
     this.#gone = once(this.#process, 'close').then(
       ([code, signal]) => this.#stop(this.#why(signal ?? `exit code ${code}`)),
-      (error: Error) => this.#stop(`${file}: a process for it cannot be started (${error.message})`),
+      (error: Error) => this.#stop(`${file}: cannot start a process for it (${error.message})`),
     )
     process.on('exit', this.#kill)
     this.#keepAlive(false)
@@ -214,7 +214,7 @@ class Child {
     if (this.#doing() === WORDS.open)
       return `${this.#file}: the process to run it in could not be started (${end}): ${this.#said.trim()}`
     const words = debugLevel() ? `: ${this.#said}` : ''
-    return `${this.#file}: the runtime crashed while ${this.#doing()} it (${end})${words}; the file is damaged, or made to crash it`
+    return `${this.#file}: the runtime crashed while ${this.#doing()} it (${end})${words}; the file is damaged or malicious`
   }
 
   #stop(why: string): void {

@@ -11,9 +11,9 @@ export interface Native {
 }
 
 /**
- * onnxruntime-node, which is an optional dependency: its install script downloads CUDA's libraries on Linux x64, and where that
- * fails, npm leaves the package out.
- * @throws NativeProblem saying why it cannot be loaded, and how to get it
+ * onnxruntime-node, which is an optional dependency: its install script downloads CUDA's libraries on Linux x64, and if that fails,
+ * npm skips the package.
+ * @throws NativeProblem saying why it cannot be loaded and how to install it
  */
 export async function loadNative(): Promise<Native> {
   const ort = await import('onnxruntime-node').catch((error: unknown) => {
@@ -49,7 +49,7 @@ export const installCommand = ({ platform, arch }: Machine): string =>
     ? 'ONNXRUNTIME_NODE_INSTALL=skip npm install'
     : 'npm install --include=optional'
 
-/** Why onnxruntime-node cannot be loaded, and what to do: one line. */
+/** Why onnxruntime-node cannot be loaded and what to do, in one line. */
 export function nativeProblem(error: unknown, machine = thisMachine()): string {
   const { platform, arch, musl } = machine
   const text = plainMessage(error)

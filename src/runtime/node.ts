@@ -11,7 +11,7 @@ import { makeRuntime, ortOf, plainMessage, type Runtime } from './session.ts'
 
 /**
  * The runtime of the named device, tried out on a model of one node: onnxruntime-node, or for `wasm` onnxruntime-web.
- * @throws UserError when the device does not work here, saying how to get it; there is no silent fall-back
+ * @throws UserError when the device does not work here, saying how to get it; there is no silent fallback
  */
 export async function nodeRuntime(name: string): Promise<Runtime> {
   const device = deviceOf(name)
@@ -48,7 +48,7 @@ export async function wasmRuntime(threads = wasmThreads()): Promise<Runtime> {
 
 export type { DeviceName } from './device.ts'
 
-/** The device of programs that name none. */
+/** The default device. */
 export interface DefaultDevice {
   readonly device: DeviceName
   /** Why it is not the CPU in onnxruntime-node, and how to get that: one line. */

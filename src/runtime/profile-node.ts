@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Profile } from './session.ts'
 
-/** An event of onnxruntime's profile, as far as it is read here; `dur` is in microseconds. */
+/** The fields of an onnxruntime profile event that are used here; `dur` is in microseconds. */
 export interface ProfileEvent {
   readonly cat: string
   readonly name: string
@@ -38,10 +38,7 @@ function table(title: string, times: ReadonlyMap<string, number>, runs: number):
   ]
 }
 
-/**
- * Where the time of a session's runs went, by layer and by operator, as lines; none for a session that ran once, which is
- * a look at a few values.
- */
+/** The time of a session's runs by layer and by operator, as lines; empty for a session that ran only once. */
 export function profileText(name: string, events: readonly ProfileEvent[]): string[] {
   const runs = events.filter(e => e.cat === 'Session' && e.name === 'model_run').length
   const kernels = events.filter(e => e.cat === 'Node' && e.name.endsWith(KERNEL))

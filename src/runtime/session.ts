@@ -4,10 +4,10 @@ import { copyElements, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { input } from '../graph/leaf.ts'
-import { lookup, nth } from '../graph/present.ts'
+import { lookup } from '../graph/present.ts'
 import type { Device } from './device.ts'
 
-/** A tensor on its way to a runtime or back. */
+/** A tensor passed to or returned by a runtime. */
 export interface OrtTensor {
   /** Its dtype. */
   readonly type: string
@@ -16,10 +16,10 @@ export interface OrtTensor {
   /** Elements in row-major order. */
   readonly data: TypedArray
 }
-/** Tensors on their way by name. */
+/** Such tensors by name. */
 export type OrtTensors = Readonly<Record<string, OrtTensor>>
 
-/** A tensor that stays with its runtime, wherever that keeps it: runs read it, write it, and nothing is copied. */
+/** A tensor held by its runtime: runs read and write it without copying. */
 export interface Held {
   /** Element type. */
   readonly dtype: DType
@@ -100,17 +100,17 @@ export interface Runtime {
   readonly device: Device
   /** Version of onnxruntime. */
   readonly version: string
-  /** Whether the thread that asks can do other things while a model runs. */
+  /** Whether the calling thread stays free while a model runs. */
   readonly parallel: boolean
   /** Loads ONNX bytes. @throws UserError when the runtime refuses them */
   load(bytes: Uint8Array, settings?: SessionSettings): Promise<Session>
   /** A tensor to feed to a run; `data` is not copied here. */
   tensor(dtype: DType, data: TypedArray, dims: readonly number[]): OrtTensor
-  /** Memory whose contents reach a run with as little copying as there can be. */
+  /** Memory whose contents are passed to a run with as few copies as possible. */
   readonly allocate: (bytes: number) => ArrayBufferLike
-  /** A tensor that stays here, with a copy of `data`; without data it can be read once a run has written it. */
+  /** A held tensor with a copy of `data`; without data it can be read after a run has written it. */
   hold(dtype: DType, dims: readonly number[], data?: TypedArray): Held
-  /** A copy of what a held tensor has after all runs so far. */
+  /** A copy of a held tensor after all runs so far. */
   read(held: Held): Promise<TypedArray>
   /** Frees a held tensor. */
   release(held: Held): void
@@ -118,18 +118,22 @@ export interface Runtime {
   close(): Promise<void>
 }
 
-/** First line of what onnxruntime says, without its error code and the place in its sources. */
+/** What onnxruntime says, in one line, without its error code, the place in its sources, and its stack. */
 export const plainMessage = (error: unknown): string => {
-  const text = (error instanceof Error ? error.message : String(error))
+  const [text = ''] = (error instanceof Error ? error.message : String(error)).split(
+    /\n\s*(?:stack ?trace|at )/i,
+  )
+  return text
     .replace(/^.*\/onnxruntime_src\/.* was false\. /, '')
     .replace(/\/onnxruntime_src\/\S+:\d+ [^)]*\) /, '')
-  return nth(text.split('\n'), 0)
     .replace(/^\[.*?\]\s*:\s*\d+\s*:\s*\w+\s*:\s*/, '')
     .replace(/^Can't create a session\. ERROR_CODE: \d+, ERROR_MESSAGE: /, '')
-    .slice(0, 400)
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+    .slice(0, 600)
 }
 
-/** What onnxruntime is told of a session. */
+/** onnxruntime's options for a session. */
 function optionsFor(device: Device, settings: SessionSettings): Readonly<Record<string, unknown>> {
   const { held, optimize, threads } = settings
   return {
@@ -183,7 +187,7 @@ export function makeRuntime(ort: Ort, device: Device, version: string, profile?:
   const values = new Map<Held, OrtValue | undefined>()
   let last: Promise<unknown> = Promise.resolve()
   let idleSince = performance.now()
-  /** What is asked is done in the order of asking: a run may read what the one before it writes. */
+  /** Requests are processed in order: a run may read what the previous one writes. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work)
     last = result.catch(() => {})

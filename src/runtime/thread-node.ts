@@ -16,7 +16,7 @@ const held = new Map<number, Held>()
 
 const known = <T>(map: ReadonlyMap<number, T>, id: number): T => {
   const value = map.get(id)
-  if (!value) throw new Error(`internal: the runtime's thread knows no ${id}`)
+  if (!value) throw new Error(`internal: the runtime's thread has no ${id}`)
   return value
 }
 const changed = <T, U>(values: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> =>

@@ -69,18 +69,18 @@ const builds = {
 const started = new Map<WebDeviceName, number>()
 
 /**
- * onnxruntime-web in this page or worker, tried out on a model of one node. While a model runs on wasm, its thread does
- * nothing else: a page that must not freeze asks for it in a worker.
- * @throws UserError when the device does not work here, saying what to do; there is no silent fall-back
+ * onnxruntime-web in this page or worker, tried out on a model of one node. While a model runs on wasm, its thread does nothing
+ * else: a page that must not freeze asks for it in a worker.
+ * @throws UserError when the device does not work here, saying what to do; there is no silent fallback
  */
 export async function webRuntime(options: WebOptions = {}): Promise<WebRuntime> {
   const { device = 'wasm', onLost } = options
   if (!Object.hasOwn(builds, device))
-    throw new UserError(`device ${device} is not known in a browser; choose one of wasm, webgpu`)
+    throw new UserError(`unknown device ${device} in a browser; choose one of wasm, webgpu`)
   const possible = started.get(device) ?? threadsFor(options.threads)
   if (options.threads !== undefined && options.threads !== possible)
     throw new UserError(
-      `${device} runs with ${possible} threads since its first use here; ${options.threads} need another worker`,
+      `${device} already runs with ${possible} threads in this worker; start another worker for ${options.threads}`,
     )
   if (device === 'webgpu') {
     const { available, reason } = await webgpuDevice()
@@ -136,7 +136,7 @@ const unavailable = (device: WebDeviceName, why: string): UserError => {
       why,
     )
   const cure = missing
-    ? "; onnxruntime-web's files ort-wasm-simd-threaded* must be where wasmPaths says, and be served as text/javascript and application/wasm; then load the page again"
+    ? "; onnxruntime-web's files ort-wasm-simd-threaded* must be where wasmPaths points and must be served as text/javascript and application/wasm; then reload the page"
     : ''
   return new UserError(`device ${device} is not available: ${why}${cure}`)
 }
@@ -147,7 +147,7 @@ class Loss {
   readonly #waiting = new Set<(error: Error) => void>()
 
   tell(why: string): void {
-    this.error = new Error(`the GPU is gone (${why}); start again, or use wasm where that fails too`)
+    this.error = new Error(`the GPU was lost (${why}); start again, or use wasm if that fails too`)
     for (const reject of this.#waiting) reject(this.error)
   }
 
@@ -222,11 +222,9 @@ async function webgpuDevice(): Promise<DeviceInfo<WebDeviceName>> {
     return no('this browser has no WebGPU; Chrome and Edge 113, Firefox 141 and Safari 26 or newer have it')
   // An adapter that the browser blocks is an error in some, null in others.
   const adapter = await gpu.requestAdapter().catch(() => null)
-  if (!adapter)
-    return no('the browser finds no GPU that it may use; see chrome://gpu or about:support for why')
+  if (!adapter) return no('the browser found no usable GPU; see chrome://gpu or about:support for why')
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info
-  const name =
-    description || [vendor, architecture, device].filter(Boolean).join(' ') || 'a GPU without a name'
+  const name = description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unnamed GPU'
   return {
     name: 'webgpu',
     available: true,

@@ -7,11 +7,11 @@ import { nodeRuntime } from './node.ts'
 import type { Held, Runtime } from './session.ts'
 
 /**
- * onnxruntime on the named device, in a thread of its own: this thread stays free while a model runs, and can prepare
- * what the next run reads. Values cross over in shared memory where `allocate` gave it, else as copies; held tensors
- * never do. Called in a worker thread, it uses a process instead, so that the worker can be terminated at any moment.
- * In a bundle that does not hold the thread's program it runs here, with a warning.
- * @throws UserError when the device does not work here, saying how to get it; there is no silent fall-back
+ * onnxruntime on the named device, in a thread of its own: this thread stays free while a model runs, and can prepare what the next
+ * run reads. Values cross over in shared memory where `allocate` gave it, else as copies; held tensors never do. Called in a worker
+ * thread, it uses a process instead, so that the worker can be terminated at any moment. In a bundle that does not hold the
+ * thread's program it runs here, with a warning.
+ * @throws UserError when the device does not work here, saying how to get it; there is no silent fallback
  */
 export async function workerRuntime(name: string): Promise<Runtime> {
   const device = deviceOf(name)
@@ -81,7 +81,7 @@ let warned = false
 function warnOfBundle(): void {
   if (!warned)
     process.emitWarning(
-      'onnxgrad is bundled without its package: models run in the calling thread, which does nothing else meanwhile; leave onnxgrad out of the bundle (external)',
+      'onnxgrad was bundled into the program: models run in the calling thread and block it; mark onnxgrad as external in the bundler',
       { code: 'ONNXGRAD_BUNDLED' },
     )
   warned = true

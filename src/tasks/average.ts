@@ -16,7 +16,7 @@ const NOTHING = 1e-30
 
 /**
  * What is averaged: `elements`, all elements of one tensor; `weights`, the sum of a first tensor over the sum of a second;
- * `examples`, a scalar that counts as much as its batch has examples.
+ * `examples`, a scalar weighted by the number of examples in its batch.
  */
 export type AverageKind = 'elements' | 'weights' | 'examples'
 
@@ -69,8 +69,8 @@ const float = (what: string, t: AnyTensor): AnyTensor => {
 }
 
 /**
- * The mean of all elements, as a scalar; with weights, such as a mask, Σ w v / Σ w. Losses and metrics are made of it:
- * over uneven batches, micro-batches and masks it is the mean over all elements, not a mean of means.
+ * The mean of all elements, as a scalar; with weights, such as a mask, Σ w v / Σ w. Losses and metrics are built from it: with
+ * uneven batches, micro-batches and masks it is still the mean over all elements, not a mean of means.
  * @param weights of the shape of `values`, any dtype (bool counts as 0 and 1); if all are 0, the average is 0
  * @throws ShapeError when the shapes differ, or values are not float32 or float64
  */
@@ -97,5 +97,5 @@ export function ratio<D extends FloatType>(numerator: Tensor<D>, denominator: Te
 
 example(ratio, t => [t(4, 3), t(4, 3)])
 
-/** A scalar that counts as much as its batch has examples: what a loss is that is not made of averages. */
+/** A scalar weighted by the number of examples in its batch: the form of a loss that is not built from averages. */
 export const perExample = (value: AnyTensor): AnyTensor => Average.apply([value], { by: 'examples' })

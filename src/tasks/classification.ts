@@ -19,7 +19,7 @@ export interface ClassificationOptions extends Omit<CrossEntropyOptions, 'ignore
    * and cutmix produce them. @default 'labels'
    */
   readonly targets?: 'labels' | 'probabilities' | 'mixed'
-  /** Further metrics `top2`, `top5` …: how often the label is among the k highest logits. @default none */
+  /** Further metrics `top2`, `top5` …: the fraction of labels among the k highest logits. @default none */
   readonly topK?: readonly number[]
 }
 
@@ -27,7 +27,7 @@ export interface ClassificationOptions extends Omit<CrossEntropyOptions, 'ignore
 export const accuracy = (logits: AnyTensor, label: AnyTensor): AnyTensor =>
   average(cast(equal(argmax(logits, -1), cast(label, 'int64')), 'float32'))
 
-/** Share of the labels that are among the k highest logits. */
+/** Fraction of labels among the k highest logits. */
 const topAccuracy = (logits: AnyTensor, label: AnyTensor, k: number): AnyTensor => {
   const [, indices] = topK(logits, k)
   const own = reshape(cast(label, 'int64'), [...label.shape, 1])

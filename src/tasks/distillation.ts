@@ -16,7 +16,7 @@ export interface DistillationOptions {
   readonly output?: string
   /** The teacher's. @default `logits`, or the only float output */
   readonly teacherOutput?: string
-  /** Both logits are divided by it before the comparison. Above 0. @default 2 */
+  /** Temperature: both logits are divided by it before the comparison. Above 0. @default 2 */
   readonly temperature?: number
   /** Weight of the teacher's term in the loss; the rest is cross-entropy on labels. In [0, 1]. @default 0.5 */
   readonly alpha?: number

@@ -15,8 +15,8 @@ export interface LanguageModelOptions {
 }
 
 /**
- * Next-token prediction: cross-entropy on int32 `label` `[batch, T]`, averaged over all tokens that count, whatever the
- * lengths of the rows. Metrics: `accuracy`, and in evaluation `perplexity`, the exponential of the loss.
+ * Next-token prediction: cross-entropy on int32 `label` `[batch, T]`, averaged over all tokens that are not masked, across rows of
+ * any length. Metrics: `accuracy`, and in evaluation `perplexity`, the exponential of the loss.
  */
 export function languageModel({ output, mask = false }: LanguageModelOptions = {}): Task<'accuracy'> {
   const specOf =

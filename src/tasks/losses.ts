@@ -20,7 +20,7 @@ function demandEqual(name: string, x: Tensor, target: Tensor): void {
 
 /** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
-  /** Fraction of the target that is spread evenly over all classes (Szegedy et al. 2016). In [0, 1). @default 0 */
+  /** Fraction of the target spread evenly over all classes (Szegedy et al. 2016). In [0, 1). @default 0 */
   readonly labelSmoothing?: number
   /** Label of examples to ignore. */
   readonly ignoreIndex?: number

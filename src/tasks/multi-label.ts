@@ -14,8 +14,8 @@ export interface MultiLabelOptions {
 }
 
 /**
- * Any number of labels per example: binary cross-entropy on each logit, against float32 `labels` of 0 and 1 in the shape
- * of the output. Metrics: `accuracy` over all labels, and `f1` of the labels that are present, over the whole data set.
+ * Any number of labels per example: binary cross-entropy on each logit, against float32 `labels` of 0 and 1 in the shape of the
+ * output. Metrics: `accuracy` over all labels, and `f1` of the positive labels, both over the whole data set.
  */
 export function multiLabel({ output, threshold = 0.5 }: MultiLabelOptions = {}): Task<'accuracy' | 'f1'> {
   const limit = Math.log(threshold / (1 - threshold))

@@ -15,9 +15,9 @@ export interface Objective {
 }
 
 /**
- * A loss or metric in that form. What is not averaged by its author counts as much as its batch has examples; so does the
- * whole scalar where an average is mixed into a larger tensor.
- * @param what names it in errors @throws UserError when it is not a float scalar
+ * A loss or metric in that form. What is not an average is weighted by the number of examples in its batch; so does the whole
+ * scalar where an average is mixed into a larger tensor.
+ * @param what its name in error messages @throws UserError when it is not a float scalar
  */
 export function objective(what: string, scalar: Tensor): Objective {
   if (scalar.shape.length || (scalar.dtype !== 'float32' && scalar.dtype !== 'float64'))

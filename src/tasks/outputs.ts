@@ -15,7 +15,7 @@ export interface TaskOutput {
 
 /**
  * The output that a ready-made task reads: the one that is named, else `preferred`, else the only float output.
- * @throws UserError when it cannot be told
+ * @throws UserError when it cannot be determined
  */
 export function outputOf(
   task: string,

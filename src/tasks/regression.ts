@@ -7,7 +7,7 @@ import { defineTask, specification, type Task } from './task.ts'
 export interface RegressionOptions {
   /** The output that is compared. @default `y`, or the only float output */
   readonly output?: string
-  /** Name of the target, of the output's shape. @default the output's name, `target` where an input has that name */
+  /** Name of the target. @default the output's name, or `target` if an input has that name */
   readonly target?: string
   /** `mse`, `l1`, or `huber` with δ = 1. @default 'mse' */
   readonly loss?: 'mse' | 'l1' | 'huber'

@@ -87,7 +87,7 @@ export interface TracedObjective {
 
 /** A task, traced for a model. @experimental */
 export interface TracedTask extends TracedObjective {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string
   /** A scalar of parameters, which is added to the loss once per update. */
   readonly regularizer: AnyTensor | undefined
@@ -99,7 +99,7 @@ export interface TracedTask extends TracedObjective {
 
 /** What a model is trained for: targets, loss and metrics. `M` names the metrics. */
 export interface Task<M extends string = string> {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string
   /** For type inference only. */
   readonly metrics?: readonly M[]
@@ -210,7 +210,7 @@ function traceObjective(name: string, model: Model, spec: Traceable): TracedObje
   const taken = Object.keys(metrics).find(key => TAKEN.includes(key))
   if (taken !== undefined)
     throw new UserError(
-      `${name}: a metric cannot be called ${taken}, which results of steps or evaluations have already; rename it`,
+      `${name}: a metric cannot be named ${taken}, which results already contain; rename it`,
     )
   return {
     model,

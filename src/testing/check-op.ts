@@ -19,7 +19,7 @@ import type { Runtime } from '../runtime/session.ts'
 import { type Case, casesOf, type Feeds } from './cases.ts'
 import { compareGradients } from './gradients.ts'
 
-/** With what an op is tested. */
+/** Options of `checkOp`. */
 export interface CheckOptions<A extends Attrs = Attrs, I extends Names = Names> {
   /** Where it runs. */
   readonly runtime: Runtime
@@ -27,7 +27,7 @@ export interface CheckOptions<A extends Attrs = Attrs, I extends Names = Names> 
   readonly samples?: readonly Sample<NoInfer<A>, Given<NoInfer<I>, SampleInput>>[]
 }
 
-/** What was compared with what the type rule, or the op itself, says: a line each. */
+/** What was compared, one line each. */
 export type Checked = readonly string[]
 
 /** Largest difference of two computations of one float32 value, relative to the largest element (at least 1). */
@@ -36,10 +36,9 @@ const TOLERANCE = 2e-6
 type Results = Readonly<Record<string, Evaluated>>
 
 /**
- * Tests an op on its samples, on a runtime: the inferred dtypes and shapes are those that the runtime computes; the gradient
- * rule agrees with central differences along random directions, in double precision where there are kernels for it;
- * `decompose`, `training` and `narrow` compute what the op does; `along` holds; a file that has the op is read as it was
- * written.
+ * Tests an op with its samples on a runtime: the inferred dtypes and shapes match those that the runtime computes; the gradient
+ * rule agrees with central differences along random directions, in double precision where there are kernels for it; `decompose`,
+ * `training` and `narrow` compute what the op does; `along` holds; a file that has the op is read as it was written.
  * @throws Error with a line for each fault
  */
 export async function checkOp<A extends Attrs, I extends Names, O extends Names>(
@@ -77,7 +76,7 @@ class Check {
 
   async run(): Promise<void> {
     if (!this.#samples.length) {
-      this.faults.push('has no samples; give its spec or checkOp some')
+      this.faults.push('has no samples; add some to its spec or pass them to checkOp')
       return
     }
     const own = isOwn(this.#op)
@@ -124,8 +123,7 @@ class Check {
     for (const [name, t] of Object.entries(this.#outputs)) {
       const found = got[name]
       const [inferred, computed] = [`${t.dtype} ${show(t.shape)}`, `${found?.dtype} [${found?.dims.join()}]`]
-      if (inferred !== computed)
-        this.faults.push(`${name}: is inferred to be ${inferred}, and is ${computed}`)
+      if (inferred !== computed) this.faults.push(`${name}: inferred ${inferred}, computed ${computed}`)
     }
   }
 
@@ -195,7 +193,9 @@ class Check {
     for (const [name, { dims, data }] of Object.entries(want)) {
       const other = got[name]
       if (other?.dims.join() !== dims.join()) {
-        this.faults.push(`${what}: ${name} is [${other?.dims.join()}], and [${dims.join()}] by the op itself`)
+        this.faults.push(
+          `${what}: ${name} is [${other?.dims.join()}], but the op itself gives [${dims.join()}]`,
+        )
         continue
       }
       const values = Array.from(data, Number)

@@ -17,9 +17,9 @@ import { openPredictor, type Predictor, type PredictorSource } from './predictor
 import { Trainer } from './trainer.ts'
 import type { StepSpecs, TrainerOptions } from './trainer-options.ts'
 
-/** Must be closed after use; `await using` does so automatically. */
+/** A resource to close after use; `await using` closes it automatically. */
 export interface Closable {
-  /** Releases the object and its runtime. Further calls do nothing. */
+  /** Releases the object and its runtime. Calling it again has no effect. */
   close(): Promise<void>
   /** Same as `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
@@ -28,8 +28,8 @@ export interface Closable {
 /** Which files may be loaded for prediction. */
 export interface PredictorOptions {
   /**
-   * Accepts a file with loops, which may never end and cannot be stopped from their own thread: for files that you trust,
-   * or where the thread or process can be terminated. @default false
+   * Accepts a file with loops, which may run forever and cannot be interrupted within their thread. Set it only for files that you
+   * trust, or if the thread or process can be terminated. @default false
    */
   readonly loops?: boolean | undefined
 }
@@ -37,8 +37,8 @@ export interface PredictorOptions {
 /** Options of `train`. */
 export interface TrainOptions<K extends string = string> extends Omit<FitOptions<K>, 'task'> {
   /**
-   * Targets, loss and metrics. @default classification() for a model with an output `logits`, of mixed labels where `augment`
-   * mixes images
+   * Targets, loss and metrics. @default classification() for a model with an output `logits`, with mixed labels if `augment` mixes
+   * images
    */
   readonly task?: Task<K> | undefined
 }
@@ -46,12 +46,12 @@ export interface TrainOptions<K extends string = string> extends Omit<FitOptions
 /** Opens a runtime on the device that options name. */
 type Open<D> = (options: D) => Promise<Runtime>
 
-/** The task that a model is trained for where nobody says. @throws UserError when it cannot be told */
+/** The default task of a model. @throws UserError when it cannot be determined */
 function defaultTask(model: Model, augment: Augmentation | undefined): Task {
   const targets = augment && mixes(augment) ? 'mixed' : 'labels'
   if (Object.hasOwn(model.outputs, 'logits')) return classification({ targets })
   throw new UserError(
-    `${model.name}: has no output logits to classify by; say what it is trained for with the option task, such as regression() or task(model, { … })`,
+    `${model.name}: has no output named logits, so it cannot be trained as a classifier; set the option task, for example to regression() or task(model, { … })`,
   )
 }
 

@@ -7,9 +7,9 @@ import { sameShape, show } from '../graph/shape.ts'
 import type { Ports } from './examples.ts'
 
 /**
- * Holds a data set against what is read of it, as far as that can be known before the first batch: arrays, shapes, numbers
- * of classes and examples, and all values that are in memory.
- * @throws UserError that says what does not fit, with index and value
+ * Checks a data set against a model and task, as far as possible before the first batch: arrays, shapes, numbers of classes and
+ * examples, and all values that are in memory.
+ * @throws UserError naming what does not match, with index and value
  */
 export function checkDataset(model: string, data: Dataset, ports: Ports): void {
   const { name } = data
@@ -20,27 +20,27 @@ export function checkDataset(model: string, data: Dataset, ports: Ports): void {
     const feature = features?.[key]
     if (features && !feature && !isMixture(data, key))
       throw new UserError(
-        `${name}: has ${Object.keys(features).join(', ')}, and ${model} reads ${key}; rename the input or the array`,
+        `${name}: has ${Object.keys(features).join(', ')}, but ${model} reads ${key}; rename the input or the array`,
       )
     if (!feature) continue
     const shape = port.shape[0] === 'batch' ? port.shape.slice(1) : port.shape
     if (!sameShape(feature.shape, shape) && !feature.shape.some(d => typeof d === 'string'))
       throw new UserError(
-        `${name}: ${key} holds examples of ${show(feature.shape)}, ${model} takes ${show(shape)}`,
+        `${name}: ${key} holds examples of ${show(feature.shape)}, but ${model} takes ${show(shape)}`,
       )
     if (feature.dtype !== port.dtype)
-      throw new UserError(`${name}: ${key} is ${feature.dtype}, ${model} takes ${port.dtype}`)
+      throw new UserError(`${name}: ${key} is ${feature.dtype}, but ${model} takes ${port.dtype}`)
   }
   const classes = Object.entries(ports).find(([, { below }]) => below !== undefined)
   if (classes && data.classes && data.classes.length !== classes[1].below)
     throw new UserError(
-      `${name}: has ${data.classes.length} classes, ${model} has ${classes[1].below}; build the model with the same number`,
+      `${name}: has ${data.classes.length} classes, but ${model} has ${classes[1].below}; build the model with the same number`,
     )
   if ('arrays' in data)
     for (const [key, port] of Object.entries(ports)) {
       const array = data.arrays[key]
       if (!array)
-        throw new UserError(`${name}: has ${Object.keys(data.arrays).join(', ')}, and ${model} reads ${key}`)
+        throw new UserError(`${name}: has ${Object.keys(data.arrays).join(', ')}, but ${model} reads ${key}`)
       checkValues(`${name}: ${key}`, array, port)
     }
   if ('images' in data) checkImages(data)
@@ -60,10 +60,9 @@ export function checkMixing(
   const learned = Object.keys(ports).some(key => isMixture(data, key))
   if (mixed && !learned)
     throw new UserError(
-      `augment: mixup and cutmix mix the labels, too, from which ${task} does not learn; use classification({ targets: 'mixed' })`,
+      `augment: mixup and cutmix also mix the labels, which ${task} does not support; use classification({ targets: 'mixed' })`,
     )
-  if (learned && !mixed)
-    throw new UserError(`${task}: learns from mixed labels; set augment with mixup or cutmix, which mix them`)
+  if (learned && !mixed) throw new UserError(`${task}: needs mixed labels; set mixup or cutmix in augment`)
 }
 
 /** The second label and share of mixed images come with augmentation. */
@@ -74,9 +73,9 @@ function checkImages({ name, size, shape, images, labels, classes }: ImageDatase
   const bytes = size * shape.reduce((a, b) => a * b, 1)
   if (images.length !== bytes)
     throw new UserError(
-      `${name}: ${size} images of ${shape.join('×')} take ${bytes} bytes, there are ${images.length}`,
+      `${name}: ${size} images of ${shape.join('×')} take ${bytes} bytes, but there are ${images.length}`,
     )
-  if (labels.length !== size) throw new UserError(`${name}: has ${size} images and ${labels.length} labels`)
+  if (labels.length !== size) throw new UserError(`${name}: has ${size} images but ${labels.length} labels`)
   const wrong = labels.findIndex(label => label >= classes.length)
   if (wrong >= 0)
     throw new UserError(

@@ -8,6 +8,7 @@ import { lookup, nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
+import { anyBatch } from './fixed-batch.ts'
 import { inputPorts, openPredictor } from './predictor.ts'
 
 /** The one input of a classifier: images of a known size, float32, or rows of tokens, int32. */
@@ -33,7 +34,7 @@ export function modelInput({ name, inputs }: Model): ExampleInput {
   )
 }
 
-/** The shape of the images that are read. @param name what errors call the model @throws UserError where it reads tokens */
+/** The shape of the images that are read. @param name the model's name in error messages @throws UserError where it reads tokens */
 export function imageShapeOf({ kind, shape }: ExampleInput, name: string): ImageShape {
   if (kind !== 'image') throw new UserError(`${name}: takes tokens; a model of images is needed`)
   const [channels = 0, height = 0, width = 0] = shape
@@ -60,7 +61,7 @@ export function fileInput(info: FileInfo, path: string): FileInput {
       const size = product(shape)
       if (size > MOST_NUMBERS)
         throw new UserError(
-          `${path}: takes examples of ${shape.join(' × ')} = ${inFull(size)} numbers; ${inFull(MOST_NUMBERS)} are the most`,
+          `${path}: takes examples of ${shape.join(' × ')} = ${inFull(size)} numbers; at most ${inFull(MOST_NUMBERS)} are allowed`,
         )
       if (port.dtype === 'float32' && shape.length === 3) return { name, kind: 'image', shape }
       if (port.dtype === 'int32' && shape.length === 1) return { name, kind: 'tokens', shape }
@@ -84,7 +85,7 @@ export function fits(path: string, { kind, shape }: ExampleInput, data: Dataset)
   const own = featuresOf(data)?.[kind]?.shape ?? []
   if (own.join() !== shape.join())
     throw new UserError(
-      `${path} takes ${kind} of ${shape.join('×')}, ${data.name} has ${own.join('×') || `no ${kind}`}`,
+      `${path} takes ${kind} of ${shape.join('×')}, but ${data.name} has ${own.join('×') || `no ${kind}`}`,
     )
 }
 
@@ -106,7 +107,7 @@ export async function openClassifier(
   input: FileInput,
   options: { readonly name?: string; readonly threads?: number | undefined } = {},
 ): Promise<Classifier> {
-  const predictor = await openPredictor(runtime, bytes, options)
+  const predictor = anyBatch(await openPredictor(runtime, bytes, options))
   const output = predictor.outputs.includes('logits') ? 'logits' : nth(predictor.outputs, 0)
   return {
     async scores(examples) {
@@ -114,7 +115,7 @@ export async function openClassifier(
       const { data, dims } = lookup(await predictor.run({ [input.name]: examples }), output)
       if (data instanceof Float32Array && data.length > 0 && dims[0] === count) return data
       throw new UserError(
-        `the model answers ${printable(output)}, ${elementsOf(data)} [${dims.join()}], for ${count} examples; float32 [${count}, classes] belongs there`,
+        `the model returned ${printable(output)}, ${elementsOf(data)} [${dims.join()}], for ${count} examples; expected float32 [${count}, classes]`,
       )
     },
     close: predictor.close,

@@ -2,11 +2,11 @@ import { UserError } from '../graph/errors.ts'
 import type { RunState } from './progress.ts'
 import type { StepAnswer } from './step/answer.ts'
 
-/** A loss or gradient that is not a number. */
+/** A loss or gradient that is not finite. */
 export class DivergenceError extends UserError {
   /** `DivergenceError`. */
   override readonly name = 'DivergenceError'
-  /** The last good state, from before the step that went bad; undefined where it could not be had back. */
+  /** The last good state, from before the step that failed; undefined if it could not be restored. */
   readonly state: RunState | undefined
 
   constructor(message: string, state?: RunState) {
@@ -19,9 +19,9 @@ export const isSound = ({ loss, gradNorm }: StepAnswer): boolean =>
   Number.isFinite(loss) && Number.isFinite(gradNorm)
 
 const advice = (where: string, lr: number): string =>
-  `${where}; lower the learning rate (${lr.toPrecision(3)} there) or clip the gradient`
+  `${where}; lower the learning rate (it was ${lr.toPrecision(3)}) or clip the gradient`
 
-/** What went wrong in a step, and what helps. @param where such as `at step 12` */
+/** What went wrong in a step, and what to do. @param where such as `at step 12` */
 export const divergenceMessage = (
   { loss, gradNorm }: Pick<StepAnswer, 'loss' | 'gradNorm'>,
   where: string,
@@ -29,6 +29,6 @@ export const divergenceMessage = (
 ): string =>
   `${Number.isFinite(loss) ? `the gradient's norm became ${gradNorm}` : `the loss became ${loss}`} ${advice(where, lr)}`
 
-/** What an evaluation's loss says of the last update, whose own loss and gradient were fine. */
+/** A non-finite loss in an evaluation, after an update whose own loss and gradient were finite. */
 export const divergedAtLast = (loss: number, step: number, epoch: number, lr: number): DivergenceError =>
   new DivergenceError(`the loss became ${loss} ${advice(`at step ${step} (epoch ${epoch})`, lr)}`)

@@ -21,8 +21,8 @@ export interface EvaluateOptions {
 }
 
 /**
- * Loss and metrics of a model over a whole data set, every example once.
- * @throws UserError when model, task and data do not fit each other
+ * Loss and metrics of a model over a whole data set; every example counts once.
+ * @throws UserError when model, task and data do not match
  */
 export async function evaluateModel(
   runtime: Runtime,

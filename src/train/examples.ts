@@ -35,9 +35,9 @@ const named = (ports: Ports): string =>
 const hasDims = (value: ArrayValue | undefined): boolean => !ArrayBuffer.isView(value)
 
 /**
- * A user's batch as programs take it: elements and dims fit, and all arrays agree on the sizes of symbols. Further arrays
- * are left out.
- * @param what names the batch in errors @param values whether values are looked at, too
+ * A user's batch as programs take it: elements and dims fit, and all arrays agree on the sizes of symbols. Further arrays are left
+ * out.
+ * @param what the batch's name in error messages @param values whether values are looked at, too
  * @throws UserError for an array that is missing or does not fit, with its numbers
  */
 export function examplesOf(what: string, ports: Ports, batch: UserBatch, values = true): Examples {
@@ -46,7 +46,7 @@ export function examplesOf(what: string, ports: Ports, batch: UserBatch, values 
   const missing = Object.keys(ports).find(name => batch[name] === undefined)
   if (missing !== undefined)
     throw new UserError(
-      `${what}: has no ${missing}${Object.keys(batch).length ? `, only ${Object.keys(batch).join(', ')}` : ''}; needed are ${named(ports)}`,
+      `${what}: has no ${missing}${Object.keys(batch).length ? `, only ${Object.keys(batch).join(', ')}` : ''}; it needs ${named(ports)}`,
     )
   const sizes: Record<string, Dim> = {}
   const arrays: Record<string, NdArray> = {}

@@ -13,7 +13,7 @@ import { examplesOf, type Ports, portsOf, staged } from './examples.ts'
 import type { Evaluation, Measured } from './measured.ts'
 import { partOf } from './plans.ts'
 import { prefetch } from './prefetch.ts'
-import { Cache } from './step/cache.ts'
+import { LruCache } from './step/cache.ts'
 import type { Examples } from './step/examples.ts'
 import { compileEvaluation, compilePrediction, type EvaluationProgram, isSizeless } from './step/forward.ts'
 import { closeLoaded, type Loaded, type Program, type ProgramOptions } from './step/program.ts'
@@ -38,7 +38,7 @@ export class Forward {
   readonly #runtime: Runtime
   readonly #layout: StateLayout
   readonly #options: ForwardOptions
-  readonly #evaluations = new Map<TracedObjective, Cache<Promise<Loaded<EvaluationProgram>>>>()
+  readonly #evaluations = new Map<TracedObjective, LruCache<Promise<Loaded<EvaluationProgram>>>>()
   #prediction: Promise<Loaded<Program>> | undefined
 
   constructor(model: Model, runtime: Runtime, layout: StateLayout, options: ForwardOptions = {}) {
@@ -78,7 +78,7 @@ export class Forward {
   #evaluation(objective: TracedObjective, sizes: Bindings): Promise<Loaded<EvaluationProgram>> {
     const known =
       this.#evaluations.get(objective) ??
-      new Cache<Promise<Loaded<EvaluationProgram>>>(MOST_PROGRAMS, closeLoaded)
+      new LruCache<Promise<Loaded<EvaluationProgram>>>(MOST_PROGRAMS, closeLoaded)
     this.#evaluations.set(objective, known)
     const sizeless = isSizeless(objective)
     return known.get(sizeless ? '' : JSON.stringify(sizes), async () =>

@@ -5,7 +5,7 @@ import type { Runtime } from '../runtime/session.ts'
 import { fileInput, imageShapeOf, openClassifier } from './classifier.ts'
 import { argmaxAt, logSumExpAt } from './scores.ts'
 
-/** The classification of one image. */
+/** The prediction for one image. */
 export interface Prediction {
   /** Index of the most probable class. */
   readonly label: number
@@ -17,17 +17,18 @@ export interface Prediction {
   readonly logits: Float32Array
 }
 
-/** A classifier of images that is loaded for prediction. `P` is what a picture may be. */
+/** An image classifier loaded for prediction. `P` is the type of a picture. */
 export interface ImagePredictor<P = unknown> {
   /** Names of the classes, by label. */
   readonly classes: readonly string[]
   /** Shape of the model's input: `[channels, height, width]`. */
   readonly shape: ImageShape
-  /** How pictures are prepared. */
+  /** How pictures are preprocessed. */
   readonly preprocessing: Preprocessing
   /**
-   * @param image a picture, which is prepared as the model's training pictures were, or pixels in [0, 1], `[channels, height, width]`
-   * @throws UserError when it is not a picture, or another number of pixels
+   * @param image a picture, which is preprocessed like the model's training pictures, or pixels in [0, 1],
+   * `[channels, height, width]`
+   * @throws UserError when it is not a picture, or has the wrong number of pixels
    */
   predict(image: P | Float32Array): Promise<Prediction>
   /** Releases the model. */
@@ -44,7 +45,7 @@ export type ReadPicture<P> = (
 
 /**
  * Loads a file that classifies images.
- * @throws UserError when it is not a model of images, its pictures are prepared in a way that is not known, or it cannot be
+ * @throws UserError when it is not a model of images, its preprocessing is unknown, or it cannot be
  *   loaded
  */
 export async function openImagePredictor<P>(
@@ -71,7 +72,7 @@ export async function openImagePredictor<P>(
       const pixels = image instanceof Float32Array ? image : await pixelsOf(image)
       if (pixels.length !== size)
         throw new UserError(
-          `the image has ${pixels.length} values, the model takes ${shape.join(' × ')} = ${size}`,
+          `the image has ${pixels.length} values, but the model takes ${shape.join(' × ')} = ${size}`,
         )
       const logits = await classifier.scores({ data: pixels, dims: [1, ...shape] })
       const all = logSumExpAt(logits, 0, logits.length)
@@ -87,7 +88,7 @@ export async function openImagePredictor<P>(
   }
 }
 
-/** What errors call a picture: its path, or its name where it is a file of a page. */
+/** A picture's name in error messages: its path, or in a page its file name. */
 const nameOf = (picture: unknown): string =>
   typeof picture === 'string'
     ? picture

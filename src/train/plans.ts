@@ -59,7 +59,7 @@ export function plansOf(
   options: TrainerOptions,
 ): { readonly plans: readonly TaskPlan[]; readonly layout: StateLayout } {
   const specs: StepSpecs = 'steps' in options ? options.steps : { [ONLY]: options }
-  if (!Object.keys(specs).length) throw new UserError('trainer: steps names no task')
+  if (!Object.keys(specs).length) throw new UserError('trainer: steps is empty; name at least one task')
   const layout = layoutFor(model, specs, options.freeze)
   const plans = Object.entries(specs).map(([name, { task, optimizer = adam(), clipNorm, ema }]): TaskPlan => {
     checkEma(ema)

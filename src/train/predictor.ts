@@ -15,16 +15,16 @@ import { arraysOf, type InputArrays, type OutputArrays } from './model-arrays.ts
 /** Source of a predictor: a trained model, a model at its initial weights, or the bytes of an `.onnx` file. */
 export type PredictorSource<M extends Model = Model> = TrainedModel<M> | M | Uint8Array
 
-/** A model that is loaded for prediction. */
+/** A model loaded for prediction. */
 export interface Predictor<M extends Model = Model> {
-  /** Its inputs by name. A size that may differ is a symbol, an unknown one is -1. */
+  /** Its inputs by name. A variable size is a symbol; an unknown size is -1. */
   readonly inputs: Ports
   /** Names of its outputs. */
   readonly outputs: readonly string[]
   /** Names of the classes, by label, if the file or model has them. */
   readonly classes: readonly string[] | undefined
   /**
-   * Outputs for inputs, both by name; of any batch size, if the first dim is a symbol.
+   * Runs the model: inputs and outputs by name, with any batch size if the first dim is a symbol.
    * @throws UserError for inputs that do not match
    */
   run(inputs: InputArrays<M>): Promise<OutputArrays<M>>
@@ -49,7 +49,7 @@ export function inputPorts({ proto }: FileInfo, name: string): Ports {
 
 /**
  * Loads a model on a runtime.
- * @param name what errors call it
+ * @param name its name in error messages
  * @throws UserError when it cannot be loaded
  */
 export async function openPredictor<M extends Model>(

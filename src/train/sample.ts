@@ -8,14 +8,16 @@ export interface SampleOptions {
   readonly length: number
   /** Tokens that the model sees at once. */
   readonly context: number
-  /** Logits are divided by it. */
+  /** Logits are divided by it; with 0 the most likely token is taken. */
   readonly temperature: number
   readonly random: Rng
 }
 
-/** Index drawn with probability softmax(logits / temperature). */
+/** Index drawn with probability softmax(logits / temperature); of temperature 0 that is the largest logit. */
 function draw(logits: Float32Array, temperature: number, random: Rng): number {
-  const top = nth(logits, argmaxAt(logits, 0, logits.length))
+  const best = argmaxAt(logits, 0, logits.length)
+  if (temperature === 0) return best
+  const top = nth(logits, best)
   const weights = Array.from(logits, z => Math.exp((z - top) / temperature))
   let left = random.uniform() * weights.reduce((a, b) => a + b, 0)
   for (const [i, w] of weights.entries()) {
@@ -39,7 +41,7 @@ export async function continueText(
   const input = new Int32Array(context)
   for (let n = 0; n < length; n++) {
     const seen = all.slice(-context)
-    // What stands after the last token cannot be seen by it.
+    // Attention is causal: tokens after the last one do not affect it.
     input.fill(0)
     input.set(seen)
     const values = await scores({ data: input, dims: [1, context] })

@@ -10,8 +10,8 @@ export type SaveSource = TrainedModel | Model | Trainer
 
 /**
  * What a file of this name holds: a model as `.onnx`, its weights as `.safetensors`, or the whole state of a trainer as
- * `.safetensors`, which the option `resume` reads.
- * @throws UserError when the name's ending does not say which
+ * `.safetensors`, which the `resume` option reads.
+ * @throws UserError when the name has neither extension
  */
 export async function bytesToSave(
   source: SaveSource,

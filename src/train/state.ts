@@ -7,7 +7,7 @@ import type { State } from './step/held.ts'
 import { type Block, momentVector, ONLY, type StateLayout } from './step/state.ts'
 import type { TaskPlan } from './step/step.ts'
 
-/** All that the next step of a training depends on beside its settings and data. */
+/** Everything that the next training step depends on, apart from its settings and data. */
 export interface TrainState {
   /** Steps done, of all tasks. */
   readonly step: number
@@ -50,7 +50,7 @@ export function completeVectors(
   for (const [name, own] of vectorLayouts(plans, layout)) {
     const size = given[name]?.length
     if (size !== undefined && size !== own.size)
-      throw new UserError(`${name} has ${size} values, this training needs ${own.size}`)
+      throw new UserError(`${name} has ${size} values, but this training needs ${own.size}`)
     vectors[name] = given[name] ?? new Float32Array(own.size)
     const isValue = averages.has(name) || layout.blocks.some(b => b.name === name)
     if (!given[name] && isValue) copyShared(layout.all, params, own, vectors[name])

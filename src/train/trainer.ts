@@ -32,7 +32,7 @@ function resumed(layout: StateLayout, from: TrainState | Uint8Array): TrainState
   const { steps } = file
   if (!steps)
     throw new UserError(
-      'resume: the file does not say how many steps were done; use its values as weights and start a new training',
+      'resume: the file has no step number; pass its values as weights and start a new training',
     )
   return { vectors: vectorsOf(file, layout), steps, step: Object.values(steps).reduce((a, b) => a + b, 0) }
 }
@@ -43,14 +43,14 @@ export type StepResult<M extends string = string> = {
   readonly gradNorm: number
 } & Readonly<Record<M, number>>
 
-/** Arrays by name: the model's inputs and the task's targets. Several are micro-batches of one update. */
+/** Arrays by name: the model's inputs and the task's targets. An array of several is the micro-batches of one update. */
 export type BatchInput = UserBatch | readonly UserBatch[]
 
 const disposal: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 
 /**
- * Trains a model step by step; the loop is the caller's. The state stays in the runtime between steps.
- * A `Trainer` runs on a given runtime; `trainer` of `onnxgrad/node` and `onnxgrad/web` opens one.
+ * Trains a model step by step, in the caller's loop. The state stays in the runtime between steps. A `Trainer` runs on a given
+ * runtime; `trainer` of `onnxgrad/node` and `onnxgrad/web` opens one.
  */
 export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
   /** The model that is trained. */
@@ -70,7 +70,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
   /** Where parameters lie that are answered with in place of the state's. */
   #shown: HeldParams | undefined
 
-  /** @throws UserError when options, task and model do not fit each other */
+  /** @throws UserError when options, task and model do not match */
   constructor(runtime: Runtime, model: M, options: TrainerOptions) {
     const { seed = 0, weights, dtype, recompute, threads } = options
     const { plans, layout } = plansOf(model, options)
@@ -107,10 +107,10 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
   }
 
   /**
-   * One update of the parameters that the (named) task trains. An array of micro-batches makes one update, as if they were
-   * one batch.
+   * One update of the parameters that the (named) task trains. An array of micro-batches makes one update, as if they were one
+   * batch.
    * @throws UserError for a batch that does not match model and task
-   * @throws DivergenceError when the loss or gradient is not finite; the state is then that before the step
+   * @throws DivergenceError when the loss or gradient is not finite; the state is then restored to before the step
    */
   step<M extends string>(this: Trainer<SingleStep<M>>, batch: BatchInput): Promise<StepResult<M>>
   step<N extends keyof S & string>(name: N, batch: BatchInput): Promise<StepResult<MetricsOf<S[N]>>>
@@ -154,7 +154,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
     return this.executor.accumulate(task, micro, step, lr, this.steps)
   }
 
-  /** @internal Goes back to the state before steps that were asked for. @returns false when it is there no more */
+  /** @internal Restores the state before the given steps. @returns false if it was released */
   async rewind(task: string, step: number): Promise<boolean> {
     await this.executor.settled()
     const back = this.stepsOf(task) - step
@@ -184,7 +184,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
   /** @internal What a task measures. */
   measures = (task: string): Measures => lookup(this.#measures, task)
 
-  /** @internal Sums over several steps of a task, of which {@link measured} makes loss and metrics. */
+  /** @internal Sums over several steps of a task, from which {@link measured} computes loss and metrics. */
   sums = (task: string, before?: ConstructorParameters<typeof Sums>[1]): Sums =>
     new Sums(lookup(this.#measures, task), before)
 
@@ -192,19 +192,19 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
   measured = (task: string, sums: Sums): Promise<Measured> =>
     this.#forward.finish(lookup(this.#measures, task), sums)
 
-  /** A copy of the state: everything that the next step depends on, besides settings and data. */
+  /** A copy of the state: everything the next step depends on except settings and data. */
   async state(): Promise<TrainState> {
     await this.executor.settled()
     const [step, steps] = [this.steps, { ...this.#steps }]
     return { step, steps, vectors: await this.executor.states.read(step) }
   }
 
-  /** The state as a safetensors file, which the option `resume` reads. */
+  /** The state as a safetensors file, which the `resume` option reads. */
   async checkpoint(): Promise<Uint8Array> {
     return stateCheckpoint(this.layout, await this.state())
   }
 
-  /** The model with its current weights; averaged weights, if `ema` is set. */
+  /** The model with its current weights, or the averaged weights if `ema` is set. */
   async trained(): Promise<TrainedModel<M>> {
     await this.executor.settled()
     return {
@@ -240,7 +240,7 @@ export class Trainer<S extends StepSpecs = StepSpecs, M extends Model = Model> {
   }
 
   /**
-   * Outputs of the model with its current weights (averaged weights, if `ema` is set), by name.
+   * Outputs of the model by name, with its current weights, or the averaged weights if `ema` is set.
    * @param inputs arrays by name @throws UserError for inputs that do not match the model's
    */
   async predict(inputs: InputArrays<M>): Promise<OutputArrays<M>> {

@@ -5,13 +5,14 @@ import { nth } from '../graph/present.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { examplesOf, portsOf } from './examples.ts'
+import { anyBatch } from './fixed-batch.ts'
 import { hold } from './forward.ts'
 import { openPredictor, type Predictor } from './predictor.ts'
 
 /** How many examples are compared, in which batches, and how far a value may be off, unless somebody says otherwise. */
 export const VERIFY = { count: 256, batch: 100, tolerance: 1e-4 }
 
-/** One runtime's answer, held against the reference. */
+/** One runtime's results, compared with the reference. */
 export interface Verdict {
   /** Such as `onnxruntime-node cpu`. */
   readonly runtime: string
@@ -21,15 +22,15 @@ export interface Verdict {
   readonly maxAbsDiff: number
   /** Whether the difference is within the tolerance. */
   readonly ok: boolean
-  /** Why the runtime gave no answer at all. */
+  /** Why the runtime returned nothing. */
   readonly error?: string
 }
 
 /** What answers inputs by name with outputs by name. */
-export type Answering = Pick<Predictor, 'run' | 'close'>
+export type Runner = Pick<Predictor, 'run' | 'close'>
 
 /** The graph that training evaluates, with a model's weights: what an exported file must agree with. */
-export function trainingPredictor(runtime: Runtime, trained: TrainedModel): Answering {
+export function trainingPredictor(runtime: Runtime, trained: TrainedModel): Runner {
   const { model } = trained
   const { forward, parameters, close } = hold(runtime, trained)
   const ports = portsOf({ model, targets: {} })
@@ -69,7 +70,7 @@ const worse = (a: number, b: number): number => (Number.isNaN(a) || a > b ? a : 
 
 /** Largest difference of any output of the reference, over the first `most` examples. */
 async function difference(
-  reference: Answering,
+  reference: Runner,
   predictor: Predictor,
   examples: Dataset,
   most: number,
@@ -98,7 +99,7 @@ async function difference(
  */
 export async function verify(
   bytes: Uint8Array,
-  reference: Answering,
+  reference: Runner,
   examples: Dataset,
   runtimes: readonly Runtime[],
   { count = VERIFY.count, batch = VERIFY.batch, tolerance = VERIFY.tolerance } = {},
@@ -112,7 +113,7 @@ export async function verify(
       version: runtime.version,
     }
     try {
-      const predictor = await openPredictor(runtime, bytes)
+      const predictor = anyBatch(await openPredictor(runtime, bytes))
       const diff = await difference(reference, predictor, examples, most, batch)
       await predictor.close()
       verdicts.push({ ...about, maxAbsDiff: diff, ok: diff <= tolerance })

@@ -33,7 +33,7 @@ export interface WorkOptions {
   readonly ports: Ports
 }
 
-/** Steps of an epoch: updates of the parameters; undefined where nobody knows. */
+/** Steps of an epoch: updates of the parameters; undefined if unknown. */
 export function stepsOf(
   data: { readonly size?: number | undefined; readonly batchesOf?: ((batch: number) => number) | undefined },
   { batch, accumulate }: Pick<WorkOptions, 'batch' | 'accumulate'>,
@@ -101,11 +101,11 @@ async function* counted(
   for await (const e of source) {
     seen += Number(e.sizes.batch ?? 1)
     if (size !== undefined && seen > size)
-      throw new UserError(`${name}: gave more than the ${size} examples that its size promises`)
+      throw new UserError(`${name}: yielded more than the ${size} examples that its size declares`)
     yield e
   }
   if (resumed) return
   if (size !== undefined && seen < size)
-    throw new UserError(`${name}: gave ${seen} of the ${size} examples that its size promises`)
-  if (!seen) throw new UserError(`${name}: gave no batch; a stream must start again for each epoch`)
+    throw new UserError(`${name}: yielded ${seen} of the ${size} examples that its size declares`)
+  if (!seen) throw new UserError(`${name}: yielded no batch; a stream must be iterable again for each epoch`)
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
@@ -53,9 +53,11 @@ describe("a folder of one's own pictures, a folder for each class", async () => 
       ],
     })
     expect((await evaluate('--split', 'val', '--val-split', '0.25')).json).toMatchObject({ count: 8 })
-    expect(complaint(await evaluate('--split', 'val'))[0]).toMatch(
-      /no validation set; give the --val-split of the training$/,
-    )
+    expect((await evaluate('--split', 'val')).json).toMatchObject({ count: 8 })
+    const elsewhere = join(folder, 'elsewhere.onnx')
+    await copyFile(join(run, 'model.onnx'), elsewhere)
+    const ofFile = await onnxgrad('eval', elsewhere, '--data', data, '--split', 'val')
+    expect(complaint(ofFile)[0]).toMatch(/no validation set; give the --val-split of the training$/)
     const fresh = join(folder, 'new.png')
     await picture(fresh, [35, 200], 3)
     expect((await onnxgrad('predict', run, fresh, '--json')).json).toMatchObject({
@@ -72,7 +74,7 @@ describe("a folder of one's own pictures, a folder for each class", async () => 
       for (let i = 0; i < 3; i++) await picture(join(other, name, `${i}.png`), [30, 210], i)
     }
     expect(complaint(await onnxgrad('eval', run, '--data', other))).toEqual([
-      `onnxgrad: ${other}: has folders of pictures of classes that are not trained: winter; those are autumn, spring`,
+      `onnxgrad: ${other}: has folders for unknown classes: winter; the known classes are autumn, spring`,
     ])
   })
 })
@@ -105,6 +107,6 @@ test('data that cannot be used are one line, and cost no run folder', async () =
   expect(refused.code).toBe(1)
   expect(existsSync(join(folder, 'no'))).toBe(false)
   expect(complaint(refused)).toEqual([
-    `onnxgrad: data folder ${join(folder, 'none')}: does not exist; data are a folder, or one of mnist, fashion-mnist, digits`,
+    `onnxgrad: data folder ${join(folder, 'none')}: does not exist; give a folder or one of mnist, fashion-mnist, digits`,
   ])
 })

@@ -113,7 +113,7 @@ describe('predict', () => {
     ['in a branch', 'outside-branch', 'node c (Constant): attribute value'],
   ])('reads no file beside the model that it does not ask for: %s', async (_, name, where) => {
     expect(refusal(await run('predict', `${name}.onnx`, 'p.png'))).toBe(
-      `${name}.onnx: ${where}: is stored in another file, model.data; give --external-data (readOnnx: external) to read that file from beside the model`,
+      `${name}.onnx: ${where}: is stored in another file, model.data; give --external-data (readOnnx: external) to read that file from the model's folder`,
     )
     const { json, code } = await run('predict', `${name}.onnx`, 'p.png', '--external-data', '--json')
     expect(code).toBe(0)
@@ -132,12 +132,12 @@ describe('predict', () => {
     const large = { input: [port('image', ['b', 1, 65536, 65536])], output: [port('y', ['b', 1])] }
     await put('large.onnx', fileOf({ ...large, node: [node('Flatten', ['image'], 'y')] }))
     expect(refusal(await run('predict', 'large.onnx', 'p.png'))).toBe(
-      'large.onnx: takes examples of 1 × 65536 × 65536 = 4,294,967,296 numbers; 16,777,216 are the most',
+      'large.onnx: takes examples of 1 × 65536 × 65536 = 4,294,967,296 numbers; at most 16,777,216 are allowed',
     )
     const tokens = { input: [port('t', ['b', 2 ** 30], 6)], output: [port('y', ['b', 2 ** 30])] }
     await put('tokens.onnx', fileOf({ ...tokens, node: [node('Cast', ['t'], 'y', '', [int('to', 1)])] }))
     expect(refusal(await run('verify', 'tokens.onnx'))).toBe(
-      'tokens.onnx: takes examples of 1073741824 = 1,073,741,824 numbers; 16,777,216 are the most',
+      'tokens.onnx: takes examples of 1073741824 = 1,073,741,824 numbers; at most 16,777,216 are allowed',
     )
   })
 
@@ -145,7 +145,7 @@ describe('predict', () => {
     const maximum = node('ArgMax', ['x'], 'logits', '', [int('axis', 1)])
     await put('indices.onnx', fileOf({ ...scores([maximum]), output: [port('logits', ['batch', 1], 7)] }))
     expect(refusal(await run('predict', 'indices.onnx', 'p.png'))).toBe(
-      'the model answers logits, int64 [1,1], for 1 examples; float32 [1, classes] belongs there',
+      'the model returned logits, int64 [1,1], for 1 examples; expected float32 [1, classes]',
     )
     const none = node('Slice', ['x'], 'logits', '', [
       ints('starts', [0]),
@@ -154,7 +154,7 @@ describe('predict', () => {
     ])
     await put('none.onnx', fileOf({ ...scores([none]), output: [port('logits', ['batch', 0])] }, 9))
     expect(refusal(await run('predict', 'none.onnx', 'p.png'))).toMatch(
-      /^the model answers logits, float32 \[1,0\]/,
+      /^the model returned logits, float32 \[1,0\]/,
     )
   })
 })

@@ -48,7 +48,7 @@ async function inspect(...args: string[]): Promise<{ text: string; json: Record<
   printFor('inspect', json)
   try {
     await yargs(['inspect', ...args])
-      .command(inspectVerb as unknown as CommandModule)
+      .command({ ...inspectVerb, command: 'inspect <model>' } as unknown as CommandModule)
       .option('json', { type: 'boolean' })
       .exitProcess(false)
       .fail((message, error) => {
@@ -80,6 +80,7 @@ describe('inspect', () => {
       normalization  mean 0.1307, std 0.3081
       classes        0, 1, 2, 3, 4, 5, 6, 7, 8, 9
       training       test accuracy 97.13 %, epochs 5
+      runs on        onnxruntime 1.12 and later
 
       layer       output        parameters     MACs
       ──────────  ────────────  ──────────  ───────

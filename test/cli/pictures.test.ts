@@ -66,7 +66,7 @@ test('dark discs are trained on and predicted alike, which the program says', as
   const trained = await onnxgrad('train', 'mlp', '--data', data!, '--out', run!, ...args, ...QUICK)
   expect(complaint(trained)).toEqual([])
   expect(trained.json).toMatchObject({ testAccuracy: 1 })
-  const says = 'resize: shorter side resized, centre crop to 28 × 28, grayscale'
+  const says = 'resize: shorter side resized, center crop to 28 × 28, grayscale'
   expect(trained.stderr).toMatch(new RegExp(`^images +${says}$`, 'm'))
   expect((await configOf(run!)).preprocessing).toEqual({ kind: 'resize' })
   await disc(true, 5, 30, 220).toFile(path!)
@@ -181,14 +181,14 @@ describe('digits', async () => {
     const [a, b] = [light, dark].map(({ json }) => json.probabilities as number[])
     expect(Math.max(...a!.map((p, i) => Math.abs(p - b![i]!)))).toBeLessThan(0.01)
     expect(dark.stderr).toContain(
-      'prepared as digit: cropped to its ink, centred by mass, light on dark, 28 × 28, grayscale, inverted\n',
+      'prepared as digit: cropped to its ink, centered by mass, light on dark, 28 × 28, grayscale, inverted\n',
     )
   })
 
   test('that are blank have nothing to centre, and are pictures where a flag says so', async () => {
     const blank = await predict(drawing(50, () => 200))
     expect(blank.code).toBe(1)
-    expect(complaint(blank)).toEqual([`onnxgrad: ${path}: is blank: it has no ink to centre`])
+    expect(complaint(blank)).toEqual([`onnxgrad: ${path}: is blank: there is no ink to center`])
     const plain = await predict(
       drawing(50, () => 200),
       ...['--preprocess', 'resize'],

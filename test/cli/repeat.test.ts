@@ -119,7 +119,7 @@ describe('train --repeats', () => {
     )
     const refused = await onnxgrad('train', '--resume', out, '--repeats', '4')
     expect(complaint(refused)).toEqual([
-      `onnxgrad: ${out}: the data differ from those of the run: the training set has as many examples, but with other content; the validation set has as many examples, but with other content; give the run's own data`,
+      `onnxgrad: ${out}: the data differ from those of the run: the training set has the same number of examples but different content; the validation set has the same number of examples but different content; give the run's own data`,
     ])
     expect(await readdir(out)).not.toContain('seed-8')
   })

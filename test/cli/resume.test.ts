@@ -153,7 +153,7 @@ it.skipIf(process.platform === 'win32')(
     })
     expect(limited.status).toBe(1)
     expect(complaint({ code: 1, json: {}, ...limited })).toEqual([
-      `onnxgrad: ${join(out, 'best.safetensors')} cannot be written: the file is larger than may be written (ulimit -f); no step is saved yet; fix this, then resume with: onnxgrad train --resume ${out}`,
+      `onnxgrad: ${join(out, 'best.safetensors')} cannot be written: the file exceeds the size limit (ulimit -f); no step is saved yet; fix this, then resume with: onnxgrad train --resume ${out}`,
     ])
     expect((await readdir(out)).sort()).toEqual(['config.json', 'metrics.jsonl', 'steps.jsonl'])
     const { code, stderr } = await onnxgrad('train', '--resume', out, '--no-verify', '--no-report')

@@ -100,12 +100,12 @@ describe('a run of IDX files is resumed', () => {
           counting.map(v => 255 - v),
         ),
       },
-      'the training set has as many examples, but with other content',
+      'the training set has the same number of examples but different content',
     ],
     [
       'other labels',
       { 'train-labels-idx1-ubyte': idx(0x801, [5], [0, 1, 2, 4, 3]) },
-      'the training set has as many examples, but with other content',
+      'the training set has the same number of examples but different content',
     ],
     [
       'another order',
@@ -113,12 +113,12 @@ describe('a run of IDX files is resumed', () => {
         'train-images-idx3-ubyte': idx(0x803, [5, 2, 2], counting.toReversed()),
         'train-labels-idx1-ubyte': idx(0x801, [5], fives.toReversed()),
       },
-      'the training set has as many examples, but with other content',
+      'the training set has the same number of examples but different content',
     ],
     [
       'another test set',
       { 't10k-labels-idx1-ubyte': idx(0x801, [2], [1, 0]) },
-      'the test set has as many examples, but with other content',
+      'the test set has the same number of examples but different content',
     ],
     [
       'fewer examples',
@@ -126,7 +126,7 @@ describe('a run of IDX files is resumed', () => {
         'train-images-idx3-ubyte': idx(0x803, [4, 2, 2], counting.slice(0, 16)),
         'train-labels-idx1-ubyte': idx(0x801, [4], fives.slice(0, 4)),
       },
-      "the training set has 4 examples, the run's 5 examples",
+      "the training set has 4 examples, but the run's has 5 examples",
     ],
   ])('but not with %s, and nothing is changed', async (_, changed, difference) => {
     await write(changed)
@@ -165,7 +165,7 @@ describe('a run of IDX files is resumed', () => {
     await write({ 't10k-labels-idx1-ubyte': idx(0x801, [2], [1, 0]) })
     const other = await newPlan('mlp', { data, batch: 2, out: join(folder, 'other') })
     await expect(report(other.data)).rejects.toThrow(
-      `${out} was not tested on these data: the test set has as many examples, but with other content; name the run's own data with --data`,
+      `${out} was not tested on these data: the test set has the same number of examples but different content; name the run's own data with --data`,
     )
     // With its own it comes to what else a report is made of, which is not given here.
     await expect(report(plan.data)).rejects.not.toThrow('was not tested')
@@ -222,6 +222,6 @@ test('a run of a text is resumed whatever its file is called, but not with anoth
   ;[other[500], other[501]] = [other[501]!, other[500]!]
   await writeFile(renamed, other.join(''))
   expect(await problem(out, { text: renamed })).toBe(
-    OTHER.replace('%', 'the training set has as many examples, but with other content'),
+    OTHER.replace('%', 'the training set has the same number of examples but different content'),
   )
 })

@@ -204,6 +204,6 @@ describe.skipIf(process.platform === 'win32')('a path that a user names', () => 
     expect(flags(file)).toEqual({ epochs: 3 })
     writing(`echo '[3]'`)
     expect(await outcome(() => flags(file))).toBe('./pipe is not a JSON object of flags')
-    expect(await outcome(() => flags(file))).toBe('./pipe is a pipe into which nobody writes')
+    expect(await outcome(() => flags(file))).toBe('./pipe is a pipe that nothing writes to')
   })
 })

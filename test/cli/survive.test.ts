@@ -204,7 +204,7 @@ describe('damage that nothing can stand in for is told in one line, and changes 
     await writeFile(file('last.safetensors'), 'x')
     await damage('previous.safetensors')
     expect(await refused(resumed)).toMatchInlineSnapshot(
-      `"run/last.safetensors: has 1 bytes, where a safetensors file has at least 8; the file is damaged or no safetensors file; run/previous.safetensors: its content does not have the checksum that it was written with: the file is damaged"`,
+      `"run/last.safetensors: has 1 bytes; a safetensors file has at least 8; the file is damaged or not a safetensors file; run/previous.safetensors: its content does not have the checksum that it was written with: the file is damaged"`,
     )
   })
 
@@ -289,11 +289,11 @@ describe('where a file cannot be written', () => {
     const folder = await started()
     await rm(file('metrics.jsonl'))
     expect(await said(folder.record({ step: 3 }))).toBe(
-      `run/metrics.jsonl cannot be written: it or its folder is gone; nothing up to step 2 is lost; ${goOn}`,
+      `run/metrics.jsonl cannot be written: it or its folder no longer exists; nothing up to step 2 is lost; ${goOn}`,
     )
     await rm(out, { recursive: true })
     expect(await said(save(folder, 3))).toBe(
-      'run/last.safetensors cannot be written: it or its folder is gone; the run folder no longer exists',
+      'run/last.safetensors cannot be written: it or its folder no longer exists; the run folder no longer exists',
     )
     folder.close()
     expect(await readdir(path)).toEqual([])

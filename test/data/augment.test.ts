@@ -279,11 +279,11 @@ describe('settings', () => {
   })
 
   test('that are unknown or out of range are refused', () => {
-    expect(problem({ rotate: 200 })).toBe('augment: rotate 200 is not a number in 0 … 180')
-    expect(problem({ shift: -0.1 })).toBe('augment: shift -0.1 is not a number in 0 … 1')
-    expect(problem({ elastic: Number.NaN })).toBe('augment: elastic NaN is not a number in 0 … 100')
-    expect(problem({ erase: '0.5' })).toBe('augment: erase 0.5 is not a number in 0 … 1')
-    expect(problem({ flip: 1 })).toBe('augment: flip 1 is neither true nor false')
+    expect(problem({ rotate: 200 })).toBe('augment: rotate must be a number in 0 … 180, not 200')
+    expect(problem({ shift: -0.1 })).toBe('augment: shift must be a number in 0 … 1, not -0.1')
+    expect(problem({ elastic: Number.NaN })).toBe('augment: elastic must be a number in 0 … 100, not NaN')
+    expect(problem({ erase: '0.5' })).toBe('augment: erase must be a number in 0 … 1, not 0.5')
+    expect(problem({ flip: 1 })).toBe('augment: flip must be true or false, not 1')
     expect(problem({ toString: 1 })).toBe(
       'augment: unknown setting toString; the settings are shift, rotate, scale, shear, elastic, erase, mixup, cutmix, flip',
     )

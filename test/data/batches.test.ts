@@ -91,7 +91,7 @@ describe('an epoch', () => {
   })
 
   test('refuses a batch size that is none', () => {
-    expect(() => batches(numbered(3), { batch: 0 })).toThrow('batch 0 is not a whole number above 0')
+    expect(() => batches(numbered(3), { batch: 0 })).toThrow('batch must be a whole number above 0, not 0')
   })
 })
 
@@ -241,7 +241,7 @@ describe('batches with augmentation', () => {
     const { images, labels, ...about } = data
     const own = { ...about, batches: () => [] }
     expect(() => batches(own, { batch: 2, augment: augmentation({ shift: 0.1 }) })).toThrow(
-      new UserError('noisy does not hold images; only those can be augmented: leave augment out'),
+      new UserError('noisy does not hold images, and only images can be augmented: remove augment'),
     )
   })
 })

@@ -66,13 +66,13 @@ describe('the binary version of CIFAR-10', () => {
       'a truncated file',
       'data_batch_3.bin',
       record([1], [1, 2, 3]).subarray(0, 3000),
-      'DIR/data_batch_3.bin: has 3,000 bytes, not a whole number of records of 3073: the file is truncated or another',
+      'DIR/data_batch_3.bin: has 3,000 bytes, not a whole number of records of 3073: the file is truncated or in another format',
     ],
     [
       'an empty file',
       'test_batch.bin',
       '',
-      'DIR/test_batch.bin: has 0 bytes, not a whole number of records of 3073: the file is truncated or another',
+      'DIR/test_batch.bin: has 0 bytes, not a whole number of records of 3073: the file is truncated or in another format',
     ],
     [
       'a label without a name',
@@ -84,7 +84,7 @@ describe('the binary version of CIFAR-10', () => {
       'names that are too few',
       'batches.meta.txt',
       'airplane\nbird\n',
-      'DIR/batches.meta.txt: names 2 classes, cifar-10 has 10: one in each line',
+      'DIR/batches.meta.txt: lists 2 classes, but cifar-10 has 10; write one per line',
     ],
   ])('%s is refused by name', async (_, file, bytes, message) => {
     const folder = await temporaryFolder()
@@ -97,7 +97,7 @@ describe('the binary version of CIFAR-10', () => {
     const folder = await temporaryFolder()
     await cifar10(folder)
     await rm(join(folder, 'data_batch_4.bin'))
-    expect(await problem(folder)).toBe('DIR: has files of cifar-10 (binary version), but no data_batch_4.bin')
+    expect(await problem(folder)).toBe('DIR: has files of cifar-10 (binary version) but no data_batch_4.bin')
   })
 })
 

@@ -77,7 +77,7 @@ describe('a folder of pictures for each class', () => {
     expect(seen(val as ImageDataset)).toEqual(['b 93'])
     expect(origin).toBe(`16 + 2 images from 2 classes in the folder ${folder}`)
     expect(notice).toBe(
-      `Left out 3 entries that are not pictures (png, jpg, jpeg, webp, gif, avif, tif, tiff) in the folder of a class: README.md, other, test/b/deep/notes.txt. No pictures in 1 class folder of ${folder}/val: a`,
+      `Left out 3 entries that are not pictures (png, jpg, jpeg, webp, gif, avif, tif, tiff) in class folders: README.md, other, test/b/deep/notes.txt. No pictures in 1 class folder of ${folder}/val: a`,
     )
   })
 
@@ -97,7 +97,7 @@ describe('a folder of pictures for each class', () => {
     expect(train.classes).toEqual(classes)
     expect(new Set(train.labels)).toEqual(new Set([0, 2]))
     await expect(classFolders(folder, { shape: SHAPE, classes: ['b', 'c'] })).rejects.toThrow(
-      `${folder}: has folders of pictures of classes that are not trained: d; those are b, c`,
+      `${folder}: has folders for unknown classes: d; the known classes are b, c`,
     )
   })
 
@@ -331,7 +331,7 @@ describe('a folder of pictures that cannot be used is refused in one line', () =
     await writeFile(join(folder, 'a/text.jpg'), 'no picture')
     await writeFile(join(folder, 'b/old.bmp'), 'BM')
     expect(await problem(folder)).toMatch(
-      /^DIR: 4 of 12 pictures cannot be read: a\/1\.png is empty \(0 bytes\); a\/text\.jpg is not a picture .*; b\/3\.png cannot be read as a picture \(.*\); b\/old\.bmp is not a picture .*\. Repair or remove them, or leave them out with --skip-bad \(skipBad: true in a program\)$/,
+      /^DIR: 4 of 12 pictures cannot be read: a\/1\.png is empty \(0 bytes\); a\/text\.jpg is not a picture .*; b\/3\.png cannot be read as a picture \(.*\); b\/old\.bmp is not a picture .*\. Repair or remove them, or skip them with --skip-bad \(skipBad: true in a program\)$/,
     )
   })
 
@@ -339,19 +339,19 @@ describe('a folder of pictures that cannot be used is refused in one line', () =
     const folder = await temporaryFolder()
     await write(folder, numbered('a', 2, 10))
     expect(await problem(folder)).toBe(
-      'DIR: holds pictures of 1 class, a; give a folder that has a folder of pictures for each of two classes or more',
+      'DIR: holds pictures of 1 class, a; give a folder with one subfolder of pictures per class, for at least two classes',
     )
     for (const name of ['b', 'c']) await mkdir(join(folder, name))
     expect(await problem(folder)).toBe(
-      'DIR: 2 class folders have no pictures (png, jpg, jpeg, webp, gif, avif, tif, tiff): b, c; put some there, remove the folder, or leave it out with --skip-bad (skipBad: true in a program)',
+      'DIR: 2 class folders have no pictures (png, jpg, jpeg, webp, gif, avif, tif, tiff): b, c; add some, remove the folder, or skip it with --skip-bad (skipBad: true in a program)',
     )
     await rm(join(folder, 'c'), { recursive: true })
     await write(folder, numbered('b', 2, 30))
-    expect(await problem(folder)).toBe('DIR has 4 images; it takes 5 to hold out a fifth of them')
+    expect(await problem(folder)).toBe('DIR has 4 images; at least 5 are needed to hold out a fifth of them')
     for (const name of ['a', 'b']) await rm(join(folder, name, '1.png'))
     await write(folder, { 'c/0.png': 1, 'd/0.png': 2, 'e/0.png': 3 })
     expect(await problem(folder)).toMatch(
-      /^DIR has one image per class, and each class keeps one to train on/,
+      /^DIR has one image per class, and each class keeps one for training/,
     )
   })
 
@@ -362,7 +362,7 @@ describe('a folder of pictures that cannot be used is refused in one line', () =
     await symlink(join(folder, 'none.png'), join(folder, 'b/link.png'))
     await symlink(join(folder, 'b/self.png'), join(folder, 'b/self.png'))
     expect(await problem(folder)).toMatch(
-      /^DIR: 3 of 13 pictures cannot be read: b\/again is a link to a folder in which it lies; b\/link\.png does not exist; b\/self\.png is a link that leads back to itself\. /,
+      /^DIR: 3 of 13 pictures cannot be read: b\/again is a link to a folder that contains it; b\/link\.png does not exist; b\/self\.png is a link that leads back to itself\. /,
     )
     for (const name of ['again', 'link.png', 'self.png']) await rm(join(folder, 'b', name))
     // A link to pictures elsewhere is followed.
@@ -376,7 +376,7 @@ describe('a folder of pictures that cannot be used is refused in one line', () =
   test('a model that takes no pictures', async () => {
     const folder = await temporaryFolder()
     await write(folder, { ...numbered('a', 5, 10), ...numbered('b', 5, 30) })
-    expect(await problem(folder, [2, 4, 4])).toMatch(/a picture has 1 or 3 channels, this model takes 2/)
+    expect(await problem(folder, [2, 4, 4])).toMatch(/a picture has 1 or 3 channels, but this model takes 2/)
   })
 })
 
@@ -420,7 +420,7 @@ describe('with skipBad', () => {
     await mkdir(join(folder, 'test/b'))
     await writeFile(join(folder, 'test/a/0.png'), '')
     await expect(classFolders(folder, { shape: SHAPE, skipBad: true })).rejects.toThrow(
-      `${folder}/test: has no pictures (png, jpg, jpeg, webp, gif, avif, tif, tiff) in the folders of classes`,
+      `${folder}/test: has no pictures (png, jpg, jpeg, webp, gif, avif, tif, tiff) in its class folders`,
     )
   })
 })

@@ -126,7 +126,7 @@ test('a part of a file that has changed since is thrown away', async () => {
 test('a file with another checksum is refused, and the next mirror asked', async () => {
   const folder = await temporaryFolder()
   const wrong = await mirror(serving(gzipSync(unpacked.map(v => (v + 1) % 256))))
-  await expect(attempt(folder, [wrong])).rejects.toThrow('sent a file with another SHA-256 checksum')
+  await expect(attempt(folder, [wrong])).rejects.toThrow('sent a file with the wrong SHA-256 checksum')
   expect(await readdir(folder)).toEqual([])
   const right = await mirror(serving(gzipped))
   expect(Buffer.compare((await attempt(folder, [wrong, right])).bytes, unpacked)).toBe(0)
@@ -139,8 +139,8 @@ test('each mirror that fails is named with its reason, one that stops answering 
   const mirrors = [await deadMirror(), silent, stalling, failing]
   const hosts = mirrors.map(address => new URL(address).host)
   await expect(attempt(await temporaryFolder(), mirrors, { timeoutMs: 800 })).rejects.toThrow(
-    `${hosts[0]}: connection refused; ${hosts[1]}: no answer in 0.8 s; ${hosts[2]}: no answer in 0.8 s; ` +
-      `${hosts[3]}: answers 503 Service Unavailable`,
+    `${hosts[0]}: connection refused; ${hosts[1]}: no response in 0.8 s; ${hosts[2]}: no response in 0.8 s; ` +
+      `${hosts[3]}: responded with 503 Service Unavailable`,
   )
 })
 
@@ -162,11 +162,11 @@ test('a mirror that sends too slowly is given up, by rate or in all, and the nex
   const slow = await mirror(dripping(gzipped.subarray(0, 20), 20))
   const rate = { minRate: 10_000, windowMs: 300 }
   await expect(attempt(folder, [slow], rate)).rejects.toThrow(
-    /: sent \d+ bytes in 0\.3 s, at least 3000 are expected$/,
+    /: sent \d+ bytes in 0\.3 s; at least 3000 were expected$/,
   )
   // One that is fast enough is not given up for that.
   await expect(attempt(folder, [slow], { minRate: 10, windowMs: 100, totalMs: 500 })).rejects.toThrow(
-    /: is not done after 0\.5 s$/,
+    /: did not finish within 0\.5 s$/,
   )
   const whole = await mirror(serving(gzipped))
   expect(Buffer.compare((await attempt(folder, [slow, whole], rate)).bytes, unpacked)).toBe(0)
@@ -177,16 +177,14 @@ test('an answer that is larger than the file can be is cut off, and nothing of i
   const folder = await temporaryFolder()
   const sent = { bytes: 0 }
   const endless = await mirror(dripping(Buffer.alloc(2 ** 16), 0, sent))
-  await expect(attempt(folder, [endless])).rejects.toThrow(
-    'sends more than 101133 bytes, the most that are expected',
-  )
+  await expect(attempt(folder, [endless])).rejects.toThrow('sent more than the 101133 bytes expected')
   // What is on its way comes on top of what was read.
   expect(sent.bytes).toBeLessThan(10e6)
   const announcing = await mirror((_, response) =>
     response.writeHead(200, { 'content-length': 2 ** 40 }).write(gzipped),
   )
   await expect(attempt(folder, [announcing])).rejects.toThrow(
-    'announces 1099511627776 bytes, at most 101133 are expected',
+    'announced 1099511627776 bytes; at most 101133 were expected',
   )
   expect(await readdir(folder)).toEqual([])
   // As large as it can be is not too large: a server may unpack what it sends.
@@ -197,7 +195,7 @@ test('an answer that is larger than the file can be is cut off, and nothing of i
 test('the page of a login or an error is refused at its first byte', async () => {
   const folder = await temporaryFolder()
   const page = await mirror((_, response) => response.end('<html>Please log in</html>'))
-  await expect(attempt(folder, [page])).rejects.toThrow('sends something other than a gzip file')
+  await expect(attempt(folder, [page])).rejects.toThrow('sent a file that is not gzip')
   expect(await readdir(folder)).toEqual([])
 })
 

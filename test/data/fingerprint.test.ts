@@ -164,17 +164,17 @@ describe('comparing', async () => {
     expect(compare(run, structuredClone(run))).toEqual({ differences: [] })
     const { val: _, ...without } = run
     expect(compare(run, without).differences).toEqual([
-      'there is no validation set, the run has one of 4 examples',
+      'there is no validation set, but the run has one of 4 examples',
     ])
     expect(compare(without, run).differences).toEqual([
-      'there is a validation set of 4 examples, the run has none',
+      'there is a validation set of 4 examples, but the run has none',
     ])
     const other = { size: 5, shape: [3, 1, 1], classes: 'x', content: 'y' }
     expect(compare(run, { ...run, test: other, val: { ...one, content: 'z' } }).differences).toEqual([
-      'the validation set has as many examples, but with other content',
-      "the test set has 5 examples, the run's 4 examples",
-      "the test set has examples of 3×1×1, the run's of 1×12×12",
-      'the test set has other classes, or in another order',
+      'the validation set has the same number of examples but different content',
+      "the test set has 5 examples, but the run's has 4 examples",
+      "the test set has examples of 3×1×1, but the run's are 1×12×12",
+      'the test set has different classes, or the same classes in a different order',
     ])
     expect(compare(run, { ...run, train: other }, ['test'])).toEqual({ differences: [] })
   })

@@ -138,7 +138,7 @@ describe('pixels', () => {
     const bytes = new Uint8Array(values.buffer)
     const path = await written(tiff([3, 2, 1], { photometric: 1, bits: 32, format: 3 }, bytes))
     await expect(readPixels(path)).rejects.toThrow(
-      `${path}: has pixels of type float; 8 or 16 bits for each channel are expected`,
+      `${path}: has pixels of type float; expected 8 or 16 bits per channel`,
     )
     const whole = tiff([3, 2, 1], { photometric: 1, bits: 8 }, Uint8Array.from([0, 51, 102, 153, 204, 255]))
     expect([...(await read(whole)).data]).toEqual([0, 51, 102, 153, 204, 255])

@@ -18,7 +18,7 @@ test('a folder of IDX files is read as MNIST is, with the classes that a model k
 
 test('data of other classes than the model knows are refused', async () => {
   await expect(loadImages({ data: 'digits', shape: [1, 28, 28], classes: ['cat', 'dog'] })).rejects.toThrow(
-    /their classes are 0, 1, 2, 3, 4, … \(10\); the model knows cat, dog: give the data that it was trained on, with --data$/,
+    /their classes are 0, 1, 2, 3, 4, … \(10\), but the model has cat, dog: give the data it was trained on with --data$/,
   )
 })
 
@@ -32,7 +32,7 @@ test('a folder without data is refused with what was looked for', async () => {
   await expect(load(folder)).rejects.toThrow(`data folder ${folder}: has a.csv, b.py, ${wanted}`)
   const missing = join(folder, 'none')
   await expect(load(missing)).rejects.toThrow(
-    `data folder ${missing}: does not exist; data are a folder, or one of mnist, fashion-mnist, digits`,
+    `data folder ${missing}: does not exist; give a folder or one of mnist, fashion-mnist, digits`,
   )
   await expect(loadImages({ shape, env: { ONNXGRAD_DATA: missing } })).rejects.toThrow(
     `ONNXGRAD_DATA ${missing}: does not exist`,

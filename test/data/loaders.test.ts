@@ -50,7 +50,7 @@ test('IDX files are told apart by their content and names; one that is missing i
   const source = await idxData([...test, ...train], ['a', 'b'])
   expect([source.train.size, source.test.size]).toEqual([6, 3])
   expect(source.train.shape).toEqual([1, 2, 2])
-  await expect(idxData([train[0]], ['a', 'b'])).rejects.toThrow('no images go with')
+  await expect(idxData([train[0]], ['a', 'b'])).rejects.toThrow('no images among')
 })
 
 test('a folder per class is data, and its pictures are classified by their paths', async () => {

@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { Cache, cacheFolder } from '../../src/data/cache-node.ts'
+import { cacheFolder, DownloadCache } from '../../src/data/cache-node.ts'
 import type { Labels } from '../../src/data/dataset.ts'
 import { labelNames, loadMnist } from '../../src/data/mnist-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
@@ -89,22 +89,22 @@ describe('a folder that cannot be used is refused in one line, never passed over
     [
       'truncated images',
       { 'train-images-idx3-ubyte': tiny(5).images.subarray(0, 40) },
-      'DIR/train-images-idx3-ubyte: has 40 bytes, its header promises 46 (5 × 2 × 3): the file is truncated',
+      'DIR/train-images-idx3-ubyte: has 40 bytes, but its header declares 46 (5 × 2 × 3): the file is truncated',
     ],
     [
       'truncated gzip',
       { 'train-images-idx3-ubyte': gzipped.subarray(0, -12) },
-      'DIR/train-images-idx3-ubyte: its gzip data end too early: the file is truncated',
+      'DIR/train-images-idx3-ubyte: its gzip data ends early: the file is truncated',
     ],
     [
       'gzip bomb',
       { 'train-images-idx3-ubyte': gzipSync(Buffer.concat([tiny(5).images, Buffer.alloc(10_000_000)])) },
-      'DIR/train-images-idx3-ubyte: unpacks to more bytes than its header promises',
+      'DIR/train-images-idx3-ubyte: unpacks to more bytes than its header declares',
     ],
     [
       'gzip of something else',
       { 'train-images-idx3-ubyte': gzipSync('<html>') },
-      'DIR/train-images-idx3-ubyte: is not an IDX file: it starts with 0x3c68746d, images start with 0x00000803 and labels with 0x00000801',
+      'DIR/train-images-idx3-ubyte: not an IDX file: it starts with 0x3c68746d; images start with 0x00000803 and labels with 0x00000801',
     ],
     [
       'labels of another set',
@@ -114,7 +114,7 @@ describe('a folder that cannot be used is refused in one line, never passed over
     [
       'test images of another size',
       { 't10k-images-idx3-ubyte': idx(0x803, [2, 1, 1], [1, 2]) },
-      'the folder DIR: training images are 2 × 3, test images 1 × 1',
+      'the folder DIR: training images are 2 × 3, but test images are 1 × 1',
     ],
   ])('%s', async (_, changed, message) => {
     const folder = await temporaryFolder()
@@ -181,7 +181,7 @@ test('Fashion-MNIST is downloaded into a cache of its own, or refused with the r
   const env = { XDG_CACHE_HOME: await temporaryFolder() }
   const mirrors = [wrong, await deadMirror()]
   await expect(loadMnist({ data: 'fashion-mnist', env, mirrors, timeoutMs: 20_000 })).rejects.toThrow(
-    /^Fashion-MNIST could not be downloaded \(127\.0\.0\.1:\d+: sent a file with another SHA-256 checksum; 127\.0\.0\.1:\d+: connection refused\); give a folder with its four files: --data DIR$/,
+    /^Fashion-MNIST could not be downloaded \(127\.0\.0\.1:\d+: sent a file with the wrong SHA-256 checksum; 127\.0\.0\.1:\d+: connection refused\); give a folder with its four files: --data DIR$/,
   )
   expect(asked).toEqual(['/mnist/train-images-idx3-ubyte.gz'])
   expect(await readdir(cacheFolder(env, process.platform, 'fashion-mnist')!)).toEqual([])
@@ -204,9 +204,9 @@ describe('a cache folder that cannot be written', () => {
         mirrors: [wrong],
         log: line => log.push(line),
       })
-      await expect(load).rejects.toThrow('sent a file with another SHA-256 checksum')
+      await expect(load).rejects.toThrow('sent a file with the wrong SHA-256 checksum')
       expect(log[0]).toMatch(
-        /^the cache folder .*file.* cannot be written: a file is in the place of its folder; downloads are kept in a temporary folder, for this run alone; --cache DIR or ONNXGRAD_CACHE names another folder$/,
+        /^the cache folder .*file.* cannot be written: a file is in the place of its folder; downloads are kept in a temporary folder for this run only; set another folder with --cache DIR or ONNXGRAD_CACHE$/,
       )
     }
     expect(asked).toBe(2)
@@ -218,7 +218,7 @@ describe('a cache folder that cannot be written', () => {
     const kernel = process.platform === 'linux' ? ['/proc/none/deep/mnist'] : []
     for (const folder of [join(file, 'mnist'), file, undefined, ...kernel]) {
       const log: string[] = []
-      const cache = new Cache(folder, line => log.push(line))
+      const cache = new DownloadCache(folder, line => log.push(line))
       const temporary = await cache.writable()
       expect([temporary, cache.isTemporary, log.length]).toEqual([cache.folder, true, 1])
       await writeFile(join(temporary, 'a'), '')
@@ -226,7 +226,7 @@ describe('a cache folder that cannot be written', () => {
       await expect(readdir(temporary)).rejects.toThrow('ENOENT')
     }
     const good = join(await temporaryFolder(), 'deep', 'mnist')
-    const cache = new Cache(good, () => expect.unreachable())
+    const cache = new DownloadCache(good, () => expect.unreachable())
     expect([await cache.writable(), cache.isTemporary]).toEqual([good, false])
     await cache.close()
     expect(await readdir(good)).toEqual([])
@@ -253,9 +253,9 @@ describe('without network', () => {
     const mirrors = [await deadMirror()]
     const data = await loadMnist({ env: { XDG_CACHE_HOME: cache }, mirrors })
     expect([data.train.size, data.test.size, data.train.shape]).toEqual([8000, 2000, [1, 28, 28]])
-    expect(data.notice).toContain('This is not the whole of MNIST')
+    expect(data.notice).toContain('Training uses the 10,000 MNIST digits bundled with onnxgrad')
     expect(data.notice).toContain('connection refused')
-    expect(data.notice).toContain('8,000 to train, 2,000 held out')
+    expect(data.notice).toContain('8,000 for training, 2,000 held out')
     // Both halves hold each digit in the same share, and so do their beginnings, nearly.
     const whole = shares(data.train.labels)
     shares(data.test.labels).forEach((share, digit) => {

@@ -211,7 +211,7 @@ describe('how pictures are prepared', async () => {
     expect(of(undefined, ['cat', 'dog'])).toEqual(RESIZE)
     for (const unknown of [{ kind: 'letterbox' }, { kind: 'digit', ink: 'blue' }])
       expect(() => of(unknown)).toThrow(
-        `x.onnx: its pictures are prepared by ${JSON.stringify(unknown)}, which this release does not know`,
+        `x.onnx: its preprocessing is ${JSON.stringify(unknown)}, which this release does not support`,
       )
   })
 
@@ -233,6 +233,6 @@ describe('how pictures are prepared', async () => {
 test('a model that takes no pictures is refused', () => {
   expect(imageShape([3, 4, 5], 'it')).toEqual([3, 4, 5])
   expect(() => imageShape([2, 8, 8], 'a.png')).toThrow(
-    'a.png: a picture has 1 or 3 channels, this model takes 2',
+    'a.png: a picture has 1 or 3 channels, but this model takes 2',
   )
 })

@@ -101,12 +101,12 @@ describe('folders of pictures', () => {
       'DIR: val and validation are both the val split; merge them, or move one away',
     ],
     ['one split in two cases', classes('Train', 'train'), /^DIR: Train and train are both the train split/],
-    ['no split to train on', classes('val', 'Test'), 'DIR: has Test, val, but no folder train to train on'],
-    ['only a test split', classes('test'), 'DIR: has test, but no folder train to train on'],
+    ['no split to train on', classes('val', 'Test'), 'DIR: has Test, val but no folder train'],
+    ['only a test split', classes('test'), 'DIR: has test but no folder train'],
     [
       'splits without classes',
       pictures('Train', 'Test'),
-      'DIR: Test, Train are splits by their names, but hold pictures without classes; put the pictures of each class into a folder of its own, such as Test/cat',
+      'DIR: Test, Train are splits by their names, but hold pictures without classes; put the pictures of each class into their own folder, such as Test/cat',
     ],
     [
       'a split without classes',
@@ -121,32 +121,32 @@ describe('folders of pictures', () => {
     [
       'classes that hold splits',
       pictures('cat/train', 'cat/test', 'dog/train', 'dog/test'),
-      'DIR/cat: holds splits (train, test) where a class is expected; put the splits at the top and a folder per class into each, such as train/cat',
+      'DIR/cat: holds splits (train, test) where a class folder is expected; put the splits at the top and a folder per class into each, such as train/cat',
     ],
     [
       'one folder too many',
       classes('archive/train', 'archive/test'),
-      'DIR/archive: holds splits (train, test) where a class is expected; give DIR/archive',
+      'DIR/archive: holds splits (train, test) where a class folder is expected; give DIR/archive',
     ],
     [
       'other classes to test on',
       [...classes('train'), ...pictures('test/cat', 'test/dog', 'test/Fox', 'test/wolf')],
-      'DIR/test: has folders of pictures of classes that are not trained: Fox, wolf; those are cat, dog',
+      'DIR/test: has folders for unknown classes: Fox, wolf; the known classes are cat, dog',
     ],
     [
       'classes in another case',
       [...classes('train'), ...pictures('val/Cat', 'val/dog')],
-      'DIR/val: has folders of pictures of classes that are not trained: Cat (meant to be cat?); those are cat, dog',
+      'DIR/val: has folders for unknown classes: Cat (meant to be cat?); the known classes are cat, dog',
     ],
     [
       'fewer classes to test on',
       [...classes('train'), ...pictures('train/fox', 'train/wolf', 'test/cat', 'test/dog')],
-      'DIR/test: has no folder for 2 of 4 classes: fox, wolf; put their pictures there, or an empty folder where there are none',
+      'DIR/test: has no folder for 2 of 4 classes: fox, wolf; add their pictures, or an empty folder for a class without pictures',
     ],
     [
       'two folders of one name',
       pictures('caf\u00e9', 'cafe\u0301', 'bar'),
-      /^DIR: has two folders with the name caf\u00e9, in different Unicode forms; merge them$/,
+      /^DIR: has two folders named caf\u00e9 in different Unicode forms; merge them$/,
     ],
     ['pictures without folders', ['0.png', '1.png'], /^DIR: holds pictures of no class; give a folder/],
   ])('%s are refused', (_, files, message) => {
@@ -169,7 +169,7 @@ describe('folders of pictures', () => {
 
   test('whose names differ in case only are classes, which is said', () => {
     expect(planned(arrange('DIR', pictures('cat', 'Cat')), {}).notices).toEqual([
-      'These classes differ in case only: Cat and cat',
+      'These class names differ only in case: Cat and cat',
     ])
   })
 })

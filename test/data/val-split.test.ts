@@ -67,14 +67,14 @@ describe('a validation split of images', () => {
   test('leaves at least an example on each side, or is refused with the numbers', () => {
     const refused = (valSplit: number) => () => parts(set, valSplit)
     expect(refused(0.001)).toThrow(
-      'a validation split of 0.001 takes 0 of the 180 training examples of set; it takes at least 1 and leaves at least 1',
+      'a validation split of 0.001 takes 0 of the 180 training examples of set; it must take at least 1 and leave at least 1',
     )
     expect(refused(180)).toThrow('a validation split of 180 takes 180 of the 180 training examples of set')
     expect(refused(178)).toThrow(
-      'a validation split of 178 takes 178 of the 180 training examples of set; it takes at most 177, for each of its classes keeps one to train on',
+      'a validation split of 178 takes 178 of the 180 training examples of set; it can take at most 177, because each class keeps one for training',
     )
     for (const wrong of [0, -1, 1.5, Number.NaN])
-      expect(refused(wrong)).toThrow(`a share between 0 and 1, or a whole number of examples, not ${wrong}`)
+      expect(refused(wrong)).toThrow(`a share between 0 and 1 or a whole number of examples, not ${wrong}`)
   })
 
   test('takes of a whole set the very examples that it always took', () => {
@@ -103,7 +103,7 @@ describe('a validation split of images', () => {
     expect([perClass(train as ImageDataset), perClass(val as ImageDataset)]).toEqual([kept, taken])
     const of = `${few?.split(', ').length} of ${sizes.length}`
     expect(notice).toBe(
-      few && `Too few examples to validate on, all of which are trained on, have ${of} classes: ${few}`,
+      few && `${of} classes have too few examples to validate on; all of them are used for training: ${few}`,
     )
     expect(parts(all, share).val.images).toEqual((val as ImageDataset).images)
   })
@@ -115,17 +115,17 @@ describe('a validation split of images', () => {
       [1, 1, 0],
     ])
     expect(notice).toBe(
-      'Too few examples to test on, all of which are trained on, have 1 of 3 classes: 2 (1)',
+      '1 of 3 classes have too few examples to test on; all of them are used for training: 2 (1)',
     )
     expect(() => heldOut(classesOf(1, 1, 1, 1, 1))).toThrow(
-      'set has one image per class, and each class keeps one to train on: nothing is left to test on; give a test set of its own',
+      'set has one image per class, and each class keeps one for training: nothing is left for testing; give a separate test set',
     )
   })
 
   test('is refused of data that come in batches of their own', () => {
     const own = { name: 'own', size: 4, classes: ['a'], batches: () => [] }
     expect(() => withValidation({ train: own, test: own, origin: 'here' }, 0.5)).toThrow(
-      'own comes in batches of its own, which cannot be split: give its validation examples as val',
+      'own is a stream of batches, which cannot be split: give the validation examples as val',
     )
   })
 

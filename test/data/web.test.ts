@@ -69,7 +69,7 @@ describe('IDX files chosen in a page', () => {
 
   test.each([
     ['no files', () => [], /^no files: choose MNIST's four IDX files/],
-    ['no labels', () => four().slice(0, 1), /^no labels go with train-images-idx3-ubyte; choose/],
+    ['no labels', () => four().slice(0, 1), /^no labels among train-images-idx3-ubyte; choose/],
     [
       'two of one kind',
       () => [...four(), file('more', train.images)],
@@ -78,27 +78,27 @@ describe('IDX files chosen in a page', () => {
     [
       'no IDX',
       () => [file('notes.txt', new TextEncoder().encode('hello'))],
-      /^notes.txt: is not an IDX file: it starts with/,
+      /^notes.txt: not an IDX file: it starts with/,
     ],
     [
       'a truncated file',
       () => four({ 'train-images-idx3-ubyte': train.images.subarray(0, 30) }),
-      /^train-images-idx3-ubyte: has 30 bytes, its header promises 46/,
+      /^train-images-idx3-ubyte: has 30 bytes, but its header declares 46/,
     ],
     [
       'a truncated gzip file',
       () => four({ 'train-images-idx3-ubyte': gzipSync(train.images).subarray(0, 30) }),
-      /^train-images-idx3-ubyte: its gzip data are broken, or the file is truncated/,
+      /^train-images-idx3-ubyte: its gzip data is corrupt or truncated/,
     ],
     [
       'a gzip bomb',
       () => four({ 'train-labels-idx1-ubyte': gzipSync(Buffer.concat([train.labels, Buffer.alloc(1e7)])) }),
-      /^train-labels-idx1-ubyte: unpacks to more bytes than its header promises/,
+      /^train-labels-idx1-ubyte: unpacks to more bytes than its header declares/,
     ],
     [
       'other sizes in training and test set',
       () => four({ 't10k-images-idx3-ubyte': idx(0x803, [2, 1, 1], [1, 2]) }),
-      /training images are 2 × 3, test images 1 × 1/,
+      /training images are 2 × 3, but test images are 1 × 1/,
     ],
   ])('%s: refused with what is wrong', async (_, files, message) => {
     expect(await problem(idxData(files()))).toMatch(message)
@@ -129,10 +129,10 @@ describe('the bundled digits in a page', async () => {
       response.end(request.url?.endsWith('half') ? packed.subarray(0, packed.length >> 1) : 'no digits')
     })
     expect(await problem(digits(`${url}/missing`))).toMatch(
-      /missing: the server answers 404; the digits are in/,
+      /missing: the server responded with 404; the digits are in/,
     )
-    expect(await problem(digits(`${url}/other`))).toMatch(/other: is not the file digits.bin of the package/)
-    expect(await problem(digits(`${url}/half`))).toMatch(/half: is damaged or truncated; install onnxgrad/)
-    expect(await problem(digits('http://127.0.0.1:1/digits.bin'))).toMatch(/the server does not answer/)
+    expect(await problem(digits(`${url}/other`))).toMatch(/other: is not digits.bin of the onnxgrad package/)
+    expect(await problem(digits(`${url}/half`))).toMatch(/half: is damaged or truncated; reinstall onnxgrad/)
+    expect(await problem(digits('http://127.0.0.1:1/digits.bin'))).toMatch(/the server does not respond/)
   })
 })

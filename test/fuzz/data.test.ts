@@ -39,24 +39,24 @@ test('an IDX file of the corpus is read, or refused in one line, in Node and in 
     said.push(`${name} ⇒ ${plain}${there === plain ? '' : ` | ${there}`}`)
   }
   expect(said.join('\n')).toMatchInlineSnapshot(`
-    "bomb-of-nothing.gz ⇒ x: is not an IDX file: it starts with 0x00000000, images start with 0x00000803 and labels with 0x00000801
-    bomb-that-promises-a-gigabyte.gz ⇒ x: has 1,048,592 bytes, its header promises 1,072,693,264 (1,024 × 1,024 × 1,023): the file is truncated
-    bomb.gz ⇒ x: unpacks to more bytes than its header promises
-    checksum-wrong.gz ⇒ x: its gzip data are broken (incorrect data check) | x: its gzip data are broken, or the file is truncated
-    dims-of-a-gigabyte ⇒ x: has 16 bytes, its header promises 1,072,693,264 (1,024 × 1,024 × 1,023): the file is truncated
-    dims-overflow ⇒ x: its header claims 4,294,967,295 × 4,294,967,295 × 4,294,967,295 bytes, allowed are 1 … 1,073,741,824
-    dims-zero ⇒ x: its header claims 4,294,967,295 × 0 × 4,294,967,295 bytes, allowed are 1 … 1,073,741,824
-    empty ⇒ x: is not an IDX file: it has 0 bytes, images start with 0x00000803 and labels with 0x00000801
-    garbage-after.gz ⇒ x: its gzip data are broken (incorrect header check) | x: its gzip data are broken, or the file is truncated
+    "bomb-of-nothing.gz ⇒ x: not an IDX file: it starts with 0x00000000; images start with 0x00000803 and labels with 0x00000801
+    bomb-that-promises-a-gigabyte.gz ⇒ x: has 1,048,592 bytes, but its header declares 1,072,693,264 (1,024 × 1,024 × 1,023): the file is truncated
+    bomb.gz ⇒ x: unpacks to more bytes than its header declares
+    checksum-wrong.gz ⇒ x: its gzip data is corrupt (incorrect data check) | x: its gzip data is corrupt or truncated
+    dims-of-a-gigabyte ⇒ x: has 16 bytes, but its header declares 1,072,693,264 (1,024 × 1,024 × 1,023): the file is truncated
+    dims-overflow ⇒ x: its header claims 4,294,967,295 × 4,294,967,295 × 4,294,967,295 bytes; it must be 1 … 1,073,741,824
+    dims-zero ⇒ x: its header claims 4,294,967,295 × 0 × 4,294,967,295 bytes; it must be 1 … 1,073,741,824
+    empty ⇒ x: not an IDX file: it has 0 bytes; images start with 0x00000803 and labels with 0x00000801
+    garbage-after.gz ⇒ x: its gzip data is corrupt (incorrect header check) | x: its gzip data is corrupt or truncated
     good-images ⇒ read
     good-images.gz ⇒ read
     good-labels ⇒ x: holds labels (magic 0x00000801), not images
     good-labels.gz ⇒ x: holds labels (magic 0x00000801), not images
-    header-alone.gz ⇒ x: is not an IDX file: it has 0 bytes, images start with 0x00000803 and labels with 0x00000801 | x: its gzip data are broken, or the file is truncated
-    magic-alone ⇒ x: has 4 bytes, its header alone needs 16: the file is truncated
+    header-alone.gz ⇒ x: not an IDX file: it has 0 bytes; images start with 0x00000803 and labels with 0x00000801 | x: its gzip data is corrupt or truncated
+    magic-alone ⇒ x: has 4 bytes, but its header alone needs 16: the file is truncated
     members-two.gz ⇒ read
-    truncated.gz ⇒ x: its gzip data end too early: the file is truncated | x: its gzip data are broken, or the file is truncated
-    type-of-floats ⇒ x: is not an IDX file: it starts with 0x00000d03, images start with 0x00000803 and labels with 0x00000801"
+    truncated.gz ⇒ x: its gzip data ends early: the file is truncated | x: its gzip data is corrupt or truncated
+    type-of-floats ⇒ x: not an IDX file: it starts with 0x00000d03; images start with 0x00000803 and labels with 0x00000801"
   `)
 })
 
@@ -123,7 +123,7 @@ test('a picture of the corpus is read, or refused in one line', async () => {
     text.png ⇒ x.png: is not a picture (PNG, JPEG or WebP is expected)
     truncated.jpg ⇒ x.png: cannot be read as a picture …
     width-of-2-billion.png ⇒ x.png: cannot be read as a picture …
-    width-of-2-million.png ⇒ x.png: has 2,097,152 × 12 pixels, 65,536 are allowed in a row: make it smaller
+    width-of-2-million.png ⇒ x.png: has 2,097,152 × 12 pixels; at most 65,536 per side are allowed: make it smaller
     width-zero.png ⇒ x.png: cannot be read as a picture …"
   `)
 })

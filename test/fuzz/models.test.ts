@@ -34,7 +34,7 @@ test('what a model may have at most is refused by its numbers', () => {
     'vit: depth must be at most 1024, not 1000000',
   )
   expect(() => buildModel('vit', { ...lecture, dim: 2 ** 16, mlp: 2 ** 20 })).toThrow(
-    /^vit: has \d+ parameters, 2147483648 are the most; make it smaller$/,
+    /^vit: has \d+ parameters; at most 2147483648 are allowed$/,
   )
   expect(() => buildModel('mlp', { ...MODELS.mlp.presets.small, hidden: 'many' })).toThrow(
     'mlp: hidden must be a list of at most 1024 sizes, not many',

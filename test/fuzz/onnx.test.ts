@@ -46,67 +46,67 @@ describe('an .onnx file', () => {
     const said = []
     for (const [name, bytes] of files) said.push(`${name} ⇒ ${await outcome(() => parse(bytes))}`)
     expect(said.join('\n')).toMatchInlineSnapshot(`
-      "axes-5000 ⇒ x.onnx: node u (Unsqueeze): axes has 10000 values, 1024 are the most
-      branches-in-branches ⇒ x.onnx: not a valid ONNX file (messages are nested more than 64 deep)
+      "axes-5000 ⇒ x.onnx: node u (Unsqueeze): axes has 10000 values; at most 1024 are allowed
+      branches-in-branches ⇒ x.onnx: not a valid ONNX file (messages are nested more than 64 levels deep)
       chain-of-1000 ⇒ read
       cycle ⇒ x.onnx: node number 0 (Add): needs b, which only a later node computes (a cycle, or nodes out of order)
-      dims-1000 ⇒ x.onnx: initializer w: has 1000 axes, where a tensor has at most 64
+      dims-1000 ⇒ x.onnx: initializer w: has 1000 axes; a tensor has at most 64
       dims-huge ⇒ x.onnx: input x: has the shape [1099511627776,1099511627776], which no tensor can have
       dims-negative ⇒ x.onnx: initializer w: has a dim of -2: the file is damaged
       dims-overflow-to-zero ⇒ x.onnx: node number 0 (Add): add: dims 3 and 0 of [2,3] and [4294967296,4294967296,0] do not broadcast
       empty ⇒ x.onnx: not an ONNX file (it holds no graph)
-      end-of-no-group ⇒ x.onnx: not a valid ONNX file (ModelProto has a field 9, which is not known)
-      floats-as-integers ⇒ x.onnx: initializer w: has 0 elements where its dims [1] need 1: the file is damaged
+      end-of-no-group ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 9)
+      floats-as-integers ⇒ x.onnx: initializer w: has 0 elements, but its dims [1] need 1: the file is damaged
       good-mlp ⇒ read
       good-pytorch ⇒ read
       good-vit ⇒ read
-      graph-twice ⇒ x.onnx: not a valid ONNX file (field graph is there twice)
-      group ⇒ x.onnx: not a valid ONNX file (ModelProto has a field 17738, which is not known)
-      groups-in-groups ⇒ x.onnx: not a valid ONNX file (ModelProto has a field 9, which is not known)
+      graph-twice ⇒ x.onnx: not a valid ONNX file (field graph occurs twice)
+      group ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 17738)
+      groups-in-groups ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 9)
       groups-zero ⇒ x.onnx: node c (Conv): conv2d: 2 channels of [1,2,4,4] do not fit the weight [2,1,2,2] in 0 groups
-      input-of-1000-dims ⇒ x.onnx: input x: has 1000 axes, where a tensor has at most 64
-      input-twice ⇒ x.onnx: input x: x is defined a second time; the file is damaged
-      inputs-3000 ⇒ x.onnx: node number 0 (Max): has 3000 inputs or outputs, 1024 are the most
-      length-below-zero ⇒ x.onnx: not a valid ONNX file (a part is longer than what it is part of)
-      length-past-the-end ⇒ x.onnx: not a valid ONNX file (a part is longer than what it is part of)
-      list-ends-in-an-element ⇒ x.onnx: not a valid ONNX file (the list dims ends within an element)
+      input-of-1000-dims ⇒ x.onnx: input x: has 1000 axes; a tensor has at most 64
+      input-twice ⇒ x.onnx: input x: x is defined twice; the file is damaged
+      inputs-3000 ⇒ x.onnx: node number 0 (Max): has 3000 inputs or outputs; at most 1024 are allowed
+      length-below-zero ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
+      length-past-the-end ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
+      list-ends-in-an-element ⇒ x.onnx: not a valid ONNX file (the list dims ends inside an element)
       lists-joined-without-end ⇒ read
-      messages-in-messages ⇒ x.onnx: not a valid ONNX file (ModelProto has a field 9, which is not known)
-      metadata-classes-a-number ⇒ x.onnx: its metadata onnxgrad.classes are damaged: 5
+      messages-in-messages ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 9)
+      metadata-classes-a-number ⇒ x.onnx: its metadata onnxgrad.classes is damaged: 5
       metadata-control-characters ⇒ read
       metadata-deep ⇒ read
-      metadata-model-a-list ⇒ x.onnx: its metadata onnxgrad.model are damaged: []
-      metadata-model-null ⇒ x.onnx: its metadata onnxgrad.model are damaged: {"name":"vit","config":null}
-      metadata-no-json ⇒ x.onnx: its metadata onnxgrad.training are damaged: {
-      metadata-normalization-text ⇒ x.onnx: its metadata onnxgrad.normalization are damaged: {"mean":"0.5","std":[1]}
+      metadata-model-a-list ⇒ x.onnx: its metadata onnxgrad.model is damaged: []
+      metadata-model-null ⇒ x.onnx: its metadata onnxgrad.model is damaged: {"name":"vit","config":null}
+      metadata-no-json ⇒ x.onnx: its metadata onnxgrad.training is damaged: {
+      metadata-normalization-text ⇒ x.onnx: its metadata onnxgrad.normalization is damaged: {"mean":"0.5","std":[1]}
       metadata-own-proto ⇒ read
       metadata-proto ⇒ read
-      metadata-training-null ⇒ x.onnx: its metadata onnxgrad.training are damaged: null
+      metadata-training-null ⇒ x.onnx: its metadata onnxgrad.training is damaged: null
       name-constructor ⇒ read
       name-control-characters ⇒ read
       name-of-1000-characters ⇒ read
       name-proto ⇒ read
       name-to-string ⇒ read
-      name-twice ⇒ x.onnx: node number 1 (Relu): y is defined a second time; the file is damaged
+      name-twice ⇒ x.onnx: node number 1 (Relu): y is defined twice; the file is damaged
       no-graph ⇒ x.onnx: not an ONNX file (it holds no graph)
       no-names ⇒ x.onnx: initializer : has element type undefined, which is not supported
       no-outputs ⇒ x.onnx: the graph has no outputs; the file is damaged
       node-reads-itself ⇒ x.onnx: node number 0 (Add): needs y, which only a later node computes (a cycle, or nodes out of order)
-      not-a-number-as-integer ⇒ x.onnx: initializer w: has 0 elements where its dims [1] need 1: the file is damaged
-      outside-absolute ⇒ x.onnx: initializer w: is stored in another file, /etc/hostname, which is not the name of a file beside the model; such files are not read
-      outside-beside ⇒ x.onnx: initializer w: is stored in another file, weights.bin; give --external-data (readOnnx: external) to read that file from beside the model
-      outside-parent ⇒ x.onnx: initializer w: is stored in another file, ../../secret.bin, which is not the name of a file beside the model; such files are not read
-      outside-without-location ⇒ x.onnx: initializer w: is stored outside the file, which does not say where: the file is damaged
+      not-a-number-as-integer ⇒ x.onnx: initializer w: has 0 elements, but its dims [1] need 1: the file is damaged
+      outside-absolute ⇒ x.onnx: initializer w: is stored in another file, /etc/hostname, which is not a file name in the model's folder; such files are not read
+      outside-beside ⇒ x.onnx: initializer w: is stored in another file, weights.bin; give --external-data (readOnnx: external) to read that file from the model's folder
+      outside-parent ⇒ x.onnx: initializer w: is stored in another file, ../../secret.bin, which is not a file name in the model's folder; such files are not read
+      outside-without-location ⇒ x.onnx: initializer w: is stored outside the file, but the file does not say where: it is damaged
       path-of-200-layers ⇒ read
-      raw-data-long ⇒ x.onnx: initializer w: has 6 elements where its dims [1,3] need 3: the file is damaged
-      raw-data-short ⇒ x.onnx: initializer w: has 6 elements where its dims [2,4] need 8: the file is damaged
+      raw-data-long ⇒ x.onnx: initializer w: has 6 elements, but its dims [1,3] need 3: the file is damaged
+      raw-data-short ⇒ x.onnx: initializer w: has 6 elements, but its dims [2,4] need 8: the file is damaged
       shape-of-negative-length ⇒ x.onnx: node c (ConstantOfShape): expand: dim -5 of [-5] is not a size
-      size-doubles-at-each-node ⇒ x.onnx: node number 7 (Concat): has a size that is a formula of more than 256 characters
+      size-doubles-at-each-node ⇒ x.onnx: node number 7 (Concat): has a size whose formula is longer than 256 characters
       split-into-a-billion ⇒ x.onnx: node s (Split): num_outputs is 1000000000, but the node has 1 outputs
       stride-zero ⇒ x.onnx: node c (Conv): has the shape [1,1,Infinity,Infinity], which no tensor can have
-      truncated ⇒ x.onnx: not a valid ONNX file (a part is longer than what it is part of)
+      truncated ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
       type-unknown ⇒ x.onnx: initializer w: has element type 99, which is not supported
-      varint-too-long ⇒ x.onnx: not a valid ONNX file (a number takes more than ten bytes)"
+      varint-too-long ⇒ x.onnx: not a valid ONNX file (a number is longer than ten bytes)"
     `)
   })
 
@@ -152,6 +152,6 @@ test('a file of millions of empty messages is refused before they fill the memor
   const nodes = new Uint8Array(6_000_000).map((_, i) => (i % 2 ? 0 : (1 << 3) | 2))
   const bytes = Buffer.concat([Uint8Array.of(8, 8), field(7, nodes)])
   expect(() => readOnnx(bytes, 'x.onnx')).toThrow(
-    /x\.onnx: not a valid ONNX file \(it holds more than \d+ pieces\)/,
+    /x\.onnx: not a valid ONNX file \(it has more than \d+ pieces\)/,
   )
 })

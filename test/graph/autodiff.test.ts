@@ -179,7 +179,7 @@ test('a gradient needs a scalar', () => {
 test('an op without a gradient says why', () => {
   const loss = sum(matmul(dropout(x, 0.5), y))
   expect(() => grad(loss, [x])).toThrowErrorMatchingInlineSnapshot(
-    `[UserError: Dropout has no gradient: the step compiler replaces it by a random mask before it differentiates]`,
+    `[UserError: Dropout has no gradient: the step compiler replaces it with a random mask before differentiation]`,
   )
   // It does not matter where no gradient is asked for.
   expect(grad(sum(sub(matmul(dropout(x, 0.5), y), 1)), [y])).toHaveLength(1)

@@ -17,6 +17,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   export: ['passes', 'nn', 'ops', 'graph'],
   runtime: ['export', 'passes', 'ops', 'graph'],
   train: ['runtime', 'export', 'passes', 'tasks', 'optim', 'nn', 'ops', 'graph', 'data'],
+  deploy: ['train', 'runtime', 'export', 'tasks', 'nn', 'graph', 'data'],
   report: ['train', 'runtime', 'export', 'tasks', 'optim', 'nn', 'graph', 'data'],
   settings: ['graph'],
   runs: [
@@ -27,6 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   models: ['nn', 'ops', 'graph', 'settings'],
   cli: [
     'runs',
+    'deploy',
     'settings',
     'report',
     'train',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../src/graph/errors.ts'
 import { input } from '../../src/graph/leaf.ts'
-import { match } from '../../src/graph/pattern.ts'
+import { matchShape } from '../../src/graph/pattern.ts'
 import { type Dim, UNKNOWN } from '../../src/graph/shape.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { layer } from '../../src/nn/layer.ts'
@@ -21,7 +21,7 @@ describe('a pattern', () => {
     [['B', 64], [UNKNOWN, UNKNOWN], { B: UNKNOWN }],
     [[], [], {}],
   ])('%j matches %j', (pattern, shape, bound) => {
-    expect(Object.fromEntries(match('layer', pattern, shape))).toEqual(bound)
+    expect(Object.fromEntries(matchShape('layer', pattern, shape))).toEqual(bound)
   })
 
   test.each<[pattern: Dim[], shape: Dim[], message: string]>([
@@ -33,7 +33,7 @@ describe('a pattern', () => {
     [['N', 'N'], ['n', 17], 'layer: [n,17] does not match [N,N]'],
     [[], [1], 'layer: [1] does not match []'],
   ])('%j does not match %j', (pattern, shape, message) => {
-    expect(() => match('layer', pattern, shape)).toThrow(new ShapeError(message))
+    expect(() => matchShape('layer', pattern, shape)).toThrow(new ShapeError(message))
   })
 
   test.each<[dim: Dim]>([['B*2'], ['B+1'], ['2'], [''], [UNKNOWN], [1.5]])('has no dim %j', dim => {

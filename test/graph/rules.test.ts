@@ -64,7 +64,7 @@ test('the messages, one sentence each', () => {
     a reshape that does not divide ⇒ reshape: [2,3] does not fit into [-1,4]
     no permutation ⇒ transpose: [0,0] is not a permutation of the 2 axes of [2,3]
     an axis out of range ⇒ sum: axis 2 is out of range for rank 2
-    an axis named twice ⇒ sum: axes [0,-2] name one twice
+    an axis named twice ⇒ sum: axes [0,-2] contain one axis twice
     ranks of a concatenation ⇒ concat: ranks of [2,3] and [3] differ
     dims of a concatenation ⇒ concat: dims 3 and 4 of [2,3] and [2,4] differ
     a split into unequal parts ⇒ split: dim 7 of [2,7] does not split into 3 equal parts

@@ -116,27 +116,27 @@ describe('a damaged file is refused in one line', () => {
       }
     })
     expect(messages.join('\n')).toMatchInlineSnapshot(`
-      "too short ⇒ w.safetensors: has 3 bytes, where a safetensors file has at least 8; the file is damaged or no safetensors file
-      header beyond the file ⇒ w.safetensors: its header claims 1000000000 bytes of a file of 10; the file is damaged or no safetensors file
-      no JSON ⇒ w.safetensors: its header is not a JSON object; the file is damaged or no safetensors file
-      no object ⇒ w.safetensors: its header is not a JSON object; the file is damaged or no safetensors file
-      no UTF-8 ⇒ w.safetensors: its header is not a JSON object; the file is damaged or no safetensors file
+      "too short ⇒ w.safetensors: has 3 bytes; a safetensors file has at least 8; the file is damaged or not a safetensors file
+      header beyond the file ⇒ w.safetensors: its header claims 1000000000 bytes, but the file has 10; the file is damaged or not a safetensors file
+      no JSON ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
+      no object ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
+      no UTF-8 ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
       unknown dtype ⇒ w.safetensors: tensor a has dtype F8_E4M3; store it as one of F16, F32, F64, I8, U8, I32, I64, BOOL
-      entry that is no object ⇒ w.safetensors: tensor a has no dtype; the file is damaged or no safetensors file
-      negative dim ⇒ w.safetensors: tensor a has no proper shape; the file is damaged or no safetensors file
-      huge dims ⇒ w.safetensors: tensor a has 4 bytes where float32 [1099511627776,1099511627776] needs 4.835703278458517e+24; the file is damaged or no safetensors file
-      dims that do not match ⇒ w.safetensors: tensor a has 4 bytes where float32 [2] needs 8; the file is damaged or no safetensors file
-      no offsets ⇒ w.safetensors: tensor a has no proper data_offsets; the file is damaged or no safetensors file
-      end before start ⇒ w.safetensors: tensor a has -4 bytes where float32 [1] needs 4; the file is damaged or no safetensors file
-      beyond the end ⇒ w.safetensors: tensor a lies at 0…8 of 4 bytes, where 0 was expected; the file is damaged or no safetensors file
-      overlap ⇒ w.safetensors: tensor b lies at 4…12 of 12 bytes, where 8 was expected; the file is damaged or no safetensors file
-      gap ⇒ w.safetensors: tensor b lies at 8…12 of 12 bytes, where 4 was expected; the file is damaged or no safetensors file
-      bytes left over ⇒ w.safetensors: its tensors take 4 bytes where the file has 5; the file is damaged or no safetensors file
-      a reserved name ⇒ w.safetensors: a tensor is named __proto__; the file is damaged or no safetensors file
-      a tensor twice ⇒ w.safetensors: its header has the key a twice; the file is damaged or no safetensors file
-      metadata twice, once escaped ⇒ w.safetensors: its header has the key a twice; the file is damaged or no safetensors file
-      space before the header ⇒ w.safetensors: its header is not a JSON object; the file is damaged or no safetensors file
-      metadata of numbers ⇒ w.safetensors: its metadata epoch is not text; the file is damaged or no safetensors file"
+      entry that is no object ⇒ w.safetensors: tensor a has no dtype; the file is damaged or not a safetensors file
+      negative dim ⇒ w.safetensors: tensor a has an invalid shape; the file is damaged or not a safetensors file
+      huge dims ⇒ w.safetensors: tensor a has 4 bytes, but float32 [1099511627776,1099511627776] needs 4.835703278458517e+24; the file is damaged or not a safetensors file
+      dims that do not match ⇒ w.safetensors: tensor a has 4 bytes, but float32 [2] needs 8; the file is damaged or not a safetensors file
+      no offsets ⇒ w.safetensors: tensor a has invalid data_offsets; the file is damaged or not a safetensors file
+      end before start ⇒ w.safetensors: tensor a has -4 bytes, but float32 [1] needs 4; the file is damaged or not a safetensors file
+      beyond the end ⇒ w.safetensors: tensor a has offsets 0…8 in 4 bytes of data; expected 0; the file is damaged or not a safetensors file
+      overlap ⇒ w.safetensors: tensor b has offsets 4…12 in 12 bytes of data; expected 8; the file is damaged or not a safetensors file
+      gap ⇒ w.safetensors: tensor b has offsets 8…12 in 12 bytes of data; expected 4; the file is damaged or not a safetensors file
+      bytes left over ⇒ w.safetensors: its tensors take 4 bytes, but the file has 5; the file is damaged or not a safetensors file
+      a reserved name ⇒ w.safetensors: a tensor is named __proto__; the file is damaged or not a safetensors file
+      a tensor twice ⇒ w.safetensors: its header has the key a twice; the file is damaged or not a safetensors file
+      metadata twice, once escaped ⇒ w.safetensors: its header has the key a twice; the file is damaged or not a safetensors file
+      space before the header ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
+      metadata of numbers ⇒ w.safetensors: its metadata epoch is not text; the file is damaged or not a safetensors file"
     `)
   })
 
@@ -160,7 +160,7 @@ describe('a damaged file is refused in one line', () => {
 test('what cannot be written is refused', () => {
   const t: SafeTensor = { dtype: 'float32', shape: [2], data: new Float32Array(3) }
   expect(() => writeSafetensors({ a: t })).toThrowErrorMatchingInlineSnapshot(
-    `[UserError: tensor a has 12 bytes, which do not fill float32 [2]]`,
+    `[UserError: tensor a has 12 bytes, which do not match float32 [2]]`,
   )
   expect(() => writeSafetensors({ __metadata__: { ...t, shape: [3] } })).toThrowErrorMatchingInlineSnapshot(
     `[UserError: a tensor cannot be named __metadata__ in a safetensors file; rename it]`,

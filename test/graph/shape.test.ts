@@ -128,8 +128,8 @@ test('parts and sizes of a split are whole numbers that add up', () => {
     ['b', 6],
     ['b', 0],
   ])
-  expect(message(() => shapes.equalParts('split', [6], 0, 0))).toBe('split: cannot make 0 parts')
-  expect(message(() => shapes.equalParts('split', [6], 0, -2))).toBe('split: cannot make -2 parts')
+  expect(message(() => shapes.equalParts('split', [6], 0, 0))).toBe('split: cannot split into 0 parts')
+  expect(message(() => shapes.equalParts('split', [6], 0, -2))).toBe('split: cannot split into -2 parts')
   expect(message(() => shapes.split('split', [6], 0, [-1, 7]))).toBe(
     'split: sizes [-1,7] must be whole numbers of at least 0',
   )

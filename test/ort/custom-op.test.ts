@@ -163,11 +163,11 @@ describe('an op from outside', () => {
         infer: ([x]) => [x],
         vjp: noGradient('a test'),
       })
-    expect(define('Add')).toThrow(/^op Add is defined already; use that one/)
-    expect(define('Constant')).toThrow(/^op Constant is defined already/)
-    expect(define('Average')).toThrow(/^op Average is defined already/)
+    expect(define('Add')).toThrow(/^op Add is already defined; use that one/)
+    expect(define('Constant')).toThrow(/^op Constant is already defined/)
+    expect(define('Average')).toThrow(/^op Average is already defined/)
     expect(define('Add', 'elsewhere')).not.toThrow()
-    expect(define('Add', 'elsewhere')).toThrow(/^op elsewhere\.Add is defined already/)
+    expect(define('Add', 'elsewhere')).toThrow(/^op elsewhere\.Add is already defined/)
   })
 })
 

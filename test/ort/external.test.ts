@@ -235,17 +235,17 @@ describe('a tensor in another file, which is there', () => {
     // Readers of the format pass over a second location that they do not know, and keep the first.
     const twice = Buffer.concat([initializer, Buffer.from([14 << 3, 2])])
     expect(await said(field(5, twice))).toBe(
-      'x.onnx: not a valid ONNX file (field dataLocation is there twice)',
+      'x.onnx: not a valid ONNX file (field dataLocation occurs twice)',
     )
     expect(await said(field(9, initializer))).toBe(
-      'x.onnx: not a valid ONNX file (GraphProto has a field 9, which is not known)',
+      'x.onnx: not a valid ONNX file (GraphProto has an unknown field, 9)',
     )
   })
 
   test('nor behind the name of another format', async () => {
     const bytes = encode(Model, { ...PLACES.initializer, producerName: 'ORTM' })
     expect((await failure(() => readOnnx(bytes, 'x.onnx'))).message).toMatch(
-      /^x\.onnx: is in the format of ONNX Runtime/,
+      /^x\.onnx: is in ONNX Runtime's own format/,
     )
   })
 })
@@ -265,22 +265,18 @@ describe('files beside a model', () => {
     )
 
   test.each<[string, Readonly<Record<string, string>>, RegExp]>([
-    [
-      'a path upwards',
-      { location: '../weights.bin' },
-      /\.\.\/weights\.bin, which is not the name of a file beside/,
-    ],
-    ['a path from the root', { location: '/etc/hostname' }, /\/etc\/hostname, which is not the name/],
-    ['a path downwards', { location: 'sub/weights.bin' }, /sub\/weights\.bin, which is not the name/],
-    ['a path of Windows', { location: '..\\weights.bin' }, /which is not the name/],
-    ['a drive of Windows', { location: 'C:weights.bin' }, /which is not the name/],
-    ['the folder', { location: '.' }, /which is not the name/],
-    ['the folder above', { location: '..' }, /which is not the name/],
+    ['a path upwards', { location: '../weights.bin' }, /\.\.\/weights\.bin, which is not a file name in/],
+    ['a path from the root', { location: '/etc/hostname' }, /\/etc\/hostname, which is not a file name/],
+    ['a path downwards', { location: 'sub/weights.bin' }, /sub\/weights\.bin, which is not a file name/],
+    ['a path of Windows', { location: '..\\weights.bin' }, /which is not a file name/],
+    ['a drive of Windows', { location: 'C:weights.bin' }, /which is not a file name/],
+    ['the folder', { location: '.' }, /which is not a file name/],
+    ['the folder above', { location: '..' }, /which is not a file name/],
     ['no name', { location: '' }, /does not say where/],
-    ['a name with a control character', { location: 'weights.bin\u0000' }, /which is not the name/],
+    ['a name with a control character', { location: 'weights.bin\u0000' }, /which is not a file name/],
     ['a file that is not there', { location: 'none.bin' }, /none\.bin does not exist$/],
     ['a folder', { location: 'folder' }, /folder is not a file$/],
-    ['a link out of the folder', { location: 'link' }, /link is a link out of the folder/],
+    ['a link out of the folder', { location: 'link' }, /link is a link that leaves the folder/],
     [
       'an offset that is no number',
       { offset: '-4' },
@@ -289,12 +285,12 @@ describe('files beside a model', () => {
     [
       'an offset beyond the end',
       { offset: '4' },
-      /stored in weights\.bin up to byte 20, and that file has 16/,
+      /ends at byte 20 of weights\.bin, but that file has 16 bytes/,
     ],
     [
       'a length that does not fit',
       { length: '12' },
-      /has 12 bytes in weights\.bin where its dims \[4\] need 16/,
+      /has 12 bytes in weights\.bin, but its dims \[4\] need 16/,
     ],
   ])('are refused by name: %s', async (_, entries, message) => {
     await mkdir(join(folder, 'folder'), { recursive: true })

@@ -283,7 +283,7 @@ describe('a step that goes wrong', () => {
     const steps: number[] = []
     const refused = train({ onStep: ({ step }) => void steps.push(step) }, { ...data, train: broken })
     await expect(refused).rejects.toThrow(
-      new UserError('noise, batch 4: image: value 7 of example 6 is NaN; a finite number is needed'),
+      new UserError('noise, batch 4: image: value 7 of example 6 is NaN; it must be a finite number'),
     )
     expect(steps).toEqual([1, 2, 3])
   })

@@ -54,7 +54,7 @@ describe('images of any size', () => {
       return vjp(sum(mul(y, y)), constant(1, 'float32', []), [x])
     }
     expect(() => gradient(1, 2, 'H', 8)).toThrow(
-      'conv2d: no gradient for [1,2,H,8], whose height and width are not known',
+      'conv2d: no gradient for [1,2,H,8]: its height and width are not known',
     )
     expect(gradient(1, 2, 8, 8)[0]!.shape).toEqual([1, 2, 8, 8])
   })

@@ -280,7 +280,7 @@ describe('a file that cannot be imported is refused in one line that names the p
     [
       'one name for two tensors',
       { input: [x], output: [y], node: [node('Relu', ['x'], 'y'), node('Relu', ['x'], 'y')] },
-      /node number 1 \(Relu\): y is defined a second time/,
+      /node number 1 \(Relu\): y is defined twice/,
     ],
     [
       'an input without a type',
@@ -295,7 +295,7 @@ describe('a file that cannot be imported is refused in one line that names the p
     [
       'a weight with too few bytes',
       { initializer: [{ ...weight('w', 2, 3), dims: [2, 4] }], input: [x], output: [x], node: [relu] },
-      /initializer w: .* 6 elements where its dims \[2,4\] need 8/,
+      /initializer w: .* 6 elements, but its dims \[2,4\] need 8/,
     ],
     [
       'a weight with a negative dim',
@@ -310,17 +310,17 @@ describe('a file that cannot be imported is refused in one line that names the p
     [
       'too few inputs',
       { input: [x], output: [y], node: [node('Add', ['x'], 'y', 'a')] },
-      /node a \(Add\): has 1 inputs where 2 belong/,
+      /node a \(Add\): has 1 inputs; expected 2/,
     ],
     [
       'too many inputs',
       { input: [x], output: [y], node: [node('Relu', ['x', 'x'], 'y', 'a')] },
-      /node a \(Relu\): has 2 inputs where 1 belong/,
+      /node a \(Relu\): has 2 inputs; expected 1/,
     ],
     [
       'no inputs of an operator that takes any number',
       { input: [x], output: [y], node: [node('Max', [], 'y', 'a')] },
-      /node a \(Max\): has 0 inputs where 1 or more belong/,
+      /node a \(Max\): has 0 inputs; expected 1 or more/,
     ],
     [
       'an attribute of which one value is supported',
@@ -340,12 +340,12 @@ describe('a file that cannot be imported is refused in one line that names the p
         node: [node('Dropout', ['x', '', 't'], 'y', 'a')],
         initializer: [values('t', 'bool', [], [1])],
       },
-      /node a \(Dropout\): dropout of a model in training is not supported/,
+      /node a \(Dropout\): dropout in training mode is not supported/,
     ],
     [
       'an attribute of another type',
       { input: [x], output: [y], node: [node('Softmax', ['x'], 'y', 's', [tensor('axis', {})])] },
-      /node s \(Softmax\): attribute axis has type 4 where int \(2\) belongs/,
+      /node s \(Softmax\): attribute axis has type 4; expected int \(2\)/,
     ],
     [
       'an attribute that would be lost',
@@ -370,7 +370,7 @@ describe('a file that cannot be imported is refused in one line that names the p
           node('Concat', [i ? `v${i}` : 'x', i ? `v${i}` : 'x'], `v${i + 1}`, '', [int('axis', 0)]),
         ),
       },
-      /has a size that is a formula of more than 256 characters/,
+      /has a size whose formula is longer than 256 characters/,
     ],
     [
       'control characters in a name',

@@ -200,7 +200,7 @@ test('where an integer beyond 2^53 cannot be meant, the file is refused by name 
   const attempt = () => read(file(ints('perm', [MOST, 0])))
   expect(attempt).toThrow(UserError)
   expect(attempt).toThrow(
-    'x.onnx: node t (Transpose): perm holds 9223372036854775807, where integers within ±2^53 belong',
+    'x.onnx: node t (Transpose): perm holds 9223372036854775807; its integers must be within ±2^53',
   )
   expect(read(file(ints('perm', [1, 0]))).graph.outputs.y!.shape).toEqual([5, 2])
 })
@@ -225,7 +225,7 @@ test('the codec keeps every int64, and refuses sizes that are none', () => {
   expect(encode(Model, decode(Model, bytes, 'x'))).toEqual(bytes)
   const sized = fileOf({ input: [port('x', [2 ** 53])] })
   expect(() => decode(Model, sized, 'x.onnx')).toThrow(
-    'x.onnx: not a valid ONNX file (a size is 9007199254740992)',
+    'x.onnx: not a valid ONNX file (a length is 9007199254740992)',
   )
 })
 
@@ -240,7 +240,7 @@ describe('graphs of our own', () => {
       expect([...data]).toEqual([2, 3, 4, 7, 8, 9])
     }
     expect(() => lower(graphOf({ y: slice(x, 1, 0.5, 3) }), { name: 'y' })).toThrow(
-      'starts is 0.5, where an integer within ±2^53 belongs',
+      'starts is 0.5; it must be an integer within ±2^53',
     )
   })
 

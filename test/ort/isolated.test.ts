@@ -125,7 +125,7 @@ describe('a model in a process of its own', () => {
     })
     const session = await runtime.load(tiled)
     expect((await failure(session.run(feeds(runtime)))).message).toBe(
-      'the model answers 268,435,472 bytes; 268,435,456 are the most',
+      'the model returned 268,435,472 bytes; at most 268,435,456 are allowed',
     )
   })
 
@@ -140,7 +140,7 @@ describe('a model in a process of its own', () => {
     const error = await running
     expect(error).toBeInstanceOf(UserError)
     expect(error.message).toBe(
-      'x.onnx: the runtime crashed while running it (SIGSEGV); the file is damaged, or made to crash it',
+      'x.onnx: the runtime crashed while running it (SIGSEGV); the file is damaged or malicious',
     )
     expect((await failure(runtime.load(sums))).message).toBe(error.message)
   })

@@ -69,7 +69,7 @@ describe('a configuration that does not fit is refused with its numbers', () => 
   const lecture = MODELS.vit.presets.lecture
   test.each<[message: string, build: () => unknown]>([
     [
-      'lenet: an image of 11 pixels is too small for its convolutions; take at least 12',
+      'lenet: an image of 11 pixels is too small for its convolutions; use at least 12',
       () => lenet({ image: 11, channels: 1, classes: 10 }),
     ],
     [

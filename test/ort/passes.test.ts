@@ -233,6 +233,6 @@ test('a pass that is not known is refused by name', () => {
   vi.stubEnv('ONNXGRAD_PASSES', '-slice')
   onTestFinished(() => void vi.unstubAllEnvs())
   expect(() => optimizeForward(randomGraph([0]), purpose)).toThrowErrorMatchingInlineSnapshot(
-    `[UserError: ONNXGRAD_PASSES: -slice is not known; choose from -all, -centre, -column-sums, -fold-norm, -fuse, -gemm, -row-dots, -shifts, -simplify, -slices, -splits, -time-major, -transpose, -views]`,
+    `[UserError: ONNXGRAD_PASSES: unknown pass -slice; choose from -all, -centre, -column-sums, -fold-norm, -fuse, -gemm, -row-dots, -shifts, -simplify, -slices, -splits, -time-major, -transpose, -views]`,
   )
 })

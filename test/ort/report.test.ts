@@ -104,7 +104,7 @@ test('accuracy and confusion are those of an evaluation', async () => {
 test('a mistake shows the pixels of the image whose number it tells', async () => {
   const page = await documentOf()
   const alt = page.querySelector('.mistakes img')!.getAttribute('alt')!
-  const [, index, truth, guess] = alt.match(/^Test image (\d+): (\w+), answered as (\w+)$/)!
+  const [, index, truth, guess] = alt.match(/^Test image (\d+): (\w+), predicted as (\w+)$/)!
   const { images, labels } = data.test
   expect(CLASSES[labels[Number(index)]!]).toBe(truth)
   expect(guess).not.toBe(truth)
@@ -262,11 +262,11 @@ test('a run folder is reported on with its own test set, and with no other', asy
   const { images, size } = data.test
   const inverted = { ...data.test, images: images.map(v => 255 - v) }
   await expect(report({ ...data, test: inverted })).rejects.toThrow(
-    'was not tested on these data: the test set has as many examples, but with other content',
+    'was not tested on these data: the test set has the same number of examples but different content',
   )
   await expect(report({ ...data, test: subset(data.test, size - 1) })).rejects.toThrow(
     'was tested on 60 examples, and noise has 59',
   )
   const { test: _, ...without } = data
-  await expect(report(without)).rejects.toThrow('there is no test set, the run has one of 60 examples')
+  await expect(report(without)).rejects.toThrow('there is no test set, but the run has one of 60 examples')
 })

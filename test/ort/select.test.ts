@@ -63,7 +63,7 @@ describe('top-k', () => {
   })
 
   it('refuses more elements than there are', () => {
-    expect(() => topK(x, 5)).toThrow('topK: cannot take 5 of dim 4 of [2,4]')
+    expect(() => topK(x, 5)).toThrow('topK: cannot take the top 5 of dim 4 of [2,4]')
   })
 })
 

@@ -65,7 +65,7 @@ test('accuracy, loss and confusion are of every answer, however the set is cut i
       { worst: 4, right: 2 },
       batch,
     )
-    expect(confusion).toEqual(expected)
+    expect(confusion.rows()).toEqual(expected)
     expect(count).toBe(101)
     expect(accuracy).toBe(all.filter(a => a.truth === a.guess).length / 101)
     expect(loss).toBeCloseTo(all.reduce((sum, a) => sum + a.loss, 0) / 101, 10)
@@ -137,7 +137,7 @@ describe('what a model answers must be scores of the labels', () => {
 
   test('which are counted, whatever the name of the only input', async () => {
     for (const input of ['image', 'input.1'])
-      expect((await answersOf(scoring(12, input), four)).confusion).toEqual([
+      expect((await answersOf(scoring(12, input), four)).confusion.rows()).toEqual([
         [1, 0, 0],
         [2, 0, 0],
         [1, 0, 0],
@@ -145,10 +145,9 @@ describe('what a model answers must be scores of the labels', () => {
   })
 
   test.each([
-    [8, 'the model answers 2 scores, and the data have a label 2: they do not belong together'],
-    [0, 'the model answers 0 scores for 4 labels'],
-    [13, 'the model answers 13 scores for 4 labels'],
-    [20_000, '1 to 4096 for each are compared'],
+    [8, 'the model returns 2 scores, but the data have a label 2: model and data do not match'],
+    [0, 'the model returned 0 scores for 4 labels'],
+    [13, 'the model returned 13 scores for 4 labels'],
   ])('%i for 4 labels are refused', async (scores, message) => {
     await expect(answersOf(scoring(scores), four)).rejects.toThrow(message)
   })
@@ -157,7 +156,7 @@ describe('what a model answers must be scores of the labels', () => {
     const { label: _, ...arrays } = four.arrays
     await expect(answersOf(scoring(12), { ...four, arrays })).rejects.toThrow('four: has no label')
     const whole = answering('image', () => new Int32Array(12))
-    await expect(answersOf(whole, four)).rejects.toThrow('the model answers logits, int32 [12]')
+    await expect(answersOf(whole, four)).rejects.toThrow('the model returned logits, int32 [12]')
     const { data, dims } = four.arrays.label!
     const below = { ...four.arrays, label: { data: (data as Int32Array).map(v => v - 1), dims } }
     await expect(answersOf(scoring(12), { ...four, arrays: below })).rejects.toThrow('have a label -1')

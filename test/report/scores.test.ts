@@ -1,13 +1,23 @@
 import { expect, test } from 'vitest'
+import { Confusion } from '../../src/report/confusion.ts'
 import { calibrationError, classScores, interval } from '../../src/report/scores.ts'
+
+const confusionOf = (rows: readonly (readonly number[])[]): Confusion => {
+  const confusion = new Confusion(rows.length)
+  for (const [truth, row] of rows.entries())
+    for (const [answer, count] of row.entries()) if (count) confusion.add(truth, answer, count)
+  return confusion
+}
 
 test('precision, recall and F1 are those of the counts', () => {
   // Of class 0: 8 of 10 found, 8 of 9 answers right. Nothing is ever answered as class 2.
-  const [a, b, c] = classScores([
-    [8, 2, 0],
-    [1, 4, 0],
-    [0, 3, 0],
-  ])
+  const [a, b, c] = classScores(
+    confusionOf([
+      [8, 2, 0],
+      [1, 4, 0],
+      [0, 3, 0],
+    ]),
+  )
   expect(a).toMatchObject({ count: 10, precision: 8 / 9, recall: 0.8, mistaken: { for: 1, count: 2 } })
   expect(a!.f1).toBeCloseTo(2 / (9 / 8 + 1 / 0.8), 12)
   expect(b).toMatchObject({ count: 5, precision: 4 / 9, recall: 0.8, mistaken: { for: 0, count: 1 } })
@@ -15,10 +25,12 @@ test('precision, recall and F1 are those of the counts', () => {
 })
 
 test('a class that is neither in the set nor in the answers has no scores, and no other is taken for it', () => {
-  const [, empty] = classScores([
-    [5, 0],
-    [0, 0],
-  ])
+  const [, empty] = classScores(
+    confusionOf([
+      [5, 0],
+      [0, 0],
+    ]),
+  )
   expect(empty).toEqual({ count: 0, precision: Number.NaN, recall: Number.NaN, f1: Number.NaN })
 })
 

@@ -113,7 +113,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   'a layer made in forward': {
     wrong: () =>
       model({ inputs: { x: { shape: [2] } }, layers: {}, forward: (_, { x }) => ({ y: linear(2, 1)(x) }) }),
-    says: /made inside of forward; make it once and list it in the model's layers/,
+    says: /created inside forward; create it once and list it in the model's layers/,
     right: net,
   },
   'a parameter that is not listed': {
@@ -159,7 +159,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
         },
       })
     },
-    says: /assign: only a buffer can be given a value/,
+    says: /assign: only a buffer can be assigned/,
     right: () => {
       const w = buffer([2])
       return model({
@@ -280,7 +280,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   },
   'a value that is not a number': {
     wrong: () => train(net(), { ...fits, data: { x: numbers(3, Number.NaN), y } }),
-    says: /data: x: value 1 of example 3 is NaN; a finite number is needed/,
+    says: /data: x: value 1 of example 3 is NaN; it must be a finite number/,
     right: () => train(net(), fits),
   },
   'an infinite value': {
@@ -291,17 +291,17 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   },
   'an array of another type': {
     wrong: () => train(net(), { ...fits, data: { x: new Float64Array(16), y } }),
-    says: /data: x: is Float64Array, float32 \(Float32Array\) is expected; convert it/,
+    says: /data: x: is Float64Array; expected float32 \(Float32Array\): convert it/,
     right: () => train(net(), { ...fits, data: { x: new Float32Array(16), y } }),
   },
   'too few values': {
     wrong: () => train(net(), { ...fits, data: { x: new Float32Array(15), y } }),
-    says: /data: x: has 15 values, a multiple of 2 is? ?are expected|a multiple of 2/,
+    says: /data: x: has 15 values; .* needs a multiple of 2/,
     right: () => train(net(), { ...fits, data: { x: new Float32Array(16), y } }),
   },
   'arrays of different numbers of examples': {
     wrong: () => train(net(), { ...fits, data: { x, y: y.slice(1) } }),
-    says: /x has 8 examples, y has 7; their numbers must be equal/,
+    says: /x has 8 examples, but y has 7; the counts must be equal/,
     right: () => train(net(), fits),
   },
   'an array that is missing': {
@@ -311,7 +311,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   },
   'rows of different lengths': {
     wrong: () => train(net(), { ...fits, data: { x: x.map((row, i) => (i === 4 ? [1] : row)), y } }),
-    says: /x\[4\] has 1 values, those before have 2/,
+    says: /x\[4\] has 1 values, but the previous ones have 2/,
     right: () => train(net(), fits),
   },
   'no examples': {
@@ -327,18 +327,18 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   'images of another size': {
     wrong: () =>
       train(lenet({ image: 16, channels: 1, classes: 2 }), { task: classification(), data: images() }),
-    says: /dots: image holds examples of \[1,12,12\], lenet takes \[1,16,16\]/,
+    says: /dots: image holds examples of \[1,12,12\], but lenet takes \[1,16,16\]/,
     right: () => train(lenet2(), { task: classification(), data: images() }),
   },
   'more outputs than classes': {
     wrong: () =>
       train(lenet({ image: 12, channels: 1, classes: 3 }), { task: classification(), data: images() }),
-    says: /dots: has 2 classes, lenet has 3; build the model with the same number/,
+    says: /dots: has 2 classes, but lenet has 3; build the model with the same number/,
     right: () => train(lenet2(), { task: classification(), data: images() }),
   },
   'fewer bytes than images': {
     wrong: () => train(lenet2(), { task: classification(), data: images({ images: new Uint8Array(500) }) }),
-    says: /4 images of 1×12×12 take 576 bytes, there are 500/,
+    says: /4 images of 1×12×12 take 576 bytes, but there are 500/,
     right: () => train(lenet2(), { task: classification(), data: images() }),
   },
   'a label of an image that has no class': {
@@ -349,7 +349,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   },
   'images for a model that reads something else': {
     wrong: () => train(net(), { task: regression(), data: images() }),
-    says: /dots: has image, label, and model reads x; rename the input or the array/,
+    says: /dots: has image, label, but model reads x; rename the input or the array/,
     right: () => train(net(), fits),
   },
   'images that are mixed for a task of one label': {
@@ -359,7 +359,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
         data: images(),
         augment: augmentation({ mixup: 0.4 }),
       }),
-    says: /augment: mixup and cutmix mix the labels, too, from which classification does not learn/,
+    says: /augment: mixup and cutmix also mix the labels, which classification does not support/,
     right: () =>
       train(lenet2(), {
         task: classification({ targets: 'mixed' }),
@@ -369,7 +369,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   },
   'a task of mixed labels where nothing mixes them': {
     wrong: () => train(lenet2(), { task: classification({ targets: 'mixed' }), data: images() }),
-    says: /classification: learns from mixed labels; set augment with mixup or cutmix/,
+    says: /classification: needs mixed labels; set mixup or cutmix in augment/,
     right: () =>
       train(lenet2(), {
         task: classification({ targets: 'mixed' }),
@@ -409,7 +409,7 @@ const PROGRAMS: Readonly<Record<string, Wrong>> = {
   },
   'a sequence longer than its bucket': {
     wrong: () => pad({ tokens: [[1, 2, 3], [1]] }, { T: [2] }),
-    says: /example 0 has length 3, the longest bucket is 2/,
+    says: /example 0 has length 3, but the longest bucket is 2/,
     right: () => pad({ tokens: [[1, 2, 3], [1]] }, { T: [4] }),
   },
   'a step without its name': {
@@ -457,7 +457,7 @@ describe.each(Object.entries(PROGRAMS))('%s', (_, { wrong, right, says }) => {
 test('a stream that gives fewer examples than it promises is noticed', async () => {
   const few = { name: 'few', size: 64, batches: () => [{ x, y }] }
   await expect(train(net(), { task: regression(), data: few })).rejects.toThrow(
-    /few: gave 8 of the 64 examples/,
+    /few: yielded 8 of the 64 examples/,
   )
   const batches = () => Array.from({ length: 8 }, () => ({ x, y }))
   await train(net(), { task: regression(), data: { name: 'enough', size: 64, batches }, batch: 8 })

@@ -1,6 +1,6 @@
 /** Random cases of the rules of images, norms of channels and patterns, as in `differential.ts`. */
 import * as images from '../../src/graph/images.ts'
-import { match } from '../../src/graph/pattern.ts'
+import { matchShape } from '../../src/graph/pattern.ts'
 import * as shapes from '../../src/graph/shape.ts'
 import { type Dim, type Shape, UNKNOWN } from '../../src/graph/shape.ts'
 import { type Case, type Draw, type } from './draw.ts'
@@ -136,7 +136,7 @@ export const PATTERN_RULES: Record<string, (d: Draw) => Case> = {
     return {
       type: `Layered<[${pattern.map(dim => (typeof dim === 'number' ? d.size(dim) : `'${dim}'`)).join(', ')}], ${d.type(shape)}, ${type(made.map(dim => dim(x => x)))}>`,
       run: () => {
-        const found = match('layer', pattern, shape)
+        const found = matchShape('layer', pattern, shape)
         return made.map(dim => dim(x => (typeof x === 'string' ? found.get(x)! : x)))
       },
     }

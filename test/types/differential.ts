@@ -238,11 +238,11 @@ import type { Concat, Pad, Slice, Split } from '../../src/graph/typed/pieces.ts'
 import type { Attention, LayerNorm, Linear, LinearBias, RmsNorm } from '../../src/graph/typed/layers.ts'
 import type { CheckOptions, Conv2d, GroupNorm, PerChannel, Pool } from '../../src/graph/typed/images.ts'
 import type { WindowOptions as Known } from '../../src/graph/images.ts'
-import type { BindShape, Match } from '../../src/graph/typed/pattern.ts'
+import type { BindShape, MatchShape } from '../../src/graph/typed/pattern.ts'
 type Nothing = Record<never, never>
 type First<O> = Extract<O[keyof O], string> extends infer M ? [M] extends [never] ? [] : M : never
 type Layered<P extends readonly (string | number)[], S extends readonly (string | number)[], R> =
-  Match<'layer', P, S> extends infer B ? B extends string ? B : BindShape<R, B> : never
+  MatchShape<'layer', P, S> extends infer B ? B extends string ? B : BindShape<R, B> : never
 `
 
 const EQUAL = `type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false

@@ -102,7 +102,7 @@ export const refusedLayers: readonly (() => unknown)[] = [
   // pad: before [0,1] and after [0,1] must be one number for each axis of [batch,17,64]
   // @ts-expect-error
   () => ops.pad(x, [0, 1], [0, 1]),
-  // pad: before [0,-9] and after [0,-9] take more from [batch,17] than it has
+  // pad: before [0,-9] and after [0,-9] remove more of [batch,17] than it has
   // @ts-expect-error
   () => ops.pad(f32('batch', 17), [0, -9], [0, -9]),
 

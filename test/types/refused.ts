@@ -115,7 +115,7 @@ export const refused: readonly (() => unknown)[] = [
   // mean: axis -4 is out of range for rank 3
   // @ts-expect-error
   () => ops.mean(x, [0, -4], true),
-  // max: axes [0,-3] name one twice
+  // max: axes [0,-3] contain one axis twice
   // @ts-expect-error
   () => ops.max(x, [0, -3]),
   // argmax: axis 3 is out of range for rank 3

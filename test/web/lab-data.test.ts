@@ -91,15 +91,15 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
     await shows(page, '#outcome-title').toBe('After epoch 1')
 
     // It goes on with these data, but not with others of the same size.
-    await shows(page, '.go-on').not.toContain('the data')
+    await shows(page, '.resume').not.toContain('the data')
     const inverted = { ...images, bytes: images.bytes.map((v, i) => (i < 16 ? v : 255 - v)) }
     await drop(page, [inverted, labels])
-    await shows(page, '.go-on').toContain(
-      'These are not the data that it learned from: the training set has as many examples, but with other content',
+    await shows(page, '.resume').toContain(
+      'These are not the data it was trained on: the training set has the same number of examples but different content',
     )
-    expect(await page.getByRole('button', { name: 'Continue' }).isDisabled()).toBe(true)
+    expect(await page.getByRole('button', { name: 'Resume', exact: true }).isDisabled()).toBe(true)
     await drop(page, [images, labels])
-    await expect.poll(() => page.getByRole('button', { name: 'Continue' }).isEnabled()).toBe(true)
+    await expect.poll(() => page.getByRole('button', { name: 'Resume', exact: true }).isEnabled()).toBe(true)
     expect(complaints).toEqual([])
   })
 
@@ -127,7 +127,7 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
     const { page, complaints } = await lab.open()
     await ready(page)
     await page.getByLabel('Your own pictures').check()
-    await page.getByLabel('Colours').selectOption('3')
+    await page.getByLabel('Color').selectOption('3')
     const input = page.locator('.choice input[type=file]')
     await input.setInputFiles(folder)
     await shows(page, '.found').toMatch(/^8 to train on, 2 held out.*28 × 28 in colour · 2 classes/)

@@ -72,18 +72,18 @@ describe.skipIf(reason)(`training in the lab on WebGPU${reason ? ` (${reason})` 
     expect([...cpu.complaints, ...gpu.complaints]).toEqual([])
   })
 
-  test('says that the GPU is gone, keeps the last epoch and goes on with it on the CPU', async () => {
+  test('says that the GPU was lost, keeps the last epoch and resumes from it on the CPU', async () => {
     const { page } = await ready('GPU (WebGPU)', 500)
     await start(page)
     await trained(page, 2)
     const cdp = await lab.browser().newBrowserCDPSession()
     await cdp.send('Browser.crashGpuProcess').catch(() => {})
-    await shows(page, '#message', 100_000).toMatch(/GPU is gone.*can go on from the end of epoch \d+/)
+    await shows(page, '#message', 100_000).toMatch(/GPU was lost.*can be resumed from the end of epoch \d+/)
     await shot(page, 'train-gpu-gone')
     const epochs = (await reports(page)).length
     await page.getByLabel('CPU (WebAssembly)').check()
-    await page.getByLabel('Until epoch').fill(String(epochs + 2))
-    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByLabel('Train until epoch').fill(String(epochs + 2))
+    await page.getByRole('button', { name: 'Resume', exact: true }).click()
     await trained(page, epochs + 2)
     await goTo(page, 'keep')
     expect(await page.locator('#save-onnx').isEnabled()).toBe(true)

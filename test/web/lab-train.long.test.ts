@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
-import { readRun } from '../../lab/src/worker/record.ts'
+import { readCheckpoint } from '../../lab/src/worker/record.ts'
 import { MODELS } from '../../models/index.ts'
 import { compare, fingerprints } from '../../src/data/fingerprint.ts'
 import { loadMnist } from '../../src/data/mnist-node.ts'
@@ -66,7 +66,7 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
 
     // To the end in Node; and there once more, but only to the end of the second epoch.
     const data = await loadMnist({ data: 'digits' })
-    const { model, layout, state, record } = await readRun(fromPage.name, fromPage.bytes)
+    const { model, layout, state, record } = await readCheckpoint(fromPage.name, fromPage.bytes)
     expect(compare(record.fingerprints!, await fingerprints(data))).toEqual({ differences: [] })
     const runtime = await nodeRuntime('cpu')
     const inNode = (stopAfter: number) => {
@@ -94,8 +94,8 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
 
     await choose(page, 'node.safetensors', bytes)
     await goTo(page, 'train')
-    await shows(page, '.go-on').toContain('node.safetensors')
-    await page.getByRole('button', { name: 'Continue' }).click()
+    await shows(page, '.resume').toContain('node.safetensors')
+    await page.getByRole('button', { name: 'Resume', exact: true }).click()
     await shows(page, '#outcome-title', 200_000).toBe('After epoch 3')
     const [first] = await page.evaluate(() => window.lab.curve.value)
     expect(first!.step).toBe(251)
@@ -153,16 +153,16 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
     await ready(page)
     await choose(page, 'node.safetensors', bytes)
     await goTo(page, 'train')
-    await shows(page, '.go-on').toContain('node.safetensors')
+    await shows(page, '.resume').toContain('node.safetensors')
     await atReport(page, 'pause')
-    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByRole('button', { name: 'Resume', exact: true }).click()
     await shows(page, '#standing-title').toMatch(/^Paused in epoch 1/)
     await page.waitForTimeout(300)
 
     // Paused: what the page answers is what Node's training answers after as many updates.
     await goTo(page, 'keep')
     const paused = await downloaded(page, '#save-checkpoint')
-    const here = await readRun(paused.name, paused.bytes)
+    const here = await readCheckpoint(paused.name, paused.bytes)
     expect(here.record.step).toBeGreaterThan(5)
     expect(here.record.step).toBeLessThan(perEpoch)
     expect(here.record.sums).toMatchObject({ examples: 32 * here.record.step, updates: here.record.step })
@@ -179,10 +179,10 @@ describe.skipIf(noBrowser)(`long training in the lab${noBrowser ? ` (${noBrowser
     // Stopped after more updates, it is at an update's state again, from which it comes to Node's end.
     await goTo(page, 'train')
     await atReport(page, 'stop')
-    await page.getByRole('button', { name: 'Resume' }).click()
+    await page.getByRole('button', { name: 'Continue' }).click()
     await ends(page)
     await shows(page, '#standing-title').toMatch(/^Stopped in epoch/)
-    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByRole('button', { name: 'Resume', exact: true }).click()
     await shows(page, '#outcome-title', 200_000).toBe('After epoch 2')
     await ends(page)
     const whole = await inNode()

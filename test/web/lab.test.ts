@@ -261,9 +261,9 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
 
   test('takes the model that its address names, from its own origin only', async () => {
     const missing = await lab.open({ path: '/?model=nowhere.onnx' })
-    await shows(missing.page, '#message').toBe('nowhere.onnx: the server answers 404')
+    await shows(missing.page, '#message').toBe('nowhere.onnx: the server responded with 404')
     const foreign = await lab.open({ path: '/?model=http://example.org/model.onnx' })
-    await shows(foreign.page, '#message').toMatch(/own origin only/)
+    await shows(foreign.page, '#message').toMatch(/only from its own origin/)
     expect(foreign.complaints).toEqual([])
   })
 
@@ -299,7 +299,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await shows(page, '#predicted').toBe('7')
     const [worker] = page.workers()
     await worker!.evaluate(() => self.close())
-    await shows(page, '#message').toMatch(/^The browser ended .* was started again/)
+    await shows(page, '#message').toMatch(/^The browser ended .* was restarted/)
     await loaded(page)
     await page.click('#clear')
     await draw(page, '1')
@@ -313,7 +313,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await shows(page, '#message').toBe('Loading endless.onnx …')
     await page.clock.fastForward(61_000)
     await shows(page, '#message').toMatch(
-      /^The model took more than 60 seconds and may never end. What computes was started again/,
+      /^The model took more than 60 seconds and may never end. The worker was restarted/,
     )
     await loaded(page)
     await draw(page, '7')

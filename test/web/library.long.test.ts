@@ -9,7 +9,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
   const { open } = libraryPages()
 
   test.skipIf(noSwiftShader)(
-    `WebGPU trains to the losses of WASM and says when the GPU is gone${noSwiftShader ? ` (${noSwiftShader})` : ''}`,
+    `WebGPU trains to the losses of WASM and says when the GPU is lost${noSwiftShader ? ` (${noSwiftShader})` : ''}`,
     async () => {
       const gpu = await launch({ gpu: true })
       onTestFinished(() => gpu.close())
@@ -85,7 +85,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       expect(apart(gone.before, want)).toBeLessThanOrEqual(1e-4)
       expect(gone.told).toHaveLength(1)
       for (const problem of gone.problems)
-        expect(problem).toMatch(/^UserError: webgpu: .*the GPU is gone \(.*\); start again/)
+        expect(problem).toMatch(/^UserError: webgpu: .*the GPU was lost \(.*\); start again/)
       expect(gone.again).toEqual(gone.before)
       expect(complaints).toEqual([])
     },

@@ -98,7 +98,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       const blank = await sharp({ create: { width: 9, height: 9, channels: 3, background: '#eef' } })
         .png()
         .toBuffer()
-      await expect(inPage(page, blank, [way])).rejects.toThrow('it: is blank: it has no ink to centre')
+      await expect(inPage(page, blank, [way])).rejects.toThrow('it: is blank: there is no ink to center')
       expect(new Set(await inPage(page, blank, [[[3, 4, 4], { kind: 'resize' }]]))).toEqual(
         new Set([0xee, 0xff]),
       )
@@ -331,7 +331,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
     expect(got.names).toEqual(['net', 'mine'])
     expect(got.same).toBe(true)
     expect(got.problems).toEqual([
-      'UserError: nowhere.onnx: the server answers 404',
+      'UserError: nowhere.onnx: the server responded with 404',
       expect.stringMatching(/^UserError: notes\.onnx: /),
       expect.stringMatching(/^UserError: model\.txt: a model is written as \.onnx/),
     ])

@@ -82,7 +82,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
 
   test('shows the shapes on the way, and the attention and rollout that Node computes', async () => {
     const { page, complaints } = await see('lecture')
-    expect(await page.locator('nav[aria-label="Shapes on the way"] code').allTextContents()).toEqual([
+    expect(await page.locator('nav[aria-label="Shapes, step by step"] code').allTextContents()).toEqual([
       '[1, 28, 28]',
       '[16, 49]',
       '[16, 64]',
@@ -115,7 +115,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     const logits = stages!.find(s => s.name === 'logits')!.data
     const best = largest(logits)[0]!
     expect(await textOf(page, '.see-verdict p')).toMatch(
-      new RegExp(`^Labelled ${label}, read as ${best} with [\\d.]+\\s% — (right|wrong)$`),
+      new RegExp(`^Labeled ${label}, read as ${best} with [\\d.]+\\s% — (right|wrong)$`),
     )
     const answers = await page.locator('.see-answer b').allTextContents()
     expect(answers).toHaveLength(6)
@@ -155,7 +155,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     const digit = () => page.locator('.see-large').getAttribute('aria-label')
     const is = async (index: number) => {
       const { label } = await example(page, index)
-      await expect.poll(digit).toBe(`The image, labelled ${label}`)
+      await expect.poll(digit).toBe(`The image, labeled ${label}`)
       expect(await page.inputValue('#example')).toBe(String(index + 1))
     }
     await page.fill('#example', '3')
@@ -191,7 +191,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
   test('of a model that is no ViT it shows the answer, and says what there is not', async () => {
     const { page, complaints } = await see('lenet')
     expect(await textOf(page, '.see-intro')).toMatch(
-      /^The architecture of lenet\.onnx is lenet: there are no patches/,
+      /^The architecture of lenet\.onnx is lenet: it has no patches/,
     )
     expect(await page.locator('.see-scores tbody tr').count()).toBe(10)
     expect(await page.locator('.see-maps').count()).toBe(0)

@@ -17,7 +17,7 @@ function download(name: string, bytes: Uint8Array): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
 }
 
-/** Take models and trainings out of the page, and bring them in. */
+/** Download and open models and runs. */
 export function KeepView({ lab }: { readonly lab: LabClient }) {
   return (
     <div class="keep">
@@ -73,8 +73,8 @@ function ModelCard({ lab }: { readonly lab: LabClient }) {
         {kept.value && `Saved ${kept.value}`}
       </p>
       <p class="quiet">
-        One file with weights and normalization inside. It runs wherever ONNX Runtime does, with the numbers
-        of this page:
+        One file with weights and normalization inside. It runs wherever ONNX Runtime does, with the same
+        results as on this page:
       </p>
       <pre>
         <code>{`import { InferenceSession, Tensor } from 'onnxruntime-node'
@@ -102,15 +102,15 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
   const step = busy ? lab.progress.value?.step : saved?.about.step
   return (
     <section class="card" aria-labelledby="keep-run">
-      <h2 id="keep-run">The training</h2>
+      <h2 id="keep-run">The run</h2>
       <p>
-        A checkpoint holds the parameters, the optimizer’s moments and all settings, so that the training goes
-        on exactly where it was left: here, or in Node.
+        A checkpoint holds the parameters, the optimizer’s moments and all settings, so that training resumes
+        exactly where it stopped, here or in Node.
       </p>
       <dl class="facts">
         <Fact
-          name="Stands at"
-          value={step === undefined ? 'nothing was trained yet' : `step ${count(step)}`}
+          name="Progress"
+          value={step === undefined ? 'nothing has been trained yet' : `step ${count(step)}`}
         />
       </dl>
       <div class="row">
@@ -131,7 +131,7 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
               lab.tab.value = 'train'
             }}
           >
-            Go on with it …
+            Resume …
           </button>
         )}
       </div>
@@ -149,10 +149,10 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
 function OpenCard({ lab }: { readonly lab: LabClient }) {
   return (
     <section class="card" aria-labelledby="keep-open">
-      <h2 id="keep-open">Bring one in</h2>
+      <h2 id="keep-open">Open a file</h2>
       <p>
-        An <code>.onnx</code> of this project, to look into and to draw for; or a checkpoint (
-        <code>.safetensors</code>), to train on. Files may be dropped anywhere on the page.
+        An <code>.onnx</code> file of this project, to inspect and try, or a checkpoint (
+        <code>.safetensors</code>), to resume. Files can be dropped anywhere on the page.
       </p>
       <Pick
         label="Choose a file …"
@@ -161,7 +161,7 @@ function OpenCard({ lab }: { readonly lab: LabClient }) {
           if (file) void openModel(lab, file)
         }}
       />
-      <p class="quiet">Files are read by this page alone. Nothing is sent anywhere.</p>
+      <p class="quiet">Files are read only in this page. Nothing is sent anywhere.</p>
     </section>
   )
 }

@@ -8,7 +8,7 @@ import { PatchPicker, placeOf } from './patch-picker.tsx'
 import { Picture } from './pixels.tsx'
 import { type Inside, largest, rowOf, type Sight } from './sight.ts'
 
-/** The lecture's second part: tokens look at one another, block after block. */
+/** The lecture's second part: tokens attend to each other, block by block. */
 export function Encoder({ sight, inside }: { readonly sight: Sight; readonly inside: Inside }) {
   const { about } = sight
   const { tokens, dim, depth, heads, side, attention, reaching, places, stage } = inside
@@ -26,16 +26,16 @@ export function Encoder({ sight, inside }: { readonly sight: Sight; readonly ins
       intro={
         <>
           {depth} blocks, each <code>{`[${tokens}, ${dim}] → [${tokens}, ${dim}]`}</code>. In a block every
-          token looks at all tokens with {heads} heads (attention) and adds what it finds to itself; then each
-          token alone goes through a small MLP, whose result is added too.
+          token attends to all tokens with {heads} heads and adds the result to itself; then a small MLP is
+          applied to each token separately, and its result is added too.
         </>
       }
     >
       <div class="see-attention">
         <div class="see-query">
           <Step
-            title="Who looks"
-            caption={`Pick the token whose attention is shown: now ${placeOf(token, side)}.`}
+            title="Attending token"
+            caption={`Choose the token whose attention is shown; now ${placeOf(token, side)}.`}
           >
             <PatchPicker
               label="Token whose attention is shown"
@@ -53,7 +53,7 @@ export function Encoder({ sight, inside }: { readonly sight: Sight; readonly ins
             title="Rollout"
             caption={
               <>
-                What reaches {name} through all {depth} blocks, their attention multiplied:{' '}
+                What reaches {name} through all {depth} blocks, with their attention matrices multiplied:{' '}
                 {namesOf(total, 3)}.
               </>
             }
@@ -70,7 +70,7 @@ export function Encoder({ sight, inside }: { readonly sight: Sight; readonly ins
         <Step
           title="Attention"
           shape={`${depth} × [${heads}, ${tokens}, ${tokens}]`}
-          caption={`Each picture is one head of one block: the brighter a patch, the more ${name} takes from it; each picture has a scale of its own. Below it, the share that goes to the CLS token. The last column is the rollout up to that block, from the least patch (dark) to the most (bright).`}
+          caption={`Each picture is one head of one block: the brighter a patch, the more ${name} attends to it; each picture has its own scale. The number below is the share of the CLS token. The last column is the rollout up to that block, scaled from the lowest patch (dark) to the highest (bright).`}
         >
           <Scroll label="Attention maps">
             <table class="see-maps" style={{ '--columns': heads + 1 }}>

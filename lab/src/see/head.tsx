@@ -7,7 +7,7 @@ import { Part, Step } from './parts.tsx'
 import { Matrix } from './pixels.tsx'
 import { decimal, type Inside, largest, rowOf, type Sight } from './sight.ts'
 
-/** Of more classes only the likeliest are listed. */
+/** With more classes, only the most likely are listed. */
 const MOST_CLASSES = 20
 
 /** The lecture's third part: the answer is read from one vector. */
@@ -22,17 +22,18 @@ export function Head({ sight, inside }: { readonly sight: Sight; readonly inside
       title={`3 · The head reads ${pool === 'cls' ? 'the CLS token' : 'the mean'}`}
       intro={
         <>
-          Of the {tokens} tokens the head reads {pool === 'cls' ? 'the first alone' : 'the patches’ mean'}:{' '}
-          <code>{`[${tokens}, ${dim}] → [${dim}]`}</code>. A layer norm evens it out, {mapping} makes{' '}
-          {classes} scores of it <code>{`[${[dim, ...hidden, classes].join('] → [')}]`}</code>, and softmax
-          makes probabilities of the scores.
+          Of the {tokens} tokens the head reads{' '}
+          {pool === 'cls' ? 'only the first' : 'the mean of the patches'}:{' '}
+          <code>{`[${tokens}, ${dim}] → [${dim}]`}</code>. A layer norm normalizes it, {mapping} computes{' '}
+          {classes} scores <code>{`[${[dim, ...hidden, classes].join('] → [')}]`}</code>, and softmax turns
+          them into probabilities.
         </>
       }
     >
       <Step
         title={`${reader} on its way`}
         shape={`[${dim}]`}
-        caption="Each bar is the vector after one more block, in colours of its own scale. Beside it, what the head would answer if it read it there: how the decision comes about."
+        caption="Each bar is the vector after one more block, with its own color scale. Beside it is the answer the head would give at that point, which shows how the decision forms."
       >
         <ol class="see-way">
           {places.map((place, i) => {
@@ -47,7 +48,7 @@ export function Head({ sight, inside }: { readonly sight: Sight; readonly inside
               </Vector>
             )
           })}
-          <Vector name="normed, as the head reads it" values={stage('norm')}>
+          <Vector name="normalized, as the head reads it" values={stage('norm')}>
             <Answer probabilities={sight.look.probabilities} names={about.classes} />
           </Vector>
         </ol>
@@ -107,7 +108,7 @@ export function Scores({ sight }: { readonly sight: Sight }) {
     <Step
       title="Logits → probabilities"
       shape={`[${logits.length}]`}
-      caption={`Softmax raises e to each logit and divides by the sum, so what counts is by how much one logit leads.${few ? '' : ' The ten largest are shown.'}`}
+      caption={`Softmax raises e to each logit and divides by the sum, so only the differences between logits count.${few ? '' : ' The ten largest are shown.'}`}
     >
       <table class="see-scores">
         <thead>

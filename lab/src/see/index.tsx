@@ -65,7 +65,7 @@ export function SeeView({ lab }: { readonly lab: LabClient }) {
   )
 }
 
-/** The image that is asked for, and what the present model makes of it. */
+/** The image that is asked for, and what the current model makes of it. */
 async function see(lab: LabClient, at: number, count: { value: number }): Promise<Shown | undefined> {
   const about = lab.about.value
   if (!about) return undefined
@@ -86,16 +86,16 @@ async function see(lab: LabClient, at: number, count: { value: number }): Promis
   return { sight: { pixels, about, look, ...(label === undefined ? {} : { label }) }, positions }
 }
 
-/** What is left to see of a model that is no ViT. */
+/** The view of a model that is not a ViT. */
 function Outside({ sight }: { readonly sight: Sight }) {
   const { about } = sight
   return (
     <section class="card see-part" aria-labelledby="outside-title">
-      <h2 id="outside-title">Only its answer can be seen</h2>
+      <h2 id="outside-title">Only its answer can be shown</h2>
       <p class="see-intro">
         {about.model
-          ? `The architecture of ${about.name} is ${about.model.name}: there are no patches, no CLS token and no attention maps of a ViT to show.`
-          : `${about.name} does not say which architecture it is, so the page cannot take it apart.`}{' '}
+          ? `The architecture of ${about.name} is ${about.model.name}: it has no patches, CLS token or attention maps to show.`
+          : `${about.name} does not name its architecture, so the page cannot show its parts.`}{' '}
         Train a ViT here, or open one that onnxgrad exported, to see all three parts.
       </p>
       <Scores sight={sight} />

@@ -1,4 +1,4 @@
-// What the page computes from what a model puts out.
+// Computations on a model's outputs.
 
 export { cosines, meanOfHeads, mixing, norms, rollout } from '../../../src/report/maths.ts'
 

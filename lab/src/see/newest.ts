@@ -1,5 +1,5 @@
 /**
- * Does one thing at a time: of what is asked for while one is under way, only the newest is done next, and the rest never.
+ * Runs one task at a time: of the requests made meanwhile, only the newest is run next; the others are dropped.
  * @param work must not throw
  */
 export function newest<T>(work: (request: T) => Promise<void>): (request: T) => void {

@@ -9,7 +9,7 @@ export interface NormsProps {
   readonly token: number
 }
 
-/** How long the tokens' vectors are, block after block. */
+/** Norms of the tokens' vectors, block by block. */
 export function Norms({ values, token }: NormsProps) {
   const top = Math.max(...values.flatMap(v => [...v]))
   const tokens = nth(values, 0).length
@@ -22,7 +22,7 @@ export function Norms({ values, token }: NormsProps) {
   return (
     <Step
       title="Length of the tokens"
-      caption="The Euclidean norm of each token’s vector, before the first block and after each: what blocks add makes them longer. The layer norms before attention, MLP and head take the length out again, so that the direction counts."
+      caption="The Euclidean norm of each token’s vector, before the first block and after each: each block adds to the vectors and makes them longer. The layer norms before attention, MLP and head remove the length again, so that only the direction counts."
       class="see-rule"
     >
       <div

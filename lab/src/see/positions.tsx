@@ -15,7 +15,7 @@ export interface PositionsProps {
   readonly onPick: (token: number) => void
 }
 
-/** For each patch, how alike its position embedding is to that of each other: as Dosovitskiy et al. 2021, figure 7. */
+/** For each patch, the similarity of its position embedding to all others: as Dosovitskiy et al. 2021, figure 7. */
 export function Positions({ positions, side, token, onPick }: PositionsProps) {
   const tokens = side * side + 1
   const row = rowOf(positions.data, tokens, token)
@@ -34,9 +34,9 @@ export function Positions({ positions, side, token, onPick }: PositionsProps) {
   return (
     <div class="see-positions see-rule">
       <Step
-        title="What positions have learned"
+        title="Learned positions"
         shape={`[${tokens}, ${tokens}]`}
-        caption="One small map for each patch, laid out as the image: how alike its position vector is to that of every patch, by the cosine of their angle. Nobody told the model which patches are neighbours; what pattern there is, it found."
+        caption="One small map for each patch, laid out as the image: the cosine similarity of its position vector to that of every patch. The model was never told which patches are neighbors; any pattern here is learned."
       >
         <div
           class="see-atlas"
@@ -65,8 +65,8 @@ export function Positions({ positions, side, token, onPick }: PositionsProps) {
         title={`Seen from patch ${token}`}
         caption={
           <>
-            Most alike: {alike.map(i => `patch ${i} (${decimal(Number(row[i]))})`).join(', ')}. To the CLS
-            token’s position: {decimal(Number(row[0]))}. Full colour at ±{decimal(limit)}.
+            Most similar: {alike.map(i => `patch ${i} (${decimal(Number(row[i]))})`).join(', ')}. To the CLS
+            token’s position: {decimal(Number(row[0]))}. Full color at ±{decimal(limit)}.
           </>
         }
       >

@@ -42,7 +42,7 @@ export interface Inside {
   readonly read: (values: Float32Array) => Float32Array
 }
 
-/** Undefined for a model that is no ViT. */
+/** Undefined for a model that is not a ViT. */
 export function insideOf({ look, about }: Sight): Inside | undefined {
   const { stages, attention } = look
   if (!stages || !attention) return undefined

@@ -37,14 +37,12 @@ export function Subject({ lab, about, sight, count }: SubjectProps) {
         <Picture
           pixels={sight.pixels}
           shape={sight.about.input}
-          label={
-            sight.label === undefined ? 'The image' : `The image, labelled ${nameOf(sight, sight.label)}`
-          }
+          label={sight.label === undefined ? 'The image' : `The image, labeled ${nameOf(sight, sight.label)}`}
           class="see-large"
         />
       )}
       <div class="see-verdict">
-        <h2 id="subject-title">One image on its way through {about.name}</h2>
+        <h2 id="subject-title">One image through {about.name}</h2>
         <p aria-live="polite">{sight ? <Verdict sight={sight} /> : '…'}</p>
       </div>
       <div class="see-choose">
@@ -118,7 +116,7 @@ function Verdict({ sight }: { readonly sight: Sight }) {
   const right = guess === label
   return (
     <>
-      Labelled <Named name={nameOf(sight, label)} />, {read}{' '}
+      Labeled <Named name={nameOf(sight, label)} />, {read}{' '}
       <span class={right ? 'see-right' : 'see-wrong'}>{right ? '— right' : '— wrong'}</span>
     </>
   )

@@ -30,7 +30,7 @@ export function Tokens({ sight, inside, positions }: TokensProps) {
     <Part
       id="tokens"
       title="1 · From image to tokens"
-      intro="A transformer reads a row of vectors. So the image is cut into patches, each patch becomes a vector, a CLS token goes in front to gather the answer, and every token is told where it stands."
+      intro="A transformer reads a sequence of vectors. So the image is cut into patches, each patch becomes a vector, a CLS token is prepended to collect the answer, and every token gets its position."
     >
       <div class="see-flow" style={{ '--row': `${Math.min(14, 238 / tokens)}px` }}>
         <Step
@@ -51,7 +51,7 @@ export function Tokens({ sight, inside, positions }: TokensProps) {
         <Step
           title="Flatten"
           shape={`[${patches}, ${squares}]`}
-          caption={`Each row is one patch: its ${size} pixels one after another.`}
+          caption={`Each row is one patch: its ${size} pixels in order.`}
           class="see-lower"
         >
           <Rows
@@ -65,7 +65,7 @@ export function Tokens({ sight, inside, positions }: TokensProps) {
         <Step
           title="Embed"
           shape={`[${patches}, ${dim}]`}
-          caption={`One learned linear map turns every row into ${dim} numbers.`}
+          caption={`One learned linear map turns each row into ${dim} numbers.`}
           class="see-lower"
         >
           <Rows data={stage('embedding')} rows={patches} mark={token - 1} onRow={i => onPick(i + 1)} />
@@ -73,7 +73,7 @@ export function Tokens({ sight, inside, positions }: TokensProps) {
         <Step
           title="CLS + positions"
           shape={`[${tokens}, ${dim}]`}
-          caption="The CLS token comes in front, as the first row, and a learned position vector is added to each."
+          caption="The CLS token is prepended as the first row, and a learned position vector is added to each row."
         >
           <Rows data={stage('tokens')} rows={tokens} mark={token} onRow={i => onPick(Math.max(i, 1))} />
         </Step>
@@ -164,7 +164,7 @@ function OnePatch({
         </dl>
       </div>
       <p class="see-caption">
-        Blue is above zero, orange below, full colour at ±{decimal(limit)}. The token is the sum of what the
+        Blue is above zero, orange below, full color at ±{decimal(limit)}. The token is the sum of what the
         patch shows and where it is.
       </p>
       <Numbers

@@ -10,11 +10,11 @@ export function Way({ sight, inside }: { readonly sight: Sight; readonly inside:
     [`[${patches}, ${dim}]`, 'embedded', 'tokens'],
     [`[${tokens}, ${dim}]`, 'CLS in front, positions added', 'tokens'],
     [`[${tokens}, ${dim}]`, `after ${depth} encoder blocks`, 'encoder'],
-    [`[${dim}]`, pool === 'cls' ? 'CLS token, normed' : 'mean, normed', 'head'],
+    [`[${dim}]`, pool === 'cls' ? 'CLS token, normalized' : 'mean, normalized', 'head'],
     [`[${classes}]`, 'logits', 'head'],
   ]
   return (
-    <nav class="card see-shapes" aria-label="Shapes on the way">
+    <nav class="card see-shapes" aria-label="Shapes, step by step">
       <ol class="see-steps">
         {steps.map(([shape, what, part]) => (
           <li key={what} class="see-step-on">

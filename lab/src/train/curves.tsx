@@ -80,11 +80,11 @@ export function Curves({ lab }: { readonly lab: LabClient }) {
     <div class="curves">
       <figure>
         <figcaption>Loss</figcaption>
-        <Chart label="Loss over the steps of the training" options={loss} />
+        <Chart label="Loss by training step" options={loss} />
       </figure>
       <figure>
         <figcaption>Accuracy</figcaption>
-        <Chart label="Accuracy over the steps of the training" options={accuracy} />
+        <Chart label="Accuracy by training step" options={accuracy} />
       </figure>
       <p class="key quiet">
         <span>
@@ -93,7 +93,7 @@ export function Curves({ lab }: { readonly lab: LabClient }) {
         </span>
         <span>
           <span class="swatch held" />
-          held out, after each epoch
+          held-out data, after each epoch
         </span>
       </p>
     </div>

@@ -8,7 +8,7 @@ import { chooseData, form, found, readData } from './form.ts'
 
 const SIDES = { 28: '28 × 28', 32: '32 × 32', 64: '64 × 64' } as const
 const PREPARED: Readonly<Record<PreprocessingKind, string>> = {
-  resize: 'Shorter side resized, centre crop',
+  resize: 'Shorter side resized, center crop',
   stretch: 'Stretched',
   digit: 'Digits, as in MNIST',
 }
@@ -47,7 +47,10 @@ export function DataPart({ lab }: { readonly lab: LabClient }) {
       <Choice name="data" title={KINDS.idx} checked={kind === 'idx'} onChoose={() => ask(asked, 'idx')}>
         {kind === 'idx' && (
           <>
-            <p>The four IDX files, plain or gzip; or images and labels, of which a fifth is held out.</p>
+            <p>
+              The four IDX files, plain or gzipped, or one pair of images and labels, of which a fifth is held
+              out.
+            </p>
             <Pick label="Choose files …" quiet multiple onPick={files => choose({ kind: 'idx', files })} />
           </>
         )}
@@ -61,8 +64,8 @@ export function DataPart({ lab }: { readonly lab: LabClient }) {
         {kind === 'folders' && (
           <>
             <p>
-              A folder that has a folder of pictures for each class, of which a fifth is held out; or such
-              folders in train and test.
+              A folder with one subfolder of pictures per class, of which a fifth is held out, or with train
+              and test folders of this form.
             </p>
             <PictureSize lab={lab} />
             <Pick label="Choose a folder …" quiet folder onPick={files => choose(placed(files))} />
@@ -86,7 +89,7 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
   return (
     <div class="fields wide">
       <Select
-        label="Made as large as"
+        label="Size"
         value={String(form.side.value)}
         options={SIDES}
         onChange={side => {
@@ -95,7 +98,7 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
         }}
       />
       <Select
-        label="Colours"
+        label="Color"
         value={String(form.channels.value)}
         options={COLOURS}
         onChange={channels => {
@@ -104,7 +107,7 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
         }}
       />
       <Select
-        label="Prepared as"
+        label="Preprocessing"
         value={form.preprocess.value}
         options={PREPARED}
         onChange={preprocess => {

@@ -11,7 +11,7 @@ import { problemOf, type Schema, type Setting, type SettingField } from '../../.
 import type { LabClient } from '../client.ts'
 import type { DataAbout, DataChoice, TrainSettings } from '../protocol.ts'
 
-// The settings of a training as they are being made: what each field holds, and what is wrong with it.
+// The form's state: the value of each field, and what is wrong with it.
 
 interface Preset {
   readonly label: string
@@ -96,7 +96,7 @@ export async function chooseData(lab: LabClient, choice: DataChoice): Promise<vo
   await readData(lab)
 }
 
-/** Counts what was asked for: slow data must not replace what was chosen after them. */
+/** Counts requests: slow data must not replace a later choice. */
 let asked = 0
 
 /** Reads the chosen data, so that what is wrong with them is said before a training. */
@@ -174,7 +174,7 @@ export const problems: ReadonlySignal<Readonly<Record<string, string>>> = comput
 
 const sideOf = (data: Found): number => (data.state === 'ready' ? data.about.shape[1] : form.side.value)
 
-/** What the fields make of the model, and why it cannot be built. */
+/** The model that the fields describe, or why it cannot be built. */
 export const model: ReadonlySignal<{
   readonly name: string
   readonly config: object

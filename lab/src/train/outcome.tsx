@@ -4,7 +4,7 @@ import type { EpochReport, Mistake } from '../protocol.ts'
 import { Picture } from '../see/pixels.tsx'
 import { count, duration, percent } from '../ui/text.ts'
 
-/** What the last epoch came to on the held-out examples. */
+/** Results of the last epoch on the held-out examples. */
 export function Outcome({ lab }: { readonly lab: LabClient }) {
   const reports = lab.reports.value
   const last = reports.at(-1)
@@ -36,8 +36,8 @@ function Confusion({ report, nameOf }: { readonly report: EpochReport; readonly 
   return (
     <figure class="confusion">
       <figcaption>
-        Who is taken for whom
-        <span class="quiet"> rows: what it is; columns: what the model says</span>
+        Confusion matrix
+        <span class="quiet"> rows: true class; columns: predicted class</span>
       </figcaption>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
       <section class="scroll" tabIndex={0} aria-label="Confusion matrix">
@@ -95,9 +95,10 @@ function Mistakes({ lab, report, nameOf }: MistakesProps) {
   return (
     <figure class="mistakes">
       <figcaption>
-        Worst mistakes <span class="quiet">wrong answers that it is surest of; choose one to see why</span>
+        Worst mistakes{' '}
+        <span class="quiet">the most confident wrong predictions; choose one to look inside</span>
       </figcaption>
-      {mistakes.length === 0 && <p class="quiet">None: every held-out example is read right.</p>}
+      {mistakes.length === 0 && <p class="quiet">None: every held-out example is classified correctly.</p>}
       <ol>
         {mistakes.map((mistake, i) => {
           const { pixels, truth, guess, certainty } = mistake
@@ -139,9 +140,9 @@ function Epochs({ reports }: { readonly reports: readonly EpochReport[] }) {
         open.value = event.currentTarget.open
       }}
     >
-      <summary>Epochs in numbers</summary>
+      <summary>Epoch table</summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-      <section class="scroll" tabIndex={0} aria-label="Epochs in numbers">
+      <section class="scroll" tabIndex={0} aria-label="Epoch table">
         <table>
           <thead>
             <tr>

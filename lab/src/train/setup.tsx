@@ -20,12 +20,12 @@ import {
   TRAINING,
   textOf,
 } from './form.ts'
-import { GoOn } from './go-on.tsx'
+import { Resume } from './resume.tsx'
 
 const labelsOf = <K extends string>(table: Readonly<Record<K, { readonly label: string }>>) =>
   Object.fromEntries(keysOf(table).map(key => [key, table[key].label])) as Record<K, string>
 const PRESET_NAMES = labelsOf(PRESETS)
-/** All that can be chosen before a training starts. */
+/** Settings of a run, before it starts. */
 export function Setup({ lab }: { readonly lab: LabClient }) {
   const busy = lab.running.value !== 'idle'
   const start = (event: Event) => {
@@ -35,8 +35,8 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
   }
   return (
     <form class="card setup" aria-labelledby="setup-title" onSubmit={start} noValidate>
-      <h2 id="setup-title">Set up</h2>
-      {lab.saved.value && !busy && <GoOn lab={lab} saved={lab.saved.value} />}
+      <h2 id="setup-title">Setup</h2>
+      {lab.saved.value && !busy && <Resume lab={lab} saved={lab.saved.value} />}
       <fieldset disabled={busy}>
         <legend>Data</legend>
         <DataPart lab={lab} />
@@ -96,7 +96,7 @@ function Choices() {
   )
 }
 
-/** Fields for numbers, and below them what is wrong with which. */
+/** Fields for numbers, with their errors below. */
 function Numbers({ names, wide = false }: { readonly names: readonly string[]; readonly wide?: boolean }) {
   const id = useId()
   const wrong = names.filter(name => problems.value[name])
@@ -128,7 +128,7 @@ function Numbers({ names, wide = false }: { readonly names: readonly string[]; r
   )
 }
 
-/** What the fields make of the model. */
+/** The model that the fields describe. */
 function ModelLine() {
   const { parameters, problem, config } = model.value
   if (problem) return <p class="problem">{problem}</p>

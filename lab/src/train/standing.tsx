@@ -2,7 +2,7 @@ import type { LabClient } from '../client.ts'
 import { count, duration, percent } from '../ui/text.ts'
 import { Curves } from './curves.tsx'
 
-/** Where the training stands: how far, how well, how fast. */
+/** Progress, metrics and speed of the run. */
 export function Standing({ lab }: { readonly lab: LabClient }) {
   const state = lab.running.value
   const progress = lab.progress.value
@@ -17,7 +17,7 @@ export function Standing({ lab }: { readonly lab: LabClient }) {
       ) : (
         <>
           <progress
-            aria-label="Steps of the training"
+            aria-label="Training steps"
             max={progress?.steps ?? 1}
             {...(progress ? { value: progress.step } : {})}
           />
@@ -31,7 +31,7 @@ export function Standing({ lab }: { readonly lab: LabClient }) {
             <Tile
               name="Accuracy"
               value={progress ? percent(progress.accuracy) : '–'}
-              more="on what it trains on"
+              more="on the training data"
             />
             <Tile
               name="Speed"
@@ -50,7 +50,7 @@ export function Standing({ lab }: { readonly lab: LabClient }) {
   )
 }
 
-/** What there is to do here, as long as nothing was done. */
+/** What the lab offers, shown before anything has been trained. */
 function Welcome() {
   return (
     <>
@@ -62,21 +62,21 @@ function Welcome() {
         <li>
           <b>Train</b>
           <p>
-            With the bundled digits the ViT of the lecture reads nine of ten after a minute; with all of
-            MNIST, 98 of 100.
+            With the bundled digits the lecture’s ViT reads nine out of ten correctly after a minute; with all
+            of MNIST, 98 out of 100.
           </p>
         </li>
         <li>
           <b>See</b>
-          <p>Patches, embeddings, attention of each head: what it does with one digit, step by step.</p>
+          <p>Patches, embeddings and attention heads: how the model reads one digit, step by step.</p>
         </li>
         <li>
           <b>Try</b>
-          <p>Draw a digit, and see what it reads and where it looks.</p>
+          <p>Draw a digit and see what the model reads and where it looks.</p>
         </li>
         <li>
           <b>Keep</b>
-          <p>Take it along as an .onnx file that gives the same numbers everywhere.</p>
+          <p>Save the model as an .onnx file that gives the same results everywhere.</p>
         </li>
       </ol>
     </>
@@ -94,7 +94,7 @@ function titleOf(lab: LabClient): string {
   return `${state === 'paused' ? 'Paused in epoch' : 'Epoch'} ${epoch} of ${epochs}`
 }
 
-/** Pause, resume and stop. */
+/** Pause, continue and stop. */
 export function Controls({ lab }: { readonly lab: LabClient }) {
   const state = lab.running.value
   if (state === 'idle') return null
@@ -105,8 +105,8 @@ export function Controls({ lab }: { readonly lab: LabClient }) {
           Pause
         </button>
       ) : (
-        <button type="button" class="button primary" onClick={() => void lab.resume()}>
-          Resume
+        <button type="button" class="button primary" onClick={() => void lab.continue()}>
+          Continue
         </button>
       )}
       <button type="button" class="button" onClick={() => void lab.stop()}>

@@ -31,7 +31,7 @@ export function TryView({ lab }: { readonly lab: LabClient }) {
     [lab, sight],
   )
   useSignalEffect(() => {
-    // Read, so that a drawing, a picture or another state of the model is read anew.
+    // Read, so that a drawing, a picture or another state of the model is read again.
     void [lab.changes.value, drawing.value, given.value]
     read(lab.about.value)
   })

@@ -5,7 +5,7 @@ import { insideOf, largest, type Sight } from '../see/sight.ts'
 import { percent } from '../ui/text.ts'
 import { drawn } from './drawing.ts'
 
-/** Of more classes only the likeliest are listed. */
+/** With more classes, only the most likely are listed. */
 const MOST_CLASSES = 20
 
 const BLANK = new Float32Array(28 * 28)

@@ -67,7 +67,7 @@ export interface ChoiceProps {
   readonly onChoose: () => void
 }
 
-/** One of several cards, of which one is chosen. */
+/** One of several cards to choose from. */
 export function Choice({ name, checked, disabled, title, children, onChoose }: ChoiceProps) {
   const id = useId()
   return (
@@ -119,7 +119,7 @@ export function Pick({ label, id, accept, multiple, folder, quiet, onPick }: Pic
         onChange={event => {
           const input = event.currentTarget
           const files = [...(input.files ?? [])]
-          // The same file can be chosen again, after it was written anew.
+          // The same file can be chosen again after it has changed.
           input.value = ''
           if (files.length) onPick(files)
         }}

@@ -17,7 +17,7 @@ interface Sums {
 }
 const NONE: Sums = { images: 0, loss: 0, correct: 0 }
 
-/** What a classifier is judged by. */
+/** Metrics of a classifier. */
 export const scoresOf = ({ loss, accuracy = Number.NaN }: Measured) => ({ loss, accuracy })
 
 /** What a trainer says after each step, as points of curves and a speed. */

@@ -64,7 +64,7 @@ export class Data {
   }
 
   /** What was read last, else the bundled digits. */
-  present(): Promise<ImageSource> {
+  current(): Promise<ImageSource> {
     return this.#source ?? this.get({ kind: 'bundled' }, { channels: 1, side: 28 })
   }
 }

@@ -1,9 +1,9 @@
-/** What a training that was told to stop ends with, at once. */
+/** The exception that ends a stopped run. */
 export class Stopped extends Error {
   override readonly name = 'Stopped'
 }
 
-/** Where a training waits while it is paused, and ends when it is stopped. */
+/** Pauses and stops a run. */
 export class Gate {
   #paused = false
   #stopped = false
@@ -19,7 +19,7 @@ export class Gate {
     this.#paused = true
   }
 
-  resume(): void {
+  continue(): void {
     this.#paused = false
     this.#wake()
   }

@@ -6,10 +6,10 @@ import { UserError } from '../../../src/graph/errors.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import { type WebDeviceName, webDevices } from '../../../src/runtime/web.ts'
 import type { DataChoice, Event, Requests } from '../protocol.ts'
+import { CurrentModel } from './current-model.ts'
 import { aboutData, Data } from './data.ts'
-import { Present } from './present.ts'
 import { imageOf } from './reader.ts'
-import { aboutCheckpoint, readRun, recordFor } from './record.ts'
+import { aboutCheckpoint, readCheckpoint, recordFor } from './record.ts'
 import { Run, type RunOptions } from './run.ts'
 import { shownCheckpoint, shownFile, shownModel } from './shown.ts'
 import { openRuntime } from './wasm.ts'
@@ -33,7 +33,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     return viewer
   }
   const data = new Data()
-  const present = new Present(tell)
+  const current = new CurrentModel(tell)
   let run: Run | undefined
   let training = false
   /** Was asked for while a training was being prepared, or runs. */
@@ -55,18 +55,18 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     })
     // Where the training ends first, nobody waits for it any more.
     gone.catch(() => {})
-    const onLost = (why: string): void => lose(new DeviceLost(`The GPU is gone: ${why.replace(/\.+$/, '')}`))
+    const onLost = (why: string): void => lose(new DeviceLost(`The GPU was lost: ${why.replace(/\.+$/, '')}`))
     const runtime = await openRuntime(device, { onLost })
     const viewer = await viewing()
-    run = new Run({ ...options, runtime, viewer, tell, onEpoch: () => present.learned() })
+    run = new Run({ ...options, runtime, viewer, tell, onEpoch: () => current.learned() })
     if (stopping) return { stopped: true }
-    await present.put('run', shownModel(viewer, run))
+    await current.put('run', shownModel(viewer, run))
     return await Promise.race([run.train(), gone])
   }
 
   /** One training at a time. */
   async function alone(work: () => Promise<{ stopped: boolean }>): Promise<{ stopped: boolean }> {
-    if (training) throw new UserError('a training is under way; stop it first')
+    if (training) throw new UserError('a run is in progress; stop it first')
     training = true
     stopping = false
     try {
@@ -78,7 +78,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
 
   const need = (): Run => {
     if (run) return run
-    throw new UserError('nothing was trained here yet')
+    throw new UserError('nothing has been trained here yet')
   }
 
   return {
@@ -88,7 +88,7 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     },
     data: async (choice, size) => aboutData(await data.get(choice, size)),
     inspect: async (name, bytes) => {
-      const { record, model } = await readRun(name, bytes)
+      const { record, model } = await readCheckpoint(name, bytes)
       return aboutCheckpoint(record, model)
     },
     train: (settings, choice) =>
@@ -98,26 +98,25 @@ export function makeLab(tell: (event: Event) => void): Handlers {
         const record = await recordFor(settings, model, source)
         return toTheEnd(settings.device, { settings: record, model, data: source })
       }),
-    goOn: ({ device, epochs }, choice, checkpoint) =>
+    resume: ({ device, epochs }, choice, checkpoint) =>
       alone(async () => {
-        const { model, state, record } = await readRun('the checkpoint', checkpoint)
+        const { model, state, record } = await readCheckpoint('the checkpoint', checkpoint)
         if (record.valSplit !== undefined)
           throw new UserError(
-            'this run judges its epochs by a validation split; go on with it in Node: onnxgrad train --resume RUN',
+            'this run uses a validation split; resume it in Node: onnxgrad train --resume RUN',
           )
         const { step: _step, sums, ...settings } = { ...record, epochs }
         const { classes, preprocessing = presumedPreprocessing(imageOf(model), classes) } = record
         const source = await dataFor(choice, model, preprocessing)
         if (source.fromPictures && !record.preprocessing)
           throw new UserError(
-            'the pictures of this run were prepared in another way by onnxgrad 0.1.0; train it again from the start',
+            'onnxgrad 0.1.0 preprocessed the pictures of this run differently; train it again from the start',
           )
         const found = await fingerprints(source)
         const { differences } = record.fingerprints
           ? compare(record.fingerprints, found)
           : { differences: [] }
-        if (differences.length)
-          throw new UserError(`these are not the data of the run: ${differences.join('; ')}`)
+        if (differences.length) throw new UserError(`these are not the run's data: ${differences.join('; ')}`)
         const { normalization = source.normalization } = record
         return toTheEnd(device, {
           settings: { ...settings, fingerprints: found },
@@ -130,8 +129,8 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     pause() {
       run?.gate.pause()
     },
-    resume() {
-      run?.gate.resume()
+    continue() {
+      run?.gate.continue()
     },
     stop() {
       stopping = true
@@ -139,19 +138,19 @@ export function makeLab(tell: (event: Event) => void): Handlers {
     },
     async open(name, bytes) {
       const show = name.endsWith('.safetensors') ? shownCheckpoint : shownFile
-      return present.put('file', await show(await viewing(), name, bytes))
+      return current.put('file', await show(await viewing(), name, bytes))
     },
-    use: which => present.use(which),
-    look: (pixels, deep) => present.look(pixels, deep),
-    positions: () => present.positions(),
+    use: which => current.use(which),
+    look: (pixels, deep) => current.look(pixels, deep),
+    positions: () => current.positions(),
     async example(index) {
-      const { test } = await data.present()
+      const { test } = await data.current()
       const size = test.images.length / test.size
       const at = ((index % test.size) + test.size) % test.size
       const pixels = Float32Array.from(test.images.subarray(at * size, (at + 1) * size), v => v / 255)
       return { pixels, label: Number(test.labels[at]), count: test.size }
     },
-    onnx: () => present.onnx(),
+    onnx: () => current.onnx(),
     async checkpoint() {
       await need().reach()
       return need().checkpoint()

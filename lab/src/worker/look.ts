@@ -60,7 +60,7 @@ export class Insides {
     this.#reader = new Reader(runtime, withStages(model, this.#config.depth))
   }
 
-  /** Undefined for a model that is no ViT. */
+  /** Undefined for a model that is not a ViT. */
   static of(runtime: Runtime, model: Model): Insides | undefined {
     return model.name === 'vit' ? new Insides(runtime, model) : undefined
   }

@@ -17,7 +17,7 @@ function failure(error: unknown): { error: string; fatal: boolean } {
   const text = error instanceof Error ? error.message : String(error)
   if (MEMORY.test(text) || error instanceof RangeError)
     return {
-      error: 'There is not enough memory for this: take a smaller batch or a smaller model',
+      error: 'Not enough memory: use a smaller batch or a smaller model',
       fatal: true,
     }
   if (error instanceof DeviceLost) return { error: text, fatal: true }

@@ -9,7 +9,7 @@ import type { Reader } from './reader.ts'
 const MISTAKES = 24
 
 /**
- * How a model answers on a whole set: who is taken for whom, and the wrong answers that it is most certain of.
+ * A model's predictions on a whole set: the confusion matrix, and its most confident mistakes.
  * @param passed called between batches
  */
 export async function outcome(

@@ -17,7 +17,7 @@ import { checkSettings } from '../../../src/settings/setting.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
 import { imageOf } from './reader.ts'
 
-/** How a run is set, whatever it has come to. */
+/** Settings of a run, without its progress. */
 export type RunSettings = Omit<RunRecord, 'step' | 'versions' | 'best' | 'sums'>
 
 /** Settings of the page as a checkpoint records them. @throws UserError for values that cannot be */
@@ -48,7 +48,7 @@ export async function recordFor(
  * A run to resume, or to look at.
  * @throws UserError when the file is not a checkpoint, is damaged, or is of a run that cannot be resumed here
  */
-export async function readRun(name: string, bytes: Uint8Array): Promise<Saved> {
+export async function readCheckpoint(name: string, bytes: Uint8Array): Promise<Saved> {
   const saved = await readSavedBytes(bytes, name, buildModel)
   // The best epoch's parameters are in the folder that the file comes from.
   const { best: _best, versions: _versions, ...record } = saved.record

@@ -185,7 +185,7 @@ export class Run implements Source {
       this.#reached = this.#known(await this.#now.run.state())
   }
 
-  /** Parameters that are good to look at: those of a second ago while the training goes on. */
+  /** Parameters for viewing; up to a second old during training. */
   async params(): Promise<Float32Array> {
     const { state, params } = this.#reached
     const now = this.#now
@@ -216,7 +216,7 @@ export class Run implements Source {
     }
   }
 
-  /** What the training came to so far. */
+  /** Results of the run so far. */
   #training(): Training {
     const { name, size } = this.data.train
     return {

@@ -13,7 +13,7 @@ import { fileInput, imageShapeOf, openClassifier } from '../../../src/train/clas
 import type { ModelAbout } from '../protocol.ts'
 import { Insides, trainedOf } from './look.ts'
 import { imageOf, Reader, type Reading } from './reader.ts'
-import { readRun } from './record.ts'
+import { readCheckpoint } from './record.ts'
 
 /** A model that the page can look at. */
 export interface Shown {
@@ -117,7 +117,7 @@ function aboutModel(name: string, trained: TrainedModel): ModelAbout {
 
 /** The model of a checkpoint. @throws UserError when it is not one */
 export async function shownCheckpoint(runtime: Runtime, name: string, bytes: Uint8Array): Promise<Shown> {
-  const trained = savedModel(await readRun(name, bytes))
+  const trained = savedModel(await readCheckpoint(name, bytes))
   return shownModel(runtime, {
     name,
     reader: new Reader(runtime, trained.model),

@@ -61,7 +61,7 @@ type Positions<
         : 0
       : never
   : Twice extends true
-    ? `${Op}: axes ${List<All>} name one twice`
+    ? `${Op}: axes ${List<All>} contain one axis twice`
     : [O]
 
 /** Like {@link Positions}; a number is one axis, none at all means all. */

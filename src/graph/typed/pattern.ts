@@ -5,11 +5,11 @@ import type { Out } from './shapes.ts'
 
 /**
  * Layers that take shapes of a pattern such as `['B', 'T', 64]`. In the body `'B'` equals only itself, so what is checked
- * there holds for any size. At each call {@link Match} finds what it stands for and {@link Bind} puts that into the result.
+ * there holds for any size. At each call {@link MatchShape} finds what it stands for and {@link Bind} puts that into the result.
  */
 
 /** What the symbols of `P` stand for in `S`, by name, or a message; the escape type `any` stays what it is. */
-export type Match<Op extends string, P extends Shape, S extends Shape> = 0 extends 1 & S
+export type MatchShape<Op extends string, P extends Shape, S extends Shape> = 0 extends 1 & S
   ? S
   : number extends P['length'] | S['length']
     ? Nothing

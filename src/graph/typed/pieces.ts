@@ -103,7 +103,7 @@ export type PartSize<Op extends string, S extends Shape, X extends keyof S, P ex
     ? `${Op}: symbolic dim ${S[X] & Dim} of ${Show<S>} cannot be split`
     : Kind<P> extends 'size'
       ? P extends 0
-        ? `${Op}: cannot make 0 parts`
+        ? `${Op}: cannot split into 0 parts`
         : Kind<S[X]> extends 'size'
           ? DivModDigits<Digits<S[X] & number>, Digits<P>> extends [infer Q extends string, infer R]
             ? R extends '0'
@@ -198,7 +198,7 @@ export type Pad<
   : [B['length'], A['length']] extends [S['length'], S['length']]
     ? Grow<S, B, A> extends infer R
       ? R extends false
-        ? `${Op}: before ${List<B>} and after ${List<A>} take more from ${Show<S>} than it has`
+        ? `${Op}: before ${List<B>} and after ${List<A>} remove more of ${Show<S>} than it has`
         : R
       : never
     : `${Op}: before ${List<B>} and after ${List<A>} must be one number for each axis of ${Show<S>}`

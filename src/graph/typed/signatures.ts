@@ -150,7 +150,7 @@ export type PadFn<Op extends string = 'pad'> = <
   value?: number,
 ) => Tensor<D, Out<Pad<Op, S, Before, After>>>
 
-/** One element of an axis, which goes. */
+/** One element of an axis; the axis is removed. */
 export type SelectFn<Op extends string = 'select'> = <
   D extends DType,
   S extends Shape,

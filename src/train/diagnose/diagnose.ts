@@ -33,7 +33,7 @@ export interface BadTensor extends Defects {
   readonly example?: number
 }
 
-/** Why a training step went wrong. */
+/** Why a training step failed. */
 export interface Diagnosis {
   /** Causes first: the data, parameters that were bad before the step, then what the step computed. */
   readonly bad: readonly BadTensor[]
@@ -45,7 +45,7 @@ export interface Diagnosis {
 
 export interface DiagnoseOptions {
   readonly seed: number
-  /** Also look for the node at which it began: computes all intermediate results, a bounded part of them at a time. */
+  /** Also look for the node where it began: computes all intermediate results, a bounded part of them at a time. */
   readonly findNode: boolean
 }
 
@@ -196,7 +196,7 @@ const OPENINGS: Readonly<Record<Kind, string>> = {
 /** A diagnosis in one sentence, without a full stop. */
 export function describeDiagnosis({ bad, first, largest }: Diagnosis): string {
   if (largest)
-    return `computed once more without optimizations, loss and gradients are finite; the largest gradient is ${short(largest.value)}, of ${largest.name}`
+    return `recomputed without optimizations, loss and gradients are finite; the largest gradient is ${short(largest.value)}, of ${largest.name}`
   const parts = keysOf(OPENINGS).flatMap(kind => {
     const all = bad.filter(b => b.kind === kind)
     if (!all.length) return []

@@ -29,8 +29,8 @@ function batchesAt(work: Work, i: number): readonly Examples[] {
 }
 
 /**
- * Restores the state before a bad step, by doing the steps of its run again that were good, and looks for what went bad.
- * Afterwards the trainer has that state.
+ * Restores the state before a failed step by repeating the good steps of its run, and looks for the cause. Afterwards the trainer
+ * has that state.
  */
 export async function diverged(
   { trainer, runtime, seed, findNode }: DivergedIn,
@@ -45,10 +45,10 @@ export async function diverged(
     for (const examples of batchesAt(work, i).slice(0, 1))
       await trainer.run(ONLY, { ...examples, steps: 1 }, [rate])
   const state = await trainer.state()
-  // It must not hide what it explains.
+  // A failure here must not hide the original error.
   const why = await diagnose(trainer, runtime, state.vectors, batchesAt(work, at), step, {
     seed,
     findNode,
-  }).then(describeDiagnosis, (error: Error) => `what went bad could not be found: ${error.message}`)
+  }).then(describeDiagnosis, (error: Error) => `the cause could not be found: ${error.message}`)
   return new DivergenceError(`${said}. ${why}`, { ...state, ...more })
 }

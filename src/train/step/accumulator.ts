@@ -3,7 +3,7 @@ import { lookup, nth, present } from '../../graph/present.ts'
 import type { Feeds, HeldTensors, Runtime } from '../../runtime/session.ts'
 import { answerOf, type StepAnswer } from './answer.ts'
 import { lossStatistics, scaleName } from './backward.ts'
-import { Cache } from './cache.ts'
+import { LruCache } from './cache.ts'
 import type { Examples } from './examples.ts'
 import { compileCounts } from './forward.ts'
 import type { HeldStates } from './held.ts'
@@ -14,7 +14,7 @@ import { type BatchProgram, compileGradients, compileUpdate, isGradient, type Ta
 
 const MOST_PROGRAMS = 4
 
-/** The executor of a training, as far as its micro-batches need it. */
+/** The part of the executor that micro-batches need. */
 export interface Host {
   readonly compiling: ProgramOptions
   readonly states: HeldStates
@@ -30,7 +30,7 @@ export class Accumulator {
   readonly #host: Host
   readonly #runtime: Runtime
   readonly #plan: TaskPlan
-  readonly #gradients = new Cache<Promise<Loaded<BatchProgram>>>(MOST_PROGRAMS, closeLoaded)
+  readonly #gradients = new LruCache<Promise<Loaded<BatchProgram>>>(MOST_PROGRAMS, closeLoaded)
   #update: Promise<Loaded> | undefined
   #counts: Promise<Loaded | undefined> | undefined
   #last: Promise<void> = Promise.resolve()

@@ -1,6 +1,6 @@
 import { zip } from '../../graph/present.ts'
 import type { OrtTensors } from '../../runtime/session.ts'
-import type { Answers } from './backward.ts'
+import type { BackwardOutputs } from './backward.ts'
 import type { BatchProgram } from './step.ts'
 
 /** What a step answers. */
@@ -43,7 +43,7 @@ export function answerOf(
 }
 
 function statisticsOf(
-  { measures, counts: known, lossIs }: Answers,
+  { measures, counts: known, lossIs }: BackwardOutputs,
   value: (name: string) => number,
   loss: number,
 ) {

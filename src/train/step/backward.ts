@@ -31,7 +31,7 @@ export const valuesOf = ({ parts, tensors }: StateInputs) =>
   parts.map(p => ({ layout: p.part, flat: lookup(tensors, p.params) }))
 
 /** What a training program answers of its batch. */
-export interface Answers {
+export interface BackwardOutputs {
   readonly measures: Measures
   /** How much each statistic counts; undefined where the program answers it as `count.<i>`. */
   readonly counts: readonly (number | undefined)[]
@@ -44,7 +44,7 @@ export interface Backward {
   readonly inputs: Tensors
   /** `loss`, `sum.<i>`, `count.<i>`, and `metric.<name>` of what is a function of averages. */
   readonly outputs: Tensors
-  readonly answers: Answers
+  readonly answers: BackwardOutputs
   readonly random: boolean
   /** What the trained parameters are replaced by, by name. */
   readonly pieces: ReadonlyMap<string, AnyTensor>

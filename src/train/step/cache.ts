@@ -1,5 +1,5 @@
 /** A few values by key; the one that was not asked for longest goes when there are too many. */
-export class Cache<V> {
+export class LruCache<V> {
   readonly #values = new Map<string, V>()
   readonly #most: number
   readonly #drop: (value: V) => void | Promise<void>

@@ -8,7 +8,7 @@ import { momentNames, scalarValues } from '../../optim/update.ts'
 import type { Feeds, Runtime } from '../../runtime/session.ts'
 import { Accumulator } from './accumulator.ts'
 import { answerOf, type StepAnswer } from './answer.ts'
-import { Cache } from './cache.ts'
+import { LruCache } from './cache.ts'
 import type { Examples, ExamplesOfSteps } from './examples.ts'
 import { HeldStates, type State } from './held.ts'
 import { closeLoaded, type Loaded, type Program, type ProgramOptions, SEED, seedOfPart } from './program.ts'
@@ -52,8 +52,8 @@ export class Executor {
   readonly #runtime: Runtime
   readonly #plans: ReadonlyMap<string, TaskPlan>
   readonly #options: ExecutorOptions
-  readonly #programs = new Cache<BatchProgram>(MOST_PROGRAMS)
-  readonly #loaded = new Cache<Promise<Loaded<BatchProgram>>>(MOST_PROGRAMS, closeLoaded)
+  readonly #programs = new LruCache<BatchProgram>(MOST_PROGRAMS)
+  readonly #loaded = new LruCache<Promise<Loaded<BatchProgram>>>(MOST_PROGRAMS, closeLoaded)
   readonly #accumulators = new Map<string, Accumulator>()
   /** Runs that were asked for and have not answered. */
   readonly #asked = new Set<Promise<void>>()

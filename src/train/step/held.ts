@@ -93,7 +93,7 @@ export class HeldStates {
   /**
    * Makes an earlier state the present one: that before the last run that was asked for, or before the one before that. No
    * run may be on its way.
-   * @returns false when it is there no more
+   * @returns false when it was released
    */
   rewind(step: number): boolean {
     const states = this.#states
@@ -109,7 +109,7 @@ export class HeldStates {
   /** A copy of the present state, or of an earlier one that is still there. @param step what it came to */
   async read(step = this.#present.step, only: (vector: string) => boolean = () => true): Promise<State> {
     const found = this.#states.find(s => s.step === step)
-    if (!found) throw new Error(`internal: the state of step ${step} is there no more`)
+    if (!found) throw new Error(`internal: the state of step ${step} was released`)
     const vectors = this.#vectors.filter(v => only(v.vector))
     const sizes = new Map<string, number>()
     for (const { vector, part } of vectors)

@@ -8,7 +8,7 @@ import type { Objective } from '../../tasks/objective.ts'
 import type { TracedObjective } from '../../tasks/task.ts'
 import type { Measured } from '../measured.ts'
 
-/** A sum and a count that a program answers, of which the host makes an average over several runs. */
+/** A sum and a count returned by a program, which the host averages over several runs. */
 export interface Statistic extends AverageNode {
   readonly average: AnyTensor
 }
@@ -47,7 +47,7 @@ export class Sums {
     this.sums = Float64Array.from(before?.sums ?? { length: statistics.length }, v => v ?? 0)
     this.counts = Float64Array.from(before?.counts ?? { length: statistics.length }, v => v ?? 0)
     if (this.sums.length !== statistics.length || this.counts.length !== statistics.length)
-      throw new UserError('the sums of the epoch that was begun belong to another task')
+      throw new UserError('the sums of the unfinished epoch belong to another task')
   }
 
   add(sums: ArrayLike<number>, counts: ArrayLike<number>): void {

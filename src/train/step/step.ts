@@ -13,8 +13,8 @@ import { momentNames, scalarValues, type UpdateOptions, update } from '../../opt
 import { isAffine } from '../../tasks/objective.ts'
 import type { TracedTask } from '../../tasks/task.ts'
 import {
-  type Answers,
   type Backward,
+  type BackwardOutputs,
   backward,
   flatGradient,
   regularizerOf,
@@ -49,7 +49,7 @@ export interface StepOptions extends ProgramOptions {
 
 /** A program that answers loss and metrics of a batch. */
 export interface BatchProgram extends Program {
-  readonly answers: Answers
+  readonly answers: BackwardOutputs
 }
 
 interface PlanParts {

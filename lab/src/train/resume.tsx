@@ -7,8 +7,8 @@ import { Field } from '../ui/field.tsx'
 import { count } from '../ui/text.ts'
 import { form, found } from './form.ts'
 
-/** A training that can go on from where it was left. */
-export function GoOn({ lab, saved }: { readonly lab: LabClient; readonly saved: Saved }) {
+/** The saved run that can be resumed. */
+export function Resume({ lab, saved }: { readonly lab: LabClient; readonly saved: Saved }) {
   const { model, step, epoch, epochs: planned } = saved.about
   const id = useId()
   const text = useSignal<string | undefined>(undefined)
@@ -18,11 +18,11 @@ export function GoOn({ lab, saved }: { readonly lab: LabClient; readonly saved: 
   const fine = Number.isInteger(epochs) && epochs > epoch && epochs <= 1000
   const data = found.value
   const misfit = data.state === 'ready' ? whyNot(saved.about, data.about) : 'Reading the data …'
-  const go = () => void lab.goOn({ device: form.device.value, epochs }, form.data.value)
+  const go = () => void lab.resume({ device: form.device.value, epochs }, form.data.value)
   return (
-    <div class="go-on">
+    <div class="resume">
       <p>
-        <b>Go on with {saved.file ?? 'this training'}</b>
+        <b>Resume {saved.file ?? 'this run'}</b>
         <br />
         <span class="quiet">
           {model.name}, {count(step)} steps, {done ? `all ${epoch}` : `${epoch} of ${planned}`} epochs done
@@ -30,7 +30,7 @@ export function GoOn({ lab, saved }: { readonly lab: LabClient; readonly saved: 
       </p>
       <div class="row">
         <Field
-          label="Until epoch"
+          label="Train until epoch"
           value={value}
           wrong={fine ? undefined : id}
           onInput={given => {
@@ -38,32 +38,34 @@ export function GoOn({ lab, saved }: { readonly lab: LabClient; readonly saved: 
           }}
         />
         <button type="button" class="button primary" disabled={!fine || Boolean(misfit)} onClick={go}>
-          Continue
+          Resume
         </button>
       </div>
       {!fine && (
         <p class="problem" id={id}>
-          It has to be a whole number above {epoch}, at most 1,000.
+          It must be a whole number above {epoch} and at most 1,000.
         </p>
       )}
       {!misfit && !saved.about.fingerprints && (
-        <p class="quiet">It does not say what its data were: whether these are the same is not checked.</p>
+        <p class="quiet">
+          The checkpoint does not describe its data, so it is not checked whether these are the same.
+        </p>
       )}
       {misfit && <p class="problem">{misfit}</p>}
     </div>
   )
 }
 
-/** Why a run cannot go on with data; nothing where it can. */
+/** Why a run cannot be resumed with these data; undefined if it can. */
 function whyNot(
   { input, classes, images, fingerprints }: CheckpointAbout,
   data: DataAbout,
 ): string | undefined {
   const differences = fingerprints ? compare(fingerprints, data.fingerprints).differences : []
   if (differences.length)
-    return `These are not the data that it learned from: ${differences.join('; ')}. Choose the same data below to go on.`
+    return `These are not the data it was trained on: ${differences.join('; ')}. Choose the same data below to resume.`
   const same =
     input.join() === data.shape.join() && classes.join() === data.classes.join() && images === data.train
   if (same) return undefined
-  return `It learned from ${count(images)} images of ${input.join(' × ')} in ${classes.length} classes: choose the same data below to go on.`
+  return `It was trained on ${count(images)} images of ${input.join(' × ')} in ${classes.length} classes: choose the same data below to resume.`
 }

@@ -6,7 +6,7 @@ import type { Shown } from './shown.ts'
 type Which = 'file' | 'run'
 
 /** The model that the page looks at: a file, or what the run has made so far. */
-export class Present {
+export class CurrentModel {
   readonly #tell: (event: Event) => void
   readonly #models: { file?: Shown; run?: Shown } = {}
   #which: Which = 'file'
@@ -16,7 +16,7 @@ export class Present {
     this.#tell = tell
   }
 
-  /** Puts another model in the place of the file or of the run, and makes it the present one. */
+  /** Puts another model in the place of the file or of the run, and makes it the current one. */
   async put(which: Which, model: Shown): Promise<ModelAbout> {
     const before = this.#models[which]
     this.#models[which] = model
@@ -36,7 +36,7 @@ export class Present {
     return about
   }
 
-  /** Says anew what is known of the present model, where that is the run's. */
+  /** Reports the current model again if it is the run's. */
   learned(): void {
     if (this.#which === 'run') this.use('run')
   }
@@ -54,7 +54,7 @@ export class Present {
       const logits = scores.slice()
       if (!logits.every(Number.isFinite))
         throw new UserError(
-          `${model.about.name}: its scores are not all numbers; the file is damaged or badly trained`,
+          `${model.about.name}: some of its scores are not finite; the file is damaged or its training diverged`,
         )
       const inside = deep ? await model.insides?.look(await model.params(), pixels) : undefined
       return { logits, probabilities: softmax(logits), milliseconds, ...inside }
@@ -65,7 +65,7 @@ export class Present {
     return this.#inTurn(async () => {
       const model = this.#need()
       if (!model.insides)
-        throw new UserError(`${model.about.name}: has no position embeddings of patches; a ViT has`)
+        throw new UserError(`${model.about.name}: has no position embeddings; only a ViT has them`)
       return model.insides.positions(await model.params())
     })
   }
