@@ -1,10 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { KNOWN } from '../../src/cli/flags.ts'
 import { VERBS } from '../../src/cli/verbs.ts'
-import { kebab } from '../../src/runs/command.ts'
-import { SEARCH_SETTINGS } from '../../src/runs/search/settings.ts'
 import { readSpace } from '../../src/runs/search/space.ts'
 import { codeOf, PAGES, textOfPage } from '../types/blocks.ts'
 import { ROOT } from '../types/compile.ts'
@@ -12,16 +9,16 @@ import { start } from './program.ts'
 
 const flagsIn = (text: string): string[] => [...text.matchAll(/(?:^|[\s`])(--[a-z][a-z-]*)/g)].map(m => m[1]!)
 
-const verbs = VERBS.map(({ command }) => String(command).split(' ')[0]!)
+const verbs = VERBS.map(({ command }) => command.split(' ')[0]!)
 
-/** The flags of each verb, by its own help; of those that take settings, also the less common ones. */
+/** The flags of each verb, by its own help. */
 const helps = new Map(
   await Promise.all(
     verbs.map(async verb => {
-      const { stdout } = await start([verb, '--help', '--help-all']).finished
-      const schema = verb === 'train' ? KNOWN : verb === 'tune' ? { ...KNOWN, ...SEARCH_SETTINGS } : {}
-      const settings = Object.keys(schema).flatMap(name => [`--${kebab(name)}`, `--no-${kebab(name)}`])
-      return [verb, new Set([...flagsIn(stdout), ...settings])] as const
+      const { stdout } = await start([verb, '--help-all']).finished
+      const flags = flagsIn(stdout)
+      const negated = flags.filter(flag => new RegExp(`${flag}\\s[^[]*\\[boolean\\]`).test(stdout))
+      return [verb, new Set([...flags, ...negated.map(flag => flag.replace('--', '--no-'))])] as const
     }),
   ),
 )
@@ -44,7 +41,7 @@ function faultOf(command: string): string | undefined {
   if (program === 'npx' && first === 'tsx') return isFile(rest[0]!) ? undefined : `no file ${rest[0]}`
   if (program === 'node' || program === 'python3') return isFile(first!) ? undefined : `no file ${first}`
   const known = ['npm ci', 'npm test', 'npm install', 'pip install', 'npx vite']
-  return known.includes(`${program} ${first}`) || program === 'cp'
+  return known.includes(`${program} ${first}`) || ['cat', 'cp'].includes(program ?? '')
     ? undefined
     : `unknown command ${program} ${first}`
 }
@@ -64,7 +61,7 @@ test.each(shell.map(({ place, code }) => [place, code] as const))(
     const commands = code
       .split('\n')
       .map(line => line.replace(/(^|\s)#.*$/, ''))
-      .flatMap(line => line.split('&&'))
+      .flatMap(line => line.split(/&&|\|(?!\|)/))
       .map(command => command.trim())
       .filter(Boolean)
     expect(commands.length).toBeGreaterThan(0)
