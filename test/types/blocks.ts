@@ -1,4 +1,4 @@
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CompileError, errorsIn, ROOT, temporary, tsc } from './compile.ts'
 
@@ -12,19 +12,34 @@ interface Shown {
   readonly text: string
 }
 
-/** A block of TypeScript in a page. */
-export interface Block {
+/** A block of code in a page. */
+interface CodeBlock {
   /** The page and the line at which the code begins, such as `README.md:67`. */
   readonly place: string
+  /** What stands behind the three backticks. */
+  readonly language: string
   readonly code: string
+}
+
+/** A block of TypeScript in a page. */
+export interface Block extends Omit<CodeBlock, 'language'> {
   readonly shown: readonly Shown[]
 }
 
-/** What a comment says; undefined for a line without one. */
+/** The pages whose code is checked, by their paths from the root of the repository. */
+export const PAGES = [
+  'README.md',
+  'examples/README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter(name => name.endsWith('.md'))
+    .map(name => `docs/${name}`),
+]
+
+/** The text of a comment; undefined for a line without one. */
 const commentOf = (line: string): string | undefined => /(?:^|\s)\/\/ (.*)$/.exec(line)?.[1]
 const isComment = (line: string): boolean => /^\s*\/\//.test(line)
 
-/** A comment of its own is about the line above, and goes on over the comments below it. */
+/** A comment on a line of its own belongs to the line above, and continues in the comments below it. */
 function shownIn(code: string): Shown[] {
   const lines = code.split('\n')
   return lines.flatMap((line, i) => {
@@ -37,15 +52,25 @@ function shownIn(code: string): Shown[] {
   })
 }
 
-/** The TypeScript blocks of a page. @param page path from the root of the repository */
-export function blocksOf(page: string): Block[] {
-  const text = readFileSync(join(ROOT, page), 'utf8')
-  return [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(({ 1: code = '', index }) => ({
-    place: `${page}:${text.slice(0, index).split('\n').length + 1}`,
-    code,
-    shown: shownIn(code),
-  }))
+export const textOfPage = (page: string): string => readFileSync(join(ROOT, page), 'utf8')
+
+/** All blocks of code of a page. @param page path from the root of the repository */
+export function codeOf(page: string): CodeBlock[] {
+  const text = textOfPage(page)
+  return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(
+    ({ 1: language = '', 2: code = '', index }) => ({
+      place: `${page}:${text.slice(0, index).split('\n').length + 1}`,
+      language,
+      code,
+    }),
+  )
 }
+
+/** The TypeScript blocks of a page. */
+export const blocksOf = (page: string): Block[] =>
+  codeOf(page)
+    .filter(({ language }) => language === 'ts')
+    .map(({ place, code }) => ({ place, code, shown: shownIn(code) }))
 
 /** Errors of each block, each block a module of its own, with the project's options and paths. */
 export async function check(blocks: readonly Block[]): Promise<CompileError[][]> {

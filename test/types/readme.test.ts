@@ -1,11 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { leastRuntime, OPSETS } from '../../src/export/lower.ts'
-import { type Block, blocksOf, check } from './blocks.ts'
+import { type Block, blocksOf, check, PAGES, textOfPage } from './blocks.ts'
 
-const readme = blocksOf('README.md')
-const guide = blocksOf('docs/library.md')
-const blocks = [...readme, ...guide]
+const blocks = PAGES.flatMap(blocksOf)
 
 /** A block in which the imported name does not exist: proof that errors are found. */
 const wrong: Block = {
@@ -20,8 +17,9 @@ beforeAll(async () => {
 }, 120_000)
 
 test('the pages have code', () => {
-  expect(readme.length).toBeGreaterThan(8)
-  expect(guide.length).toBeGreaterThan(8)
+  const count = (page: string) => blocksOf(page).length
+  expect(count('README.md')).toBeGreaterThan(4)
+  expect(count('docs/library.md')).toBeGreaterThan(10)
   expect(blocks.filter(b => b.shown.length).length).toBeGreaterThanOrEqual(2)
 })
 
@@ -40,7 +38,7 @@ test('a block that is wrong is found', () => {
 })
 
 test("the table of opsets is the exporter's", () => {
-  const rows = readFileSync(new URL('../../README.md', import.meta.url), 'utf8').split('\n')
+  const rows = textOfPage('docs/export.md').split('\n')
   const cells = (start: string): string[] =>
     rows
       .find(row => row.startsWith(start))!
@@ -48,6 +46,6 @@ test("the table of opsets is the exporter's", () => {
       .slice(2, -1)
       .map(cell => cell.trim().replace(' (default)', ''))
   const opsets = Array.from({ length: OPSETS.max - OPSETS.min + 1 }, (_, i) => OPSETS.min + i)
-  expect(cells('| opset')).toEqual(opsets.map(String))
+  expect(cells('| opset |')).toEqual(opsets.map(String))
   expect(cells('| onnxruntime, at least')).toEqual(opsets.map(leastRuntime))
 })
