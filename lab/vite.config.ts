@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url'
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite'
 import { digitsPlugin } from '../scripts/digits.ts'
 import { runtimePlugin, withoutUrls } from '../scripts/runtime-files.ts'
-import { ISOLATION as headers, PAGE_POLICY } from '../src/cli/serve/headers.ts'
 import { WEB_FILES } from '../src/runtime/web-files.ts'
+import { ISOLATION as headers, PAGE_POLICY } from '../src/serve/headers.ts'
 
 /**
  * Empty files where `onnxgrad serve` has those of a run: the page asks for them, and browsers write what is not there on

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs'
-import { MODELS } from '../../models/index.ts'
+import { buildModel, MODELS } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { nth } from '../graph/present.ts'
@@ -7,13 +7,17 @@ import { printable } from '../graph/printable.ts'
 import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
 import { type SummaryRow, summarize } from '../graph/summary.ts'
 import { OPTIMIZERS } from '../optim/optimizer.ts'
+import { fileSubject, modelSubject, type Port, type Subject } from '../report/subject.ts'
+import { byteSize } from '../report/words.ts'
 import { resolveConfig } from '../runs/known-node.ts'
+import { whole } from '../settings/setting.ts'
+import { type StepSettings, savedIn, stepMemory } from '../train/step-memory.ts'
 import { loadModelFile } from './load-node.ts'
+import { numberOption } from './numbers.ts'
 import { externalDataOption } from './options.ts'
 import { result, say, sayLines, table } from './output.ts'
-import { savedIn, stepFlags, stepMemory, stepRecord, stepText } from './step-memory.ts'
-import { fileSubject, modelSubject, type Port, type Subject } from './subject.ts'
-import { byteSize, columns, facts, wrap } from './text.ts'
+import { stepRecord, stepText } from './step-text.ts'
+import { columns, facts, wrap } from './text.ts'
 import type { Verb } from './verb.ts'
 
 const names = Object.keys(MODELS).join(', ')
@@ -26,11 +30,15 @@ const builder = (yargs: Argv) =>
       describe: `.onnx file, run folder, or name of a model (${names})`,
     })
     .option('preset', { type: 'string', describe: 'Preset of a named model [default: the first]' })
-    .option('depth', {
-      type: 'number',
-      default: 2,
-      describe: 'Levels of layers in the table; deeper layers are counted in their parent',
-    })
+    .option(
+      'depth',
+      numberOption(
+        'depth',
+        whole('Levels of layers in the table; deeper layers are counted in their parent', {
+          ...{ least: 0, default: 2, group: 'Output', common: true },
+        }),
+      ),
+    )
     .option('ops', { type: 'boolean', default: false, describe: 'Count the operators' })
     .option('graph', { type: 'boolean', default: false, describe: 'Print every node, one per line' })
     .option('external-data', externalDataOption)
@@ -41,7 +49,10 @@ const builder = (yargs: Argv) =>
         'Plan the memory of a training step on the CPU, and what each layer saves for the backward pass',
       group: 'Training step:',
     })
-    .option('batch', { type: 'number', describe: 'Images of a step [default: 64]', group: 'Training step:' })
+    .option(
+      'batch',
+      numberOption('batch', whole('Images of a step', { usually: '64', group: 'Training step' })),
+    )
     .option('optimizer', {
       choices: Object.keys(OPTIMIZERS),
       describe: 'Update rule [default: adam]',
@@ -62,8 +73,6 @@ export const inspectVerb: Verb<Flags> = {
   builder,
   async handler(flags) {
     const { model, preset, depth, ops, graph } = flags
-    if (!Number.isInteger(depth) || depth < 0)
-      throw new UserError(`--depth must be a whole number of at least 0, not ${depth}`)
     const asked = stepFlags(flags)
     const subject = await subjectOf(model, preset, flags.externalData)
     const rows = subject.graph && summarize(subject.graph, { depth })
@@ -103,15 +112,24 @@ export const inspectVerb: Verb<Flags> = {
   },
 }
 
+/** The step that flags ask for. @throws UserError for flags of a step without --train */
+function stepFlags(flags: Partial<StepSettings> & { readonly train: boolean }): StepSettings | undefined {
+  const { train, batch = 64, optimizer = 'adam', recompute = false } = flags
+  const stray = (['batch', 'optimizer', 'recompute'] as const).find(key => flags[key] !== undefined)
+  if (!train && stray) throw new UserError(`--${stray} needs --train`)
+  return train ? { batch, optimizer, recompute } : undefined
+}
+
 /** A known name is the model; a file or folder of that name is meant by `./vit`. */
 async function subjectOf(model: string, preset: string | undefined, externalData: boolean): Promise<Subject> {
   if (Object.hasOwn(MODELS, model)) {
     const chosen = resolveConfig(model, preset, {})
-    return modelSubject(model, chosen.preset, chosen.config)
+    return modelSubject(buildModel(model, chosen.config), chosen.preset, chosen.config)
   }
   if (preset !== undefined) throw new UserError(`--preset belongs to the name of a model: ${names}`)
   try {
-    return fileSubject(await loadModelFile(model, { externalData: externalData || 'leave' }))
+    const { path, info } = await loadModelFile(model, { externalData: externalData || 'leave' })
+    return fileSubject(path, info, buildModel)
   } catch (error) {
     const plain = /^\w+$/.test(model) && error instanceof UserError && error.message.startsWith(`${model} `)
     throw plain ? new UserError(`${error.message}, and no model has that name (${names})`) : error

@@ -8,6 +8,7 @@ import { nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { whole } from '../settings/setting.ts'
 import { batchOf, fileInput, openClassifier } from '../train/classifier.ts'
+import { anyBatch } from '../train/fixed-batch.ts'
 import { deviceFor } from './device.ts'
 import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { numberOption } from './numbers.ts'
@@ -96,7 +97,7 @@ export const predictVerb: Verb<Flags> = {
     const batch = batchOf(input, flags.batch)
     const device = await deviceFor(asked)
     const runtime = await runtimeFor(file, device, { batch, timeout })
-    const classifier = await openClassifier(runtime, file.info.bytes, input)
+    const classifier = await openClassifier(runtime, file.info.bytes, input, { adapt: anyBatch })
 
     const nameOf = (label: number) => file.info.classes?.[label] ?? String(label)
     const shown = (label: number) => shownName(nameOf(label), LONGEST_NAME)

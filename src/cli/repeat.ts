@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ModelName } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
+import { words } from '../report/words.ts'
 import type { Definition, SettingValues } from '../runs/definition.ts'
 import { definitionOf } from '../runs/definition-node.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
@@ -11,7 +12,6 @@ import { flagOf } from './flags.ts'
 import { interruptible } from './interrupt.ts'
 import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 import { type Reporter, reporter } from './progress.ts'
-import { words } from './text.ts'
 
 /** Trains with one seed after the other, or resumes that. */
 export async function repeat(

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
+import { byteSize } from '../report/words.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
 import { openRun } from '../runs/open-node.ts'
 import { reportOfRun } from '../runs/report-node.ts'
@@ -9,7 +10,6 @@ import { deviceFor } from './device.ts'
 import { flagOf } from './flags.ts'
 import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
 import { note, result, say } from './output.ts'
-import { byteSize } from './text.ts'
 import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>

@@ -1,16 +1,9 @@
 import type { Argv } from 'yargs'
 import { buildModel } from '../../models/index.ts'
-import { batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { preprocessingOf } from '../data/preprocess.ts'
-import { textDataset } from '../data/text.ts'
-import { type FileInfo, readWeights } from '../export/read.ts'
-import { elementsOf } from '../graph/array.ts'
+import { randomTokens, rebuilt, renamed } from '../deploy/verify-file.ts'
 import { UserError } from '../graph/errors.ts'
-import { rng } from '../graph/random.ts'
-import { layoutOf } from '../nn/layout.ts'
-import { normalized } from '../nn/normalize.ts'
-import type { TrainedModel } from '../nn/trained.ts'
 import { type DataSettings, loadData } from '../runs/data-node.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
@@ -61,44 +54,9 @@ const builder = (yargs: Argv) =>
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-/** The model that a file says it holds, with the file's own weights; nothing for files of other programs. */
-function rebuild(info: FileInfo, path: string): TrainedModel | undefined {
-  if (!info.model) return undefined
-  const model = buildModel(info.model.name, info.model.config)
-  const layout = layoutOf(model.parameters)
-  const weights = readWeights(info)
-  const held = [...weights.values()].reduce((n, w) => n + w.data.length, 0)
-  // A file may name a model of any size; what is made for it is no larger than the file.
-  if (held < layout.size)
-    throw new UserError(
-      `${path}: has ${held} weights, and the model that it names has ${layout.size}: it was changed after it was exported`,
-    )
-  const params = new Float32Array(layout.size)
-  for (const slot of layout.slots) {
-    const w = weights.get(slot.name)
-    if (!(w?.data instanceof Float32Array) || w.dims.join() !== slot.shape.join())
-      throw new UserError(
-        `${path}: ${slot.name} should be float32 [${slot.shape.join()}], the file has ${w ? `${elementsOf(w.data)} [${w.dims.join()}]` : 'none'}`,
-      )
-    params.set(w.data, slot.offset)
-  }
-  return { model: info.normalization ? normalized(model, 'image', info.normalization) : model, params }
-}
-
-/** What is made up for a text model: rows, and tokens in all of them. */
-const MOST_ROWS = 300
-const MOST_TOKENS = 2 ** 22
-
 /** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
 async function examplesFor(input: FileInput, file: ModelFile, flags: DataSettings): Promise<Dataset> {
-  if (input.kind === 'tokens') {
-    const vocabulary = file.info.classes ?? []
-    const random = rng(0)
-    const [context = 1] = input.shape
-    const rows = Math.max(2, Math.min(MOST_ROWS, Math.floor(MOST_TOKENS / context)))
-    const ids = Int32Array.from({ length: rows * context }, () => random.int(vocabulary.length || 1))
-    return textDataset('random tokens', { ids, vocabulary }, context)
-  }
+  if (input.kind === 'tokens') return randomTokens(input, file.info.classes ?? [])
   const preprocessing = preprocessingOf(file.info, input.shape, file.path)
   const { test, notice } = await loadData(input, flags, { preprocessing })
   if (notice) note(`NOTE  ${notice}`)
@@ -106,26 +64,13 @@ async function examplesFor(input: FileInput, file: ModelFile, flags: DataSetting
   return test
 }
 
-/** The same examples with an array under another name. */
-const renamed = (data: Dataset, from: string, to: string): Dataset =>
-  from === to
-    ? data
-    : {
-        name: data.name,
-        size: data.size,
-        async *batches(options) {
-          for await (const { [from]: array, ...others } of batches(data, options))
-            yield { ...others, ...(array === undefined ? {} : { [to]: array }) }
-        },
-      }
-
 export const verifyVerb: Verb<Flags> = {
   builder,
   async handler({ model, device, data, 'skip-bad': skipBad, images, tolerance, timeout, externalData }) {
     const file = await loadModelFile(model, { externalData })
     const input = fileInput(file.info, file.path)
     const batch = batchOf(input, VERIFY.batch)
-    const trained = (await isFolder(model)) ? await loadRun(model) : rebuild(file.info, file.path)
+    const trained = (await isFolder(model)) ? await loadRun(model) : rebuilt(file.info, file.path, buildModel)
     const examples = await examplesFor(input, file, { data, skipBad })
     const opened: Runtime[] = []
     const open = async (name: string): Promise<Runtime> => {

@@ -8,8 +8,7 @@ import { lookup, nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
-import { anyBatch } from './fixed-batch.ts'
-import { inputPorts, openPredictor } from './predictor.ts'
+import { inputPorts, openPredictor, type Predictor } from './predictor.ts'
 
 /** The one input of a classifier: images of a known size, float32, or rows of tokens, int32. */
 export interface ExampleInput {
@@ -105,9 +104,15 @@ export async function openClassifier(
   runtime: Runtime,
   bytes: Uint8Array,
   input: FileInput,
-  options: { readonly name?: string; readonly threads?: number | undefined } = {},
+  options: {
+    readonly name?: string
+    readonly threads?: number | undefined
+    /** Puts another predictor in front of the file's, such as `anyBatch`: pages do without. */
+    readonly adapt?: (predictor: Predictor) => Predictor
+  } = {},
 ): Promise<Classifier> {
-  const predictor = anyBatch(await openPredictor(runtime, bytes, options))
+  const { adapt = own => own } = options
+  const predictor = adapt(await openPredictor(runtime, bytes, options))
   const output = predictor.outputs.includes('logits') ? 'logits' : nth(predictor.outputs, 0)
   return {
     async scores(examples) {

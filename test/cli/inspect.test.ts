@@ -201,7 +201,7 @@ describe('inspect', () => {
     await writeFile(broken, pytorchFile('N').slice(0, 700))
     await mkdir(join(folder, 'empty'))
     const cases: [string[], RegExp][] = [
-      [[text], /notes\.txt: not a valid ONNX file/],
+      [[text], /notes\.txt: is a text, not an ONNX file$/],
       [[broken], /broken\.onnx: not a valid ONNX file/],
       [[join(folder, 'nowhere.onnx')], /nowhere\.onnx does not exist$/],
       [[join(folder, 'empty')], /empty\/model\.onnx does not exist$/],

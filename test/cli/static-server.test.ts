@@ -7,9 +7,9 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { Gzipped } from '../../src/cli/serve/gzip.ts'
-import { hostNames } from '../../src/cli/serve/request.ts'
-import { filesOf, staticServer } from '../../src/cli/serve/server.ts'
+import { Gzipped } from '../../src/serve/gzip.ts'
+import { hostNames } from '../../src/serve/request.ts'
+import { filesOf, staticServer } from '../../src/serve/server.ts'
 import { temporaryFolder } from '../data/files.ts'
 
 const TEXT = 'const answer = 42\n'.repeat(5000)

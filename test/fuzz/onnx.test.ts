@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { fileSubject } from '../../src/cli/subject.ts'
+import { buildModel } from '../../models/index.ts'
 import { decode, encode } from '../../src/export/codec.ts'
 import { importOnnx } from '../../src/export/import.ts'
 import { lower } from '../../src/export/lower.ts'
@@ -8,6 +8,7 @@ import { readOnnx, readWeights } from '../../src/export/read.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { allOps } from '../../src/graph/op.ts'
 import { summarize } from '../../src/graph/summary.ts'
+import { fileSubject } from '../../src/report/subject.ts'
 import { graphOf } from '../../src/runtime/evaluate.ts'
 import { inputPorts } from '../../src/train/predictor.ts'
 import { allCases } from '../ort/samples.ts'
@@ -32,7 +33,7 @@ function parse(bytes: Uint8Array): void {
   const info = readOnnx(bytes, 'x.onnx')
   attempt(() => inputPorts(info, 'x.onnx'))
   attempt(() => readWeights(info))
-  const shown = fileSubject({ path: 'x.onnx', info })
+  const shown = fileSubject('x.onnx', info, buildModel)
   for (const line of [shown.name, ...shown.heading, ...shown.about.flat()])
     expect(line).not.toMatch(/\p{Cc}/u)
   expect(shown.listing()).toMatch(/^[^\p{Cc}]*$/mu)

@@ -144,6 +144,16 @@ describe('what a model answers must be scores of the labels', () => {
       ])
   })
 
+  test('of any number of classes, of which only pairs that occur are held', async () => {
+    const { confusion } = await answersOf(scoring(40_000), four)
+    expect(confusion.classes).toBe(10_000)
+    expect(confusion.pairs()).toEqual([
+      { truth: 0, answer: 0, count: 1 },
+      { truth: 1, answer: 0, count: 2 },
+      { truth: 2, answer: 0, count: 1 },
+    ])
+  })
+
   test.each([
     [8, 'the model returns 2 scores, but the data have a label 2: model and data do not match'],
     [0, 'the model returned 0 scores for 4 labels'],

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
-import { typeOf } from '../../src/cli/serve/headers.ts'
+import { typeOf } from '../../src/serve/headers.ts'
 
 /**
  * A folder on a port of this machine, as a plain static host serves it.

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { join, relative, sep } from 'node:path'
-import { codeOf } from '../../data/files-node.ts'
+import { codeOf } from '../data/files-node.ts'
 import { FileSender } from './file.ts'
 import { HEADERS } from './headers.ts'
 import { names, targetOf } from './request.ts'

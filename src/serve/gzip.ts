@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
-import { nth } from '../../graph/present.ts'
+import { nth } from '../graph/present.ts'
 
 /** Of onnxruntime's WebAssembly 27 % are left, where the highest levels take twice the time for 26 %. */
 const SETTINGS = { level: 4, chunkSize: 2 ** 16 }

@@ -1,9 +1,8 @@
-import { basename } from 'node:path'
-import { buildModel } from '../../models/index.ts'
 import { METADATA } from '../export/export.ts'
 import { importOnnx, isWeight } from '../export/import.ts'
 import { leastRuntime } from '../export/lower.ts'
 import type { NodeProto, ValueInfoProto } from '../export/onnx-proto.ts'
+import type { FileInfo } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
 import { BYTES } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
@@ -13,8 +12,9 @@ import { print } from '../graph/print.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import { type Model, parameterCount } from '../nn/model.ts'
-import type { ModelFile } from './load-node.ts'
-import { byteSize, inWords } from './text.ts'
+import { byteSize, inWords } from './words.ts'
+
+const basename = (path: string): string => path.split(/[\\/]/).at(-1) ?? path
 
 /** An input or output, as it is shown. */
 export interface Port {
@@ -50,8 +50,8 @@ export interface Subject {
 }
 
 /** A model that programs know by name, before any training. */
-export function modelSubject(name: string, preset: string, config: object): Subject {
-  const model: Model = buildModel(name, config)
+export function modelSubject(model: Model, preset: string, config: object): Subject {
+  const { name } = model
   const { graph } = model
   const ports = (tensors: Tensors): Port[] =>
     Object.entries(tensors).map(([port, { dtype, shape }]) => ({ name: port, dtype, shape }))
@@ -74,8 +74,12 @@ export function modelSubject(name: string, preset: string, config: object): Subj
   }
 }
 
-/** An `.onnx` file. */
-export function fileSubject({ path, info }: ModelFile): Subject {
+/** An `.onnx` file. @param build makes the model that the file names */
+export function fileSubject(
+  path: string,
+  info: FileInfo,
+  build: (name: string, config: object) => Model,
+): Subject {
   const { bytes, proto, opset, metadata } = info
   const file = proto.graph ?? {}
   const weights = (file.initializer ?? []).filter(t => isWeight(proto, t))
@@ -138,12 +142,12 @@ export function fileSubject({ path, info }: ModelFile): Subject {
         throw new UserError(
           `${path}: only models that onnxgrad made can be trained, and this file names none`,
         )
-      return buildModel(model.name, model.config)
+      return build(model.name, model.config)
     },
   }
 }
 
-function graphOf(path: string, info: ModelFile['info'], nodes: readonly NodeProto[]) {
+function graphOf(path: string, info: FileInfo, nodes: readonly NodeProto[]) {
   try {
     const { graph } = importOnnx(info, basename(path))
     return { graph, listing: () => plainLines(print(graph).split('\n')) }
