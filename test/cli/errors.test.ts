@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { mnistFolder } from '../data/files.ts'
+import { newPlan } from './plans.ts'
 import { complaint, onnxgrad, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
@@ -73,23 +74,33 @@ describe('bad data costs nothing', () => {
 describe('bad flags cost nothing', () => {
   it.each([
     [['--colour', 'red'], 'colour'],
-    [['--preset', 'huge'], 'vit has no preset huge; choose one of lecture, small'],
-    [['--patch', '5'], 'patch 5 does not divide image 28'],
-    [['--heads', '5'], 'dim 64 is not divisible by heads 5'],
-    [['--hidden', '3'], '--hidden is not a setting of vit'],
-    [['--epochs', '0'], '--epochs must be a whole number of at least 1, not 0'],
-    [['--batch', '1.5'], '--batch must be a whole number of at least 1, not 1.5'],
     [['--lr', 'fast'], 'lr'],
-    [['--dropout', '1'], '--dropout must be a number of at least 0 and below 1'],
-    [['--clip-norm', '0'], '--clip-norm must be a number above 0, not 0'],
-    [['--label-smoothing', '1'], '--label-smoothing must be a number of at least 0 and below 1, not 1'],
-    [['--momentum', '0.9'], '--momentum is for --optimizer sgd'],
-    [['--warmup', '5'], '--warmup must be at least 0 and below --epochs 5'],
     [['--device', 'tpu'], 'tpu'],
-    [['--limit', '1000000'], 'cannot take the first 1000000 of 320 images'],
-    [['--preset', 'tiny16', '--patch', '16'], 'patch 16 does not divide image 28'],
+    [['--batch', '1.5'], '--batch must be a whole number of at least 1, not 1.5'],
+    [['--patch', '5'], 'patch 5 does not divide image 28'],
   ])('%j', async (flags, expected) => {
     expect(await train('--data', data, ...flags)).toContain(expected)
+  })
+
+  it.each([
+    [{ preset: 'huge' }, 'vit has no preset huge; choose one of lecture, small'],
+    [{ heads: 5 }, 'dim 64 is not divisible by heads 5'],
+    [{ hidden: [3] }, '--hidden is not a setting of vit'],
+    [{ epochs: 0 }, '--epochs must be a whole number of at least 1, not 0'],
+    [{ dropout: 1 }, '--dropout must be a number of at least 0 and below 1'],
+    [{ clipNorm: 0 }, '--clip-norm must be a number above 0, not 0'],
+    [{ labelSmoothing: 1 }, '--label-smoothing must be a number of at least 0 and below 1, not 1'],
+    [{ momentum: 0.9 }, '--momentum is for --optimizer sgd'],
+    [{ warmup: 5 }, '--warmup must be at least 0 and below --epochs 5'],
+    [{ limit: 1_000_000 }, 'cannot take the first 1000000 of 320 images'],
+    [{ preset: 'tiny16', patch: 16 }, 'patch 16 does not divide image 28'],
+  ])('%j in the plan of a run', async (settings, expected) => {
+    await expect(newPlan('vit', { data, out, ...settings })).rejects.toThrow(expected)
+    await expect(readdir(out)).rejects.toThrow('ENOENT')
+  })
+
+  it('settings without a fault make a plan', async () => {
+    expect(await newPlan('vit', { data, out, heads: 4, warmup: 1 })).toBeDefined()
   })
 
   it('an unknown verb and an unknown model', async () => {

@@ -158,7 +158,8 @@ describe('the main job, from the command line', () => {
 
 describe('a run', () => {
   it('gives the same model.onnx bytes for the same seed, and others for another', async () => {
-    const small = ['--data', data, '--limit', '200', '--epochs', '1', '--dropout', '0.1', '--json']
+    const size = ['--dim', '16', '--depth', '1', '--heads', '2', '--mlp', '16', '--no-verify', '--no-report']
+    const small = ['--data', data, '--limit', '200', '--epochs', '1', '--dropout', '0.1', ...size]
     const outs = ['a', 'b', 'c'].map(name => join(folder, name))
     for (const [i, seed] of ['7', '7', '8'].entries())
       expect((await onnxgrad('train', 'vit', ...small, '--seed', seed, '--out', outs[i]!)).code).toBe(0)
@@ -177,17 +178,8 @@ describe('a run', () => {
 
   it('stops after the step on Ctrl-C, writes what it has, and exits with 130', async () => {
     const out = join(folder, 'stopped')
-    const { child, finished } = start([
-      'train',
-      'vit',
-      '--data',
-      data,
-      '--epochs',
-      '500',
-      '--out',
-      out,
-      '--json',
-    ])
+    const args = ['train', 'mlp', '--hidden', '8', '--data', data, '--epochs', '500', '--out', out, '--json']
+    const { child, finished } = start(args)
     await new Promise<void>(resolve => {
       child.stderr!.on('data', d => {
         if (String(d).includes('epoch ')) resolve()

@@ -18,25 +18,25 @@ const jsonOf = ({ stdout }: Ran) => JSON.parse(stdout.trim().split('\n').at(-1)!
 
 const PROGRAM = `
 import { mlp } from 'onnxgrad/models'
-import { exportOnnx, mnist, train } from 'onnxgrad/node'
+import { mnist, save, train } from 'onnxgrad/node'
 import { input, ops } from 'onnxgrad'
 import { vit } from 'onnxgrad/models'
 
 const x = input('x', 'float32', ['batch', 4])
 if (ops.add(x, x).shape.length !== 2 || typeof vit !== 'function') throw new Error('the library is not whole')
 const model = mlp({ image: 28, channels: 1, classes: 10, hidden: [16] })
-const run = await train(model, { data: mnist({ data: 'digits' }), epochs: 1 })
-await exportOnnx(run.model, 'mlp.onnx')
+const run = await train(model, { data: await mnist({ data: 'digits' }), epochs: 1 })
+await save(run.model, 'mlp.onnx')
 console.log(run.test.accuracy)
 `
 
 const TYPED = `
 import { input, ops, type Tensor } from 'onnxgrad'
 import { vit } from 'onnxgrad/models'
-import { adamW, mnist, nodeRuntime, train, type Run } from 'onnxgrad/node'
+import { adamW, mnist, nodeRuntime, train, type FitResult } from 'onnxgrad/node'
 import { digits, train as trainInPage } from 'onnxgrad/web'
 export const y = ops.matmul(input('x', 'float32', ['batch', 64]), input('w', 'float32', [64, 8]))
-export type Both = Tensor | Run
+export type Both = Tensor | FitResult
 export const all = [vit, adamW, mnist, nodeRuntime, train, digits, trainInPage]
 // @ts-expect-error inner dims differ
 ops.matmul(input('x', 'float32', ['batch', 64]), input('w', 'float32', [65, 8]))

@@ -12,7 +12,7 @@ import { serve } from './server.ts'
 /** Trains as soon as it is run, and tells how; threads that ran it once more would train, too. */
 const PROGRAM = `
 import { mlp } from 'onnxgrad/models'
-import { train, webRuntime } from 'onnxgrad/web'
+import { openRuntime, train } from 'onnxgrad/web'
 const size = 128
 const images = new Uint8Array(size * 64).map((_, i) => (i * 37) % 251)
 const labels = new Uint8Array(size).map((_, i) => i % 4)
@@ -20,7 +20,7 @@ const set = { name: 'noise', size, shape: [1, 8, 8], classes: [...'abcd'], image
 async function main() {
   const model = mlp({ image: 8, channels: 1, hidden: [8], classes: 4 })
   const run = await train(model, { data: { train: set, test: set, origin: 'noise' }, epochs: 1, batch: 32 })
-  const { threads } = await webRuntime()
+  const { threads } = await openRuntime()
   return \`\${run.steps} steps, \${threads > 1 ? 'threads' : 'one thread'}\`
 }
 `
