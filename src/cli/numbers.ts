@@ -3,7 +3,7 @@ import { UserError } from '../graph/errors.ts'
 import { checkSetting, type NumberSetting, readSetting } from '../settings/setting.ts'
 import { flagOf, optionOf } from './flags.ts'
 
-interface NumberOption extends Options {
+export interface NumberOption extends Options {
   readonly coerce: (text: unknown) => number
 }
 
