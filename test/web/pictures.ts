@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { build } from 'vite'
-import { type RunSettings, trainRun } from '../../src/node.ts'
+import { type Settings, trainRun } from '../../src/node.ts'
 import { blocksOf, check } from '../types/blocks.ts'
 import { ROOT } from '../types/compile.ts'
 import { launch } from './browser.ts'
@@ -91,7 +91,11 @@ async function shapeError(browser: Browser): Promise<Picture> {
 }
 
 /** Trains a ViT and takes the pictures. @param settings what the run has beside the command of the README */
+<<<<<<< HEAD
 export async function makePictures(settings: Omit<RunSettings, 'model' | 'out'> = {}): Promise<Pictures> {
+=======
+export async function makePictures(settings: Settings = {}): Promise<Pictures> {
+>>>>>>> docs
   const folder = await mkdtemp(join(tmpdir(), 'onnxgrad-pictures-'))
   const browser = await launch()
   try {
