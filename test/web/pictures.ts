@@ -91,11 +91,7 @@ async function shapeError(browser: Browser): Promise<Picture> {
 }
 
 /** Trains a ViT and takes the pictures. @param settings what the run has beside the command of the README */
-<<<<<<< HEAD
-export async function makePictures(settings: Omit<RunSettings, 'model' | 'out'> = {}): Promise<Pictures> {
-=======
 export async function makePictures(settings: Settings = {}): Promise<Pictures> {
->>>>>>> docs
   const folder = await mkdtemp(join(tmpdir(), 'onnxgrad-pictures-'))
   const browser = await launch()
   try {
