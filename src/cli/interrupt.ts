@@ -39,7 +39,9 @@ export function interruptible(): Interrupt {
     }
     first = performance.now()
     code = 128 + number
-    note('\nstopping after this step; press Ctrl-C again to stop at once')
+    // The terminal has put ^C where the cursor was.
+    process.stderr.write(process.stderr.isTTY ? '\r\x1b[K' : '\n')
+    note('stopping after this step; press Ctrl-C again to stop at once')
     stop.abort()
   }
   const end = () => {

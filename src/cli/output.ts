@@ -49,7 +49,14 @@ function lineOf(text: string): string {
   return `${before}${printable(line, Number.POSITIVE_INFINITY)}${after}\n`
 }
 
+let live: string | undefined
+/** Says what clears the line of a progress bar that is being drawn: what is printed meanwhile starts on a clean line. */
+export const showLive = (clear: string | undefined): void => {
+  live = clear
+}
+
 const write = (text: string): void => {
+  if (live) process.stderr.write(live)
   ;(json ? process.stderr : process.stdout).write(text)
 }
 
@@ -61,6 +68,7 @@ export const sayLines = (lines: string): void => write(`${plainLines(lines)}\n`)
 
 /** A line that must be seen but is no result: always stderr. */
 export const note = (line = ''): void => {
+  if (live) process.stderr.write(live)
   process.stderr.write(lineOf(line))
 }
 

@@ -1,7 +1,10 @@
 import cliProgress from 'cli-progress'
 import type { Measured } from '../train/measured.ts'
 import { type EpochResult, judged, type Progress } from '../train/progress.ts'
-import { duration, note, percent } from './output.ts'
+import { duration, note, percent, showLive } from './output.ts'
+
+/** Puts the cursor back and clears the line of the bar, with what was typed on it. */
+const CLEAR = '\r\x1b[K'
 
 /** Seconds between two lines about a running epoch, where there is no terminal to draw a bar on. */
 const QUIET_SECONDS = 30
@@ -12,9 +15,14 @@ export interface Reporter {
   end(): void
 }
 
-/** Loss and accuracy, of tasks that have one. */
-const measures = ({ loss, accuracy }: Measured): string =>
-  `loss ${loss.toFixed(4)}${accuracy === undefined ? '' : ` acc ${percent(accuracy)}`}`
+/** Loss and metrics. */
+const measures = ({ loss, ...metrics }: Measured): string =>
+  [['loss', loss] as const, ...Object.entries(metrics)].map(measureText).join('  ')
+
+const measureText = ([name, value]: readonly [string, number]): string => {
+  if (name === 'accuracy') return `acc ${percent(value)}`
+  return `${name} ${/accuracy$/i.test(name) ? percent(value) : value.toFixed(4)}`
+}
 
 const speed = (examplesPerSecond: number): string =>
   `${Math.round(examplesPerSecond).toLocaleString('en-US')} img/s`
@@ -27,7 +35,7 @@ export function reporter(epochs: number): Reporter {
   const terminal = Boolean(process.stderr.isTTY)
   const bar = terminal
     ? new cliProgress.SingleBar({
-        format: 'epoch {epoch} {bar} {percentage}%  {figures}  {left} left',
+        format: 'epoch {epoch} {bar} {percentage}%  {figures}  {left}',
         stream: process.stderr,
         hideCursor: true,
         // Signals have one place, interrupt.ts.
@@ -37,17 +45,24 @@ export function reporter(epochs: number): Reporter {
         fps: 8,
       })
     : undefined
-  const begin = performance.now()
   let running = false
-  let spoke = begin
+  let spoke = performance.now()
+  /** When the first step of this process was done, and how many had been done before. */
+  let first: { readonly at: number; readonly step: number } | undefined
   // The command line's data say how many examples they have.
   const stepsOf = ({ steps, step }: Progress): number => steps ?? step
-  const left = (p: Progress): string =>
-    duration((((performance.now() - begin) / 1000) * (stepsOf(p) - p.step)) / p.step)
+  const left = (p: Progress): string => {
+    first ??= { at: performance.now(), step: p.step }
+    const done = p.step - first.step
+    return done > 0
+      ? `${duration((((performance.now() - first.at) / 1000) * (stepsOf(p) - p.step)) / done)} left`
+      : ''
+  }
 
   const stop = () => {
     if (running) bar?.stop()
     running = false
+    showLive(undefined)
   }
   // The cursor is there again whatever ends the program.
   process.on('exit', stop)
@@ -57,6 +72,7 @@ export function reporter(epochs: number): Reporter {
         const perEpoch = stepsOf(p) / p.epochs
         if (!running) bar.start(perEpoch, 0, { epoch: '', figures: '', left: '' })
         running = true
+        showLive(CLEAR)
         bar.update(p.step - (p.epoch - 1) * perEpoch, {
           epoch: `${p.epoch}/${p.epochs}`,
           figures: figures(p),
@@ -64,7 +80,7 @@ export function reporter(epochs: number): Reporter {
         })
       } else if (performance.now() - spoke > QUIET_SECONDS * 1000) {
         spoke = performance.now()
-        note(`epoch ${p.epoch}/${p.epochs}  step ${p.step}/${stepsOf(p)}  ${figures(p)}  ${left(p)} left`)
+        note(`epoch ${p.epoch}/${p.epochs}  step ${p.step}/${stepsOf(p)}  ${figures(p)}  ${left(p)}`)
       }
     },
     epoch(e) {
@@ -74,7 +90,7 @@ export function reporter(epochs: number): Reporter {
       const own = judged(e)
       const held = own ? `  ${own.set} ${measures(own.measured)}` : ''
       note(
-        `epoch ${String(e.epoch).padStart(width)}/${epochs}  train ${measures(e.train)}${held}  lr ${e.lr.toExponential(1)}  ${speed(e.examplesPerSecond)}  ${duration(e.seconds)}`,
+        `epoch ${String(e.epoch).padStart(width)}/${epochs}  train ${measures(e.train)}${held}  lr ${e.lr.toExponential(1)}  ${speed(e.examplesPerSecond)}  ${duration(e.epochSeconds)}`,
       )
     },
     end() {

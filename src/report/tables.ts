@@ -140,10 +140,12 @@ export const settingsTable = (config: Config): Html =>
 export function timings({ epochs, final }: RunLog, examples: number | undefined): Html | undefined {
   const { seconds, setupSeconds = 0, examplesPerSecond, dataWaitShare } = final ?? {}
   if (seconds === undefined || examples === undefined) return undefined
-  const training = epochs.reduce(
-    (sum, e) => sum + examples / (e.examplesPerSecond ?? Number.POSITIVE_INFINITY),
+  // Releases up to 0.1.0 recorded the speed alone, which of a resumed epoch is that of its last steps.
+  const steps = epochs.reduce(
+    (sum, e) => sum + (e.stepSeconds ?? examples / (e.examplesPerSecond ?? Number.POSITIVE_INFINITY)),
     0,
   )
+  const training = Math.min(steps, Math.max(0, seconds - setupSeconds))
   const parts = [
     ['compiling and loading', setupSeconds, 'setup'],
     ['training steps', training, 'steps'],

@@ -22,6 +22,15 @@ export interface Context {
   readonly notice: (line: string) => void
 }
 
+/** How a run speaks to whoever started it: under the names of settings, and on the console, unless they say otherwise. */
+export const messages = (options: {
+  readonly onNotice?: Context['notice'] | undefined
+  readonly label?: Context['label'] | undefined
+}): Context => ({
+  label: options.label ?? (name => name),
+  notice: options.onNotice ?? (line => console.warn(`onnxgrad: ${line}`)),
+})
+
 /** Values of all kinds of settings by name; a setting that is left out is not there, or undefined. */
 export type SettingValues = Readonly<Record<string, unknown>>
 

@@ -1,5 +1,6 @@
 import { readText } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 
 /** Whether a line of a run's records is of what was done by a step; the summary of a run's end is not. */
 function standsAt(line: string, step: number, where: string): boolean {
@@ -25,6 +26,13 @@ export async function linesUpTo(file: string, step: number): Promise<string> {
   const lines = await linesOf(file)
   const kept = lines.filter((line, i) => standsAt(line, step, `${file}: line ${i + 1}`))
   return kept.map(line => `${line}\n`).join('')
+}
+
+/** Seconds that a run has taken up to a step, as its `metrics.jsonl` says: of its epochs, or where it was stopped. */
+export async function secondsUpTo(file: string, step: number): Promise<number> {
+  const lines = (await linesOf(file)).map(line => fieldsOf(JSON.parse(line)))
+  const known = lines.filter(line => Number(line.step ?? line.steps) <= step)
+  return Math.max(0, ...known.map(line => Number(line.seconds ?? 0)))
 }
 
 /** Whether `metrics.jsonl` ends with the summary of a run that was not stopped before its end. */

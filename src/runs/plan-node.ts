@@ -59,6 +59,8 @@ export interface Plan {
   readonly folder: RunFolder
   /** Where a resumed run stands. */
   readonly from?: RunState
+  /** Time that a resumed run has taken before, in seconds. */
+  readonly seconds: number
   /** Whether the folder holds the beginning of this run. */
   readonly resumed: boolean
 }
@@ -168,6 +170,7 @@ export async function newPlan(definition: Definition, asked: SettingValues, cont
     execution: executionOf(values),
     ...(augment ? { augment } : {}),
     program: prepared.program ?? {},
+    seconds: 0,
     resumed: false,
   }
 }
@@ -226,7 +229,7 @@ export async function resumedPlan(
       )
       if (finished.model && (finished.report || its.execution.report === false))
         refuseFinished(asked, from.record, context)
-      return { ...its, folder, resumed: true }
+      return { ...its, folder, seconds: from.seconds, resumed: true }
     } catch (error) {
       folder.close()
       throw error
@@ -240,7 +243,7 @@ export async function resumedPlan(
       ? await RunFolder.next(`runs/${basename(path, extname(path))}`)
       : await RunFolder.at(String(asked.out), { overwrite: asked.overwrite === true })
   const plan = await resumedFrom(path, asked, recorded, {}, {}, state, context, given)
-  return { ...plan, folder, resumed: false }
+  return { ...plan, folder, seconds: 0, resumed: false }
 }
 
 /** @throws UserError when nothing is left to do */
@@ -270,7 +273,7 @@ async function resumedFrom(
   reached: RunState | undefined,
   context: Context,
   given?: Definition,
-): Promise<Omit<Plan, 'folder' | 'resumed'>> {
+): Promise<Omit<Plan, 'folder' | 'seconds' | 'resumed'>> {
   const definition = await recordedDefinition(recorded, given)
   checkAsked(definition, asked, context)
   const values = settingsOf(recorded, had)

@@ -9,17 +9,11 @@ import { checkSetting, type Values, whole } from '../settings/setting.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { namedSettings } from './command.ts'
 import { placed, present } from './data-node.ts'
-import type { Definition } from './definition.ts'
+import { type Definition, messages } from './definition.ts'
 import { definitionOf, recordedDefinition } from './definition-node.ts'
 import { RUN_FILES, RunFolder } from './folder-node.ts'
 import { checkAsked, deviceFor, newPlan, valuesFor } from './plan-node.ts'
-import {
-  contextOf,
-  type ResumeSettings,
-  type RunOptions,
-  type RunSettings,
-  refuseShared,
-} from './run-node.ts'
+import { type ResumeSettings, type RunOptions, type RunSettings, refuseShared } from './run-node.ts'
 import { refuseOtherData } from './same-data.ts'
 import type { RunStanding } from './standing.ts'
 import { lockFolder, markFailed, readObject, readStanding } from './standing-node.ts'
@@ -140,7 +134,7 @@ export async function repeatRun(
   settings: RepeatSettings,
   options: RepeatOptions = {},
 ): Promise<RepeatResult> {
-  const context = contextOf(options)
+  const context = messages(options)
   const { model, repeats, seed = 0, out, ...rest } = settings
   checkSetting(context.label('repeats'), REPEATS_SETTING, repeats)
   const definition = await definitionOf(model)
@@ -176,7 +170,7 @@ export async function resumeRepeats(
   settings: ResumeSettings & { readonly repeats?: number | undefined } = {},
   options: RepeatOptions = {},
 ): Promise<RepeatResult> {
-  const context = contextOf(options)
+  const context = messages(options)
   const had = await readRepeated(folder)
   if (!had) throw new UserError(`${folder} holds no runs that differ in their seed; leave --repeats out`)
   const { model, repeats, seed, ...asked } = settings
@@ -211,7 +205,7 @@ async function carryOut(
   options: RepeatOptions,
 ): Promise<RepeatResult> {
   const { repeats, seed } = wanted
-  const context = contextOf(options)
+  const context = messages(options)
   const values = valuesFor(definition, wanted.settings)
   const seeds = Array.from({ length: repeats }, (_, i) => seed + i)
   const at = (of: number) => join(folder, `seed-${of}`)

@@ -1,7 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
-import type { Context, Definition, SettingValues } from './definition.ts'
+import { type Context, type Definition, messages, type SettingValues } from './definition.ts'
 import { definitionOf } from './definition-node.ts'
 import { newPlan, type Plan, resumedPlan } from './plan-node.ts'
 import type { Settings } from './settings.ts'
@@ -38,17 +38,7 @@ export interface RunStart {
 export interface RunOptions extends Watch {
   /** Called before the first step, when everything is decided. */
   readonly onStart?: ((start: RunStart) => void) | undefined
-  /** Called with remarks that are no reason to stop. @default console.warn */
-  readonly onNotice?: ((line: string) => void) | undefined
-  /** @internal What messages call a setting. @default its name */
-  readonly label?: ((name: string) => string) | undefined
 }
-
-/** @internal */
-export const contextOf = ({ onNotice, label = name => name }: RunOptions): Context => ({
-  label,
-  notice: onNotice ?? (line => console.warn(`onnxgrad: ${line}`)),
-})
 
 async function carryOut(plan: Plan, options: RunOptions): Promise<RunResult> {
   try {
@@ -66,7 +56,7 @@ async function carryOut(plan: Plan, options: RunOptions): Promise<RunResult> {
 
 /** Says what will be done. */
 function begin(plan: Plan, runtime: Runtime, options: RunOptions): void {
-  const { notice } = contextOf(options)
+  const { notice } = messages(options)
   options.onStart?.({ out: plan.folder.path, plan, runtime })
   const began = plan.record.versions?.onnxruntime
   if (began !== undefined && began !== runtime.version)
@@ -84,7 +74,7 @@ function begin(plan: Plan, runtime: Runtime, options: RunOptions): void {
  */
 export async function trainRun(settings: RunSettings, options: RunOptions = {}): Promise<RunResult> {
   const { model, ...asked } = settings
-  return carryOut(await newPlan(await definitionOf(model), asked, contextOf(options)), options)
+  return carryOut(await newPlan(await definitionOf(model), asked, messages(options)), options)
 }
 
 /**
@@ -97,7 +87,7 @@ export async function resumeRun(
   options: RunOptions = {},
 ): Promise<RunResult> {
   const { model, ...asked } = settings
-  return carryOut(await resumedPlan(path, asked, contextOf(options), model), options)
+  return carryOut(await resumedPlan(path, asked, messages(options), model), options)
 }
 
 /** @throws UserError where several runs cannot share a setting */

@@ -9,7 +9,7 @@ import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { checkFormat, FORMAT_KEY } from '../train/checkpoint.ts'
 import type { TrainState } from '../train/state.ts'
-import { isFinal, linesUpTo } from './lines-node.ts'
+import { isFinal, linesUpTo, secondsUpTo } from './lines-node.ts'
 import { RECORD, type RecordedModel, type RunRecord, readRecord } from './record.ts'
 import { isRecorded } from './recorded.ts'
 import { type Build, builtFrom, readSavedBytes, type Saved, savedModel } from './saved.ts'
@@ -152,6 +152,8 @@ export interface Resumable {
   /** What is there of that which is made of a run that has come to its end. */
   readonly finished: { readonly model: boolean; readonly report: boolean }
   readonly config: RunConfig
+  /** Time of the run so far, in seconds. */
+  readonly seconds: number
   /** Files that are written anew before the run goes on, by path. */
   readonly repairs: ReadonlyMap<string, Uint8Array | string>
 }
@@ -166,11 +168,20 @@ export async function readResumable(folder: string, build: Build, notice: Notice
   if (!newest) notice(`${folder} has no checkpoint yet; its training starts from the beginning`)
   else if (newest.file !== file('last')) repairs.set(file('last'), newest.bytes)
   for (const name of LINES) repairs.set(file(name), await linesUpTo(file(name), record.step))
+  const seconds = await secondsUpTo(file('metrics'), record.step)
   const final = await isFinal(file('metrics'))
   const made = async (name: 'model' | 'report') => final && (await exists(file(name)))
   const finished = { model: await made('model'), report: await made('report') }
   const { model } = newest ?? (await builtFrom(build, record))
-  const about = { record, model, finished, config, repairs, ...(newest ? { state: newest.state } : {}) }
+  const about = {
+    record,
+    model,
+    finished,
+    config,
+    seconds,
+    repairs,
+    ...(newest ? { state: newest.state } : {}),
+  }
   if (!newest || !record.best) return about
   const best = await readBest(folder, build).catch(damageOf)
   if (typeof best !== 'string') {

@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { exists } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
-import type { Context, Definition, SettingValues } from './definition.ts'
+import { type Context, type Definition, messages, type SettingValues } from './definition.ts'
 import { RUN_FILES } from './folder-node.ts'
 import { newPlan, type Plan, resumedPlan } from './plan-node.ts'
 import { executionOf } from './recorded.ts'
-import { contextOf, type RunOptions } from './run-node.ts'
+import type { RunOptions } from './run-node.ts'
 import { type RunResult, runPlan } from './train-node.ts'
 
 /** Whether a run has begun in a folder. */
@@ -31,7 +31,7 @@ export async function trainIn(
   options: RunOptions,
   { check, until, execution = {} }: SubRun,
 ): Promise<RunResult> {
-  const context = contextOf(options)
+  const context = messages(options)
   const begun = await hasBegun(folder)
   const plan = begun
     ? await resumedPlan(folder, { ...executionOf(asked), ...execution }, context, definition)

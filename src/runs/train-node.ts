@@ -7,10 +7,12 @@ import { defaultDevice, nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { fit } from '../train/fit.ts'
-import type { FitResult, StopSignal } from '../train/fit-options.ts'
-import { type EpochResult, flatMeasured, type Progress, type RunState } from '../train/progress.ts'
+import type { FitResult, RunningFit, StopSignal } from '../train/fit-options.ts'
+import { type EpochResult, flatMeasured, judged, type Progress, type RunState } from '../train/progress.ts'
 import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'
+import { guessingLine, isGuessing } from './chance-node.ts'
+import { type Context, messages } from './definition.ts'
 import { runLog } from './log-node.ts'
 import type { Plan } from './plan-node.ts'
 import { reportOfRun } from './report-node.ts'
@@ -24,6 +26,10 @@ export interface Watch {
   readonly onEpoch?: ((result: EpochResult) => void) | undefined
   /** Stops the run after the current step, with everything saved. */
   readonly signal?: StopSignal | undefined
+  /** Called with remarks that are no reason to stop. @default console.warn */
+  readonly onNotice?: ((line: string) => void) | undefined
+  /** @internal What messages call a setting. @default its name */
+  readonly label?: Context['label'] | undefined
 }
 
 /** Result of a run: the last line of its `metrics.jsonl`. */
@@ -40,7 +46,7 @@ export interface Summary {
   readonly end: FitResult['end']
   /** Whether it was stopped before its last step. */
   readonly stopped: boolean
-  /** Training and evaluation time. */
+  /** Training and evaluation time of the whole run, interruptions left out. */
   readonly seconds: number
   /** Time to compile the step and load it. */
   readonly setupSeconds: number
@@ -140,6 +146,16 @@ export async function runPlan(
   const config = configOf(plan, runtime)
   const { model: _, ...changes } = config
 
+  let remarked = false
+  /** Says once that a classifier is guessing, and what to try. */
+  const remark = async (epoch: EpochResult, run: RunningFit) => {
+    const held = data.val ?? data.test
+    const measured = judged(epoch)?.measured
+    if (remarked || !held || !measured || !isGuessing(measured, data.train.classes?.length ?? 0)) return
+    remarked = true
+    const context = messages(watch)
+    context.notice(await guessingLine(await run.trained(), held, measured, runtime, record, context))
+  }
   const save = async (state: RunState, about: Readonly<Record<string, unknown>>, best = false) => {
     const { step, best: bestEpoch, sums } = state
     const { versions } = config
@@ -168,8 +184,10 @@ export async function runPlan(
         watch.onStep?.(progress)
         await log.step(progress)
       },
-      async onEpoch(epoch, run, best) {
+      async onEpoch(own, run, best) {
+        const epoch = { ...own, seconds: plan.seconds + own.seconds }
         watch.onEpoch?.(epoch)
+        await remark(epoch, run)
         await log.epoch(epoch)
         await save(await run.state(), aboutEpoch(epoch), best)
       },
@@ -203,7 +221,7 @@ export async function runPlan(
       steps,
       end: run.end,
       stopped: run.stopped,
-      seconds: run.seconds,
+      seconds: plan.seconds + run.seconds,
       setupSeconds: run.setupSeconds,
       examplesPerSecond: run.examplesPerSecond,
       dataWaitShare: run.dataWaitShare,

@@ -46,6 +46,11 @@ export class EpochCounter {
     this.ms = performance.now() - this.#begin
   }
 
+  /** Seconds since it was made. */
+  get seconds(): number {
+    return (performance.now() - this.#begin) / 1000
+  }
+
   /** What a resumed run begins with. */
   get sums(): EpochSums {
     return {

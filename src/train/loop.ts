@@ -264,6 +264,8 @@ export class Loop {
       ...(measured && { [val ? 'val' : 'test']: measured }),
       gradNorm: counter.gradNorm,
       ...speed([counter]),
+      stepSeconds: counter.ms / 1000,
+      epochSeconds: counter.seconds,
       seconds: this.#seconds,
     }
     this.#results.push(result)

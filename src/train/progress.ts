@@ -44,7 +44,11 @@ export interface EpochResult {
   readonly examplesPerSecond: number
   /** Fraction of the time in which the runtime waited for the next batch. */
   readonly dataWaitShare: number
-  /** Since the start of the run. */
+  /** Time of its training steps, in seconds; of a resumed epoch, of those since. */
+  readonly stepSeconds: number
+  /** Time of its training steps and its evaluation, in seconds; of a resumed epoch, since then. */
+  readonly epochSeconds: number
+  /** Time since the start of `train`, in seconds; in `metrics.jsonl`, of the whole run, interruptions left out. */
   readonly seconds: number
 }
 

@@ -19,7 +19,17 @@ test('epochs, steps and outcome are told apart, and only numbers are kept of the
 
 test('what an epoch came to is one flat line', () => {
   const result: EpochResult = {
-    ...{ epoch: 1, step: 10, lr: 0.1, gradNorm: 2, examplesPerSecond: 3, dataWaitShare: 0, seconds: 4 },
+    ...{
+      epoch: 1,
+      step: 10,
+      lr: 0.1,
+      gradNorm: 2,
+      examplesPerSecond: 3,
+      dataWaitShare: 0,
+      stepSeconds: 1,
+      epochSeconds: 2,
+      seconds: 4,
+    },
     train: { loss: 1, accuracy: 0.5, top5: 0.9 },
     val: { loss: 1.5, accuracy: 0.25 },
   }

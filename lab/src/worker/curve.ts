@@ -34,6 +34,10 @@ export class Curve {
   /** Of the steps since the last point. */
   #since = NONE
   #images = 0
+  /** Milliseconds of evaluation so far, which are no part of the speed of steps, and of how many epochs. */
+  #evaluation = 0
+  #evaluations = 0
+  #stepped = 0
   #times: { readonly at: number; readonly images: number }[] = []
 
   /**
@@ -54,8 +58,15 @@ export class Curve {
     return this.#last !== undefined
   }
 
+  /** Called after the evaluation that follows an epoch's last step. */
+  evaluated(): void {
+    this.#evaluation += this.#now() - this.#stepped
+    this.#evaluations++
+  }
+
   add(progress: Progress): void {
     this.#last = progress
+    this.#stepped = this.#now()
     const { step } = progress
     const isLast = step % this.#perEpoch === 0
     const count = isLast ? this.#size - this.#batch * (this.#perEpoch - 1) : this.#batch
@@ -70,11 +81,16 @@ export class Curve {
     this.#since = NONE
   }
 
+  /** Seconds. */
+  get #perEvaluation(): number {
+    return this.#evaluations ? this.#evaluation / this.#evaluations / 1000 : 0
+  }
+
   /** Where the run stands, with the points since the last report. */
   report(): Event {
     const points = this.#points
     this.#points = []
-    this.#times.push({ at: this.#now(), images: this.#images })
+    this.#times.push({ at: this.#now() - this.#evaluation, images: this.#images })
     if (this.#times.length > WINDOW) this.#times.shift()
     const [first, last] = [nth(this.#times, 0), nth(this.#times, -1)]
     const imagesPerSecond = (1000 * (last.images - first.images)) / (last.at - first.at)
@@ -92,7 +108,7 @@ export class Curve {
       stepAccuracy,
       ...scoresOf(mean),
       imagesPerSecond,
-      secondsLeft: Math.max(0, left) / imagesPerSecond,
+      secondsLeft: Math.max(0, left) / imagesPerSecond + (epochs - epoch) * this.#perEvaluation,
     }
     return { event: 'progress', progress, points }
   }

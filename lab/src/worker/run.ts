@@ -99,6 +99,7 @@ export class Run implements Source {
           await this.#pass(run)
         },
         onEpoch: async (epoch, run) => {
+          curve.evaluated()
           this.#now = { step: epoch.step, run }
           await this.reach()
           this.accuracy = judged(epoch)?.measured.accuracy

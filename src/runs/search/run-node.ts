@@ -13,13 +13,14 @@ import {
   type Context,
   type Definition,
   defaultsOf,
+  messages,
   type Prepared,
   type SettingValues,
   schemaOf,
 } from '../definition.ts'
 import { definitionOf, recordedDefinition } from '../definition-node.ts'
 import { checkAsked, deviceFor, valuesFor } from '../plan-node.ts'
-import { contextOf, type ResumeSettings, type RunOptions, type RunSettings } from '../run-node.ts'
+import type { ResumeSettings, RunOptions, RunSettings } from '../run-node.ts'
 import { refuseOtherData } from '../same-data.ts'
 import { hasBegun, refuseOthersThan, trainIn } from '../sub-run-node.ts'
 import { dimensionsOf } from './dimensions.ts'
@@ -129,7 +130,7 @@ export async function searchRuns(
   settings: SearchSettings,
   options: SearchOptions = {},
 ): Promise<SearchResult> {
-  const context = contextOf(options)
+  const context = messages(options)
   const { model, ...asked } = settings
   const definition = await definitionOf(model)
   const { own, settings: shared, space, out } = split(definition, asked, context)
@@ -164,7 +165,7 @@ export async function resumeSearch(
   settings: ResumeSettings & { readonly trials?: number | undefined } = {},
   options: SearchOptions = {},
 ): Promise<SearchResult> {
-  const context = contextOf(options)
+  const context = messages(options)
   const { model, ...given } = settings
   const asked: SettingValues = { ...given }
   if (asked.out !== undefined)
@@ -298,7 +299,7 @@ async function carryOut(
   definition: Definition,
   options: SearchOptions,
 ): Promise<SearchResult> {
-  const context = contextOf(options)
+  const context = messages(options)
   const points = draws(dimensions, wanted.seed, wanted.trials)
   if (points.length < wanted.trials)
     context.notice(`the space has only ${points.length} different points: ${points.length} trials`)
@@ -361,7 +362,7 @@ async function searchOn(
       if (!(await isOwn(error, folder.trial(trial)))) throw error
       const message = error instanceof Error ? error.message : String(error)
       await folder.fail(trial, message)
-      contextOf(options).notice(`trial ${trial} failed: ${message}`)
+      messages(options).notice(`trial ${trial} failed: ${message}`)
     }
   }
 }
