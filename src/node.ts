@@ -89,6 +89,7 @@ export type { RunResult, Summary, Watch } from './runs/train-node.ts'
 export { devices } from './runtime/devices-node.ts'
 export { type IsolatedOptions, isolatedRuntime } from './runtime/isolated-node.ts'
 export { nodeRuntime } from './runtime/node.ts'
+export type { GraphProfile } from './runtime/profile-node.ts'
 export * as setting from './settings/index.ts'
 export type {
   ChoiceSetting,

@@ -12,6 +12,7 @@ import { definitionOf } from '../runs/definition-node.ts'
 import { holdsRepeats } from '../runs/repeat-node.ts'
 import { type RunStart, resumeRun, trainRun } from '../runs/run-node.ts'
 import type { RunResult } from '../runs/train-node.ts'
+import { profileLines } from '../runtime/profile-node.ts'
 import { definitionIn } from './definition-in.ts'
 import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
 import { interruptible } from './interrupt.ts'
@@ -161,7 +162,8 @@ export async function train(argv: SettingValues & Flags, own?: Definition): Prom
       : resumeRun(resume, { ...asked, ...(await given(own, model)) }, options))
     progress?.end()
     if (start) tell(outcome, start)
-    result(outcome.summary)
+    if (outcome.profile) sayLines(`\n${profileLines(outcome.profile).join('\n')}`)
+    result({ ...outcome.summary, ...(outcome.profile ? { profile: outcome.profile } : {}) })
     if (outcome.summary.stopped) process.exitCode = interrupt.code
     if (outcome.summary.verified === false)
       throw new UserError(

@@ -1,4 +1,6 @@
 import { UserError } from '../graph/errors.ts'
+import { nodeRuntime } from '../runtime/node.ts'
+import type { GraphProfile } from '../runtime/profile-node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
 import { type Context, type Definition, messages, type SettingValues } from './definition.ts'
@@ -41,11 +43,18 @@ export interface RunOptions extends Watch {
 }
 
 async function carryOut(plan: Plan, options: RunOptions): Promise<RunResult> {
+  const device = plan.record.device ?? 'cpu'
+  const profiles: GraphProfile[] = []
   try {
-    const runtime = await workerRuntime(plan.record.device ?? 'cpu')
+    // A profile is made in this thread, from which it can be read.
+    const runtime = await (plan.execution.profile
+      ? nodeRuntime(device, profile => profiles.push(profile))
+      : workerRuntime(device))
     try {
       begin(plan, runtime, options)
-      return await runPlan(plan, runtime, options)
+      const done = await runPlan(plan, runtime, options)
+      const [longest] = profiles.sort((a, b) => b.runs - a.runs).filter(p => p.graph.includes('step'))
+      return longest ? { ...done, profile: longest } : done
     } finally {
       await runtime.close()
     }

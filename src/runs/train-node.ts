@@ -4,6 +4,7 @@ import { nth } from '../graph/present.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { defaultDevice, nodeRuntime } from '../runtime/node.ts'
+import type { GraphProfile } from '../runtime/profile-node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { fit } from '../train/fit.ts'
@@ -72,6 +73,8 @@ export interface RunResult {
   readonly model: TrainedModel
   /** What each runtime made of `model.onnx`. */
   readonly verdicts: readonly Verdict[]
+  /** Where the time of a training step went, with the setting `profile`. */
+  readonly profile?: GraphProfile
 }
 
 /** Compares the file with the graph that was trained, on the runtimes that its users have. */

@@ -6,17 +6,21 @@ import { add } from '../ops/elementwise.ts'
 import { type Device, type DeviceName, deviceOf } from './device.ts'
 import { evaluate } from './evaluate.ts'
 import { loadNative, NativeProblem } from './native-node.ts'
-import { startProfile } from './profile-node.ts'
+import { type GraphProfile, startProfile } from './profile-node.ts'
 import { makeRuntime, ortOf, plainMessage, type Runtime } from './session.ts'
 
 /**
  * The runtime of the named device, tried out on a model of one node: onnxruntime-node, or for `wasm` onnxruntime-web.
+ * @param onProfile receives where the time of each graph went, when it is closed; onnxruntime-node alone measures that
  * @throws UserError when the device does not work here, saying how to get it; there is no silent fallback
  */
-export async function nodeRuntime(name: string): Promise<Runtime> {
+export async function nodeRuntime(
+  name: string,
+  onProfile?: (profile: GraphProfile) => void,
+): Promise<Runtime> {
   const device = deviceOf(name)
   try {
-    const runtime = await (device.name === 'wasm' ? wasmRuntime() : nativeRuntime(device))
+    const runtime = await (device.name === 'wasm' ? wasmRuntime() : nativeRuntime(device, onProfile))
     const x = input('x', 'float32', [1])
     await evaluate(runtime, { y: add(x, 1) }, { x: [1] })
     return runtime
@@ -28,9 +32,14 @@ export async function nodeRuntime(name: string): Promise<Runtime> {
   }
 }
 
-async function nativeRuntime(device: Device): Promise<Runtime> {
+async function nativeRuntime(device: Device, onProfile?: (profile: GraphProfile) => void): Promise<Runtime> {
   const { ort, version } = await loadNative()
-  return makeRuntime(ort, device, version, debugLevel() >= 3 ? startProfile : undefined)
+  return makeRuntime(
+    ort,
+    device,
+    version,
+    onProfile || debugLevel() >= 3 ? () => startProfile(onProfile) : undefined,
+  )
 }
 
 /** As many as a page takes, but no more than half of the processors: two threads on one core wait for each other. */

@@ -11,6 +11,18 @@ export interface ProfileEvent {
   readonly args?: { readonly op_name?: string }
 }
 
+/** Where the time of a graph's runs went, in milliseconds of a run; the longest first. */
+export interface GraphProfile {
+  /** Of the graph, such as `vit-step`. */
+  readonly graph: string
+  /** Runs that were measured. */
+  readonly runs: number
+  /** By path of the layer, such as `blocks.0.attn`, forward and backward together. */
+  readonly layers: Readonly<Record<string, number>>
+  /** By operator. */
+  readonly operators: Readonly<Record<string, number>>
+}
+
 /** Rows of a table of times; the rest is one row. */
 const MOST_ROWS = 20
 
@@ -22,15 +34,33 @@ const layerOf = (name: string): string => {
   return end > 0 ? name.slice(0, end) : 'outside of layers'
 }
 
-function table(title: string, times: ReadonlyMap<string, number>, runs: number): string[] {
-  const total = [...times.values()].reduce((a, b) => a + b, 0)
-  const sorted = [...times].sort(([, a], [, b]) => b - a)
+const ordered = (times: ReadonlyMap<string, number>): Readonly<Record<string, number>> =>
+  Object.fromEntries([...times].sort(([, a], [, b]) => b - a))
+
+/** What the events of a session say; undefined for a session that ran once, which is a look at a few values. */
+export function profileOf(graph: string, events: readonly ProfileEvent[]): GraphProfile | undefined {
+  const runs = events.filter(e => e.cat === 'Session' && e.name === 'model_run').length
+  const kernels = events.filter(e => e.cat === 'Node' && e.name.endsWith(KERNEL))
+  if (runs < 2 || !kernels.length) return undefined
+  const [layers, operators] = [new Map<string, number>(), new Map<string, number>()]
+  const count = (times: Map<string, number>, key: string, microseconds: number) =>
+    times.set(key, (times.get(key) ?? 0) + microseconds / runs / 1000)
+  for (const { name: node, dur, args } of kernels) {
+    count(layers, layerOf(node), dur)
+    count(operators, args?.op_name ?? 'unknown', dur)
+  }
+  return { graph, runs, layers: ordered(layers), operators: ordered(operators) }
+}
+
+function table(title: string, times: Readonly<Record<string, number>>): string[] {
+  const sorted = Object.entries(times)
+  const total = sorted.reduce((sum, [, ms]) => sum + ms, 0)
   const rest = sorted.slice(MOST_ROWS)
   const rows = sorted.slice(0, MOST_ROWS)
-  if (rest.length) rows.push([`${rest.length} more`, rest.reduce((sum, [, time]) => sum + time, 0)])
+  if (rest.length) rows.push([`${rest.length} more`, rest.reduce((sum, [, ms]) => sum + ms, 0)])
   const width = Math.max(title.length, ...rows.map(([name]) => name.length))
-  const line = (name: string, time: number) =>
-    `  ${name.padEnd(width)}  ${(time / runs / 1000).toFixed(3).padStart(10)}  ${((100 * time) / total).toFixed(1).padStart(6)} %`
+  const line = (name: string, ms: number) =>
+    `  ${name.padEnd(width)}  ${ms.toFixed(3).padStart(10)}  ${((100 * ms) / total).toFixed(1).padStart(6)} %`
   return [
     `  ${title.padEnd(width)}  ${'ms per run'.padStart(10)}   share`,
     ...rows.map(row => line(...row)),
@@ -38,27 +68,21 @@ function table(title: string, times: ReadonlyMap<string, number>, runs: number):
   ]
 }
 
-/** The time of a session's runs by layer and by operator, as lines; empty for a session that ran only once. */
-export function profileText(name: string, events: readonly ProfileEvent[]): string[] {
-  const runs = events.filter(e => e.cat === 'Session' && e.name === 'model_run').length
-  const kernels = events.filter(e => e.cat === 'Node' && e.name.endsWith(KERNEL))
-  if (runs < 2 || !kernels.length) return []
-  const [layers, operators] = [new Map<string, number>(), new Map<string, number>()]
-  const count = (times: Map<string, number>, key: string, time: number) =>
-    times.set(key, (times.get(key) ?? 0) + time)
-  for (const { name: node, dur, args } of kernels) {
-    count(layers, layerOf(node), dur)
-    count(operators, args?.op_name ?? 'unknown', dur)
-  }
-  return [
-    `onnxgrad: ${name}: time of ${runs} runs`,
-    ...table('layer', layers, runs),
-    ...table('operator', operators, runs),
-  ]
-}
+/** A profile as lines: by layer, then by operator. */
+export const profileLines = ({ graph, runs, layers, operators }: GraphProfile): string[] => [
+  `${graph}: time of ${runs} runs`,
+  ...table('layer', layers),
+  ...table('operator', operators),
+]
 
-/** Begins a profile: onnxruntime writes a file, which is read when the session ends. */
-export function startProfile(): Profile {
+/**
+ * Begins a profile: onnxruntime writes a file, which is read when the session ends.
+ * @param report receives it @default prints it on the console
+ */
+export function startProfile(
+  report: (profile: GraphProfile) => void = profile =>
+    console.error(`onnxgrad: ${profileLines(profile).join('\n')}`),
+): Profile {
   const folder = mkdtempSync(join(tmpdir(), 'onnxgrad-profile-'))
   return {
     options: { enableProfiling: true, profileFilePrefix: join(folder, 'session') },
@@ -67,8 +91,8 @@ export function startProfile(): Profile {
       const [file] = readdirSync(folder)
       const events: ProfileEvent[] = file ? JSON.parse(readFileSync(join(folder, file), 'utf8')) : []
       rmSync(folder, { recursive: true })
-      const lines = profileText(name, events)
-      if (lines.length) console.error(lines.join('\n'))
+      const profile = profileOf(name, events)
+      if (profile) report(profile)
     },
   }
 }

@@ -11,7 +11,7 @@ import { input } from '../../src/graph/leaf.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { add, cast, mul, reshape } from '../../src/ops/index.ts'
 import { inOrder, type Pass, runPasses } from '../../src/passes/pass.ts'
-import { profileText } from '../../src/runtime/profile-node.ts'
+import { profileLines, profileOf } from '../../src/runtime/profile-node.ts'
 
 const x = input('x', 'float32', [2, 3]) as AnyTensor
 const graph: Graph = { inputs: { x }, parameters: {}, outputs: { y: mul(x, 2) } }
@@ -123,9 +123,9 @@ test('a profile sums the time of kernels by layer and by operator', () => {
     kernel('Add_1', 2000, 'Add'),
     { cat: 'Node', name: 'blocks.0/MatMul_fence_before', dur: 9, args: { op_name: 'MatMul' } },
   ]
-  expect(`\n${profileText('vit-step', events).join('\n')}\n`).toMatchInlineSnapshot(`
+  expect(`\n${profileLines(profileOf('vit-step', events)!).join('\n')}\n`).toMatchInlineSnapshot(`
     "
-    onnxgrad: vit-step: time of 2 runs
+    vit-step: time of 2 runs
       layer              ms per run   share
       blocks.0                2.000    66.7 %
       outside of layers       1.000    33.3 %
@@ -137,5 +137,5 @@ test('a profile sums the time of kernels by layer and by operator', () => {
     "
   `)
   // A single run is a look at values, not a program.
-  expect(profileText('look', events.slice(1))).toEqual([])
+  expect(profileOf('look', events.slice(1))).toBeUndefined()
 })
