@@ -53,7 +53,9 @@ export type { FollowOptions } from './data/survey-node.ts'
 export type { DownloadLimits } from './data/watchdog-node.ts'
 // The core, plus everything that needs a device or files. `onnxgrad/web` has the same names for pages.
 export * from './index.ts'
+export type { ComparedRun } from './report/compare-node.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
+export { type Comparison, compareRuns } from './runs/compare-node.ts'
 export { type Definition, defineRun, type Own, type RunSpec } from './runs/definition.ts'
 export {
   type Repeated,

@@ -50,6 +50,11 @@ export const VERBS: readonly Entry[] = [
     load: async () => (await import('./report.ts')).reportVerb,
   },
   {
+    command: 'compare <runs..>',
+    describe: 'Compare runs: figures, the settings in which they differ, curves on one page',
+    load: async () => (await import('./compare.ts')).compareVerb,
+  },
+  {
     command: 'sample <model>',
     describe: 'Generate text with a character model',
     load: async () => (await import('./sample.ts')).sampleVerb,

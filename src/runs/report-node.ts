@@ -16,7 +16,7 @@ const textOf = async (folder: string, name: 'metrics' | 'steps'): Promise<string
   (await readText(join(folder, RUN_FILES[name]))) ?? ''
 
 /** What a run folder has written down of its run. @throws UserError when a file is damaged */
-const readRunLog = async (folder: string): Promise<RunLog> =>
+export const readRunLog = async (folder: string): Promise<RunLog> =>
   readLog(await textOf(folder, 'metrics'), await textOf(folder, 'steps'))
 
 /**
