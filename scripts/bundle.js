@@ -10,6 +10,9 @@ const CHILDREN = ['thread-node', 'isolated-child-node', 'isolated-guard-node', '
   name => `src/runtime/${name}.ts`,
 )
 
+/** The library, for modules that the program imports. */
+const LIBRARY = ['src/index.ts', 'src/node.ts']
+
 /**
  * Bundles the program into a few files, which start several times as fast as its many modules: one for each verb, and what
  * they share. They must lie two folders deep in dist, as src/cli does, beside whose neighbours they look for files.
@@ -20,8 +23,9 @@ export const bundleProgram = (outdir, { more = {}, sourcemap = false } = {}) =>
   build({
     entryPoints: {
       ...Object.fromEntries(
-        ['src/cli/main.ts', ...CHILDREN].map(path => [basename(path, '.ts'), here(path)]),
+        ['src/cli/main.ts', ...LIBRARY, ...CHILDREN].map(path => [basename(path, '.ts'), here(path)]),
       ),
+      models: here('models/index.ts'),
       ...Object.fromEntries(Object.entries(more).map(([name, path]) => [name, here(path)])),
     },
     ...{ outdir, sourcemap, bundle: true, splitting: true, packages: 'external' },

@@ -21,9 +21,7 @@ export default async function setup({ provide }: TestProject) {
   await mkdir(here('../dist'), { recursive: true })
   const shared = await mkdtemp(here('../dist/test-'))
   provide('shared', shared)
-  const program = bundleProgram(join(shared, 'program'), {
-    more: { node: 'src/node.ts', models: 'models/index.ts' },
-  })
+  const program = bundleProgram(join(shared, 'program'))
   await Promise.all([program, existsSync(DIGITS_PATH) || writeDigits()])
   return () => rm(shared, { recursive: true, force: true })
 }

@@ -33,7 +33,12 @@ export const compareVerb: Verb<Flags> = {
     const { runs, page } = await compareRuns(paths)
     const keys = figureKeys(runs).filter(key => !LEFT_OUT.includes(key))
     const settings = [...new Set(runs.flatMap(run => Object.keys(run.settings)))]
-    const head = ['run', 'epochs', ...keys.map(key => figureText(key, 0).title.toLowerCase()), ...settings]
+    const head = [
+      'run',
+      'epochs done',
+      ...keys.map(key => figureText(key, 0).title.toLowerCase()),
+      ...settings,
+    ]
     const rows = runs.map(run => [
       run.out,
       run.epochs,

@@ -113,7 +113,7 @@ function table(runs: readonly ComparedRun[]): Html {
   const settings = [...new Set(runs.flatMap(run => Object.keys(run.settings)))]
   const figures = figureKeys(runs)
   const titles = figures.map(key => figureText(key, 0).title)
-  const head = ['Run', 'Model', 'Epochs', ...titles, ...settings]
+  const head = ['Run', 'Model', 'Epochs done', ...titles, ...settings]
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Runs"><table class="numbers classes">
 <thead><tr>${head.map(title => html`<th scope="col">${title}</th>`)}</tr></thead>
 <tbody>${runs.map(

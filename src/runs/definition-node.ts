@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { extname, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { createRequire, register } from 'node:module'
+import { extname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MODELS } from '../../models/index.ts'
 import { codeOf, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
@@ -15,18 +17,68 @@ const MODULES = ['.ts', '.mts', '.js', '.mjs']
 /** Whether a text names a module by its file name, rather than a model. */
 export const namesModule = (text: string): boolean => MODULES.includes(extname(text))
 
+/** Where the entry points of this library are: compiled, bundled, or as sources. */
+const ENTRIES: Readonly<Record<string, readonly string[]>> = {
+  onnxgrad: ['../index.js', './index.js', '../index.ts'],
+  'onnxgrad/node': ['../node.js', './node.js', '../node.ts'],
+  'onnxgrad/models': ['../../models/index.js', './models.js', '../../models/index.ts'],
+}
+
+let ready = false
+/**
+ * Lets modules import the library that runs them, wherever they are: with another copy of it, their operators would be unknown here.
+ */
+function shareLibrary(): void {
+  if (ready) return
+  ready = true
+  const own = Object.entries(ENTRIES).flatMap(([name, places]) => {
+    const url = places
+      .map(place => new URL(place, import.meta.url))
+      .find(place => existsSync(fileURLToPath(place)))
+    return url ? [[name, url.href] as const] : []
+  })
+  const hook = `const own = ${JSON.stringify(Object.fromEntries(own))}
+    export const resolve = (name, context, next) =>
+      Object.hasOwn(own, name) ? { url: own[name], shortCircuit: true } : next(name, context)`
+  register(`data:text/javascript,${encodeURIComponent(hook)}`)
+}
+
+const isTypeScript = (path: string): boolean => /\.m?ts$/.test(path)
+
+/** Reads TypeScript by the user's own tsx, where there is one. */
+async function registerTsx(path: string): Promise<void> {
+  for (const from of [resolve(path), join(process.cwd(), 'x.js')])
+    try {
+      // It resolves to the file for require(), beside which that for import() is.
+      const found = createRequire(from)
+        .resolve('tsx/esm/api')
+        .replace(/\.cjs$/, '.mjs')
+      const tsx: { readonly register: () => unknown } = await import(pathToFileURL(found).href)
+      tsx.register()
+      return
+    } catch {}
+}
+
 /** The default export of a module. @param instead what can be done where Node cannot read TypeScript @throws UserError */
 export async function importDefault(path: string, instead: string): Promise<unknown> {
   await stat(path).catch((error: unknown) => {
     throw new UserError(`${path} ${reason(error)}`)
   })
-  try {
+  const load = async (): Promise<unknown> => {
     const module: { readonly default?: unknown } = await import(pathToFileURL(resolve(path)).href)
     return module.default
+  }
+  const isUnread = (error: unknown) => codeOf(error) === 'ERR_UNKNOWN_FILE_EXTENSION'
+  try {
+    if (isTypeScript(path) && !('typescript' in process.features && process.features.typescript))
+      await registerTsx(path)
+    // After tsx, whose own mapping of names would come first.
+    shareLibrary()
+    return await load()
   } catch (error) {
-    if (codeOf(error) === 'ERR_UNKNOWN_FILE_EXTENSION')
+    if (isUnread(error))
       throw new UserError(
-        `${path}: Node ${process.versions.node} does not import ${extname(path)} files; use Node 22.18 or newer, start it with tsx (NODE_OPTIONS="--import tsx"), or ${instead}`,
+        `${path}: Node ${process.versions.node} does not import ${extname(path)} files; use Node 22.18 or newer, install tsx beside it (npm install tsx), or ${instead}`,
       )
     throw new UserError(`${path} cannot be imported: ${error instanceof Error ? error.message : error}`, {
       cause: error,

@@ -97,7 +97,9 @@ test('onnxgrad/node and onnxgrad/web mean the same by the names that both have',
   const [node, web] = [names('onnxgrad/node'), names('onnxgrad/web')]
   // Runs on a disk are Node's, with their settings and what verifies their files.
   const runs = ownOf('onnxgrad/node').flatMap(e =>
-    /^src\/(runs|settings|train\/verify)/.test(surface.fileOf(e.declarations[0]!)) && e.name !== 'reportOfRun'
+    /^src\/(runs|settings|train\/verify|report\/compare|runtime\/profile)/.test(
+      surface.fileOf(e.declarations[0]!),
+    ) && e.name !== 'reportOfRun'
       ? [e.name]
       : [],
   )

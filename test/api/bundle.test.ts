@@ -13,6 +13,8 @@ const bundle = (program: string) =>
     format: 'esm',
     target: 'es2022',
     external: ['onnxruntime-web'],
+    // Bundlers of pages put license texts into a file of their own.
+    legalComments: 'none',
     write: false,
   })
 

@@ -80,7 +80,7 @@ describe('predict', () => {
       'endless.onnx: running it took more than 1 s, and may never end; --timeout SECONDS gives it more time',
     )
     expect(refusal(await run('predict', 'endless.onnx', 'p.png', '--timeout', '0'))).toBe(
-      '--timeout must be above 0, not 0',
+      '--timeout must be a number above 0 and at most 2000000, not 0',
     )
   })
 

@@ -206,7 +206,7 @@ describe('a run of pictures', () => {
     expect((await resumed(out, { data: join(folder, 'animals') })).data.train.size).toBe(10)
     await cp(join(folder, 'animals'), data, { recursive: true })
     await write(join(data, 'dog/3.png'), 90)
-    expect(await problem(out)).toContain('but with other content')
+    expect(await problem(out)).toContain('but different content')
   })
 })
 

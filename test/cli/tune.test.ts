@@ -140,7 +140,7 @@ describe('tune refuses, in one line,', () => {
     await writeFile(labels, bytes)
     expect(complaint(other)).toEqual([
       expect.stringContaining(
-        'the data differ from those of the run: the training set has as many examples, but',
+        'the data differ from those of the run: the training set has the same number of examples but',
       ),
     ])
   })

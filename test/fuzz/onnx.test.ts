@@ -63,7 +63,7 @@ describe('an .onnx file', () => {
       good-vit ⇒ read
       graph-twice ⇒ x.onnx: not a valid ONNX file (field graph occurs twice)
       group ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 17738)
-      groups-in-groups ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 9)
+      groups-in-groups ⇒ x.onnx: is a text, not an ONNX file
       groups-zero ⇒ x.onnx: node c (Conv): conv2d: 2 channels of [1,2,4,4] do not fit the weight [2,1,2,2] in 0 groups
       input-of-1000-dims ⇒ x.onnx: input x: has 1000 axes; a tensor has at most 64
       input-twice ⇒ x.onnx: input x: x is defined twice; the file is damaged
@@ -72,7 +72,7 @@ describe('an .onnx file', () => {
       length-past-the-end ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
       list-ends-in-an-element ⇒ x.onnx: not a valid ONNX file (the list dims ends inside an element)
       lists-joined-without-end ⇒ read
-      messages-in-messages ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 9)
+      messages-in-messages ⇒ x.onnx: is a text, not an ONNX file
       metadata-classes-a-number ⇒ x.onnx: its metadata onnxgrad.classes is damaged: 5
       metadata-control-characters ⇒ read
       metadata-deep ⇒ read

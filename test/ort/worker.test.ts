@@ -152,7 +152,7 @@ describe('what goes wrong in the thread is told in one sentence:', () => {
     expect(await failure(workerRuntime('cuda'))).toMatch(
       /^device cuda is not available: .+; on Linux x64 with CUDA 12 .+$/,
     )
-    expect(await failure(workerRuntime('abacus'))).toMatch('device abacus is not known')
+    expect(await failure(workerRuntime('abacus'))).toMatch('unknown device abacus')
   })
 
   it('the end of the thread, to whoever waits for it and to whoever comes later', async () => {
