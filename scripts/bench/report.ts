@@ -1,4 +1,4 @@
-import { table } from '../../src/cli/output.ts'
+import { table } from '../../src/terminal/output.ts'
 import type { Comparison, Missing } from './compare.ts'
 import type { TorchOnnx } from './inference.ts'
 import type { Result } from './measure.ts'

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs'
 import { writeAtomic } from '../data/files-node.ts'
 import { figureKeys, figureText } from '../report/compare-node.ts'
 import { compareRuns } from '../runs/compare-node.ts'
-import { note, result, say, sayLines, table } from './output.ts'
+import { note, result, say, sayLines, table } from '../terminal/output.ts'
 import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>

@@ -2,8 +2,8 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { attempt, DEVICE_CHECKS, type Found, PART_CHECKS } from '../deploy/doctor-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { thisMachine } from '../runtime/native-node.ts'
+import { result, say } from '../terminal/output.ts'
 import { VERSION } from '../version.ts'
-import { result, say } from './output.ts'
 import type { Verb } from './verb.ts'
 
 async function examine(

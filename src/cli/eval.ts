@@ -1,18 +1,17 @@
 import type { Argv } from 'yargs'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
-import { nth } from '../graph/present.ts'
-import { shownName } from '../graph/printable.ts'
 import { answersOf } from '../report/answers.ts'
-import type { Confusion } from '../report/confusion.ts'
 import { loadData } from '../runs/data-node.ts'
+import { isFolder, loadModelOrCheckpoint, runtimeFor } from '../runs/model-file-node.ts'
 import { dataOfRun, refuseOtherSet, runOf } from '../runs/own-data-node.ts'
+import { deviceFor } from '../runs/plan-node.ts'
 import { whole } from '../settings/setting.ts'
+import { confusionText } from '../terminal/confusion-text.ts'
+import { duration, note, percent, result, say, sayLines } from '../terminal/output.ts'
 import { batchOf, fileInput, fits } from '../train/classifier.ts'
 import { anyBatch } from '../train/fixed-batch.ts'
 import { openPredictor } from '../train/predictor.ts'
-import { deviceFor } from './device.ts'
-import { isFolder, loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { numberOption } from './numbers.ts'
 import {
   dataOption,
@@ -25,7 +24,6 @@ import {
   timeoutOption,
   valSplitOption,
 } from './options.ts'
-import { duration, note, percent, result, say, sayLines, table } from './output.ts'
 import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
@@ -55,35 +53,8 @@ const builder = (yargs: Argv) =>
     .option('external-data', externalDataOption)
     .example('$0 eval runs/vit-lecture', "accuracy and confusion matrix on the run's own test set")
 
-/** Of the name of a class, which heads a column. */
-const LONGEST_NAME = 20
-
-/** Of more classes no line has room: the most frequent mistakes are listed. */
-const MOST_IN_TABLE = 25
-const MOST_MISTAKES = 20
-
 /** Of more classes, only pairs that occur are printed for programs. */
 const MOST_IN_JSON = 1000
-
-type Name = (label: number) => string
-
-const matrix = (confusion: Confusion, name: Name): string =>
-  table(
-    ['true', ...Array.from({ length: confusion.classes }, (_, i) => name(i)), 'recall'],
-    confusion.rows().map((row, i) => {
-      const total = row.reduce((a, b) => a + b, 0)
-      return [name(i), ...row, total ? percent(nth(row, i) / total) : '–']
-    }),
-  )
-
-const mistakes = (confusion: Confusion, name: Name): string =>
-  table(
-    ['true', 'answered', 'times'],
-    confusion
-      .mistakes()
-      .slice(0, MOST_MISTAKES)
-      .map(({ truth, answer, count }) => [name(truth), name(answer), count]),
-  )
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
@@ -91,10 +62,10 @@ export const evalVerb: Verb<Flags> = {
   builder,
   async handler(flags) {
     const { model, data, text, skipBad, split, valSplit, threads, timeout, externalData } = flags
-    const file = await loadModelOrCheckpoint(model, { externalData })
+    const file = await loadModelOrCheckpoint(model, { externalData }, note)
     const input = fileInput(file.info, file.path)
     const batch = batchOf(input, flags.batch)
-    const device = await deviceFor(flags.device)
+    const device = await deviceFor(flags.device, { notice: note })
     const runtime = await runtimeFor(file, device, { batch, timeout })
     const preprocessing = flags.preprocess
       ? { kind: flags.preprocess }
@@ -114,10 +85,9 @@ export const evalVerb: Verb<Flags> = {
     const { accuracy, loss, count, confusion } = await answersOf(classifier, images, undefined, batch)
     const seconds = (performance.now() - begin) / 1000
     await runtime.close()
-    const classes = file.info.classes ?? images.classes
-    const name = (label: number) => shownName(classes[label] ?? String(label), LONGEST_NAME)
+    const classes = file.info.classes ?? images.classes ?? []
     say(`${file.path} on ${images.name} (${source.origin}), ${device}\n`)
-    sayLines(confusion.classes <= MOST_IN_TABLE ? matrix(confusion, name) : mistakes(confusion, name))
+    sayLines(confusionText(confusion, label => classes[label] ?? String(label)))
     say(
       `\naccuracy ${percent(accuracy)} of ${count.toLocaleString('en-US')}, loss ${loss.toFixed(4)}, ${duration(seconds)} (${Math.round(count / seconds).toLocaleString('en-US')} img/s)`,
     )

@@ -1,14 +1,13 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
-import { writeAtomic } from '../data/files-node.ts'
+import { exists, writeAtomic } from '../data/files-node.ts'
 import { exportOnnx } from '../export/export.ts'
 import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
+import { loadRun } from '../runs/model-file-node.ts'
 import { whole } from '../settings/setting.ts'
-import { loadRun } from './load-node.ts'
+import { note, result, say } from '../terminal/output.ts'
 import { numberOption } from './numbers.ts'
-import { result, say } from './output.ts'
 import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
@@ -51,13 +50,9 @@ export const exportVerb: Verb<Flags> = {
   builder,
   async handler({ run, out, opset, probabilities, attention, checkpoint, overwrite }) {
     const path = out ?? join(run, 'export.onnx')
-    const taken = await stat(path).then(
-      () => true,
-      () => false,
-    )
-    if (taken && !overwrite)
+    if ((await exists(path)) && !overwrite)
       throw new UserError(`${path} exists already; choose another --out, or give --overwrite`)
-    const bytes = exportOnnx(await loadRun(run, checkpoint), {
+    const bytes = exportOnnx(await loadRun(run, note, checkpoint), {
       opset,
       probabilities,
       ...(attention ? { intermediates: 'attention.*' } : {}),

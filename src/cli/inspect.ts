@@ -1,23 +1,19 @@
 import type { Argv } from 'yargs'
 import { buildModel, MODELS } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
-import type { Graph } from '../graph/graph.ts'
-import { nth } from '../graph/present.ts'
-import { printable } from '../graph/printable.ts'
-import { type Dim, type Shape, UNKNOWN } from '../graph/shape.ts'
-import { type SummaryRow, summarize } from '../graph/summary.ts'
+import { summarize } from '../graph/summary.ts'
 import { OPTIMIZERS } from '../optim/optimizer.ts'
-import { fileSubject, modelSubject, type Port, type Subject } from '../report/subject.ts'
-import { byteSize } from '../report/words.ts'
+import { fileSubject, modelSubject, type Subject } from '../report/subject.ts'
 import { resolveConfig } from '../runs/known-node.ts'
+import { loadModelFile } from '../runs/model-file-node.ts'
 import { whole } from '../settings/setting.ts'
+import { dimRecord, layers, macsOf, portRecord, ports, totals } from '../terminal/model-text.ts'
+import { result, say, sayLines, table } from '../terminal/output.ts'
+import { stepRecord, stepText } from '../terminal/step-text.ts'
+import { columns, facts, wrap } from '../terminal/text.ts'
 import { type StepSettings, savedIn, stepMemory } from '../train/step-memory.ts'
-import { loadModelFile } from './load-node.ts'
 import { numberOption } from './numbers.ts'
 import { externalDataOption } from './options.ts'
-import { result, say, sayLines, table } from './output.ts'
-import { stepRecord, stepText } from './step-text.ts'
-import { columns, facts, wrap } from './text.ts'
 import type { Verb } from './verb.ts'
 
 const names = Object.keys(MODELS).join(', ')
@@ -136,57 +132,9 @@ async function subjectOf(model: string, preset: string | undefined, externalData
   }
 }
 
-const macsOf = (rows: readonly SummaryRow[]): number => rows.reduce((n, row) => n + row.macs, 0)
-
 /** How often each occurs, the most frequent first. */
 function counted(types: readonly string[]): [string, number][] {
   const counts = new Map<string, number>()
   for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1)
   return [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1))
-}
-
-/** Symbols that a file's anonymous dims got are no names. */
-const dimText = (d: Dim): string => (d === UNKNOWN ? '?' : String(d).replace(/\?\d+/g, '?'))
-const shapeText = (shape: Shape | undefined): string =>
-  shape ? `[${shape.map(dimText).join(', ')}]` : 'any shape'
-const dimRecord = (d: Dim): Dim | null => (dimText(d) === '?' ? null : d)
-const portRecord = ({ name, dtype, shape }: Port) => ({ name, dtype, shape: shape?.map(dimRecord) ?? null })
-
-function ports({ inputs, outputs }: Subject): string {
-  const rows = (kind: string, all: readonly Port[]) =>
-    all.map(({ name, dtype, shape }) => [kind, name, dtype, shapeText(shape)])
-  return table(['', 'name', 'dtype', 'shape'], [...rows('input', inputs), ...rows('output', outputs)])
-}
-
-/** The layer table; zeros are left blank, long names cut so that a line fits the terminal. */
-function layers(rows: readonly SummaryRow[], model: string, saved?: readonly number[]): string {
-  const blank = (n: number) => n || ''
-  const outputs = rows.map(row => shapeText(row.output))
-  const room = columns() - Math.max(...outputs.map(o => o.length)) - (saved ? 42 : 32)
-  return table(
-    ['layer', 'output', 'parameters', 'MACs', ...(saved ? ['saved kB'] : [])],
-    rows.map(({ name, depth, parameters, macs }, i) => [
-      '  '.repeat(depth) + printable(depth ? name : model, Math.max(room - 2 * depth, 12)),
-      nth(outputs, i),
-      blank(parameters),
-      blank(macs),
-      ...(saved ? [blank(Math.round(nth(saved, i) / 1000))] : []),
-    ]),
-  )
-}
-
-function totals(
-  { parameters, parameterBytes, graph }: Subject,
-  rows: readonly SummaryRow[] | undefined,
-): string {
-  const size = `${parameters.toLocaleString('en-US')} parameters (${byteSize(parameterBytes)})`
-  if (!rows || !graph) return size
-  return `${size}, ${macsOf(rows).toLocaleString('en-US')} multiply–accumulates${assumption(graph)}`
-}
-
-/** What the count of multiply–accumulates takes for the sizes that only a run fixes. */
-function assumption(graph: Graph): string {
-  const dims = Object.values(graph.inputs).flatMap(t => t.shape)
-  const open = new Set(dims.filter(d => typeof d === 'string' || d === UNKNOWN).map(dimText))
-  return open.size ? ` with ${[...open].join(' = ')} = 1` : ''
 }

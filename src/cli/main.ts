@@ -4,10 +4,10 @@ import { hideBin } from 'yargs/helpers'
 import { codeOf } from '../data/files-node.ts'
 import { debugLevel } from '../graph/debug.ts'
 import { UserError } from '../graph/errors.ts'
+import { honourNohup } from '../terminal/interrupt.ts'
+import { guardOutput, note, printFor } from '../terminal/output.ts'
+import { refuseRepeated } from '../terminal/repeated.ts'
 import { VERSION } from '../version.ts'
-import { honourNohup } from './interrupt.ts'
-import { guardOutput, note, printFor } from './output.ts'
-import { refuseRepeated } from './repeated.ts'
 import { VERBS } from './verbs.ts'
 
 /** Exit code of a program that did not do its work; 130 (128 + SIGINT) is kept for Ctrl-C. */

@@ -6,15 +6,15 @@ import { type Classified, classifyPictures } from '../deploy/classify-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
+import { loadModelOrCheckpoint, runtimeFor } from '../runs/model-file-node.ts'
+import { deviceFor } from '../runs/plan-node.ts'
 import { whole } from '../settings/setting.ts'
+import { note, percent, result, say } from '../terminal/output.ts'
+import { padEnd, padStart, widthOf } from '../terminal/text.ts'
 import { batchOf, fileInput, openClassifier } from '../train/classifier.ts'
 import { anyBatch } from '../train/fixed-batch.ts'
-import { deviceFor } from './device.ts'
-import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { numberOption } from './numbers.ts'
 import { deviceOption, externalDataOption, knownPreprocessOption, timeoutOption } from './options.ts'
-import { note, percent, result, say } from './output.ts'
-import { padEnd, padStart, widthOf } from './text.ts'
 import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
@@ -86,7 +86,7 @@ export const predictVerb: Verb<Flags> = {
     const names = asksForStdin(hideBin(process.argv)) ? [...images, '-'] : images
     if (!names.length && filesFrom === undefined)
       throw new UserError('say which pictures: files, folders, patterns, or - for a picture on stdin')
-    const file = await loadModelOrCheckpoint(model, flags)
+    const file = await loadModelOrCheckpoint(model, flags, note)
     const input = fileInput(file.info, file.path)
     if (input.kind !== 'image')
       throw new UserError(`${file.path} reads ${input.kind}, not images; see: onnxgrad sample --help`)
@@ -95,7 +95,7 @@ export const predictVerb: Verb<Flags> = {
       ? preprocessingOfKind(kind)
       : preprocessingOf(file.info, input.shape, file.path)
     const batch = batchOf(input, flags.batch)
-    const device = await deviceFor(asked)
+    const device = await deviceFor(asked, { notice: note })
     const runtime = await runtimeFor(file, device, { batch, timeout })
     const classifier = await openClassifier(runtime, file.info.bytes, input, { adapt: anyBatch })
 

@@ -8,10 +8,9 @@ import { definitionOf } from '../runs/definition-node.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
 import { type RepeatResult, repeatRun, resumeRepeats, type Spread } from '../runs/repeat-node.ts'
 import { readSetting, whole } from '../settings/setting.ts'
+import { duration, note, percent, result, say, sayLines, table } from '../terminal/output.ts'
+import { followed } from '../terminal/progress.ts'
 import { flagOf } from './flags.ts'
-import { interruptible } from './interrupt.ts'
-import { duration, note, percent, result, say, sayLines, table } from './output.ts'
-import { type Reporter, reporter } from './progress.ts'
 
 /** Trains with one seed after the other, or resumes that. */
 export async function repeat(
@@ -21,35 +20,28 @@ export async function repeat(
 ): Promise<void> {
   // What is not a number is refused where it is checked.
   const repeats = readSetting(whole(''), given) as number
-  const interrupt = interruptible()
-  let progress: Reporter | undefined
+  const follow = followed(flagOf)
   const options = {
-    signal: interrupt.signal,
-    label: flagOf,
-    onNotice: (line: string) => note(`NOTE      ${line}`),
+    ...follow.options,
     onRepeats({ model, seed, repeats, out }: { model: string; seed: number; repeats: number; out: string }) {
       say(`${model}, seeds ${seed} … ${seed + repeats - 1}, in ${out}`)
       of = repeats
     },
     onRun(seed: number, index: number, epochs: number) {
-      progress?.end()
+      follow.begin(epochs)
       say(`seed ${seed} (${index + 1} of ${of})`)
-      progress = reporter(epochs)
     },
-    onStep: (p: Parameters<Reporter['step']>[0]) => progress?.step(p),
-    onEpoch: (e: Parameters<Reporter['epoch']>[0]) => progress?.epoch(e),
   }
   let of = 0
   try {
     const done = await (resume === undefined
       ? repeatRun({ ...asked, model: model as ModelName, repeats }, options)
       : resumeRepeats(resume, { ...asked, repeats, ...(await named(model)) }, options))
-    progress?.end()
+    follow.pause()
     conclude(done)
-    if (done.stopped) process.exitCode = interrupt.code
+    if (done.stopped) process.exitCode = follow.code
   } finally {
-    progress?.end()
-    interrupt.end()
+    follow.end()
   }
 }
 

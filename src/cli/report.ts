@@ -4,12 +4,12 @@ import { writeAtomic } from '../data/files-node.ts'
 import { byteSize } from '../report/words.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
 import { openRun } from '../runs/open-node.ts'
+import { deviceFor } from '../runs/plan-node.ts'
 import { reportOfRun } from '../runs/report-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
-import { deviceFor } from './device.ts'
+import { note, result, say } from '../terminal/output.ts'
 import { flagOf } from './flags.ts'
 import { dataOption, deviceOption, textOption, threadsOption } from './options.ts'
-import { note, result, say } from './output.ts'
 import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
@@ -29,7 +29,7 @@ export const reportVerb: Verb<Flags> = {
     const context = { label: flagOf, notice: (line: string) => note(`NOTE  ${line}`) }
     const { trained, data: source } = await openRun(run, { data, text }, context)
     if (source.notice) note(`NOTE  ${source.notice}`)
-    const runtime = await nodeRuntime(await deviceFor(device))
+    const runtime = await nodeRuntime(await deviceFor(device, { notice: note }))
     const page = await reportOfRun(run, { trained, data: source, runtime, threads })
     await runtime.close()
     const file = join(run, RUN_FILES.report)

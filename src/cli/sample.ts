@@ -3,14 +3,14 @@ import { encodeText } from '../data/text.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import { rng } from '../graph/random.ts'
+import { loadModelOrCheckpoint, runtimeFor } from '../runs/model-file-node.ts'
+import { deviceFor } from '../runs/plan-node.ts'
 import { number, whole } from '../settings/setting.ts'
+import { note, result, sayLines } from '../terminal/output.ts'
 import { fileInput, openClassifier } from '../train/classifier.ts'
 import { continueText } from '../train/sample.ts'
-import { deviceFor } from './device.ts'
-import { loadModelOrCheckpoint, runtimeFor } from './load-node.ts'
 import { numberOption } from './numbers.ts'
 import { deviceOption, externalDataOption, timeoutOption } from './options.ts'
-import { result, sayLines } from './output.ts'
 import type { Verb } from './verb.ts'
 
 const TEXT = { group: 'Text', common: true } as const
@@ -53,14 +53,14 @@ type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 export const sampleVerb: Verb<Flags> = {
   builder,
   async handler({ model, prompt, length, temperature, seed, device: asked, timeout, externalData }) {
-    const file = await loadModelOrCheckpoint(model, { externalData })
+    const file = await loadModelOrCheckpoint(model, { externalData }, note)
     const input = fileInput(file.info, file.path)
     const vocabulary = file.info.classes
     if (input.kind !== 'tokens' || !vocabulary)
       throw new UserError(`${file.path} does not write text: it reads ${input.kind}`)
     const start = encodeText(prompt, vocabulary)
     if (!start.length) throw new UserError('--prompt must hold at least one character')
-    const device = await deviceFor(asked)
+    const device = await deviceFor(asked, { notice: note })
     const runtime = await runtimeFor(file, device, { batch: 1, timeout })
     const classifier = await openClassifier(runtime, file.info.bytes, input)
     const ids = await continueText(classifier.scores, start, {

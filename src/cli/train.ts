@@ -13,14 +13,13 @@ import { holdsRepeats } from '../runs/repeat-node.ts'
 import { type RunStart, resumeRun, trainRun } from '../runs/run-node.ts'
 import type { RunResult } from '../runs/train-node.ts'
 import { profileLines } from '../runtime/profile-node.ts'
+import { duration, note, percent, result, say, sayLines } from '../terminal/output.ts'
+import { followed } from '../terminal/progress.ts'
+import { columns, facts } from '../terminal/text.ts'
 import { definitionIn } from './definition-in.ts'
 import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
-import { interruptible } from './interrupt.ts'
 import { readFlags } from './options.ts'
-import { duration, note, percent, result, say, sayLines } from './output.ts'
-import { type Reporter, reporter } from './progress.ts'
 import { repeat } from './repeat.ts'
-import { columns, facts } from './text.ts'
 import type { Verb } from './verb.ts'
 
 /** Flags of `train`. @param own the module that is trained */
@@ -140,38 +139,32 @@ export async function train(argv: SettingValues & Flags, own?: Definition): Prom
     throw new UserError('say what to train, such as: onnxgrad train vit')
   if (argv.repeats !== undefined || (resume !== undefined && (await holdsRepeats(resume))))
     return repeat(own ?? model, asked, argv)
-  const interrupt = interruptible()
-  let progress: Reporter | undefined
+  const follow = followed(flagOf)
   let start: RunStart | undefined
   const options = {
-    signal: interrupt.signal,
-    label: flagOf,
-    onNotice: (line: string) => note(`NOTE      ${line}`),
+    ...follow.options,
     onStart(begun: RunStart) {
       start = begun
-      progress = reporter(begun.plan.record.epochs)
+      follow.begin(begun.plan.record.epochs)
       sayLines(facts(aboutRun(begun), columns()))
     },
-    onStep: (p: Parameters<Reporter['step']>[0]) => progress?.step(p),
-    onEpoch: (e: Parameters<Reporter['epoch']>[0]) => progress?.epoch(e),
   }
   try {
     const known = (own ?? model) as 'vit'
     const outcome = await (resume === undefined
       ? trainRun({ ...asked, model: known }, options)
       : resumeRun(resume, { ...asked, ...(await given(own, model)) }, options))
-    progress?.end()
+    follow.pause()
     if (start) tell(outcome, start)
     if (outcome.profile) sayLines(`\n${profileLines(outcome.profile).join('\n')}`)
     result({ ...outcome.summary, ...(outcome.profile ? { profile: outcome.profile } : {}) })
-    if (outcome.summary.stopped) process.exitCode = interrupt.code
+    if (outcome.summary.stopped) process.exitCode = follow.code
     if (outcome.summary.verified === false)
       throw new UserError(
         `${outcome.summary.out}/model.onnx does not give the trained model's numbers on every runtime`,
       )
   } finally {
-    progress?.end()
-    interrupt.end()
+    follow.end()
   }
 }
 

@@ -15,13 +15,12 @@ import { SEARCH_SETTINGS } from '../runs/search/settings.ts'
 import { readSpace } from '../runs/search/space.ts'
 import { SETTINGS } from '../runs/settings.ts'
 import type { Schema, Value, Values } from '../settings/setting.ts'
+import { duration, note, percent, result, say, sayLines, table } from '../terminal/output.ts'
+import { followed } from '../terminal/progress.ts'
+import { columns, facts } from '../terminal/text.ts'
 import { definitionIn } from './definition-in.ts'
 import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
-import { interruptible } from './interrupt.ts'
 import { readFlags } from './options.ts'
-import { duration, note, percent, result, say, sayLines, table } from './output.ts'
-import { type Reporter, reporter } from './progress.ts'
-import { columns, facts } from './text.ts'
 import type { Verb } from './verb.ts'
 
 /** What `tune` takes: settings of its trials, and its own. */
@@ -151,17 +150,11 @@ async function handler(argv: SettingValues & Flags, own?: Definition): Promise<v
   const space = argv.space === undefined ? undefined : await loadSpace(argv.space)
   if (resume === undefined && (model === undefined || space === undefined))
     throw new UserError('say what to tune, and in which space: onnxgrad tune vit --space space.json')
-  const interrupt = interruptible()
-  let progress: Reporter | undefined
+  const follow = followed(flagOf)
   let folder: string | undefined
   const options = {
-    signal: interrupt.signal,
-    label: flagOf,
+    ...follow.options,
     spaceName: argv.space,
-    onNotice(line: string) {
-      progress?.end()
-      note(`NOTE      ${line}`)
-    },
     onSearch(start: SearchStart) {
       folder = start.out
       sayLines(facts(aboutSearch(start), columns()))
@@ -172,17 +165,14 @@ async function handler(argv: SettingValues & Flags, own?: Definition): Promise<v
         )
     },
     onRung(rung: number, of: number, trials: readonly number[], epoch: number) {
-      progress?.end()
+      follow.pause()
       const all = `${trials.length === 1 ? 'trial' : 'trials'} ${trials.join(', ')}`
       say(`rung ${rung + 1} of ${of}: ${all} to epoch ${epoch}`)
     },
     onTrial(trial: number, epoch: number, values: Values, epochs: number) {
-      progress?.end()
+      follow.begin(epochs)
       say(`trial ${trial} to epoch ${epoch}: ${inWords(values)}`)
-      progress = reporter(epochs)
     },
-    onStep: (p: Parameters<Reporter['step']>[0]) => progress?.step(p),
-    onEpoch: (e: Parameters<Reporter['epoch']>[0]) => progress?.epoch(e),
   }
   try {
     const what = own ?? model
@@ -198,16 +188,15 @@ async function handler(argv: SettingValues & Flags, own?: Definition): Promise<v
           options,
         )
     ).catch((error: unknown) => {
-      progress?.end()
+      follow.pause()
       if (folder) note(`the search is kept as it is; resume it with: npx onnxgrad tune --resume ${folder}`)
       throw error
     })
-    progress?.end()
+    follow.pause()
     conclude(done)
-    if (done.stopped) process.exitCode = interrupt.code
+    if (done.stopped) process.exitCode = follow.code
   } finally {
-    progress?.end()
-    interrupt.end()
+    follow.end()
   }
 }
 

@@ -5,19 +5,19 @@ import { preprocessingOf } from '../data/preprocess.ts'
 import { randomTokens, rebuilt, renamed } from '../deploy/verify-file.ts'
 import { UserError } from '../graph/errors.ts'
 import { type DataSettings, loadData } from '../runs/data-node.ts'
+import { isFolder, loadModelFile, loadRun, type ModelFile, runtimeFor } from '../runs/model-file-node.ts'
+import { deviceFor } from '../runs/plan-node.ts'
 import { DEVICES } from '../runtime/device.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { number, whole } from '../settings/setting.ts'
+import { note, result, say, sayLines, table } from '../terminal/output.ts'
 import { batchOf, type FileInput, fileInput, fits } from '../train/classifier.ts'
 import { anyBatch } from '../train/fixed-batch.ts'
 import { openPredictor } from '../train/predictor.ts'
 import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
-import { deviceFor } from './device.ts'
-import { isFolder, loadModelFile, loadRun, type ModelFile, runtimeFor } from './load-node.ts'
 import { numberOption } from './numbers.ts'
 import { dataOption, externalDataOption, skipBadOption, timeoutOption } from './options.ts'
-import { note, result, say, sayLines, table } from './output.ts'
 import type { Verb } from './verb.ts'
 
 const builder = (yargs: Argv) =>
@@ -70,7 +70,9 @@ export const verifyVerb: Verb<Flags> = {
     const file = await loadModelFile(model, { externalData })
     const input = fileInput(file.info, file.path)
     const batch = batchOf(input, VERIFY.batch)
-    const trained = (await isFolder(model)) ? await loadRun(model) : rebuilt(file.info, file.path, buildModel)
+    const trained = (await isFolder(model))
+      ? await loadRun(model, note)
+      : rebuilt(file.info, file.path, buildModel)
     const examples = await examplesFor(input, file, { data, skipBad })
     const opened: Runtime[] = []
     const open = async (name: string): Promise<Runtime> => {
@@ -78,7 +80,7 @@ export const verifyVerb: Verb<Flags> = {
       opened.push(runtime)
       return runtime
     }
-    const usual = await deviceFor(undefined)
+    const usual = await deviceFor(undefined, { notice: note })
     const reference = trained
       ? trainingPredictor(await nodeRuntime(usual), trained)
       : anyBatch(await openPredictor(await open(usual), file.info.bytes, { name: file.path }))

@@ -1,12 +1,14 @@
 import { dirname, join } from 'node:path'
+import type { DataSource } from '../data/dataset.ts'
 import { exists } from '../data/files-node.ts'
 import { areFingerprints, compare, fingerprint } from '../data/fingerprint.ts'
 import type { Split } from '../data/split-names.ts'
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import type { ExampleInput } from '../train/classifier.ts'
-import { type DataSettings, type Known, type LabelledSource, loadData, sourceAgain } from './data-node.ts'
-import type { SettingValues } from './definition.ts'
+import { type DataSettings, type Known, loadData, sourceAgain } from './data-node.ts'
+import { messages, type SettingValues } from './definition.ts'
+import { openRun } from './open-node.ts'
 import { RUN_FILES, type RunConfig, readConfig } from './saved-node.ts'
 
 /** A run folder and its settings. */
@@ -32,12 +34,16 @@ const NAMED = 'name the data of the run with'
  * @throws UserError that asks for the run's own data where they cannot be found again, or are others by now
  */
 export async function dataOfRun(
-  { config }: OwnRun,
+  { folder, config }: OwnRun,
   input: ExampleInput,
   asked: DataSettings,
   known: Known,
-): Promise<LabelledSource> {
+): Promise<DataSource> {
   const given: SettingValues = { data: asked.data, text: asked.text, skipBad: asked.skipBad }
+  if (config.module !== undefined && asked.data === undefined) {
+    const context = messages({ onNotice: known.notice, label: known.label })
+    return (await openRun(folder, given, context)).data
+  }
   const { valSplit } = fieldsOf(config)
   const settings = {
     ...sourceAgain(fieldsOf(config.source), given),
@@ -55,7 +61,7 @@ export async function dataOfRun(
 export async function refuseOtherSet(
   { folder, config }: OwnRun,
   split: Split,
-  source: LabelledSource,
+  source: DataSource,
 ): Promise<void> {
   const set = source[split]
   if (!set || !areFingerprints(config.fingerprints)) return

@@ -27,7 +27,9 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   testing: ['runtime', 'export', 'passes', 'ops', 'graph'],
   models: ['nn', 'ops', 'graph', 'settings'],
+  terminal: ['runs', 'report', 'train', 'data', 'graph'],
   cli: [
+    'terminal',
     'runs',
     'deploy',
     'serve',

@@ -1,6 +1,7 @@
 import cliProgress from 'cli-progress'
 import type { Measured } from '../train/measured.ts'
 import { type EpochResult, judged, type Progress } from '../train/progress.ts'
+import { interruptible } from './interrupt.ts'
 import { duration, note, percent, showLive } from './output.ts'
 
 /** Puts the cursor back and clears the line of the bar, with what was typed on it. */
@@ -9,7 +10,7 @@ const CLEAR = '\r\x1b[K'
 /** Seconds between two lines about a running epoch, where there is no terminal to draw a bar on. */
 const QUIET_SECONDS = 30
 
-export interface Reporter {
+interface Reporter {
   step(p: Progress): void
   epoch(e: EpochResult): void
   end(): void
@@ -31,7 +32,7 @@ const figures = ({ mean, lr, examplesPerSecond }: Progress): string =>
   `${measures(mean)}  lr ${lr.toExponential(1)}  ${speed(examplesPerSecond)}`
 
 /** Progress of a run on stderr: a bar on a terminal, plain lines elsewhere. */
-export function reporter(epochs: number): Reporter {
+function reporter(epochs: number): Reporter {
   const terminal = Boolean(process.stderr.isTTY)
   const bar = terminal
     ? new cliProgress.SingleBar({
@@ -96,6 +97,53 @@ export function reporter(epochs: number): Reporter {
     end() {
       stop()
       process.off('exit', stop)
+    },
+  }
+}
+
+/** Follows runs on the terminal, and stops them at Ctrl-C. */
+export interface Following {
+  /** Options of a run, a search or repeats. */
+  readonly options: {
+    readonly signal: AbortSignal
+    readonly label: (name: string) => string
+    readonly onNotice: (line: string) => void
+    readonly onStep: Reporter['step']
+    readonly onEpoch: Reporter['epoch']
+  }
+  /** The exit code of a program that a signal ended. */
+  readonly code: number
+  /** A run of so many epochs begins. */
+  begin(epochs: number): void
+  /** No run is going on, for now. */
+  pause(): void
+  end(): void
+}
+
+/** @param label what messages call a setting */
+export function followed(label: (name: string) => string): Following {
+  const interrupt = interruptible()
+  let progress: Reporter | undefined
+  const pause = () => progress?.end()
+  return {
+    options: {
+      signal: interrupt.signal,
+      label,
+      onNotice: line => note(`NOTE      ${line}`),
+      onStep: p => progress?.step(p),
+      onEpoch: e => progress?.epoch(e),
+    },
+    get code() {
+      return interrupt.code
+    },
+    begin(epochs) {
+      pause()
+      progress = reporter(epochs)
+    },
+    pause,
+    end() {
+      pause()
+      interrupt.end()
     },
   }
 }

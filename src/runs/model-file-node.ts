@@ -7,12 +7,12 @@ import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
 import type { TrainedModel } from '../nn/trained.ts'
-import { buildRecorded } from '../runs/definition-node.ts'
-import { RUN_FILES, readRun } from '../runs/folder-node.ts'
 import { isolatedRuntime } from '../runtime/isolated-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
-import { note } from './output.ts'
+import type { Context } from './definition.ts'
+import { buildRecorded } from './definition-node.ts'
+import { RUN_FILES, readRun } from './folder-node.ts'
 
 export interface ModelFile {
   readonly path: string
@@ -56,17 +56,24 @@ export function runtimeFor(
 }
 
 /**
- * As `loadModelFile`; where a run folder's file is damaged, or the run has not come to its end, the same made of its
- * checkpoint, which is said.
+ * As `loadModelFile`; where a run folder's file is damaged, or the run is not complete, the same made of its checkpoint.
+ * @param notice is told so
  */
-export const loadModelOrCheckpoint = (path: string, options?: LoadOptions): Promise<ModelFile> =>
+export const loadModelOrCheckpoint = (
+  path: string,
+  options: LoadOptions,
+  notice: Context['notice'],
+): Promise<ModelFile> =>
   loadModelFile(path, options).catch(async (error: unknown) => {
-    const trained = await loadRun(path).catch(() => undefined)
+    const trained = await loadRun(path, notice).catch(() => undefined)
     if (!trained || !(error instanceof UserError)) throw error
-    note(`${error.message}; a checkpoint is taken instead`)
+    notice(`${error.message}; a checkpoint is taken instead`)
     return { path, info: readOnnx(exportOnnx(trained), path) }
   })
 
 /** The trained model of a run folder: of its last or its best checkpoint, or as in its `model.onnx`. */
-export const loadRun = (path: string, which?: 'last' | 'best'): Promise<TrainedModel> =>
-  readRun(path, buildRecorded, which, note)
+export const loadRun = (
+  path: string,
+  notice: Context['notice'],
+  which?: 'last' | 'best',
+): Promise<TrainedModel> => readRun(path, buildRecorded, which, notice)
