@@ -61,5 +61,5 @@ export async function guessingLine(
     `a lower learning rate (${label('lr')} ${Number((lr / 10).toPrecision(2))}, now ${lr})`,
     ...(warmup < 1 && record.epochs > 1 ? [`a longer warm-up (${label('warmup')} 1, now ${warmup})`] : []),
   ]
-  return `accuracy ${percent(accuracy)} is no better than guessing: ${answers}; try ${tries.join(', or ')}`
+  return `accuracy ${percent(accuracy)} is at the level of guessing: ${answers}; try ${tries.join(', or ')}`
 }

@@ -32,7 +32,16 @@ async function lines(out: string, name: string): Promise<object[]> {
     .trim()
     .split('\n')
     .map(line => {
-      const { seconds, setupSeconds, examplesPerSecond, dataWaitShare, out: _, ...rest } = JSON.parse(line)
+      const {
+        seconds,
+        stepSeconds,
+        epochSeconds,
+        setupSeconds,
+        examplesPerSecond,
+        dataWaitShare,
+        out: _,
+        ...rest
+      } = JSON.parse(line)
       return rest
     })
 }

@@ -52,6 +52,15 @@ it('a module trains a model and task of its own, with its settings as flags', as
   const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
   expect(config).toMatchObject({ model: { name: 'product', config: { hidden: 5 } }, module })
   expect(config).toMatchObject({ metric: 'mae', batch: 20, optimizer: { name: 'adam', lr: 0.01 } })
+  const measured = await train('--profile', '--no-verify', '--no-report', '--out', join(folder, 'measured'))
+  const { layers, operators, runs } = measured.json.profile as Record<'layers' | 'operators', object> & {
+    runs: number
+  }
+  expect(runs).toBeGreaterThan(30)
+  expect(Object.keys(layers)).toEqual(expect.arrayContaining(['a', 'b', 'optimizer']))
+  const total = (times: object) => Object.values(times).reduce((sum: number, ms: number) => sum + ms, 0)
+  expect(total(operators)).toBeCloseTo(total(layers), 6)
+  expect(measured.json.valMae).toBe((await train('--out', join(folder, 'plain'))).json.valMae)
   const help = await onnxgrad('train', module, '--help', '--help-all')
   expect(help.stdout).toMatch(/--hidden +units of the hidden layer/)
   const wrong = async (...args: string[]) =>
@@ -81,6 +90,27 @@ it('its run is killed, stopped and resumed to the same bytes', async () => {
   const last = await onnxgrad('train', '--resume', killed, '--json')
   expect([last.code, complaint(last)]).toEqual([0, []])
   expect(await bytes(killed)).toEqual(await bytes(whole))
+  // Time counts on over both interruptions, and steps take no more of it than there is.
+  const lines = (await readFile(join(killed, 'metrics.jsonl'), 'utf8')).trim().split('\n')
+  const times = lines.map(line => JSON.parse(line) as { seconds: number; stepSeconds?: number })
+  expect(times.map(t => t.seconds)).toEqual(times.map(t => t.seconds).sort((a, b) => a - b))
+  const steps = times.reduce((sum, t) => sum + (t.stepSeconds ?? 0), 0)
+  expect(steps).toBeLessThan(times.at(-1)!.seconds)
+  const page = join(folder, 'compare.html')
+  const compared = await onnxgrad('compare', whole, killed, join(folder, 'own'), '--out', page, '--json')
+  const runs = compared.json.runs as { out: string; settings: object; figures: Record<string, number> }[]
+  expect(runs.map(run => run.out)).toEqual([whole, killed, join(folder, 'own')])
+  expect(runs[0]!.figures.valMae).toBe(runs[1]!.figures.valMae)
+  expect(runs.map(run => run.settings)).toMatchObject([
+    { hidden: '8', batch: '1', epochs: '3' },
+    { hidden: '8' },
+    { hidden: '5', batch: '20', epochs: '2' },
+  ])
+  expect(await readFile(page, 'utf8')).toContain('Validation mae of 3 runs by epoch')
+  expect(complaint(await onnxgrad('compare', folder, '--out', page)).length).toBe(0)
+  expect(complaint(await onnxgrad('compare', join(folder, 'nothing'))).join()).toContain(
+    'is not a run folder',
+  )
   // Its report, written again, and its model as another file.
   expect((await onnxgrad('report', killed)).code).toBe(0)
   expect(await readFile(join(killed, 'report.html'), 'utf8')).toContain('mae')

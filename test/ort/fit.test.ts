@@ -74,7 +74,14 @@ const trainer = (options: Partial<FitOptions> = {}) =>
   })
 
 /** Without what the clock says. */
-const timeless = ({ seconds, examplesPerSecond, dataWaitShare, ...rest }: EpochResult) => rest
+const timeless = ({
+  seconds,
+  stepSeconds,
+  epochSeconds,
+  examplesPerSecond,
+  dataWaitShare,
+  ...rest
+}: EpochResult) => rest
 
 const closest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0)

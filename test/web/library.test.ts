@@ -259,7 +259,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
         /^UserError: device webgpu is not available: the browser found/,
       )
       expect(await problem({ device: 'cuda' as 'wasm' })).toMatch(
-        /^UserError: device cuda is not known in a browser/,
+        /^UserError: unknown device cuda in a browser/,
       )
     })
   })
