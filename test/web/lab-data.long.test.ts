@@ -52,7 +52,7 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
     ] as const)
       await field(page, name).fill(text)
     await startButton(page).click()
-    await shows(page, '#message', 50_000).toMatch(/not enough memory/)
+    await shows(page, '#message', 50_000).toMatch(/not enough memory/ii)
     await ends(page)
     await shot(page, 'train-memory')
     await field(page, 'Architecture').selectOption('mlp')
@@ -79,7 +79,7 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
       ),
     }
     await drop(page, [images])
-    await shows(page, '.found').toMatch(/^no labels go with train-images-idx3-ubyte/)
+    await shows(page, '.found').toMatch(/^no labels among train-images-idx3-ubyte/)
     await drop(page, [images, labels])
     await shows(page, '.found').toMatch(/^32 to train on, 8 held out/)
     // 28 pixels are no more, so that the patch has to be another.

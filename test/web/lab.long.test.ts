@@ -191,7 +191,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await loaded(page)
 
     await choose(page, 'notes.onnx', new TextEncoder().encode('no model at all'))
-    await shows(page, '#message').toMatch(/^notes\.onnx: not .*ONNX file/)
+    await shows(page, '#message').toMatch(/^notes\.onnx: is .*not an ONNX file/)
     await choose(page, 'half.onnx', model.bytes.subarray(0, model.bytes.length >> 1))
     await shows(page, '#message').toMatch(/^half\.onnx: /)
     // Still a message of the right form, but for the operators, which no runtime knows.
@@ -244,7 +244,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
       { name: 'a.png', bytes: text },
       { name: 'b.png', bytes: text },
     ])
-    await shows(page, '#message').toMatch(/^These files are no data/)
+    await shows(page, '#message').toMatch(/^These files are not a data set/)
     await draw(page, '7')
     await shows(page, '#predicted').toBe('7')
   })
