@@ -52,7 +52,7 @@ describe.skipIf(noBrowser)(`what the lab is given to train on${noBrowser ? ` (${
     ] as const)
       await field(page, name).fill(text)
     await startButton(page).click()
-    await shows(page, '#message', 50_000).toMatch(/not enough memory/ii)
+    await shows(page, '#message', 50_000).toMatch(/not enough memory/i)
     await ends(page)
     await shot(page, 'train-memory')
     await field(page, 'Architecture').selectOption('mlp')
