@@ -30,6 +30,8 @@ export default defineConfig({
       external: ['onnxruntime-web/wasm', 'onnxruntime-web/webgpu'],
       output: {
         chunkFileNames: '[name].js',
+        // Vite leaves the white space of libraries, for bundlers that read it again; pages load these files as they are.
+        minify: true,
         paths: {
           'onnxruntime-web/wasm': `./${WEB_FILES.wasm.script}`,
           'onnxruntime-web/webgpu': `./${WEB_FILES.webgpu.script}`,
