@@ -35,7 +35,7 @@ const builder = (yargs: Argv) =>
     .option('split', {
       choices: ['test', 'val', 'train'] as const,
       default: 'test' as const,
-      describe: 'Which split',
+      describe: 'Split to evaluate',
       group: 'Data:',
     })
     .option('val-split', {

@@ -61,7 +61,7 @@ const builder = (yargs: Argv) =>
     })
     .example('$0 inspect runs/vit-lecture', 'layers, shapes, parameters, MACs of the trained model')
     .example('$0 inspect vit --preset base16 --depth 1', 'the same before any training')
-    .example('$0 inspect vit --preset tiny16 --train --batch 8', 'the memory that training it takes')
+    .example('$0 inspect vit --preset tiny16 --train --batch 8', 'the memory that training needs')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 

@@ -30,7 +30,7 @@ const builder = (yargs: Argv) =>
       'temperature',
       numberOption(
         'temperature',
-        number('Below 1 favours likely characters, above 1 unlikely ones; 0 always takes the most likely', {
+        number('Below 1 favors likely characters, above 1 unlikely ones; 0 always takes the most likely', {
           ...{ least: 0, most: 100, default: 0.8 },
           ...TEXT,
         }),

@@ -189,7 +189,7 @@ async function handler(argv: SettingValues & Flags, own?: Definition): Promise<v
         )
     ).catch((error: unknown) => {
       follow.pause()
-      if (folder) note(`the search is kept as it is; resume it with: npx onnxgrad tune --resume ${folder}`)
+      if (folder) note(`resume the search with: npx onnxgrad tune --resume ${folder}`)
       throw error
     })
     follow.pause()

@@ -34,8 +34,8 @@ export function titleOf(config: Config): string {
 /** How a training ended before all its epochs were done. */
 const EARLY: Readonly<Record<string, string>> = {
   signal: 'was stopped',
-  until: 'ended, as it was asked to,',
-  patience: 'ended, as no epoch was better than the best for long enough,',
+  until: 'ended as requested,',
+  patience: 'ended early, because no epoch improved on the best,',
 }
 
 /** Whose weights these are, and what the test set had to do with that. */
@@ -45,12 +45,12 @@ export function selection(log: RunLog, config: Config): string {
   const all = counted(Number(config.epochs), 'epoch')
   const average = typeof config.ema === 'number' ? `, averaged over the steps (EMA, decay ${config.ema})` : ''
   const early = EARLY[end] && `The training ${EARLY[end]} after ${done} of ${all}.`
-  const standing = final ? early : `The training is not at its end: ${done} of ${all} are done.`
+  const standing = final ? early : `The run is not complete: ${done} of ${all} are done.`
   const best = final?.bestEpoch === undefined ? 'the best epoch so far' : `epoch ${final.bestEpoch}`
   const measure = textOf(config.metric) ?? metricsOf(log)[0] ?? 'loss'
   const chosen = epochs.some(e => Object.keys(e).some(key => /^val[A-Z]/.test(key)))
     ? `The weights are those of ${best}${average}, the best by ${measure} on examples held out of the training; the test set was used once, ${final ? 'at the end' : 'for this report'}.`
-    : `The weights are those after the last ${standing ? 'of these' : `of ${all}`}${average}; nothing was chosen by the test set, which was only watched after each epoch.`
+    : `The weights are those after the last ${standing ? 'of these' : `of ${all}`}${average}; nothing was chosen by the test set, which was only monitored after each epoch.`
   return [standing, chosen].filter(Boolean).join(' ')
 }
 

@@ -64,7 +64,7 @@ const POSITIONS = ['pos_embed', 'positional_emb', 'wpe']
 /** The set that a report is made on. @throws UserError where the data has none */
 export function testSetOf({ test, origin }: DataSource): Dataset {
   if (test) return test
-  throw new UserError(`${origin}: has no test set, on which a report shows what the model answers; give one`)
+  throw new UserError(`${origin}: has no test set to report predictions on`)
 }
 
 /** Whether a run is that of a classifier: its answers can be counted, class by class. */
@@ -165,13 +165,13 @@ async function classSections(
     {
       id: 'confusion',
       title: 'Confusion matrix',
-      lead: `${count(wrong)} of ${count(examples)} ${tokens ? 'characters' : 'test examples'} are answered wrong.`,
+      lead: `${count(wrong)} of ${count(examples)} ${tokens ? 'characters' : 'test examples'} are misclassified.`,
       body,
     },
     {
       id: 'classes',
       title: 'Classes',
-      lead: `Precision: of the answers that name the class, how many are right. Recall: of its examples, how many are found. F1: their harmonic mean.${shown.length < scores.length ? ` The ${MOST_CLASSES} classes with the lowest F1 are shown.` : ''}`,
+      lead: `Precision: share of the predictions of a class that are correct. Recall: share of its examples that are found. F1: their harmonic mean.${shown.length < scores.length ? ` The ${MOST_CLASSES} classes with the lowest F1 are shown.` : ''}`,
       body: few
         ? classes
         : html`<details><summary>${count(shown.length)} classes</summary>${classes}</details>`,
@@ -185,7 +185,7 @@ async function matrix(confusion: Confusion): Promise<Html> {
   const most = rows.map(row => Math.log1p(row.reduce((a, b) => a + b, 0)) || 1)
   const size = rows.length
   const picture = await cells(size, size, (y, x) => glow(Math.log1p(nth(nth(rows, y), x)) / nth(most, y)))
-  return html`<figure class="matrix"><img src="${picture}" alt="Confusion matrix of ${size} classes, without numbers"><figcaption><small>Rows: what it is. Columns: what the model answers. Classes in their order; brighter is more, by the logarithm.</small></figcaption></figure>`
+  return html`<figure class="matrix"><img src="${picture}" alt="Confusion matrix of ${size} classes, without numbers"><figcaption><small>Rows: true class. Columns: predicted class. Brighter means more, on a logarithmic scale.</small></figcaption></figure>`
 }
 
 async function imageSections(
@@ -204,7 +204,7 @@ async function imageSections(
     {
       id: 'mistakes',
       title: 'Worst mistakes',
-      lead: `Wrongly answered test images with the highest loss: what it is → what the model answers, how sure it is, and the image’s number in the test set, from 0.`,
+      lead: `Misclassified test images with the highest loss: true class → predicted class, confidence, and index in the test set.`,
       body: await mistakes(worst, shape, name),
     },
   ]

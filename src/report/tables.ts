@@ -19,12 +19,12 @@ export function confusionTable(confusion: readonly (readonly number[])[], name: 
   const cell = (row: readonly number[], i: number, n: number, j: number): Html => {
     const most = i === j ? row.reduce((a, b) => a + b, 0) : wrong
     const shown = (n / (most || 1)).toFixed(3)
-    return html`<td class="${i === j ? 'right' : n ? 'wrong' : 'none'}" style="--share:${shown}" title="${name(i)} answered as ${name(j)}: ${count(n)}">${n ? count(n) : '·'}</td>`
+    return html`<td class="${i === j ? 'right' : n ? 'wrong' : 'none'}" style="--share:${shown}" title="${name(i)} predicted as ${name(j)}: ${count(n)}">${n ? count(n) : '·'}</td>`
   }
   return scroll(
     'Confusion matrix',
     html`<table class="confusion">
-<caption>Rows: what it is. Columns: what the model answers.</caption>
+<caption>Rows: true class. Columns: predicted class.</caption>
 <thead><tr><td></td>${confusion.map((_, j) => html`<th scope="col">${named(name(j))}</th>`)}</tr></thead>
 <tbody>${confusion.map(
       (row, i) =>
@@ -36,10 +36,10 @@ export function confusionTable(confusion: readonly (readonly number[])[], name: 
 /** The most frequent confusions. */
 export function confusionList(confusion: Confusion, name: Name, most = 12): Html {
   const pairs = confusion.mistakes().slice(0, most)
-  if (!pairs.length) return html`<p>Nothing is taken for anything else.</p>`
+  if (!pairs.length) return html`<p>No example is misclassified.</p>`
   return html`<table class="numbers pairs">
 <caption>Most frequent confusions</caption>
-<thead><tr><th scope="col">It is</th><th scope="col">answered</th><th scope="col">times</th></tr></thead>
+<thead><tr><th scope="col">True class</th><th scope="col">Predicted class</th><th scope="col">Count</th></tr></thead>
 <tbody>${pairs.map(
     p =>
       html`<tr><th scope="row">${named(name(p.truth))}</th><td>${named(name(p.answer))}</td><td>${count(p.count)}</td></tr>`,

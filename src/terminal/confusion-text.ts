@@ -23,7 +23,7 @@ const matrix = (confusion: Confusion, name: Name): string =>
 
 const mistakes = (confusion: Confusion, name: Name): string =>
   table(
-    ['true', 'answered', 'times'],
+    ['true', 'predicted', 'count'],
     confusion
       .mistakes()
       .slice(0, MOST_MISTAKES)

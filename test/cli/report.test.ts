@@ -63,5 +63,5 @@ test('a run that is copied while it goes on is reported as far as it has come', 
   await writeFile(join(copy, 'metrics.jsonl'), `${lines[0]}\n${lines[1]!.slice(0, 20)}`)
   expect((await onnxgrad('report', copy, '--data', data)).code).toBe(0)
   const page = await readFile(join(copy, 'report.html'), 'utf8')
-  expect(page).toContain('The training is not at its end: 1 of 2 epochs are done.')
+  expect(page).toContain('The run is not complete: 1 of 2 epochs are done.')
 })

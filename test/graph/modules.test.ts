@@ -131,7 +131,8 @@ test('circles are found however they are reached', () => {
 })
 
 test('what a page needs imports nothing of Node', () => {
-  const nodeOnly = (file: string) => /^src\/(cli|serve)\//.test(file) || /(^|[/-])node\.ts$/.test(file)
+  const nodeOnly = (file: string) =>
+    /^src\/(cli|serve|terminal)\//.test(file) || /(^|[/-])node\.ts$/.test(file)
   const reaches = (file: string, seen = new Set<string>()): string[] => {
     if (seen.has(file)) return []
     seen.add(file)

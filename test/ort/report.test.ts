@@ -217,7 +217,7 @@ test('a run that has recorded little is reported as far as it goes', async () =>
   const epochs = LOG.epochs.map(({ epoch, step, testLoss }) => ({ epoch, step, testLoss }) as never)
   const page = await documentOf({ log: { epochs, steps: [] }, config: { model: {} } })
   expect(page.querySelectorAll('#curves figure').length).toBe(1)
-  expect(page.querySelector('.chosen')!.textContent).toContain('not at its end')
+  expect(page.querySelector('.chosen')!.textContent).toContain('not complete')
   expect(sections(page)).not.toContain('timings')
   const empty = await documentOf({ log: { epochs: [], steps: [] } })
   expect(sections(empty)[0]).toBe('confusion')

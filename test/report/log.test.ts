@@ -61,7 +61,7 @@ test('the report says whose weights they are and what the test set had to do wit
   const say = (metrics: string, config = {}) => selection(readLog(metrics, ''), { epochs: 3, ...config })
   const end = { final: true, epochs: 3 }
   expect(say(lines(epoch(3), end))).toBe(
-    'The weights are those after the last of 3 epochs; nothing was chosen by the test set, which was only watched after each epoch.',
+    'The weights are those after the last of 3 epochs; nothing was chosen by the test set, which was only monitored after each epoch.',
   )
   const validated = lines(epoch(3, { valAccuracy: 0.9 }), { ...end, bestEpoch: 2 })
   expect(say(validated)).toBe(
@@ -71,7 +71,7 @@ test('the report says whose weights they are and what the test set had to do wit
     'epoch 2, averaged over the steps (EMA, decay 0.99), the best',
   )
   expect(say(lines(epoch(2)))).toBe(
-    'The training is not at its end: 2 of 3 epochs are done. The weights are those after the last of these; nothing was chosen by the test set, which was only watched after each epoch.',
+    'The run is not complete: 2 of 3 epochs are done. The weights are those after the last of these; nothing was chosen by the test set, which was only monitored after each epoch.',
   )
   expect(say(lines(epoch(2), { final: true, epochs: 2, end: 'signal' }))).toMatch(
     /^The training was stopped after 2 of 3 epochs\. /,

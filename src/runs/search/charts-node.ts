@@ -13,8 +13,8 @@ import type { Dimension } from './space.ts'
 
 /** How trials are drawn, by what became of them; the last ones lie on top. */
 const ROLES = [
-  { role: 'dropped', name: 'went no further', colour: 'var(--bar)', width: 1.25, radius: 3.5, opacity: 0.8 },
-  { role: 'finished', name: 'came to the end', colour: 'var(--train)', width: 1.75, radius: 4, opacity: 1 },
+  { role: 'dropped', name: 'not continued', colour: 'var(--bar)', width: 1.25, radius: 3.5, opacity: 0.8 },
+  { role: 'finished', name: 'completed', colour: 'var(--train)', width: 1.75, radius: 4, opacity: 1 },
   { role: 'winner', name: 'winner', colour: 'var(--held)', width: 3, radius: 5.5, opacity: 1 },
 ] as const
 
