@@ -83,6 +83,6 @@ test('the report says whose weights they are and what the test set had to do wit
     end: 'patience',
   })
   expect(say(impatient, { metric: 'loss' })).toMatch(
-    /no epoch was better .* after 2 of 3 epochs\..* epoch 1, the best by loss/,
+    /no epoch improved .* after 2 of 3 epochs\..* epoch 1, the best by loss/,
   )
 })
