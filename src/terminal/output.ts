@@ -49,14 +49,14 @@ function lineOf(text: string): string {
   return `${before}${printable(line, Number.POSITIVE_INFINITY)}${after}\n`
 }
 
-let live: string | undefined
-/** Says what clears the line of a progress bar that is being drawn: what is printed meanwhile starts on a clean line. */
-export const showLive = (clear: string | undefined): void => {
-  live = clear
+let clearLive = () => {}
+/** Says how to take away a progress bar that is being drawn. What is printed then starts on a clean line. */
+export const showLive = (clear: () => void): void => {
+  clearLive = clear
 }
 
 const write = (text: string): void => {
-  if (live) process.stderr.write(live)
+  clearLive()
   ;(json ? process.stderr : process.stdout).write(text)
 }
 
@@ -68,7 +68,7 @@ export const sayLines = (lines: string): void => write(`${plainLines(lines)}\n`)
 
 /** A line that must be seen but is no result: always stderr. */
 export const note = (line = ''): void => {
-  if (live) process.stderr.write(live)
+  clearLive()
   process.stderr.write(lineOf(line))
 }
 
@@ -102,6 +102,12 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
 const LONGEST_CELL = 400
 
 export const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
+
+/** A loss or metric: accuracies as a percentage; nothing where it was not measured. */
+export function figure(name: string, value: number | undefined): string {
+  if (value === undefined) return ''
+  return /accuracy$/i.test(name) ? percent(value) : value.toFixed(4)
+}
 
 export function duration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`

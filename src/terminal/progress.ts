@@ -2,10 +2,7 @@ import cliProgress from 'cli-progress'
 import type { Measured } from '../train/measured.ts'
 import { type EpochResult, judged, type Progress } from '../train/progress.ts'
 import { interruptible } from './interrupt.ts'
-import { duration, note, percent, showLive } from './output.ts'
-
-/** Puts the cursor back and clears the line of the bar, with what was typed on it. */
-const CLEAR = '\r\x1b[K'
+import { duration, figure, note, showLive } from './output.ts'
 
 /** Seconds between two lines about a running epoch, where there is no terminal to draw a bar on. */
 const QUIET_SECONDS = 30
@@ -20,10 +17,8 @@ interface Reporter {
 const measures = ({ loss, ...metrics }: Measured): string =>
   [['loss', loss] as const, ...Object.entries(metrics)].map(measureText).join('  ')
 
-const measureText = ([name, value]: readonly [string, number]): string => {
-  if (name === 'accuracy') return `acc ${percent(value)}`
-  return `${name} ${/accuracy$/i.test(name) ? percent(value) : value.toFixed(4)}`
-}
+const measureText = ([name, value]: readonly [string, number]): string =>
+  `${name === 'accuracy' ? 'acc' : name} ${figure(name, value)}`
 
 const speed = (examplesPerSecond: number): string =>
   `${Math.round(examplesPerSecond).toLocaleString('en-US')} img/s`
@@ -63,22 +58,20 @@ function reporter(epochs: number): Reporter {
   const stop = () => {
     if (running) bar?.stop()
     running = false
-    showLive(undefined)
   }
+  // The bar goes back to the line that it began on, so it has to restart below what is printed.
+  showLive(stop)
   // The cursor is there again whatever ends the program.
   process.on('exit', stop)
   return {
     step(p) {
       if (bar) {
         const perEpoch = stepsOf(p) / p.epochs
-        if (!running) bar.start(perEpoch, 0, { epoch: '', figures: '', left: '' })
+        const done = p.step - (p.epoch - 1) * perEpoch
+        const shown = { epoch: `${p.epoch}/${p.epochs}`, figures: figures(p), left: left(p) }
+        if (running) bar.update(done, shown)
+        else bar.start(perEpoch, done, shown)
         running = true
-        showLive(CLEAR)
-        bar.update(p.step - (p.epoch - 1) * perEpoch, {
-          epoch: `${p.epoch}/${p.epochs}`,
-          figures: figures(p),
-          left: left(p),
-        })
       } else if (performance.now() - spoke > QUIET_SECONDS * 1000) {
         spoke = performance.now()
         note(`epoch ${p.epoch}/${p.epochs}  step ${p.step}/${stepsOf(p)}  ${figures(p)}  ${left(p)}`)
@@ -96,6 +89,7 @@ function reporter(epochs: number): Reporter {
     },
     end() {
       stop()
+      showLive(() => {})
       process.off('exit', stop)
     },
   }
