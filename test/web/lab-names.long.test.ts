@@ -3,7 +3,7 @@ import { MODELS } from '../../models/index.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import { initialized } from '../../src/nn/trained.ts'
 import { noBrowser } from './browser.ts'
-import { choose, goTo, labPage, shows, textOf } from './lab-page.ts'
+import { choose, drawOne, goTo, labPage, shows, textOf } from './lab-page.ts'
 
 describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, () => {
   const lab = labPage()
@@ -16,11 +16,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     await choose(page, name, exportOnnx({ ...initialized(mlp, 1), classes }))
     await shows(page, '#model').toContain('a�xnno.onnx')
     await goTo(page, 'try')
-    const board = (await page.locator('#board').boundingBox())!
-    await page.mouse.move(board.x + board.width / 2, board.y + 0.2 * board.height)
-    await page.mouse.down()
-    await page.mouse.move(board.x + board.width / 2, board.y + 0.8 * board.height, { steps: 5 })
-    await page.mouse.up()
+    await drawOne(page)
     await shows(page, '#certainty').toMatch(/%$/)
     const shown = ['قطة', 'cat�gpj.exe', 'two�lines�[31m', '"\\u200b"']
     expect(await page.locator('#bars bdi').allTextContents()).toEqual(shown)

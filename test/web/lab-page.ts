@@ -94,6 +94,28 @@ export async function shot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true })
 }
 
+/** Draws one line on the board with the mouse. @param points in fractions of the board @param steps between two points */
+export async function stroke(
+  page: Page,
+  points: readonly (readonly [number, number])[],
+  steps = 5,
+): Promise<void> {
+  await page.locator('#board').scrollIntoViewIfNeeded()
+  const box = (await page.locator('#board').boundingBox())!
+  for (const [i, [x, y]] of points.entries()) {
+    await page.mouse.move(box.x + x * box.width, box.y + y * box.height, { steps: i ? steps : 1 })
+    if (i === 0) await page.mouse.down()
+  }
+  await page.mouse.up()
+}
+
+/** Draws a one. */
+export const drawOne = (page: Page): Promise<void> =>
+  stroke(page, [
+    [0.5, 0.2],
+    [0.5, 0.8],
+  ])
+
 /** Gives the page a file as a user's choice does. */
 export const choose = (page: Page, name: string, bytes: Uint8Array, input = '#file') =>
   page.setInputFiles(input, { name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) })

@@ -14,7 +14,7 @@ import { realDigits } from '../data/files.ts'
 import { fileOf } from '../ort/foreign.ts'
 import { loopingImages } from '../ort/looping.ts'
 import { noBrowser } from './browser.ts'
-import { choose, drop, goTo, labPage, logitsOf, shot, shows, textOf } from './lab-page.ts'
+import { choose, drop, goTo, labPage, logitsOf, shot, shows, stroke, textOf } from './lab-page.ts'
 
 if (noBrowser) console.warn(`lab ${noBrowser}`)
 
@@ -84,15 +84,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
   const shares = async (page: Page) =>
     (await page.locator('#bars .share').allTextContents()).map(text => Number.parseFloat(text))
 
-  async function draw(page: Page, digit: string) {
-    await page.locator('#board').scrollIntoViewIfNeeded()
-    const box = (await page.locator('#board').boundingBox())!
-    for (const [i, [x, y]] of DRAWN[digit]!.entries()) {
-      await page.mouse.move(box.x + x * box.width, box.y + y * box.height, { steps: i ? 4 : 1 })
-      if (i === 0) await page.mouse.down()
-    }
-    await page.mouse.up()
-  }
+  const draw = (page: Page, digit: string) => stroke(page, DRAWN[digit]!, 4)
 
   test('reads digits drawn with the mouse, on a plain static host, asking no other host', async () => {
     const { page, complaints } = await withModel()

@@ -12,7 +12,7 @@ import { normalized } from '../../src/nn/normalize.ts'
 import type { TrainedModel } from '../../src/nn/trained.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import { noBrowser } from './browser.ts'
-import { choose, goTo, labPage, shot, shows, textOf } from './lab-page.ts'
+import { choose, drawOne, goTo, labPage, shot, shows, stroke, textOf } from './lab-page.ts'
 
 if (noBrowser) console.warn(`see ${noBrowser}`)
 
@@ -217,15 +217,6 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     expect(complaints).toEqual([])
   })
 
-  const stroke = async (page: Page, points: readonly (readonly [number, number])[]) => {
-    const box = (await page.locator('#board').boundingBox())!
-    for (const [i, [x, y]] of points.entries()) {
-      await page.mouse.move(box.x + x * box.width, box.y + y * box.height, { steps: i ? 12 : 1 })
-      if (i === 0) await page.mouse.down()
-    }
-    await page.mouse.up()
-  }
-
   test('a drawing is read one look at a time, the last one wins, and See opens it', async () => {
     const { page, complaints } = await lab.open({ path: '/?model=lecture.onnx#try' })
     await shows(page, '#certainty').toBe('draw a digit')
@@ -245,11 +236,15 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
       }
       lab.ask = counting as typeof ask
     })
-    await stroke(page, [
-      [0.3, 0.25],
-      [0.7, 0.25],
-      [0.45, 0.85],
-    ])
+    await stroke(
+      page,
+      [
+        [0.3, 0.25],
+        [0.7, 0.25],
+        [0.45, 0.85],
+      ],
+      12,
+    )
     await shows(page, '#certainty').toMatch(/%$/)
     await page.waitForFunction(() => (window as never as { counts: { now: number } }).counts.now === 0)
     const counts = await page.evaluate(() => (window as never as { counts: { most: number } }).counts)
@@ -293,10 +288,7 @@ describe.skipIf(noBrowser)(`looking into a model${noBrowser ? ` (${noBrowser})` 
     await choose(page, 'notes.txt', new TextEncoder().encode('no picture'), '#picture')
     await shows(page, '#message').toMatch(/^notes\.txt: is not a picture/)
     await shows(page, '#board-title').toBe('Drawing')
-    await stroke(page, [
-      [0.5, 0.2],
-      [0.5, 0.8],
-    ])
+    await drawOne(page)
     await shows(page, '#certainty').toMatch(/%$/)
     expect(complaints).toEqual([])
   })

@@ -14,7 +14,7 @@ import { initialized } from '../../src/nn/trained.ts'
 import { WEB_FILES } from '../../src/runtime/web-files.ts'
 import { filesOf } from '../../src/serve/server.ts'
 import { complaintsOf, launch, noBrowser } from './browser.ts'
-import { choose, ends, goTo, reaches, ready, shows, startButton } from './lab-page.ts'
+import { choose, drawOne, ends, goTo, reaches, ready, shows, startButton } from './lab-page.ts'
 import { installed } from './package.ts'
 
 const runtime = fileURLToPath(new URL('../../node_modules/onnxruntime-web/dist', import.meta.url))
@@ -306,11 +306,7 @@ describe('serve', () => {
       await goTo(page, 'see')
       await page.locator('.see-maps canvas').first().waitFor()
       await goTo(page, 'try')
-      const board = (await page.locator('#board').boundingBox())!
-      await page.mouse.move(board.x + board.width / 2, board.y + 0.2 * board.height)
-      await page.mouse.down()
-      await page.mouse.move(board.x + board.width / 2, board.y + 0.8 * board.height, { steps: 5 })
-      await page.mouse.up()
+      await drawOne(page)
       await shows(page, '#certainty').toMatch(/%$/)
       const bar = sharp({ create: { width: 40, height: 200, channels: 3, background: 'black' } })
         .extend({ top: 60, bottom: 60, left: 140, right: 140, background: 'white' })
