@@ -49,7 +49,7 @@ async function openGiven(lab: LabClient, given: string): Promise<void> {
   )
 }
 
-/** The files of a run that `onnxgrad serve` puts beside the page; where there is no run, they are empty. */
+/** Opens the files of a run that `onnxgrad serve` puts beside the page; without a run, they are empty. */
 async function openBeside(lab: LabClient): Promise<void> {
   const [model, checkpoint] = await Promise.all(['model.onnx', 'checkpoint.safetensors'].map(bytesBeside))
   if (model?.length) await lab.open('model.onnx', model)

@@ -1,14 +1,15 @@
 import { stat } from 'node:fs/promises'
 import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
 import { MODELS } from '../../models/index.ts'
 import { isKey } from '../graph/keys.ts'
 import type { Definition } from '../runs/definition.ts'
-import { importRun, namesModule, recordedDefinition } from '../runs/definition-node.ts'
+import { definitionOf, importRun, namesModule, recordedDefinition } from '../runs/definition-node.ts'
 import { readConfig } from '../runs/saved-node.ts'
 import { KNOWN, optionsOf } from './flags.ts'
 
-/** The module that a command line trains, or resumes the run of: its settings are flags. @throws UserError */
-export async function definitionIn(args: readonly string[]): Promise<Definition | undefined> {
+/** The module that a command line trains, or resumes the run of. @throws UserError */
+async function definitionIn(args: readonly string[]): Promise<Definition | undefined> {
   const { _: [, model] = [], resume }: { _: (string | number)[]; resume?: unknown } = await yargs([...args])
     .help(false)
     .version(false)
@@ -25,5 +26,16 @@ export async function definitionIn(args: readonly string[]): Promise<Definition 
   )
   // What is wrong with the folder is said where it is read for good.
   const config = isFolder ? await readConfig(resume).catch(() => undefined) : undefined
-  return config?.module === undefined ? undefined : recordedDefinition(config)
+  return config?.module === undefined ? undefined : recordedDefinition(config.model.name, config.module)
 }
+
+let asked: ReturnType<typeof definitionIn> | undefined
+/** The module that this program's command line trains, or resumes the run of: its settings are flags. @throws UserError */
+export const definitionAsked = (): ReturnType<typeof definitionIn> =>
+  (asked ??= definitionIn(hideBin(process.argv)))
+
+/** What is resumed with the definition that a command names beside --resume. @throws UserError */
+export const named = async (
+  model: Definition | string | undefined,
+): Promise<{ readonly model?: Definition }> =>
+  model === undefined ? {} : { model: await definitionOf(model) }

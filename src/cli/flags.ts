@@ -1,15 +1,12 @@
 import type { Options } from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
-import { kebab } from '../runs/command.ts'
+import { flagOf, kebab } from '../runs/command.ts'
 import type { Definition, SettingValues } from '../runs/definition.ts'
 import { SETTINGS } from '../runs/settings.ts'
 import { readSetting, type Schema, type Setting } from '../settings/setting.ts'
 
 // Flags are made of settings, and settings of flags.
-
-/** What messages call a setting. */
-export const flagOf = (name: string): string => `--${kebab(name)}`
 
 /** The settings of the models that come with onnxgrad, each with the models that have it. */
 const MODEL_SETTINGS: Schema = Object.entries(MODELS).reduce<Record<string, Setting>>(

@@ -1,7 +1,8 @@
 import type { Options } from 'yargs'
 import { UserError } from '../graph/errors.ts'
+import { flagOf } from '../runs/command.ts'
 import { checkSetting, type NumberSetting, readSetting } from '../settings/setting.ts'
-import { flagOf, optionOf } from './flags.ts'
+import { optionOf } from './flags.ts'
 
 export interface NumberOption extends Options {
   readonly coerce: (text: unknown) => number

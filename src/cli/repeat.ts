@@ -3,14 +3,14 @@ import type { ModelName } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import { words } from '../report/words.ts'
+import { flagOf } from '../runs/command.ts'
 import type { Definition, SettingValues } from '../runs/definition.ts'
-import { definitionOf } from '../runs/definition-node.ts'
 import { RUN_FILES } from '../runs/folder-node.ts'
 import { type RepeatResult, repeatRun, resumeRepeats, type Spread } from '../runs/repeat-node.ts'
 import { readSetting, whole } from '../settings/setting.ts'
-import { duration, note, percent, result, say, sayLines, table } from '../terminal/output.ts'
+import { duration, figure, note, percent, result, say, sayLines, table } from '../terminal/output.ts'
 import { followed } from '../terminal/progress.ts'
-import { flagOf } from './flags.ts'
+import { named } from './definition-in.ts'
 
 /** Trains with one seed after the other, or resumes that. */
 export async function repeat(
@@ -45,14 +45,6 @@ export async function repeat(
   }
 }
 
-const named = async (model: string | Definition | undefined) =>
-  model === undefined ? {} : { model: await definitionOf(model) }
-
-const shown = (name: string, value: number | undefined): string => {
-  if (value === undefined) return ''
-  return /accuracy$/i.test(name) ? percent(value) : value.toFixed(4)
-}
-
 /** @throws UserError when runs failed, or their files are not right */
 function conclude({ runs, spreads, stopped, out, ...about }: RepeatResult): void {
   const head = Object.keys(spreads).filter(name => name !== 'trainLoss')
@@ -63,7 +55,7 @@ function conclude({ runs, spreads, stopped, out, ...about }: RepeatResult): void
       runs.map(run => [
         run.seed,
         run.epochs,
-        ...head.map(name => shown(name, run.figures[name])),
+        ...head.map(name => figure(name, run.figures[name])),
         run.epochs ? duration(run.seconds) : '',
         run.failure === undefined ? '' : `failed: ${run.failure}`,
       ]),
@@ -98,7 +90,7 @@ const SETS: Readonly<Record<string, string>> = {
 const label = (name: string): string => SETS[name] ?? words(name)
 
 function spreadText(name: string, { mean, deviation, count }: Spread): string {
-  if (deviation === undefined) return `${shown(name, mean)} (of one seed)`
+  if (deviation === undefined) return `${figure(name, mean)} (of one seed)`
   const about = `(mean and standard deviation of ${count} seeds)`
   return /accuracy$/i.test(name)
     ? `${(100 * mean).toFixed(2)} ± ${percent(deviation)} ${about}`

@@ -1,14 +1,14 @@
 import type { Argv } from 'yargs'
-import { hideBin } from 'yargs/helpers'
 import { MODELS } from '../../models/index.ts'
 import { preprocessingInWords } from '../data/preprocess.ts'
 import { leastRuntime } from '../export/lower.ts'
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import { parameterCount } from '../nn/model.ts'
+import { count } from '../report/text.ts'
 import { inWords } from '../report/words.ts'
+import { flagOf } from '../runs/command.ts'
 import type { Definition, SettingValues } from '../runs/definition.ts'
-import { definitionOf } from '../runs/definition-node.ts'
 import { holdsRepeats } from '../runs/repeat-node.ts'
 import { type RunStart, resumeRun, trainRun } from '../runs/run-node.ts'
 import type { RunResult } from '../runs/train-node.ts'
@@ -16,8 +16,9 @@ import { profileLines } from '../runtime/profile-node.ts'
 import { duration, note, percent, result, say, sayLines } from '../terminal/output.ts'
 import { followed } from '../terminal/progress.ts'
 import { columns, facts } from '../terminal/text.ts'
-import { definitionIn } from './definition-in.ts'
-import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
+import { measureKey, measureOf, type SetName } from '../train/progress.ts'
+import { definitionAsked, named } from './definition-in.ts'
+import { KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
 import { readFlags } from './options.ts'
 import { repeat } from './repeat.ts'
 import type { Verb } from './verb.ts'
@@ -52,8 +53,6 @@ export const trainFlags = (yargs: Argv, own?: Definition) =>
     .example('$0 train vit --patch 4 --dim 96 --depth 6 --heads 6 --mlp 192', 'another size')
     .example('$0 train my-run.ts --epochs 20', 'your own model, task and data')
     .example('$0 train --resume runs/vit-lecture', 'resume a run that was stopped')
-
-const count = (n: number): string => n.toLocaleString('en-US')
 
 /** The words that say how it is trained. */
 const method = ({ name: rule, ...settings }: { readonly name: string }) =>
@@ -93,15 +92,16 @@ function aboutRun({ plan, runtime, out }: RunStart) {
 }
 
 /** What a set was measured by: the accuracy of a classifier, else loss and metrics. */
-function measured(summary: object, set: string): string {
-  const accuracy = fieldsOf(summary)[`${set}Accuracy`]
+function measured(summary: object, set: SetName): string {
+  const accuracy = fieldsOf(summary)[measureKey(set, 'accuracy')]
   if (typeof accuracy === 'number') return percent(accuracy)
   return Object.entries(summary)
-    .flatMap(([key, value]) =>
-      key.startsWith(set) && /^[A-Z]/.test(key.slice(set.length)) && typeof value === 'number'
-        ? [`${key.slice(set.length).toLowerCase()} ${value.toPrecision(4)}`]
-        : [],
-    )
+    .flatMap(([key, value]) => {
+      const of = measureOf(key)
+      return of?.set === set && typeof value === 'number'
+        ? [`${of.measure.toLowerCase()} ${value.toPrecision(4)}`]
+        : []
+    })
     .join(', ')
 }
 
@@ -121,12 +121,6 @@ function tell({ summary, verdicts }: RunResult, { plan }: RunStart): void {
   for (const v of verdicts)
     say(`verified  ${v.runtime} ${v.version}: ${v.error ?? `max abs diff ${v.maxAbsDiff.toExponential(1)}`}`)
   if (stopped) note(`to resume: npx onnxgrad train --resume ${out}`)
-}
-
-/** A definition that was named beside --resume. */
-const given = async (own: Definition | undefined, model: string | undefined) => {
-  const named = own ?? (model === undefined ? undefined : await definitionOf(model))
-  return named ? { model: named } : {}
 }
 
 type Flags = { readonly model?: string | undefined; readonly resume?: string; readonly repeats?: unknown }
@@ -153,7 +147,7 @@ export async function train(argv: SettingValues & Flags, own?: Definition): Prom
     const known = (own ?? model) as 'vit'
     const outcome = await (resume === undefined
       ? trainRun({ ...asked, model: known }, options)
-      : resumeRun(resume, { ...asked, ...(await given(own, model)) }, options))
+      : resumeRun(resume, { ...asked, ...(await named(own ?? model)) }, options))
     follow.pause()
     if (start) tell(outcome, start)
     if (outcome.profile) sayLines(`\n${profileLines(outcome.profile).join('\n')}`)
@@ -169,6 +163,6 @@ export async function train(argv: SettingValues & Flags, own?: Definition): Prom
 }
 
 export const trainVerb: Verb<Flags> = {
-  builder: async yargs => trainFlags(yargs, await definitionIn(hideBin(process.argv))),
-  handler: async argv => train({ ...argv }, await definitionIn(hideBin(process.argv))),
+  builder: async yargs => trainFlags(yargs, await definitionAsked()),
+  handler: async argv => train({ ...argv }, await definitionAsked()),
 }

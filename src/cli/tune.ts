@@ -1,25 +1,27 @@
 import { extname } from 'node:path'
 import type { Argv } from 'yargs'
-import { hideBin } from 'yargs/helpers'
 import type { ModelName } from '../../models/index.ts'
 import { MODELS } from '../../models/index.ts'
 import { readNamed } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
+import { count } from '../report/text.ts'
 import { inWords } from '../report/words.ts'
+import { flagOf } from '../runs/command.ts'
 import type { Definition, SettingValues } from '../runs/definition.ts'
-import { definitionOf, importDefault, namesModule } from '../runs/definition-node.ts'
+import { importDefault, namesModule } from '../runs/definition-node.ts'
 import { valOf } from '../runs/search/page-node.ts'
 import { resumeSearch, type SearchResult, type SearchStart, searchRuns } from '../runs/search/run-node.ts'
 import { SEARCH_SETTINGS } from '../runs/search/settings.ts'
 import { readSpace } from '../runs/search/space.ts'
 import { SETTINGS } from '../runs/settings.ts'
 import type { Schema, Value, Values } from '../settings/setting.ts'
-import { duration, note, percent, result, say, sayLines, table } from '../terminal/output.ts'
+import { duration, figure, note, percent, result, say, sayLines, table } from '../terminal/output.ts'
 import { followed } from '../terminal/progress.ts'
 import { columns, facts } from '../terminal/text.ts'
-import { definitionIn } from './definition-in.ts'
-import { flagOf, KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
+import { measureKey, measureOf } from '../train/progress.ts'
+import { definitionAsked, named } from './definition-in.ts'
+import { KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
 import { readFlags } from './options.ts'
 import type { Verb } from './verb.ts'
 
@@ -84,8 +86,6 @@ async function loadSpace(path: string): Promise<Readonly<Record<string, unknown>
   return kept as Readonly<Record<string, unknown>>
 }
 
-const count = (n: number): string => n.toLocaleString('en-US')
-
 /** What a search says of itself before it begins. */
 function aboutSearch({ record, search: { rungs }, trials, data, out }: SearchStart) {
   const { model, strategy, space, settings, seed, eta } = record
@@ -114,11 +114,6 @@ function aboutSearch({ record, search: { rungs }, trials, data, out }: SearchSta
 
 const valueText = (value: Value | undefined): string => (value === undefined ? '' : [value].flat().join(' '))
 
-const figure = (name: string, value: number | undefined): string => {
-  if (value === undefined) return ''
-  return /accuracy$/i.test(name) ? percent(value) : value.toFixed(4)
-}
-
 /** All trials, with the figures of the validation set only: the test set has no say in this. */
 function resultTable({ trials, metric }: SearchResult): string {
   const names = Object.keys(nth(trials, 0).values)
@@ -138,8 +133,8 @@ function resultTable({ trials, metric }: SearchResult): string {
 
 const measuresIn = (trial: object): string[] =>
   Object.keys(trial).flatMap(key => {
-    const [, first, rest] = /^val([A-Z])(.*)$/.exec(key) ?? []
-    return first ? [`${first.toLowerCase()}${rest}`] : []
+    const { set, measure } = measureOf(key) ?? {}
+    return set === 'val' && measure !== undefined ? [measure] : []
   })
 
 type Flags = { readonly model?: string | undefined; readonly resume?: string; readonly space?: string }
@@ -183,7 +178,7 @@ async function handler(argv: SettingValues & Flags, own?: Definition): Promise<v
           {
             ...asked,
             ...(space ? { space } : {}),
-            ...(what === undefined ? {} : { model: await definitionOf(what) }),
+            ...(await named(what)),
           },
           options,
         )
@@ -207,7 +202,7 @@ function conclude(done: SearchResult): void {
   sayLines(resultTable(done))
   say()
   if (winner) {
-    const test = winner[`test${metric[0]?.toUpperCase()}${metric.slice(1)}` as 'testLoss']
+    const test = winner[measureKey('test', metric)]
     const tested = test === undefined ? '' : `, test ${figure(metric, test)}`
     say(
       `winner    trial ${winner.trial}: validation ${figure(metric, valOf(winner, metric))} (epoch ${winner.bestEpoch})${tested}`,
@@ -226,6 +221,6 @@ function conclude(done: SearchResult): void {
 }
 
 export const tuneVerb: Verb<Flags> = {
-  builder: async yargs => tuneFlags(yargs, await definitionIn(hideBin(process.argv))),
-  handler: async argv => handler({ ...argv }, await definitionIn(hideBin(process.argv))),
+  builder: async yargs => tuneFlags(yargs, await definitionAsked()),
+  handler: async argv => handler({ ...argv }, await definitionAsked()),
 }

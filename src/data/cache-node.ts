@@ -52,7 +52,7 @@ export class DownloadCache {
     this.#log = log
   }
 
-  /** Where files are read from; undefined if there is no folder yet. */
+  /** The folder that files are read from; undefined if there is none yet. */
   get folder(): string | undefined {
     return this.#temporary ?? this.#folder
   }

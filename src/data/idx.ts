@@ -32,7 +32,7 @@ interface Header {
 
 /**
  * The size in bytes, header included, that an uncompressed IDX file claims in its header, for which its first 16 bytes
- * are enough. Throws a `UserError` where this is no IDX file or the size is absurd.
+ * are enough. Throws a `UserError` where the file is not an IDX file or the size is absurd.
  */
 export function idxBytes(file: NamedBytes): number {
   return header(file).bytes

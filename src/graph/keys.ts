@@ -12,3 +12,13 @@ export const isObject = (value: unknown): value is Readonly<Record<string, unkno
 
 /** The fields of a value that came from outside; of what has none, none. */
 export const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> => (isObject(value) ? value : {})
+
+/** The fields that are not undefined. */
+export const defined = (fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+
+/** Of some fields, those that are not undefined. */
+export const picked = (
+  fields: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): Readonly<Record<string, unknown>> => defined(Object.fromEntries(names.map(name => [name, fields[name]])))

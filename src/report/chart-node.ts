@@ -3,7 +3,7 @@ import { parseHTML } from 'linkedom'
 import { nth } from '../graph/present.ts'
 import { plainLines } from '../graph/printable.ts'
 import { Html } from './html.ts'
-import type { Scale } from './scale.ts'
+import { evenTicks, plain, type Scale } from './scale.ts'
 
 const { document } = parseHTML('<!doctype html><html></html>')
 
@@ -38,3 +38,18 @@ export const upwards = (y: Scale): PlotOptions => ({
     tickSize: 0,
   },
 })
+
+/** A rightward axis of epochs or steps, at whole numbers. */
+export const rightwards = (label: string, begin: number, end: number): PlotOptions => ({
+  x: {
+    domain: [begin, end],
+    ticks: evenTicks(end, { whole: true, beyond: false }).filter(tick => tick >= begin),
+    tickFormat: plain,
+    label,
+    labelArrow: 'none',
+    tickSize: 0,
+  },
+})
+
+/** The axis of runs that are compared after each epoch: from the first; from 0 where there is only one epoch. */
+export const epochsAxis = (end: number): PlotOptions => rightwards('epoch', Math.min(1, end - 1), end)

@@ -1,10 +1,11 @@
 import { dot, lineY } from '@observablehq/plot'
-import { nth } from '../graph/present.ts'
-import { chart, upwards } from './chart-node.ts'
+import { nth, present } from '../graph/present.ts'
+import { measureKey, measureOf } from '../train/progress.ts'
+import { chart, epochsAxis, upwards } from './chart-node.ts'
 import { type Html, html } from './html.ts'
-import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
+import { metricsOf, type Numbers, type RunLog } from './log.ts'
 import { page, type Section } from './page.ts'
-import { amounts, evenTicks, plain, shares } from './scale.ts'
+import { amounts, shares } from './scale.ts'
 import { counted, duration, figure } from './text.ts'
 
 /** A run beside others. */
@@ -40,9 +41,8 @@ const OTHERS: Readonly<Record<string, readonly [string, (v: number) => string]>>
 export function figureText(key: string, value: number): { readonly title: string; readonly text: string } {
   const other = OTHERS[key]
   if (other) return { title: other[0], text: other[1](value) }
-  const [, set = '', measure = ''] = /^(train|val|test)(.*)$/.exec(key) ?? []
-  const name = `${measure[0]?.toLowerCase()}${measure.slice(1)}`
-  return { title: `${SETS[set as 'train']} ${name}`, text: figure(name, value) }
+  const { set, measure } = present(measureOf(key), key)
+  return { title: `${SETS[set]} ${measure}`, text: figure(measure, value) }
 }
 
 /** The figures that any of the runs has, in order. */
@@ -59,12 +59,10 @@ function curve({ title, points }: Curve, runs: readonly ComparedRun[]): Html | u
   if (!points.length) return undefined
   const y = (/accuracy$/i.test(title) ? shares : amounts)(points.map(p => p.y))
   const end = Math.max(...points.map(p => p.x))
-  const begin = Math.min(1, end - 1)
   const placed = points.map(p => ({
     ...p,
     y: y.of(p.y),
     title: `${nth(runs, p.run).out}, epoch ${p.x}: ${y.say(p.y)}`,
-    colour: colourOf(p.run),
   }))
   const marks = runs.flatMap((_, run) => {
     const own = placed.filter(p => p.run === run)
@@ -78,14 +76,7 @@ function curve({ title, points }: Curve, runs: readonly ComparedRun[]): Html | u
     ...upwards(y),
     width: 440,
     height: 236,
-    x: {
-      domain: [begin, Math.max(end, begin + 1)],
-      ticks: evenTicks(end, { whole: true, beyond: false }).filter(tick => tick >= begin),
-      tickFormat: plain,
-      label: 'epoch',
-      labelArrow: 'none',
-      tickSize: 0,
-    },
+    ...epochsAxis(end),
     marks,
   })
   return html`<figure class="curve wide"><figcaption><b>${title}</b></figcaption>
@@ -98,7 +89,7 @@ function curvesOf(logs: readonly RunLog[]): readonly Curve[] {
   const measures = ['loss', ...new Set(logs.flatMap(metricsOf))]
   return measures.flatMap(measure =>
     (['train', 'val', 'test'] as const).map(set => {
-      const key = keyOf(set, measure)
+      const key = measureKey(set, measure)
       const of = (line: Numbers, run: number) =>
         line[key] === undefined || line.epoch === undefined ? [] : [{ run, x: line.epoch, y: line[key] }]
       return {

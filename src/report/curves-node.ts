@@ -1,9 +1,10 @@
 import { dot, lineY, type Markish, ruleX } from '@observablehq/plot'
 import { lookup, nth } from '../graph/present.ts'
-import { chart, upwards } from './chart-node.ts'
+import { measureKey } from '../train/progress.ts'
+import { chart, rightwards, upwards } from './chart-node.ts'
 import { type Html, html } from './html.ts'
-import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
-import { amounts, evenTicks, fromZero, plain, type Scale, shares } from './scale.ts'
+import { metricsOf, type Numbers, type RunLog } from './log.ts'
+import { amounts, fromZero, type Scale, shares } from './scale.ts'
 
 interface Point {
   readonly x: number
@@ -71,14 +72,7 @@ function drawn(
   const svg = chart(`${title} by ${unit}: ${series.map(s => summary(s, y.say)).join('; ')}`, {
     ...SIZES[size],
     ...upwards(y),
-    x: {
-      domain: [0, end],
-      ticks: evenTicks(end, { whole: true, beyond: false }),
-      tickFormat: plain,
-      label: unit,
-      labelArrow: 'none',
-      tickSize: 0,
-    },
+    ...rightwards(unit, 0, end),
     marks: [
       ...(!marked ? [] : [ruleX([taken], { stroke: 'var(--quiet)', strokeDasharray: '2 3' })]),
       ...series.flatMap(s => marksOf(s, y)),
@@ -147,12 +141,12 @@ export function curves(log: RunLog, examples: string): Html {
       ],
     },
     ...metrics.map((metric): Figure => {
-      const key = keyOf('test', metric)
+      const key = measureKey('test', metric)
       return {
         title: `${metric[0]?.toUpperCase()}${metric.slice(1)}`,
         size: 'wide',
         scale: /accuracy$/i.test(metric) ? shares : amounts,
-        series: [mean(keyOf('train', metric)), after(key.slice('test'.length)), once(key)],
+        series: [mean(measureKey('train', metric)), after(key.slice('test'.length)), once(key)],
       }
     }),
     {

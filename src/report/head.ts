@@ -1,7 +1,8 @@
 import { fieldsOf } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
+import { measureKey, measureOf } from '../train/progress.ts'
 import { type Html, html } from './html.ts'
-import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
+import { metricsOf, type Numbers, type RunLog } from './log.ts'
 import { interval } from './scores.ts'
 import { count, counted, figure, percent, precise } from './text.ts'
 
@@ -48,7 +49,7 @@ export function selection(log: RunLog, config: Config): string {
   const standing = final ? early : `The run is not complete: ${done} of ${all} are done.`
   const best = final?.bestEpoch === undefined ? 'the best epoch so far' : `epoch ${final.bestEpoch}`
   const measure = textOf(config.metric) ?? metricsOf(log)[0] ?? 'loss'
-  const chosen = epochs.some(e => Object.keys(e).some(key => /^val[A-Z]/.test(key)))
+  const chosen = epochs.some(e => Object.keys(e).some(key => measureOf(key)?.set === 'val'))
     ? `The weights are those of ${best}${average}, the best by ${measure} on examples held out of the training; the test set was used once, ${final ? 'at the end' : 'for this report'}.`
     : `The weights are those after the last ${standing ? 'of these' : `of ${all}`}${average}; nothing was chosen by the test set, which was only monitored after each epoch.`
   return [standing, chosen].filter(Boolean).join(' ')
@@ -68,17 +69,19 @@ const share = (numbers: Numbers | undefined, key: string): string | undefined =>
 function monitored({ log, config }: About): Html {
   const line = log.final ?? log.epochs.at(-1)
   const metric = textOf(config.metric) ?? metricsOf(log)[0] ?? 'loss'
-  const sets = (['test', 'val', 'train'] as const).filter(set => line?.[keyOf(set, metric)] !== undefined)
+  const sets = (['test', 'val', 'train'] as const).filter(
+    set => line?.[measureKey(set, metric)] !== undefined,
+  )
   const [set] = sets
   if (!line || !set) return html`<p class="score"><span>No epoch is completed.</span></p>`
   const measured = (of: 'train' | 'val' | 'test') =>
     ['loss', ...metricsOf(log)].flatMap(m => {
-      const value = line[keyOf(of, m)]
+      const value = line[measureKey(of, m)]
       return value === undefined || (of === set && m === metric)
         ? []
         : [`${SETS[of]} ${m} ${figure(m, value)}`]
     })
-  return html`<p class="score"><b>${figure(metric, lookup(line, keyOf(set, metric)))}</b><span>${SETS[set]} ${metric}<br><small>${sets.flatMap(measured).join(', ')}</small></span></p>`
+  return html`<p class="score"><b>${figure(metric, lookup(line, measureKey(set, metric)))}</b><span>${SETS[set]} ${metric}<br><small>${sets.flatMap(measured).join(', ')}</small></span></p>`
 }
 
 const SETS = { train: 'train', val: 'validation', test: 'test' } as const

@@ -1,6 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import { isObject } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
+import { measureOf } from '../train/progress.ts'
 
 /** What a line says in numbers, by name. */
 export type Numbers = Readonly<Record<string, number>>
@@ -11,7 +12,7 @@ export interface RunLog {
   readonly epochs: readonly Numbers[]
   /** `{step, epoch, lr, loss, gradNorm}` about a thousand times in the run: means since the line before. */
   readonly steps: readonly Numbers[]
-  /** What it came to; undefined while it goes on. */
+  /** What it came to; undefined until it is complete. */
   readonly final?: Numbers
   /** What ended it, as `FitResult` names it. */
   readonly end?: string
@@ -20,16 +21,8 @@ export interface RunLog {
 /** The metrics that a run has recorded beside its loss, such as `accuracy`, in their order. */
 export function metricsOf({ epochs, final }: RunLog): readonly string[] {
   const keys = [...epochs, final ?? {}].flatMap(line => Object.keys(line))
-  const names = keys.flatMap(key => {
-    const [, first, rest] = /^(?:train|val|test)([A-Z])(.*)$/.exec(key) ?? []
-    return first ? [`${first.toLowerCase()}${rest}`] : []
-  })
-  return [...new Set(names)].filter(name => name !== 'loss')
+  return [...new Set(keys.flatMap(key => measureOf(key)?.measure ?? []))].filter(name => name !== 'loss')
 }
-
-/** The key of a measure of a set: `valAccuracy`. */
-export const keyOf = (set: 'train' | 'val' | 'test', measure: string): string =>
-  `${set}${measure[0]?.toUpperCase()}${measure.slice(1)}`
 
 /** Lines of JSON; one that is still being written has no end yet. */
 function linesOf(text: string, name: string): Readonly<Record<string, unknown>>[] {

@@ -1,7 +1,6 @@
 import { featuresOf } from '../data/batches.ts'
 import type { DataSource, Dataset, ImageDataset } from '../data/dataset.ts'
 import { sizesOf } from '../graph/bind.ts'
-import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import { lookup, nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
@@ -61,18 +60,14 @@ const MOST_CLASSES = 100
 /** Names of the parameter that holds a model's positions, `[1, T, dim]` or `[T, dim]`. */
 const POSITIONS = ['pos_embed', 'positional_emb', 'wpe']
 
-/** The set that a report is made on. @throws UserError where the data has none */
-export function testSetOf({ test, origin }: DataSource): Dataset {
-  if (test) return test
-  throw new UserError(`${origin}: has no test set to report predictions on`)
-}
-
-/** Whether a run is that of a classifier: its answers can be counted, class by class. */
-const classifies = ({ trained: { model }, log, data: { test } }: Reported): boolean =>
+/** The test set of a classifier's run, whose answers can be counted, class by class; undefined for any other run. */
+const classified = ({ trained: { model }, log, data: { test } }: Reported): Dataset | undefined =>
   Object.hasOwn(model.outputs, 'logits') &&
   test !== undefined &&
   Object.hasOwn('arrays' in test ? test.arrays : (featuresOf(test) ?? {}), 'label') &&
   (log.epochs.length === 0 || metricsOf(log).includes('accuracy'))
+    ? test
+    : undefined
 
 /**
  * The whole report of a run as a page: what it measured, and of a classifier its answers on the test set. Of data that are not images
@@ -82,7 +77,8 @@ const classifies = ({ trained: { model }, log, data: { test } }: Reported): bool
 export async function reportOf(about: Reported): Promise<string> {
   const { config, log, trained, data } = about
   const tokens = Object.hasOwn(trained.model.inputs, 'tokens')
-  const { answers, sections } = classifies(about) ? await answerSections(about, tokens) : { sections: [] }
+  const test = classified(about)
+  const { answers, sections } = test ? await answerSections(about, test, tokens) : { sections: [] }
   const { origin } = fieldsOf(config.data)
   const top = head({
     ...{ config, log, tokens, answers, finished: about.finished },
@@ -98,10 +94,10 @@ export async function reportOf(about: Reported): Promise<string> {
 /** What a classifier answers on the test set. */
 async function answerSections(
   about: Reported,
+  test: Dataset,
   tokens: boolean,
 ): Promise<{ readonly answers: Answers; readonly sections: readonly Section[] }> {
-  const { trained, data, runtime, threads } = about
-  const test = testSetOf(data)
+  const { trained, runtime, threads } = about
   const predictor = await openPredictor(runtime, trained, { name: trained.model.name, threads })
   const answers = await answersOf(predictor, test, SHOWN).finally(() => predictor.close())
   const names = trained.classes ?? test.classes ?? []

@@ -1,9 +1,10 @@
 import { keysOf } from '../graph/keys.ts'
 import { shownName } from '../graph/printable.ts'
+import { measureKey } from '../train/progress.ts'
 import type { Confusion } from './confusion.ts'
 import type { Config } from './head.ts'
 import { type Html, html, named, type Part } from './html.ts'
-import { keyOf, metricsOf, type Numbers, type RunLog } from './log.ts'
+import { metricsOf, type Numbers, type RunLog } from './log.ts'
 import type { ClassScore } from './scores.ts'
 import { count, duration, figure, percent, precise } from './text.ts'
 
@@ -85,7 +86,7 @@ type Column = readonly [key: string, title: string, say: (v: number) => string]
 function columnsOf(log: RunLog): readonly Column[] {
   const measures = ['loss', ...metricsOf(log)]
   const sets = keysOf(SET_NAMES).flatMap(set =>
-    measures.map((m): Column => [keyOf(set, m), `${SET_NAMES[set]} ${m}`, v => figure(m, v)]),
+    measures.map((m): Column => [measureKey(set, m), `${SET_NAMES[set]} ${m}`, v => figure(m, v)]),
   )
   const columns: readonly Column[] = [
     ['epoch', 'Epoch', count],

@@ -4,6 +4,9 @@ import type { SettingValues } from './definition.ts'
 /** The flag of a setting, with hyphens. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 
+/** What messages call a setting on the command line. */
+export const flagOf = (name: string): string => `--${kebab(name)}`
+
 /** The setting of a flag. */
 export const camel = (flag: string): string =>
   flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
@@ -13,12 +16,12 @@ export const namedSettings = (flags: SettingValues): SettingValues =>
   Object.fromEntries(Object.entries(flags).map(([flag, value]) => [camel(flag), value]))
 
 function words(name: string, value: Value): string[] {
-  const flag = kebab(name)
-  if (typeof value === 'boolean') return [value ? `--${flag}` : `--no-${flag}`]
-  if (Array.isArray(value)) return [`--${flag}`, ...value.map(String)]
+  const flag = flagOf(name)
+  if (typeof value === 'boolean') return [value ? flag : `--no-${kebab(name)}`]
+  if (Array.isArray(value)) return [flag, ...value.map(String)]
   const text = String(value)
   // What begins with a hyphen would be read as the next flag.
-  return /^-\D/.test(text) ? [`--${flag}=${text}`] : [`--${flag}`, text]
+  return /^-\D/.test(text) ? [`${flag}=${text}`] : [flag, text]
 }
 
 const quoted = (word: string): string =>

@@ -5,6 +5,7 @@ import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import type { ComparedRun } from '../report/compare-node.ts'
 import type { RunLog } from '../report/log.ts'
+import { measureOf } from '../train/progress.ts'
 import { RUN_FILES } from './folder-node.ts'
 import { readRunLog } from './report-node.ts'
 import { type RunConfig, readConfig } from './saved-node.ts'
@@ -103,14 +104,12 @@ export async function compareRuns(paths: readonly string[]): Promise<Comparison>
 /** What a run measured last. */
 function figuresOf({ final, epochs }: RunLog, config: RunConfig): ComparedRun['figures'] {
   const last = final ?? epochs.at(-1) ?? {}
-  const measured = Object.entries(last).filter(
-    ([key]) => /^(test|val|train)[A-Z]/.test(key) || FIGURES.includes(key),
-  )
+  const measured = Object.entries(last).filter(([key]) => measureOf(key) || FIGURES.includes(key))
   // The test set first, then what it was chosen by.
   const order = ['test', 'val', 'train']
   const rank = (key: string): number => {
-    const at = order.findIndex(set => key.startsWith(set))
-    return at < 0 ? order.length : at
+    const set = measureOf(key)?.set
+    return set ? order.indexOf(set) : order.length
   }
   const { parameters } = config
   return {

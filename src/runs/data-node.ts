@@ -7,9 +7,10 @@ import { joined, listed } from '../data/notice.ts'
 import type { TextDataset } from '../data/text.ts'
 import { loadText } from '../data/text-node.ts'
 import { UserError } from '../graph/errors.ts'
-import { isKey } from '../graph/keys.ts'
+import { defined, isKey, picked } from '../graph/keys.ts'
 import { nth } from '../graph/present.ts'
 import type { ExampleInput } from '../train/classifier.ts'
+import { flagOf } from './command.ts'
 import type { Context, SettingValues } from './definition.ts'
 import type { Settings } from './settings.ts'
 
@@ -36,8 +37,6 @@ export interface Known extends Pick<ImagesOptions, 'preprocessing' | 'follow'>, 
   /** What a model knows already: the names of its classes, a text's characters. */
   readonly classes?: readonly string[] | undefined
 }
-
-const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
 
 /**
  * What a model that reads `input` is trained and tested on: images, or a text. Pictures in folders are resized to the input's shape,
@@ -88,7 +87,7 @@ export function sourceOf(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): SettingValues {
   const cache = location !== undefined && isKey(COLLECTIONS, location) ? env.ONNXGRAD_CACHE : undefined
-  return present({
+  return defined({
     data: text === undefined ? location : undefined,
     text: text && resolve(text),
     limit,
@@ -97,14 +96,10 @@ export function sourceOf(
   })
 }
 
-/** The fields that are not undefined. */
-export const present = (fields: SettingValues): SettingValues =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
-
 /** Settings whose files are found from any working folder. */
 export const placed = (settings: SettingValues): SettingValues => ({
   ...settings,
-  ...present({
+  ...defined({
     data:
       typeof settings.data === 'string' && !isKey(COLLECTIONS, settings.data)
         ? resolve(settings.data)
@@ -116,6 +111,6 @@ export const placed = (settings: SettingValues): SettingValues => ({
 /** The settings that find a run's data again, of what `config.json` says; those that are given now come first. */
 export const sourceAgain = (recorded: SettingValues, asked: SettingValues): DataSettings => ({
   ...recorded,
-  ...present({ data: asked.data, text: asked.text, limit: asked.limit, skipBad: asked.skipBad }),
+  ...picked(asked, ['data', 'text', 'limit', 'skipBad']),
   recorded: asked.data === undefined && recorded.data !== undefined,
 })

@@ -9,7 +9,6 @@ import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 import { type Definition, isDefinition } from './definition.ts'
 import { knownRun } from './known-node.ts'
-import type { RunRecord } from './record.ts'
 import type { Build } from './saved.ts'
 
 const MODULES = ['.ts', '.mts', '.js', '.mjs']
@@ -104,7 +103,8 @@ export async function definitionOf(what: string | Definition): Promise<Definitio
 
 /** The definition of a recorded run. @param given by the program, where no module can be imported @throws UserError */
 export async function recordedDefinition(
-  { model: { name }, module }: Pick<RunRecord, 'model' | 'module'>,
+  name: string,
+  module: string | undefined,
   given?: Definition,
 ): Promise<Definition> {
   if (given) {
@@ -123,9 +123,8 @@ export async function recordedDefinition(
   )
 }
 
-/** Builds the models of recorded runs, those of modules too. */
-export const buildRecorded: Build = async (name, config, module) => {
-  const model = { name, config }
-  const definition = await recordedDefinition({ model, ...(module === undefined ? {} : { module }) })
-  return definition.build(config)
-}
+/** Builds the models of recorded runs, those of modules too. @param given by the program, where no module can be imported */
+export const recordedBuild =
+  (given?: Definition): Build =>
+  async (name, config, module) =>
+    (await recordedDefinition(name, module, given)).build(config)

@@ -1,7 +1,7 @@
 import type { DataSource } from '../data/dataset.ts'
 import { type SourceInput, sourceOf } from '../data/source.ts'
 import { UserError } from '../graph/errors.ts'
-import { fieldsOf } from '../graph/keys.ts'
+import { fieldsOf, keysOf, picked } from '../graph/keys.ts'
 import type { Model } from '../nn/model.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import type { NamePattern } from '../optim/patterns.ts'
@@ -12,7 +12,7 @@ import type { Task } from '../tasks/task.ts'
 import { portsOf } from '../train/examples.ts'
 import type { FitOptions } from '../train/fit-options.ts'
 import type { RunRecord } from './record.ts'
-import { SETTINGS, type Settings } from './settings.ts'
+import { OPTIMIZER_SETTINGS, SETTINGS, type Settings } from './settings.ts'
 
 /** Whoever carries out a run, and how it is spoken to. */
 export interface Context {
@@ -132,7 +132,7 @@ const resolved = <T, A extends readonly unknown[]>(value: T | ((...args: A) => T
 
 /** Settings of an optimizer or schedule that is given as an object. */
 const REPLACED = {
-  optimizer: ['optimizer', 'lr', 'weightDecay', 'momentum'],
+  optimizer: ['optimizer', ...Object.keys(OPTIMIZER_SETTINGS)],
   schedule: ['schedule', 'warmup'],
 } as const
 
@@ -160,10 +160,7 @@ export function defineRun<const S extends Schema = Record<never, never>, M exten
     throw new UserError(`settings: every run has a setting ${taken} already; give yours another name`)
   const defaults = { ...defaultsOf(settings), ...spec.defaults }
   checkSettings(combined(settings, false), defaults, name => `defaults: ${name}`)
-  const own = (values: SettingValues): Own<S> =>
-    Object.fromEntries(
-      Object.keys(settings).flatMap(key => (values[key] === undefined ? [] : [[key, values[key]]])),
-    ) as Own<S>
+  const own = (values: SettingValues) => picked(values, Object.keys(settings)) as Own<S>
   const modelOf = (config: Own<S>): M => {
     const model = resolved<M, [Own<S>]>(spec.model, config)
     if (!isModel(model))
@@ -197,9 +194,9 @@ export function defineRun<const S extends Schema = Record<never, never>, M exten
     classifier: false,
     defaults: () => defaults,
     async prepare(asked, values, { label }) {
-      for (const [key, names] of Object.entries(REPLACED)) {
-        const stray = names.find(n => asked[n] !== undefined)
-        if (stray !== undefined && spec[key as keyof typeof REPLACED])
+      for (const key of keysOf(REPLACED)) {
+        const stray = REPLACED[key].find(n => asked[n] !== undefined)
+        if (stray !== undefined && spec[key])
           throw new UserError(`${label(stray)}: ${name} has its own ${key}; change it there`)
       }
       return prepare(own(values))

@@ -90,7 +90,7 @@ export class RunFolder {
   }
 
   /**
-   * The folder of a run that goes on, locked, and where that run stands. Nothing else is changed before it does go on.
+   * The folder of a run to resume, locked, and where that run stands. Nothing else is changed before the run is resumed.
    * @param notice is told of damaged files that others stand in for
    * @throws UserError when another process trains there, or a file is damaged and nothing can stand in for it
    */
@@ -123,7 +123,7 @@ export class RunFolder {
     try {
       await this.#refuseFull()
       await this.#tidy()
-      // The older run's settings go first: without them nobody goes on with what is left of it.
+      // The older run's settings go first: without them, what is left of it cannot be resumed.
       for (const name of Object.values(RUN_FILES))
         if (name !== RUN_FILES.lock) await remove(join(this.path, name))
       await this.#configure(config)

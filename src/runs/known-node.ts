@@ -3,7 +3,7 @@ import { augmentation, mixes } from '../data/augment.ts'
 import { withValidation } from '../data/held-out.ts'
 import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
-import { isKey } from '../graph/keys.ts'
+import { isKey, picked } from '../graph/keys.ts'
 import { lookup, nth } from '../graph/present.ts'
 import type { Model } from '../nn/model.ts'
 import type { Schema } from '../settings/setting.ts'
@@ -50,9 +50,7 @@ export function resolveConfig(
     throw new UserError(
       `${label(stray)} is not a setting of ${name}; it has ${Object.keys(settings).join(', ')}`,
     )
-  const own = Object.keys(settings).filter(key => values[key] !== undefined)
-  const config = { ...lookup(presets, chosen), ...Object.fromEntries(own.map(key => [key, values[key]])) }
-  return { preset: chosen, config }
+  return { preset: chosen, config: { ...lookup(presets, chosen), ...picked(values, Object.keys(settings)) } }
 }
 
 /** The settings of all known models. */

@@ -18,8 +18,8 @@ const linesOf = async (file: string): Promise<string[]> =>
   ((await readText(file)) ?? '').split('\n').slice(0, -1)
 
 /**
- * What stays of `metrics.jsonl` or `steps.jsonl` where a run goes on from a step: no line of a later one, which will be
- * done again, nor a last line that was cut off; nothing of a file that is not there.
+ * The lines of `metrics.jsonl` or `steps.jsonl` that a run keeps when it is resumed from a step: no line of a later one, which
+ * will be done again, nor a last line that was cut off. A missing file has none.
  * @throws UserError when another line is damaged
  */
 export async function linesUpTo(file: string, step: number): Promise<string> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { EventWriter } from '../report/tensorboard-node.ts'
-import { type EpochResult, flatMetrics, type Progress } from '../train/progress.ts'
+import { type EpochResult, flatMetrics, measureOf, type Progress } from '../train/progress.ts'
 import type { RunFolder } from './folder-node.ts'
 
 /** About how many lines of steps a run has. */
@@ -15,8 +15,8 @@ const TENSORBOARD = 'tensorboard'
  */
 function tagOf(key: string): string | undefined {
   if (key === 'examplesPerSecond') return 'speed/examples per second'
-  const [, set, first, rest] = /^(train|val|test)([A-Z])(.*)$/.exec(key) ?? []
-  return set && `${first?.toLowerCase()}${rest}/${set}`
+  const { set, measure } = measureOf(key) ?? {}
+  return set && `${measure}/${set}`
 }
 
 /**

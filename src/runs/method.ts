@@ -1,3 +1,4 @@
+import { picked } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
 import { type Optimizer, optimizerOf } from '../optim/optimizer.ts'
 import { SCHEDULES, type Schedule, withWarmup } from '../optim/schedule.ts'
@@ -8,10 +9,8 @@ import { OPTIMIZER_SETTINGS } from './settings.ts'
 export function optimizerFor(values: SettingValues): Optimizer {
   const name = String(values.optimizer)
   const known = optimizerOf(name).settings
-  const given = Object.keys(OPTIMIZER_SETTINGS).filter(
-    key => values[key] !== undefined && Object.hasOwn(known, key),
-  )
-  return optimizerOf(name, Object.fromEntries(given.map(key => [key, values[key]])))
+  const own = Object.keys(OPTIMIZER_SETTINGS).filter(key => Object.hasOwn(known, key))
+  return optimizerOf(name, picked(values, own))
 }
 
 /** The schedule that settings describe. @param perEpoch steps of an epoch */

@@ -11,7 +11,7 @@ import { isolatedRuntime } from '../runtime/isolated-node.ts'
 import { nodeRuntime } from '../runtime/node.ts'
 import type { Runtime } from '../runtime/session.ts'
 import type { Context } from './definition.ts'
-import { buildRecorded } from './definition-node.ts'
+import { recordedBuild } from './definition-node.ts'
 import { RUN_FILES, readRun } from './folder-node.ts'
 
 export interface ModelFile {
@@ -76,4 +76,4 @@ export const loadRun = (
   path: string,
   notice: Context['notice'],
   which?: 'last' | 'best',
-): Promise<TrainedModel> => readRun(path, buildRecorded, which, notice)
+): Promise<TrainedModel> => readRun(path, recordedBuild(), which, notice)

@@ -25,7 +25,7 @@ export async function openRun(
   given?: Definition,
 ): Promise<OpenRun> {
   const config = await readConfig(folder)
-  const definition = await recordedDefinition(config, given)
+  const definition = await recordedDefinition(config.model.name, config.module, given)
   const trained = await readRun(folder, (_, own) => definition.build(own), undefined, context.notice)
   const record = configRecord(config, join(folder, RUN_FILES.config))
   const source = fieldsOf(config.source)

@@ -1,11 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
 import { type Augmentation, augmentation } from '../data/augment.ts'
 import type { DataSource } from '../data/dataset.ts'
-import { reason } from '../data/files-node.ts'
 import { fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
-import { fieldsOf } from '../graph/keys.ts'
+import { defined, fieldsOf } from '../graph/keys.ts'
 import type { Model } from '../nn/model.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import type { Schedule } from '../optim/schedule.ts'
@@ -15,8 +13,6 @@ import type { Task } from '../tasks/task.ts'
 import { monitorFor } from '../train/fit.ts'
 import type { RunState } from '../train/progress.ts'
 import { answeringParams } from '../train/state.ts'
-import { stepsOf } from '../train/work.ts'
-import { present } from './data-node.ts'
 import {
   type Context,
   type Definition,
@@ -26,17 +22,17 @@ import {
   type SettingValues,
   schemaOf,
 } from './definition.ts'
-import { recordedDefinition } from './definition-node.ts'
+import { recordedBuild, recordedDefinition } from './definition-node.ts'
 import { RunFolder } from './folder-node.ts'
 import { augmentOptions } from './known-node.ts'
 import { optimizerFor, scheduleFor } from './method.ts'
+import { isFolder } from './model-file-node.ts'
 import { withRecipe } from './recipes.ts'
 import { type RunRecord, recordedOptimizer, recordedSchedule, stepsPerEpoch } from './record.ts'
 import { executionOf, recordOf } from './recorded.ts'
 import { refuseOtherData } from './same-data.ts'
 import { refuseOtherSettings, settingsOf } from './same-settings.ts'
-import type { Build } from './saved.ts'
-import { readConfig, readSaved } from './saved-node.ts'
+import { readSaved } from './saved-node.ts'
 import { OPTIMIZER_SETTINGS, optimizersWith, SETTINGS } from './settings.ts'
 
 /** A training that is wholly decided. */
@@ -103,7 +99,7 @@ export function checkAsked(definition: Definition, asked: SettingValues, { label
 /** What is asked for, with recipe and defaults in place of the rest. */
 export const valuesFor = (definition: Definition, asked: SettingValues): SettingValues => ({
   ...defaultsOf(schemaOf(definition)),
-  ...present(withRecipe(definition.defaults(asked), asked)),
+  ...defined(withRecipe(definition.defaults(asked), asked)),
 })
 
 let usual: Promise<Awaited<ReturnType<typeof defaultDevice>>> | undefined
@@ -148,7 +144,7 @@ export async function newPlan(definition: Definition, asked: SettingValues, cont
   )
   const examples = examplesOf(prepared, Number(batch), Number(accumulate))
   const device = await deviceFor(values.device, context)
-  const perEpoch = stepsOf({ size: examples }, { batch: Number(batch), accumulate: Number(accumulate) }) ?? 0
+  const perEpoch = stepsPerEpoch({ examples, batch: Number(batch), accumulate: Number(accumulate) })
   const optimizer = prepared.optimizer ?? optimizerOfSettings
   const schedule = prepared.schedule ?? scheduleFor(values, perEpoch)
   const folder =
@@ -175,25 +171,6 @@ export async function newPlan(definition: Definition, asked: SettingValues, cont
   }
 }
 
-export const isFolder = async (path: string): Promise<boolean> => {
-  try {
-    return (await stat(path)).isDirectory()
-  } catch (error) {
-    throw new UserError(`${path} ${reason(error)}`)
-  }
-}
-
-/** The model of a definition that a program has at hand; else of the module, or the name, that the run says. */
-const builder =
-  (given?: Definition): Build =>
-  async (name, config, module) =>
-    (
-      await recordedDefinition(
-        { model: { name, config }, ...(module === undefined ? {} : { module }) },
-        given,
-      )
-    ).build(config)
-
 /**
  * A run that is resumed from its last checkpoint, in its folder; from a checkpoint file, in a folder of its own.
  * @param given the definition of a run that a program trained
@@ -205,7 +182,7 @@ export async function resumedPlan(
   context: Context,
   given?: Definition,
 ): Promise<Plan> {
-  const build = builder(given)
+  const build = recordedBuild(given)
   if (await isFolder(path)) {
     const { folder, from } = await RunFolder.resume(path, build, context.notice)
     try {
@@ -274,11 +251,11 @@ async function resumedFrom(
   context: Context,
   given?: Definition,
 ): Promise<Omit<Plan, 'folder' | 'seconds' | 'resumed'>> {
-  const definition = await recordedDefinition(recorded, given)
+  const definition = await recordedDefinition(recorded.model.name, recorded.module, given)
   checkAsked(definition, asked, context)
   const values = settingsOf(recorded, had)
   refuseOtherSettings(schemaOf(definition), asked, values, path, context)
-  const more = present({
+  const more = defined({
     epochs: asked.epochs,
     patience: asked.patience,
     threads: asked.threads,
@@ -312,18 +289,4 @@ async function resumedFrom(
     program: prepared.program ?? {},
     ...(reached ? { from: { ...reached, sums } } : {}),
   }
-}
-
-/** The definition of the run in a folder or a checkpoint file. */
-export async function definitionAt(path: string, given?: Definition): Promise<Definition> {
-  if (await isFolder(path)) return recordedDefinition(await readConfig(path), given)
-  let definition: Definition | undefined
-  const { record } = await readSaved(path, async (name, config, module) => {
-    definition = await recordedDefinition(
-      { model: { name, config }, ...(module === undefined ? {} : { module }) },
-      given,
-    )
-    return definition.build(config)
-  })
-  return definition ?? recordedDefinition(record, given)
 }

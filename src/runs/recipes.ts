@@ -1,3 +1,4 @@
+import { defined } from '../graph/keys.ts'
 import type { SettingValues } from './definition.ts'
 import type { Settings } from './settings.ts'
 
@@ -37,7 +38,6 @@ const WARMUP = 0.1
  * out, and a shorter run has a shorter warm-up.
  */
 export function withRecipe(recipe: SettingValues, asked: SettingValues): SettingValues {
-  const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
   const { lr, weightDecay, warmup, ...others } = recipe
   const same = (asked.optimizer ?? recipe.optimizer) === recipe.optimizer
   const shorter = asked.epochs !== undefined && Number(asked.epochs) < Number(recipe.epochs ?? 0)
@@ -47,6 +47,6 @@ export function withRecipe(recipe: SettingValues, asked: SettingValues): Setting
     ...(warmup === undefined
       ? {}
       : { warmup: shorter ? Math.min(Number(warmup), WARMUP * Number(asked.epochs)) : warmup }),
-    ...given,
+    ...defined(asked),
   }
 }

@@ -1,5 +1,6 @@
 import type { DataSource } from '../data/dataset.ts'
 import type { Fingerprints } from '../data/fingerprint.ts'
+import { picked } from '../graph/keys.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import type { Schedule } from '../optim/schedule.ts'
 import type { Setting } from '../settings/setting.ts'
@@ -32,9 +33,6 @@ const BESIDE: readonly (keyof RunRecord)[] = [
 /** Whether a field of `config.json` is part of the run's record; `images` is what releases up to 0.1.0 call `examples`. */
 export const isRecorded = (key: string): boolean =>
   key === 'images' || LEARNED.includes(key) || BESIDE.some(name => name === key)
-
-const picked = (values: SettingValues, names: readonly string[]): SettingValues =>
-  Object.fromEntries(names.flatMap(name => (values[name] === undefined ? [] : [[name, values[name]]])))
 
 /** Of values, those that only say how the work is carried out. */
 export const executionOf = (values: SettingValues): SettingValues => picked(values, EXECUTION)

@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import { exists, writeAtomic } from '../data/files-node.ts'
 import { areFingerprints, type Fingerprints } from '../data/fingerprint.ts'
 import { UserError } from '../graph/errors.ts'
-import { isObject } from '../graph/keys.ts'
-import { present as certain, nth } from '../graph/present.ts'
+import { defined, isObject } from '../graph/keys.ts'
+import { nth, present } from '../graph/present.ts'
 import { workerRuntime } from '../runtime/worker-node.ts'
 import { checkSetting, type Values, whole } from '../settings/setting.ts'
 import { DivergenceError } from '../train/divergence.ts'
 import { namedSettings } from './command.ts'
-import { placed, present } from './data-node.ts'
+import { placed } from './data-node.ts'
 import { type Definition, messages } from './definition.ts'
 import { definitionOf, recordedDefinition } from './definition-node.ts'
 import { RUN_FILES, RunFolder } from './folder-node.ts'
@@ -17,7 +17,7 @@ import { type ResumeSettings, type RunOptions, type RunSettings, refuseShared } 
 import { refuseOtherData } from './same-data.ts'
 import type { RunStanding } from './standing.ts'
 import { lockFolder, markFailed, readObject, readStanding } from './standing-node.ts'
-import { refuseOthersThan, trainIn } from './sub-run-node.ts'
+import { otherSettings, trainIn } from './sub-run-node.ts'
 
 /** In the folder of runs that differ in their seed: what they are, and at the end their figures. */
 const REPEATS = 'repeats.json'
@@ -138,7 +138,7 @@ export async function repeatRun(
   const { model, repeats, seed = 0, out, ...rest } = settings
   checkSetting(context.label('repeats'), REPEATS_SETTING, repeats)
   const definition = await definitionOf(model)
-  const shared = placed(present(rest))
+  const shared = placed(defined(rest))
   refuseShared(
     shared,
     ['overwrite'],
@@ -175,17 +175,10 @@ export async function resumeRepeats(
   if (!had) throw new UserError(`${folder} holds no runs that differ in their seed; leave --repeats out`)
   const { model, repeats, seed, ...asked } = settings
   refuseShared(asked, ['overwrite'], context, context.label('repeats'))
-  const definition = await recordedDefinition(
-    { model: { name: had.model, config: {} }, ...moduleOf(had) },
-    model,
-  )
-  refuseOthersThan(
-    folder,
-    { ...had.settings, seed: had.seed },
-    { ...placed(present(asked)), seed },
-    'these runs',
-    context,
-  )
+  const definition = await recordedDefinition(had.model, had.module, model)
+  const theirs = { ...had.settings, seed: had.seed }
+  const wrong = otherSettings(theirs, { ...placed(defined(asked)), seed }, 'these runs', context)
+  if (wrong.length) throw new UserError(`${folder}: ${wrong.join('; ')}`)
   if (repeats !== undefined) {
     checkSetting(context.label('repeats'), REPEATS_SETTING, repeats)
     if (Number(repeats) < had.repeats)
@@ -195,8 +188,6 @@ export async function resumeRepeats(
   }
   return carryOut(folder, definition, { ...had, repeats: Number(repeats ?? had.repeats) }, options)
 }
-
-const moduleOf = ({ module }: Repeated) => (module === undefined ? {} : { module })
 
 async function carryOut(
   folder: string,
@@ -234,7 +225,7 @@ async function carryOut(
             refuseOtherData(
               folder,
               about.fingerprints,
-              certain(plan.record.fingerprints, 'fingerprint'),
+              present(plan.record.fingerprints, 'fingerprint'),
               context,
             ),
         }).catch(async (error: unknown) => {

@@ -180,7 +180,7 @@ export const SETTINGS = {
     most: Number.MAX_SAFE_INTEGER,
     default: DEFAULTS.seed,
     common: true,
-    field: { label: 'Seed', most: 2 ** 31 },
+    field: { label: 'Seed', least: 0, most: 2 ** 31 },
   }),
 
   device: choice('Where to run (see: onnxgrad doctor)', keysOf(DEVICES), {

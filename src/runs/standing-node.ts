@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { makeFolders, readText, unwritable, writeAtomic } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { isObject } from '../graph/keys.ts'
+import { measureOf } from '../train/progress.ts'
 import { RUN_FILES } from './folder-node.ts'
 import { LockedError, takeLock } from './lock-node.ts'
-import type { Final, RunStanding } from './standing.ts'
+import type { RunStanding } from './standing.ts'
 
 /** In the folder of a run that has failed: why. */
 const FAILED = 'failed.json'
@@ -46,7 +47,7 @@ export async function readStanding(folder: string): Promise<RunStanding> {
   const last = lines.at(-1)
   const ended = last?.final === true && (last.end === 'done' || last.end === 'patience')
   return {
-    epochs: epochs.map(l => ({ loss: Number.NaN, ...figuresOn('val', l) })),
+    epochs: epochs.map(l => ({ loss: Number.NaN, ...figuresOf(l, ofValidation) })),
     ended,
     failed: Boolean(failed),
     // Runs of releases up to 0.1.0 say images where later ones say examples.
@@ -54,29 +55,29 @@ export async function readStanding(folder: string): Promise<RunStanding> {
       (sum, l) => sum + Number(examples ?? images) / Number(l.examplesPerSecond ?? l.imagesPerSecond),
       0,
     ),
-    ...(ended ? { final: finalOf(last) } : {}),
+    ...(ended ? { final: figuresOf(last, key => measureOf(key) && key) } : {}),
     ...(ended && last.verified !== undefined ? { verified: last.verified === true } : {}),
     ...(failed ? { failure: String(failed.message) } : {}),
   }
 }
 
-/** The figures of a set, of a line of `metrics.jsonl`: `valLoss` is the `loss` of `val`. */
-const figuresOn = (set: string, line: Readonly<Record<string, unknown>>): Readonly<Record<string, number>> =>
+/** Loss and metrics of a line of `metrics.jsonl`, under the names that `nameOf` gives their keys; none where it gives none. */
+const figuresOf = (
+  line: Readonly<Record<string, unknown>>,
+  nameOf: (key: string) => string | undefined,
+): Readonly<Record<string, number>> =>
   Object.fromEntries(
     Object.entries(line).flatMap(([key, value]) => {
-      const name = key.slice(set.length)
-      return key.startsWith(set) && /^[A-Z]/.test(name) && typeof value === 'number'
-        ? [[`${name[0]?.toLowerCase()}${name.slice(1)}`, value] as const]
-        : []
+      const name = nameOf(key)
+      return name !== undefined && typeof value === 'number' ? [[name, value]] : []
     }),
   )
 
-const finalOf = (line: Readonly<Record<string, unknown>>): Final =>
-  Object.fromEntries(
-    Object.entries(line).flatMap(([key, value]) =>
-      /^(test|val|train)[A-Z]/.test(key) && typeof value === 'number' ? [[key, value]] : [],
-    ),
-  )
+/** A measure of the validation set by its own name: `valLoss` is `loss`. */
+const ofValidation = (key: string): string | undefined => {
+  const { set, measure } = measureOf(key) ?? {}
+  return set === 'val' ? measure : undefined
+}
 
 /** Writes down that a run has failed. */
 export async function markFailed(folder: string, message: string): Promise<void> {

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { exists } from '../data/files-node.ts'
-import { UserError } from '../graph/errors.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { type Context, type Definition, messages, type SettingValues } from './definition.ts'
 import { RUN_FILES } from './folder-node.ts'
@@ -45,21 +44,17 @@ export async function trainIn(
 }
 
 /** Whether values are the same; a number and a list of one are. */
-export const same = (a: unknown, b: unknown): boolean =>
-  JSON.stringify([a].flat()) === JSON.stringify([b].flat())
+const same = (a: unknown, b: unknown): boolean => JSON.stringify([a].flat()) === JSON.stringify([b].flat())
 
-/** @param what the folder holds, in words @throws UserError with all settings that are asked for otherwise */
-export function refuseOthersThan(
-  folder: string,
+/** All settings that are asked for otherwise than a folder's runs have them, in words. @param what the folder holds */
+export const otherSettings = (
   had: SettingValues,
   asked: SettingValues,
   what: string,
   { label }: Context,
-): void {
-  const wrong = Object.entries(asked).flatMap(([name, value]) =>
+): readonly string[] =>
+  Object.entries(asked).flatMap(([name, value]) =>
     value === undefined || same(value, had[name])
       ? []
       : [`${label(name)} is ${had[name] ?? 'not set'} in ${what}, not ${value}`],
   )
-  if (wrong.length) throw new UserError(`${folder}: ${wrong.join('; ')}`)
-}

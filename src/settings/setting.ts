@@ -6,6 +6,8 @@ export interface SettingField {
   readonly label: string
   /** Such as `px`. */
   readonly unit?: string
+  /** The smallest value that the page accepts. */
+  readonly least?: number
   /** The largest value that the page accepts. */
   readonly most?: number
   /** Of a choice: what the page calls each name. */

@@ -1,3 +1,4 @@
+import { keysOf } from '../graph/keys.ts'
 import type { EpochSums } from './epoch.ts'
 import type { Measured } from './measured.ts'
 import type { TrainState } from './state.ts'
@@ -59,16 +60,26 @@ export const judged = ({
 }: EpochResult): { set: 'val' | 'test'; measured: Measured } | undefined =>
   val ? { set: 'val', measured: val } : test ? { set: 'test', measured: test } : undefined
 
+/** The sets that a run is measured on. */
+export type SetName = 'train' | 'val' | 'test'
+
+/** The key of a measure of a set where those of all sets are in one record, such as `valAccuracy`. */
+export const measureKey = <S extends SetName>(set: S, measure: string) =>
+  `${set}${measure[0]?.toUpperCase()}${measure.slice(1)}` as `${S}${Capitalize<string>}`
+
+/** The set and the measure of a {@link measureKey}; undefined for another key. */
+export function measureOf(key: string): { readonly set: SetName; readonly measure: string } | undefined {
+  const [, set, first, rest] = /^(train|val|test)([A-Z])(.*)$/.exec(key) ?? []
+  return first === undefined ? undefined : { set: set as SetName, measure: `${first.toLowerCase()}${rest}` }
+}
+
 /** Loss and metrics of each set in one record, as `trainLoss`, `valAccuracy`: the keys of `metrics.jsonl`. */
 export const flatMeasured = (
-  sets: Readonly<Partial<Record<'train' | 'val' | 'test', Measured | undefined>>>,
+  sets: Readonly<Partial<Record<SetName, Measured | undefined>>>,
 ): Readonly<Record<string, number>> =>
   Object.fromEntries(
-    Object.entries(sets).flatMap(([set, measured]) =>
-      Object.entries(measured ?? {}).map(([name, v]) => [
-        `${set}${name[0]?.toUpperCase()}${name.slice(1)}`,
-        v,
-      ]),
+    keysOf(sets).flatMap(set =>
+      Object.entries(sets[set] ?? {}).map(([name, v]) => [measureKey(set, name), v]),
     ),
   )
 

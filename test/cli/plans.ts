@@ -1,4 +1,4 @@
-import { flagOf } from '../../src/cli/flags.ts'
+import { flagOf } from '../../src/runs/command.ts'
 import type { SettingValues } from '../../src/runs/definition.ts'
 import { knownRun } from '../../src/runs/known-node.ts'
 import * as plans from '../../src/runs/plan-node.ts'

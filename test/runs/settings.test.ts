@@ -18,7 +18,8 @@ vi.mock('../../src/runs/settings.ts', async original => {
   return { ...all, SETTINGS: { ...all.SETTINGS, sparkle } }
 })
 const { settingsPage } = await import('../../scripts/settings-table.ts')
-const { KNOWN, flagOf, settingsIn } = await import('../../src/cli/flags.ts')
+const { KNOWN, settingsIn } = await import('../../src/cli/flags.ts')
+const { flagOf } = await import('../../src/runs/command.ts')
 const { trainFlags } = await import('../../src/cli/train.ts')
 const { knownRun } = await import('../../src/runs/known-node.ts')
 const { checkAsked, valuesFor } = await import('../../src/runs/plan-node.ts')

@@ -149,8 +149,7 @@ function valueIn(name: string): unknown {
 function fieldRange(name: string): Setting {
   const setting = settingOf(name)
   if (setting.kind !== 'number' && setting.kind !== 'numbers') return setting
-  const { most = setting.most } = fieldOf(name)
-  const least = name === 'seed' ? 0 : setting.least
+  const { least = setting.least, most = setting.most } = fieldOf(name)
   return { ...setting, ...(least === undefined ? {} : { least }), ...(most === undefined ? {} : { most }) }
 }
 

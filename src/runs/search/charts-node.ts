@@ -1,9 +1,9 @@
 import { dot, lineY, type Markish, type PlotOptions, ruleX } from '@observablehq/plot'
 import { lookup, nth } from '../../graph/present.ts'
 import { shownName } from '../../graph/printable.ts'
-import { chart, upwards } from '../../report/chart-node.ts'
+import { chart, epochsAxis, upwards } from '../../report/chart-node.ts'
 import { type Html, html } from '../../report/html.ts'
-import { amounts, evenTicks, logTicks, plain, type Scale, shares } from '../../report/scale.ts'
+import { amounts, logTicks, plain, type Scale, shares } from '../../report/scale.ts'
 import { counted } from '../../report/text.ts'
 import type { Value } from '../../settings/setting.ts'
 import type { Measured } from '../../train/measured.ts'
@@ -52,7 +52,6 @@ export function courses(state: TuneState, results: readonly TrialResult[]): Html
   if (!all.length) return undefined
   const y = measured(state, all)
   const end = Math.max(...trials.map(t => t.epochs.length))
-  const begin = Math.min(1, end - 1)
   const points = (role: Role) =>
     results
       .filter(r => isOf(role, r))
@@ -75,14 +74,7 @@ export function courses(state: TuneState, results: readonly TrialResult[]): Html
     ...upwards(y),
     width: 900,
     height: 320,
-    x: {
-      domain: [begin, end],
-      ticks: evenTicks(end, { whole: true, beyond: false }).filter(tick => tick >= begin),
-      tickFormat: plain,
-      label: 'epoch',
-      labelArrow: 'none',
-      tickSize: 0,
-    },
+    ...epochsAxis(end),
     marks,
   })
   // Small screens show it in parts rather than too small to read.

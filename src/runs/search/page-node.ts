@@ -3,6 +3,7 @@ import { type Html, html } from '../../report/html.ts'
 import { page, type Section } from '../../report/page.ts'
 import { settingsTable } from '../../report/tables.ts'
 import { count, counted, duration, figure, precise } from '../../report/text.ts'
+import { measureKey } from '../../train/progress.ts'
 import { courses, influences, said } from './charts-node.ts'
 import { type TrialResult, type TuneState, trialResults } from './result.ts'
 import { readSpace } from './space.ts'
@@ -18,11 +19,9 @@ const measuresOf = ({ trials, search: { metric } }: TuneState): readonly string[
   ...new Set([metric, ...trials.flatMap(t => Object.keys(t.epochs[0] ?? {}))]),
 ]
 
-const capital = (name: string): string => `${name[0]?.toUpperCase()}${name.slice(1)}`
-
 /** A figure of a trial on the validation set. */
 export const valOf = (result: TrialResult, measure: string): number | undefined =>
-  result[`val${capital(measure)}` as 'valLoss']
+  result[measureKey('val', measure)]
 
 /** The trial that won, in large; or that there is none. */
 function score({ trials, search: { metric } }: TuneState, results: readonly TrialResult[]): Html {
@@ -34,7 +33,7 @@ function score({ trials, search: { metric } }: TuneState, results: readonly Tria
       : 'The search is not complete.'
     return html`<p class="score"><span>${why}</span></p>`
   }
-  const onTest = final[`test${capital(metric)}`]
+  const onTest = final[measureKey('test', metric)]
   const test =
     onTest === undefined ? '' : `test ${metric} ${shown(metric, onTest)}, measured once the trial was chosen`
   return html`<p class="score"><b>${shown(metric, valOf(best, metric))}</b><span>validation ${metric} of trial ${best.trial}, epoch ${best.bestEpoch}<br><small>${test}</small></span></p>`

@@ -4,11 +4,10 @@ import { UserError } from '../../graph/errors.ts'
 import { nth } from '../../graph/present.ts'
 import type { Runtime } from '../../runtime/session.ts'
 import { workerRuntime } from '../../runtime/worker-node.ts'
-import { checkSettings, type Values, type ValuesOf } from '../../settings/setting.ts'
+import type { Values, ValuesOf } from '../../settings/setting.ts'
 import { DivergenceError } from '../../train/divergence.ts'
 import { monitorFor } from '../../train/fit.ts'
 import { trainCommand } from '../command.ts'
-import { placed, present } from '../data-node.ts'
 import {
   type Context,
   type Definition,
@@ -19,10 +18,11 @@ import {
   schemaOf,
 } from '../definition.ts'
 import { definitionOf, recordedDefinition } from '../definition-node.ts'
-import { checkAsked, deviceFor, valuesFor } from '../plan-node.ts'
+import { deviceFor, valuesFor } from '../plan-node.ts'
 import type { ResumeSettings, RunOptions, RunSettings } from '../run-node.ts'
 import { refuseOtherData } from '../same-data.ts'
-import { hasBegun, refuseOthersThan, trainIn } from '../sub-run-node.ts'
+import { hasBegun, trainIn } from '../sub-run-node.ts'
+import { nextFolder, refuseOtherSearch, split } from './asked-node.ts'
 import { dimensionsOf } from './dimensions.ts'
 import { TuneFolder } from './folder-node.ts'
 import type { TuneRecord } from './record.ts'
@@ -106,21 +106,6 @@ export interface SearchResult {
   readonly metric: string
 }
 
-/** What is asked of a search, apart from what is asked of its trials. */
-function split(definition: Definition, asked: SettingValues, { label }: Context) {
-  const own = present(
-    Object.fromEntries(Object.keys(SEARCH_SETTINGS).map(name => [name, asked[name]])),
-  ) as ValuesOf<typeof SEARCH_SETTINGS>
-  checkSettings(SEARCH_SETTINGS, own, label)
-  const { space, out } = asked
-  const trial = Object.entries(asked).filter(
-    ([name]) => !Object.hasOwn(SEARCH_SETTINGS, name) && !['space', 'out'].includes(name),
-  )
-  const settings = placed(present(Object.fromEntries(trial))) as Values
-  checkAsked(definition, settings, { label, notice: () => {} })
-  return { own, settings, space: space as TuneRecord['space'] | undefined, out: out as string | undefined }
-}
-
 /**
  * Searches for settings: random search, or successive halving, on the validation set; the test set measures the winner alone. It may
  * be killed at any moment, and the same call resumes it.
@@ -152,7 +137,7 @@ export async function searchRuns(
   const dimensions = dimensionsOf(space, schemaOf(definition), shared, where, context)
   const folder = out === undefined ? await nextFolder(record, context) : new TuneFolder(out)
   const had = await folder.read()
-  if (had) refuseOther(folder.path, had, record, true, context)
+  if (had) refuseOtherSearch(folder.path, had, record, true, context)
   return carryOut(folder, had, { ...had, ...record }, dimensions, definition, options)
 }
 
@@ -175,75 +160,13 @@ export async function resumeSearch(
   const folder = new TuneFolder(path)
   const had = await folder.read()
   if (!had) throw new UserError(`${folder.path} holds no search to resume`)
-  const definition = await recordedDefinition(
-    { model: { name: had.model, config: {} }, ...(had.module === undefined ? {} : { module: had.module }) },
-    model,
-  )
+  const definition = await recordedDefinition(had.model, had.module, model)
   const { own, settings: shared, space } = split(definition, asked, context)
-  refuseOther(path, had, { ...own, settings: shared, ...(space ? { space } : {}) }, false, context)
+  refuseOtherSearch(path, had, { ...own, settings: shared, ...(space ? { space } : {}) }, false, context)
   const record = { ...had, trials: own.trials ?? had.trials }
   const schema = schemaOf(definition)
   const dimensions = dimensionsOf(had.space, schema, had.settings, folder.file('settings'), context)
   return carryOut(folder, had, record, dimensions, definition, options)
-}
-
-/** Settings by name; what was decided where they left it open is not among them. */
-const named = ({
-  settings = {},
-  valSplit,
-  fingerprints,
-  module,
-  ...own
-}: Partial<TuneRecord>): SettingValues => ({
-  ...own,
-  ...settings,
-})
-
-/** @param whole whether what is not asked for must not be set either @throws UserError; more trials are no difference */
-function refuseOther(
-  folder: string,
-  had: TuneRecord,
-  asked: Partial<TuneRecord>,
-  whole: boolean,
-  context: Context,
-): void {
-  const { trials, ...ours } = named(asked)
-  const theirs = named(had)
-  const more = trials === undefined || Number(trials) >= had.trials
-  const all = more ? ours : { ...ours, trials }
-  const left = whole
-    ? Object.keys(theirs).filter(name => theirs[name] !== undefined && ours[name] === undefined)
-    : []
-  const missing = left.filter(name => name !== 'trials')
-  if (missing.length)
-    throw new UserError(
-      `${folder}: ${missing.map(name => `${context.label(name)} is ${shown(theirs[name])} in this search, and is left out`).join('; ')}`,
-    )
-  refuseOthersThan(
-    folder,
-    Object.fromEntries(Object.entries(theirs).map(([name, value]) => [name, shown(value)])),
-    Object.fromEntries(Object.entries(all).map(([name, value]) => [name, shown(value)])),
-    'this search',
-    context,
-  )
-}
-
-const shown = (value: unknown): unknown =>
-  typeof value === 'object' && value !== null ? JSON.stringify(value) : value
-
-/** The first folder that is free, or holds the same search. */
-async function nextFolder(record: TuneRecord, context: Context): Promise<TuneFolder> {
-  for (let i = 1; ; i++) {
-    const folder = new TuneFolder(`runs/tune-${record.model}${i === 1 ? '' : `-${i}`}`)
-    const had = await folder.read()
-    if (!had) return folder
-    try {
-      refuseOther(folder.path, had, record, true, context)
-      return folder
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error
-    }
-  }
 }
 
 /** The settings of a trial. */
