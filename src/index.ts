@@ -25,8 +25,6 @@ export type { BatchStream, DataInput, SourceInput, SplitInput } from './data/sou
 export type { Admitted } from './export/admit.ts'
 export { type ExportOptions, exportOnnx } from './export/export.ts'
 export type { External } from './export/external.ts'
-export { type Imported, importOnnx } from './export/import.ts'
-export { type LoadOptions, loadOnnx } from './export/load.ts'
 export { type FileInfo, type ReadOptions, readOnnx } from './export/read.ts'
 export {
   readSafetensors,
@@ -67,13 +65,18 @@ export type {
   Vjp,
   VjpArgs,
 } from './graph/node.ts'
-export { elementwise, type Import, imports, noGradient, op, sameDType } from './graph/op.ts'
+export { elementwise, noGradient, op, sameDType } from './graph/op.ts'
 export { print } from './graph/print.ts'
 export { type Rng, rng } from './graph/random.ts'
 export type { Attributes, Domain, Sample, SampleInput } from './graph/sample.ts'
 export type { Dim, Shape } from './graph/shape.ts'
 export { type SummaryRow, summarize } from './graph/summary.ts'
 export type { AnyTensor, Tensor } from './graph/tensor.ts'
+export { type Imported, type ImportOptions, importOnnx } from './import/import.ts'
+export { type LoadOptions, loadOnnx } from './import/load.ts'
+export type { NodeReader } from './import/node-reader.ts'
+export type { Operator, Outputs } from './import/operator.ts'
+export { imports } from './import/operators/index.ts'
 export * from './nn/index.ts'
 export * as ops from './ops/index.ts'
 export type { Grouping, ParameterGroup } from './optim/groups.ts'

@@ -11,6 +11,8 @@ import { nth } from '../graph/present.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
+import { checkDefinition } from './definitions.ts'
+import { keptNode } from './kept.ts'
 import { attributeOf, integersOf, shapeOf } from './lower-attrs.ts'
 import {
   type AttributeProto,
@@ -65,7 +67,7 @@ export const lower = (graph: Graph, options: LowerOptions): Uint8Array =>
   modelBytes(lowerGraph(graph, options), options)
 
 /** A graph as ONNX writes it, and the domains of its operators beside the default one. */
-export type Lowered = { readonly proto: GraphProto; readonly domains: ReadonlySet<string> }
+export type Lowered = { readonly proto: GraphProto; readonly domains: ReadonlyMap<string, number> }
 
 export function lowerGraph(graph: Graph, { opset = 17, weights, name, docs }: LowerOptions): Lowered {
   if (!VERSIONS[opset])
@@ -92,7 +94,7 @@ export function modelBytes({ proto, domains }: Lowered, options: LowerOptions): 
     graph: proto,
     opsetImport: [
       { domain: '', version: opset },
-      ...[...domains].sort().map(domain => ({ domain, version: 1 })),
+      ...[...domains].sort(([a], [b]) => (a < b ? -1 : 1)).map(([domain, version]) => ({ domain, version })),
     ],
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   })
@@ -111,7 +113,7 @@ function valueInfo(name: string, t: Tensor, docString = ''): ValueInfoProto {
 class Writer {
   readonly nodes: NodeProto[] = []
   readonly initializers: TensorProto[] = []
-  readonly domains = new Set<string>()
+  readonly domains = new Map<string, number>()
   readonly #graph: Graph
   readonly #opset: number
   readonly #names = new Map<Tensor, string>()
@@ -145,7 +147,11 @@ class Writer {
 
   addNode(node: Node): void {
     const { op } = node
-    if (op.domain) this.domains.add(op.domain)
+    if (op.kept) {
+      this.#addKept(node, op.kept.version)
+      return
+    }
+    if (op.domain) this.#version(op.domain, 1)
     if ((op.since ?? 0) > this.#opset)
       throw new UserError(
         `${op.type} needs opset ${op.since}, but the file is written for opset ${this.#opset}`,
@@ -166,6 +172,23 @@ class Writer {
     const proto: NodeProto = { input, output, name, opType: op.type, attribute }
     if (op.domain) proto.domain = op.domain
     this.nodes.push(proto)
+  }
+
+  #addKept(node: Node, version: number): void {
+    const { type: opType, domain = '' } = node.op
+    if (domain) this.#version(domain, version)
+    else checkDefinition(opType, version, this.#opset)
+    const name = this.#fresh(node.scope ? `${node.scope}/${opType}` : opType)
+    const output = node.outputs.map((t, i) => this.#nameOutput(t, i ? `${name}:${i}` : name))
+    const { input, attribute } = keptNode(
+      node,
+      node.inputs.map(t => this.#value(t)),
+    )
+    this.nodes.push({ input, output, name, opType, attribute, ...(domain ? { domain } : {}) })
+  }
+
+  #version(domain: string, version: number): void {
+    this.domains.set(domain, Math.max(version, this.domains.get(domain) ?? 0))
   }
 
   addOutput(name: string, t: Tensor): ValueInfoProto {

@@ -5,9 +5,9 @@ import { printable } from '../graph/printable.ts'
 import type { Admitted } from './admit.ts'
 import { encode } from './codec.ts'
 import { METADATA } from './export.ts'
-import { Model, type ModelProto } from './onnx-proto.ts'
+import { Model, type ModelProto, type TensorProto } from './onnx-proto.ts'
 import { type ReadOptions, readModel } from './read-model.ts'
-import { readTensor } from './tensor-data.ts'
+import { FLOAT_TYPES, readTensor } from './tensor-data.ts'
 
 export type { ReadOptions } from './read-model.ts'
 
@@ -98,4 +98,14 @@ export function readWeights({ proto }: FileInfo): Map<string, { dims: number[]; 
       }
     }),
   )
+}
+
+/** Constants that the exporter names. */
+const OWN_CONSTANT = /^const_\d+(_\d+)?$/
+
+/** @internal Whether an initializer is a weight: anything but a constant in own files, floats that are no scalars in others. */
+export function isWeight({ producerName }: ModelProto, { name, dims, dataType }: TensorProto): boolean {
+  if (producerName === 'onnxgrad') return !OWN_CONSTANT.test(name ?? '')
+  const size = (dims ?? []).reduce((a, b) => a * b, 1)
+  return size >= 2 && FLOAT_TYPES.has(dataType ?? 0)
 }

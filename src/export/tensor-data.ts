@@ -20,6 +20,14 @@ export const DATA_TYPE: Readonly<Record<DType, number>> = {
   float64: 11,
 }
 
+/** DataType numbers of floats, bfloat16 (16) among them. */
+export const FLOAT_TYPES: ReadonlySet<number> = new Set([
+  DATA_TYPE.float16,
+  DATA_TYPE.float32,
+  DATA_TYPE.float64,
+  16,
+])
+
 export const dtypeOf = (dataType: number | undefined): DType | undefined =>
   keysOf(DATA_TYPE).find(d => DATA_TYPE[d] === dataType)
 

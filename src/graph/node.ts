@@ -100,6 +100,8 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   >
   /** The same outputs from nodes with at most `most` inputs and outputs, for ops that can have more. */
   readonly narrow?: OpRule<[inputs: Each<I, AnyTensor>, attrs: A, most: number], Given<O, AnyTensor>>
+  /** The operator is not known here and runs as its file has it, whose version of the domain this is. */
+  readonly kept?: { readonly version: number }
   /** The op draws random numbers while training and is the identity elsewhere. */
   readonly random?: true
   /** The same outputs in another form for training steps, which compute and differentiate it. */

@@ -3,7 +3,7 @@ import type { DType } from './dtype.ts'
 import { ShapeError, UserError } from './errors.ts'
 import { onlyOutput } from './match.ts'
 import type { Each, Names } from './names.ts'
-import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec, type Signature } from './node.ts'
+import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec } from './node.ts'
 
 /** Says why an op has no gradient. */
 export const noGradient = (why: string): NoGradient => ({ none: why })
@@ -87,30 +87,8 @@ const registry = new Map<string, Op>()
 /** All primitives of the modules that have been loaded; what the op test and the importer walk through. */
 export const allOps = (): readonly Op[] => [...registry.values()]
 
-/** An ONNX operator expressed with ops. */
-export interface Import<A extends Attrs = Attrs, I extends Names = Names> extends Signature<A, I> {
-  /** Builds what the operator computes, of ops. */
-  build(inputs: Each<I, AnyTensor>, attrs: A): AnyTensor
-}
-
-const imported = new Map<string, Import>()
-
-/** Declares how files that have an operator of ONNX are read, where it is not a primitive: beside the function it is. */
-export function imports<const I extends Names, A extends Attrs = Record<never, never>>(
-  type: string,
-  spec: Import<A, I>,
-): void {
-  imported.set(keyOf(type, spec.domain), spec)
-}
-
-/** The op that reads an operator of a file, and how where the operator is not a primitive. */
-export const importOf = (
-  type: string,
-  domain: string,
-): { readonly op: Op | undefined; readonly composite: Import | undefined } => ({
-  op: registry.get(keyOf(type, domain)),
-  composite: imported.get(keyOf(type, domain)),
-})
+/** The op of an operator; undefined where there is none. */
+export const opOf = (type: string, domain = ''): Op | undefined => registry.get(keyOf(type, domain))
 
 /** Throws unless all tensors have the same dtype and the op accepts it. */
 export function sameDType(

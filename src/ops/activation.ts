@@ -1,7 +1,7 @@
 import { attr } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
 import { one } from '../graph/example.ts'
-import { elementwise, imports, op, sameDType } from '../graph/op.ts'
+import { elementwise, op, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type FloatUnaryFn, typed } from '../graph/typed/signatures.ts'
@@ -45,6 +45,7 @@ const Gelu = op('Gelu', {
   },
   samples: [sample(f32(3, 4), { approximate: 'none' })],
 })
+
 /**
  * Gaussian error linear unit, x Φ(x) (Hendrycks & Gimpel 2016).
  * @param approximate `'tanh'` for 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))
@@ -57,11 +58,6 @@ export const gelu: FloatUnaryFn<[approximate?: 'none' | 'tanh']> = typed(
   },
   one,
 )
-imports('Gelu', {
-  inputs: ['X'],
-  attrs: { approximate: attr.string({ of: ['none', 'tanh'], default: 'none' }) },
-  build: ([x], { approximate }) => gelu(x, approximate),
-})
 
 /** x σ(x), also called swish. */
 export const silu: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => mul(x, sigmoid(x)), one)
@@ -71,11 +67,6 @@ export const leakyRelu: FloatUnaryFn<[alpha?: number]> = typed(
   (x: AnyTensor, alpha = 0.01): AnyTensor => where(greater(x, 0), x, mul(x, alpha)),
   one,
 )
-imports('LeakyRelu', {
-  inputs: ['X'],
-  attrs: { alpha: attr.float({ default: 0.01 }) },
-  build: ([x], { alpha }) => leakyRelu(x, alpha),
-})
 
 /** x where x > 0, else α (exp(x) − 1) (Clevert et al. 2016); the gradient at 0 is α. */
 export const elu: FloatUnaryFn<[alpha?: number]> = typed(
@@ -84,26 +75,17 @@ export const elu: FloatUnaryFn<[alpha?: number]> = typed(
     where(greater(x, 0), x, mul(sub(exp(clip(x, Number.NEGATIVE_INFINITY, 0)), 1), alpha)),
   one,
 )
-imports('Elu', {
-  inputs: ['X'],
-  attrs: { alpha: attr.float({ default: 1 }) },
-  build: ([x], { alpha }) => elu(x, alpha),
-})
 
 /** ln(1 + exp(x)), computed without overflow. */
 export const softplus: FloatUnaryFn = typed(
   (x: AnyTensor): AnyTensor => add(maximum(x, 0), log(add(exp(neg(abs(x))), 1))),
   one,
 )
-imports('Softplus', { inputs: ['X'], build: ([x]) => softplus(x) })
 
 /** x / (1 + |x|). */
 export const softsign: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => div(x, add(abs(x), 1)), one)
-imports('Softsign', { inputs: ['input'], build: ([x]) => softsign(x) })
-
 /** x · clip(x + 3, 0, 6) / 6 (Howard et al. 2019); the gradient at ±3 is that of the parabola, x / 3 + 1 / 2. */
 export const hardswish: FloatUnaryFn = typed(
   (x: AnyTensor): AnyTensor => mul(x, div(clip(add(x, 3), 0, 6), 6)),
   one,
 )
-imports('HardSwish', { inputs: ['X'], build: ([x]) => hardswish(x) })

@@ -3,7 +3,7 @@ import { type DType, FLOATS } from '../graph/dtype.ts'
 import { one, two } from '../graph/example.ts'
 import { constant, filledWith } from '../graph/leaf.ts'
 import type { Vjp } from '../graph/node.ts'
-import { elementwise, imports, noGradient, op, sameDType } from '../graph/op.ts'
+import { elementwise, noGradient, op, sameDType } from '../graph/op.ts'
 import { bool, f32, type Sample, type SampleInput, sample } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -87,6 +87,7 @@ const Div = binary(
   },
   [sample(f32(3, 4), f32(4).positive())],
 )
+
 /** a / b. */
 export const div: BinaryFn<'div'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Div.apply([a, lift(b, a)]),
@@ -106,6 +107,7 @@ const Pow = binary(
   },
   [sample(f32(3, 4).positive(), f32(3, 4))],
 )
+
 /** a to the power of b; with b = 0 or a = 0 the gradients are those of PyTorch, 0 rather than not a number. */
 export const pow: BinaryFn<'pow'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Pow.apply([a, lift(b, a)]),
@@ -125,6 +127,7 @@ const Max = binary(
   ({ x: [a, b], dy }) => [share(dy, a, b, greater), share(dy, b, a, greater)],
   [sample(f32(3, 4), f32(4))],
 )
+
 /** The larger of two elements; at a tie each gets half of the gradient. */
 export const maximum: BinaryFn<'maximum'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Max.apply([a, lift(b, a)]),
@@ -135,6 +138,7 @@ export const maximum: BinaryFn<'maximum'> = typed(
 const Min = binary('Min', 'minimum', ({ x: [a, b], dy }) => [share(dy, a, b, less), share(dy, b, a, less)], [
   sample(f32(3, 4), f32(4)),
 ])
+
 /** The smaller of two elements; at a tie each gets half of the gradient. */
 export const minimum: BinaryFn<'minimum'> = typed(
   (a: AnyTensor, b: Operand): AnyTensor => Min.apply([a, lift(b, a)]),
@@ -159,6 +163,7 @@ const Sign = op('Sign', {
   decompose: ([x]) => [sub(cast(greater(x, 0), x.dtype), cast(less(x, 0), x.dtype))],
   samples: [sample(f32(3, 4))],
 })
+
 /** −1, 0 or 1; the gradient is 0 everywhere. */
 export const sign: UnaryFn = typed((x: AnyTensor): AnyTensor => Sign.apply([x]), one)
 
@@ -169,6 +174,7 @@ const Floor = op('Floor', {
   vjp: () => [null], // flat wherever it has a derivative
   samples: [sample(f32(3, 4))],
 })
+
 /** The largest whole number that is not above x; the gradient is 0 everywhere. */
 export const floor: UnaryFn = typed((x: AnyTensor): AnyTensor => Floor.apply([x]), one)
 
@@ -193,6 +199,7 @@ const Reciprocal = floatUnary(
   ({ y: [y], dy }) => [neg(mul(dy, mul(y, y)))],
   f32(3, 4).positive(),
 )
+
 /** 1 / x. */
 export const reciprocal: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => Reciprocal.apply([x]), one)
 
@@ -232,6 +239,7 @@ const Clip = op('Clip', {
   vjp: ({ x: [x], y: [y], dy }) => [mul(dy, cast(equal(x, y), dy.dtype))],
   samples: [sample(f32(3, 8), { min: -0.5, max: 0.8 })],
 })
+
 /** x, but not below `min` or above `max`; the gradient is 1 between the bounds and on them. */
 export const clip: UnaryFn<[min: number, max: number]> = typed(
   (x: AnyTensor, min: number, max: number): AnyTensor => Clip.apply([x], { min, max }),
@@ -252,6 +260,7 @@ const Cast = op('Cast', {
     sample(bool(5), { to: 'float32' }),
   ],
 })
+
 /** Values as another dtype; floats to integers truncate towards zero. */
 export const cast: CastFn = typed(
   (x: AnyTensor, to: DType): AnyTensor => (x.dtype === to ? x : Cast.apply([x], { to })),
@@ -307,15 +316,12 @@ const Where = op('Where', {
   },
   samples: [sample(bool(3, 4), f32(3, 4), f32(4))],
 })
+
 /** `a` where `condition` holds, else `b`; all three broadcast. */
 export const where: WhereFn = typed(
   (condition: AnyTensor, a: AnyTensor, b: Operand): AnyTensor => Where.apply([condition, a, lift(b, a)]),
   t => [constant(1, 'bool', [2, 1]), t(2, 3), t(3)],
 )
-
-imports('Max', { inputs: ['...data'], build: xs => xs.reduce((a, b) => maximum(a, b)) })
-imports('Min', { inputs: ['...data'], build: xs => xs.reduce((a, b) => minimum(a, b)) })
-imports('Sum', { inputs: ['...data'], build: xs => xs.reduce((a, b) => add(a, b)) })
 
 /** Primitives that passes look for. `ops` has functions alone: `export *` leaves this out. */
 export default { Add, Div, Exp, Mul, Neg, Sqrt, Sub, Where }

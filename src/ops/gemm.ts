@@ -1,10 +1,9 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
-import { imports, noGradient, op } from '../graph/op.ts'
+import { noGradient, op } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
 import { add, mul } from './elementwise.ts'
-import { transpose, transposeLast } from './layout.ts'
+import { transpose } from './layout.ts'
 import { matmul } from './matmul.ts'
 
 const turned = (t: TensorType, yes: boolean): shapes.Shape => (yes ? t.shape.toReversed() : t.shape)
@@ -38,12 +37,3 @@ export const Gemm = op('Gemm', {
 })
 
 // alpha A B + beta C, by ops that have a gradient
-imports('Gemm', {
-  inputs: ['A', 'B', 'C?'],
-  attrs: { ...forms, beta: attr.float({ default: 1 }) },
-  build: ([a, b, c], { alpha, beta, transA, transB }) => {
-    const scaled = (t: AnyTensor, factor: number) => (factor === 1 ? t : mul(t, factor))
-    const product = matmul(transA ? transposeLast(a) : a, transB ? transposeLast(b) : b)
-    return c ? add(scaled(product, alpha), scaled(c, beta)) : scaled(product, alpha)
-  },
-})

@@ -3,7 +3,7 @@ import type { DType } from '../graph/dtype.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
 import { constant } from '../graph/leaf.ts'
-import { imports, op, sameDType } from '../graph/op.ts'
+import { op, sameDType } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import type { Shape } from '../graph/shape.ts'
@@ -60,6 +60,7 @@ const Reshape = op('Reshape', {
   vjp: ({ x: [x], dy }) => [reshape(dy, x.shape)],
   samples: [sample(f32(2, 3, 4), { shape: [6, 4] }), sample(f32(2, 3, 4), { shape: [12, 2] })],
 })
+
 /** The same elements in row-major order under another shape; one dim may be -1. */
 export const reshape: ReshapeFn = typed(
   (x: AnyTensor, shape: Shape): AnyTensor => {
@@ -68,12 +69,6 @@ export const reshape: ReshapeFn = typed(
   },
   t => [t(2, 3), [3, 2]],
 )
-imports('Flatten', {
-  inputs: ['input'],
-  attrs: { axis: attr.int({ default: 1 }) },
-  build: ([x], { axis }) =>
-    reshape(x, [shapes.product(x.shape.slice(0, axis)), shapes.product(x.shape.slice(axis))]),
-})
 
 /** Removes dims of size 1. */
 export const squeeze: SqueezeFn = typed(
@@ -81,17 +76,6 @@ export const squeeze: SqueezeFn = typed(
     reshape(x, shapes.squeeze('squeeze', x.shape, [axes].flat())),
   t => [t(2, 1), 1],
 )
-imports('Squeeze', {
-  inputs: ['data'],
-  attrs: {
-    axes: attr.ints({
-      input: 1,
-      since: 13,
-      default: ({ inputs: [x] }) => (x?.shape ?? []).flatMap((d, i) => (d === 1 ? [i] : [])),
-    }),
-  },
-  build: ([x], { axes }) => squeeze(x, axes),
-})
 
 /** Puts dims of size 1 in; `axes` are positions of the result. */
 export const unsqueeze: UnsqueezeFn = typed(
@@ -99,12 +83,6 @@ export const unsqueeze: UnsqueezeFn = typed(
     reshape(x, shapes.unsqueeze('unsqueeze', x.shape, [axes].flat())),
   t => [t(2), 1],
 )
-imports('Unsqueeze', {
-  inputs: ['data'],
-  attrs: { axes: attr.ints({ input: 1, since: 13 }) },
-  build: ([x], { axes }) => unsqueeze(x, axes),
-})
-
 const Transpose = op('Transpose', {
   inputs: ['data'],
   outputs: ['transposed'],
@@ -122,6 +100,7 @@ const Transpose = op('Transpose', {
   ],
   samples: [sample(f32(2, 3, 4, 5), { perm: [2, 0, 3, 1] })],
 })
+
 /** Axes in another order: dim i of the result is dim `perm[i]` of `x`. */
 export const transpose: TransposeFn = typed(
   (x: AnyTensor, perm: readonly number[]): AnyTensor =>
@@ -174,6 +153,7 @@ const Concat = op('Concat', {
   },
   samples: [sample(f32(2, 3, 4), f32(2, 1, 4), f32(2, 5, 4), { axis: 1 })],
 })
+
 /** Tensors one after the other along `axis`. */
 export const concat: ConcatFn = typed(
   (tensors: readonly AnyTensor[], axis: number): AnyTensor => {
@@ -226,6 +206,7 @@ const Split = op('Split', {
   },
   samples: [sample(f32(2, 6, 4), { axis: 1, sizes: [2, 1, 3] })],
 })
+
 /** Pieces along `axis`: a number of equal parts, or the size of each. */
 export const split: SplitFn = typed(
   (x: AnyTensor, axis: number, parts: number | readonly number[]): readonly AnyTensor[] => {
@@ -270,6 +251,7 @@ const Slice = op('Slice', {
     sample(f32(9, 5), { starts: [-2, 0], ends: [-10, 5], axes: [0, -1], steps: [-3, 3] }),
   ],
 })
+
 /** `dy` of a slice set into zeros of the sliced tensor's shape, one axis after the other. */
 function unslice(
   dy: AnyTensor,
@@ -355,6 +337,7 @@ const Expand = op('Expand', {
   vjp: ({ dy }) => [dy],
   samples: [sample(f32(3, 1), { shape: [4, 3, 5] })],
 })
+
 /** Repeats dims of size 1 (and missing leading ones) up to `shape`. */
 export const expand: ExpandFn = typed(
   (x: AnyTensor, shape: Shape): AnyTensor =>
@@ -391,6 +374,7 @@ const Pad = op('Pad', {
   },
   samples: [sample(f32(2, 4, 5), { pads: [0, 0, 1, 0, 3, 2], value: 0 })],
 })
+
 /** Adds `before[i]` and `after[i]` elements of `value` around axis i. */
 export const pad: PadFn = typed(
   (x: AnyTensor, before: readonly number[], after: readonly number[], value = 0): AnyTensor => {

@@ -17,7 +17,7 @@ export const isOwn = ({ domain = '' }: Op): boolean => domain !== '' && domain !
 
 /** Whether no runtime has a node's operator, or none but onnxruntime where that is not meant. */
 const isForeign = ({ op }: Node, contrib: boolean): boolean =>
-  isOwn(op) || (!contrib && op.domain === CONTRIB)
+  (isOwn(op) && !op.kept) || (!contrib && op.domain === CONTRIB)
 
 /** Replaces nodes by the decompositions of their ops. @param why what is said of a node whose op has none */
 function replaceAll(graph: Graph, lacks: (node: Node) => boolean, why: (node: Node) => string): Graph {

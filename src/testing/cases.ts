@@ -52,7 +52,8 @@ function draw(name: string, shape: readonly number[], next: (r: Rng) => number):
   return Array.from({ length: sizeOfDims(shape) }, () => Math.fround(next(r)))
 }
 
-function values({ shape, domain }: SampleInput, name: string): number[] {
+/** Values of a sample's input; the same for the same name. */
+export function values({ shape, domain }: SampleInput, name: string): number[] {
   if (typeof domain === 'object') return draw(name, shape, r => r.int(domain.below))
   if (domain === 'positive') return draw(name, shape, r => 0.2 + 1.8 * r.uniform())
   if (domain === 'unit') return draw(name, shape, r => r.uniform())

@@ -20,19 +20,41 @@ const PRECISIONS = {
   float64: { h: 1e-5, tolerance: 1e-7 },
   float32: { h: 1e-2, tolerance: 1e-2 },
 } as const
-type Precision = keyof typeof PRECISIONS
+export type Precision = keyof typeof PRECISIONS
+
+/** A function of tensors, with values for its inputs. */
+export interface GradientCase {
+  readonly name: string
+  readonly inputs: readonly AnyTensor[]
+  readonly apply: (inputs: readonly Tensor[]) => { readonly outputs: readonly AnyTensor[] }
+}
+
+/** What is differentiated: cases in a precision, whose values are put into `feeds`. */
+export interface Differentiated {
+  readonly cases: (precision: Precision, feeds: Feeds) => readonly GradientCase[]
+  /** An op that is tried in parts where it has no kernel in double precision. */
+  readonly op?: Op
+  /** Of the files that are run. */
+  readonly opset: number
+}
+
+/** The samples of an op. */
+export const opCases = (op: Op, samples: readonly Sample[]): Differentiated => ({
+  cases: (precision, feeds) => casesOf(op, precision, feeds, samples),
+  op,
+  opset: Math.max(21, op.since ?? 0),
+})
 
 /**
- * For each input x of each sample a random direction d: ⟨∂f/∂x, d⟩ against (f(x + h d) − f(x − h d)) / 2h, where f is
+ * For each input x of each case a random direction d: ⟨∂f/∂x, d⟩ against (f(x + h d) − f(x − h d)) / 2h, where f is
  * Σ gy · y over the outputs that have a gradient, with random gy.
  * @returns a line for each gradient that is wrong
  */
 export async function compareGradients(
-  op: Op,
-  samples: readonly Sample[],
+  subject: Differentiated,
   runtime: Runtime,
 ): Promise<readonly string[]> {
-  const { got, precision } = await computed(op, samples, runtime)
+  const { got, precision } = await computed(subject, runtime)
   const { tolerance } = PRECISIONS[precision]
   return Object.keys(got).flatMap(name => {
     if (!name.endsWith(RULE)) return []
@@ -48,32 +70,32 @@ const RULE = ' by the rule'
 const SLOPE = ' by differences'
 
 async function computed(
-  op: Op,
-  samples: readonly Sample[],
+  subject: Differentiated,
   runtime: Runtime,
 ): Promise<{ readonly got: Readonly<Record<string, Evaluated>>; readonly precision: Precision }> {
+  const { op, opset } = subject
   const attempt = async (precision: Precision, plain: boolean) => {
     const feeds: Feeds = {}
-    const outputs = gradientsOf(op, samples, precision, feeds)
+    const outputs = gradientsOf(subject, precision, feeds)
     const { target } = runtime.device
-    const lacks = (type: string) => type === op.type
+    const lacks = (type: string) => type === op?.type
     const run = plain ? decompose(graphOf(outputs), { ...target, lacks }).outputs : outputs
-    return { got: await evaluate(runtime, run, feeds, {}, Math.max(21, op.since ?? 0)), precision }
+    return { got: await evaluate(runtime, run, feeds, {}, opset), precision }
   }
   return attempt('float64', false).catch(async (error: unknown) => {
     // What a rule throws, it throws in any precision.
-    gradientsOf(op, samples, 'float32', {})
-    if (op.decompose) return attempt('float64', true)
+    gradientsOf(subject, 'float32', {})
+    if (op?.decompose) return attempt('float64', true)
     return attempt('float32', false).catch(() => {
       throw error
     })
   })
 }
 
-function gradientsOf(op: Op, samples: readonly Sample[], precision: Precision, feeds: Feeds): Tensors {
+function gradientsOf({ cases }: Differentiated, precision: Precision, feeds: Feeds): Tensors {
   const outputs: Record<string, AnyTensor> = {}
   const { h } = PRECISIONS[precision]
-  for (const c of casesOf(op, precision, feeds, samples)) {
+  for (const c of cases(precision, feeds)) {
     const ys: readonly AnyTensor[] = c.apply(c.inputs).outputs
     if (!ys.some(y => isFloat(y.dtype))) continue
     const gys = ys.map((y, k) => normalLike(y, `${c.name}/gy${k}`, feeds))

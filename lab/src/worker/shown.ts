@@ -1,7 +1,6 @@
 import { preprocessingOf } from '../../../src/data/preprocess.ts'
 import { exportOnnx } from '../../../src/export/export.ts'
-import { isWeight } from '../../../src/export/import.ts'
-import { readOnnx } from '../../../src/export/read.ts'
+import { isWeight, readOnnx } from '../../../src/export/read.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { present } from '../../../src/graph/present.ts'
 import { shownName } from '../../../src/graph/printable.ts'

@@ -6,8 +6,9 @@ import { countOf, type Names } from '../graph/names.ts'
 import type { Signature } from '../graph/node.ts'
 import { printable } from '../graph/printable.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { asNumber, type NodeReader } from './import-node.ts'
-import { dtypeOf } from './tensor-data.ts'
+import { asNumber, type NodeReader } from './node-reader.ts'
+import { importedType } from './tensor.ts'
+import { Unsupported, unsupported } from './unsupported.ts'
 
 /** What an op or a composite is built of: the node's data inputs, and attributes with ONNX's defaults. */
 export function argumentsOf(
@@ -36,14 +37,13 @@ export function argumentsOf(
   }
   signature.check?.(seen)
   const most = Math.max(inputs.length, ...numbers.map(i => i + 1))
-  if (node.inputs.length > most)
-    throw new UserError(`${node.inputs.length} inputs are not supported, only ${most}`)
+  if (node.inputs.length > most) unsupported(`${node.inputs.length} inputs are not supported, only ${most}`)
   const attrs = Object.fromEntries(forms.map(([name, form]) => [name, given[name] ?? fallback(form, seen)]))
   for (const [name, { of, optional, name: onnx = name }] of forms) {
     const value = attrs[name]
     if (value === undefined && !optional) throw new UserError(`attribute ${onnx} is missing`)
     if (of && !of.includes(value))
-      throw new UserError(`${onnx} ${printable(String(value))} is not supported, only ${of.join(', ')}`)
+      unsupported(`${onnx} ${printable(String(value))} is not supported, only ${of.join(', ')}`)
   }
   return { inputs, attrs }
 }
@@ -88,8 +88,8 @@ function read(name: string, form: AttrForm, node: NodeReader, seen: OnnxNode): A
     }
     case 'dtype': {
       const code = node.attribute(name, 'int')
-      const dtype = dtypeOf(code)
-      if (code !== undefined && !dtype) throw new UserError(`element type ${code} is not supported`)
+      const dtype = importedType(code)
+      if (code !== undefined && !dtype) unsupported(`element type ${code} is not supported`)
       return dtype
     }
     case 'string':
@@ -111,24 +111,26 @@ function scalarInput(
   { kind, input = 0, saturates }: AttrForm,
   node: NodeReader,
 ): Int64 | undefined {
-  const value = node.inputs[input]
+  const value = node.input(input)
   if (!value) return undefined
   const t = value.tensor()
   const [number] = t.node.op === Constant ? constantOf(t.node) : []
   if (number === undefined || t.shape.some((d: unknown) => d !== 1))
-    throw new UserError(`${name} (input ${input}) is not a constant number`)
+    return unsupported(`${name} (input ${input}) is not a constant number`)
   if (kind === 'scalar') return number
   return saturates ? saturated(number) : asNumber(number, name)
 }
 
-/** @throws UserError when the node has an attribute that importing would lose */
+/** @throws Unsupported when the node has an attribute or input that importing would lose */
 export function refuseUnread(node: NodeReader, neutral: Signature<Attrs, Names>['neutral'] = {}): void {
   for (const name of node.unread()) {
     const only = Object.hasOwn(neutral, name) ? neutral[name] : undefined
-    if (only === undefined) throw new UserError(`attribute ${printable(name)} is not supported`)
+    if (only === undefined) throw new Unsupported(`attribute ${printable(name)} is not supported`)
     const kind = typeof only === 'string' ? 'string' : typeof only === 'number' ? 'int' : 'ints'
     const value = String(node.attribute(name, kind))
     if (value !== String(only))
-      throw new UserError(`attribute ${name} = ${printable(value)} is not supported, only ${only}`)
+      unsupported(`attribute ${name} = ${printable(value)} is not supported, only ${only}`)
   }
+  const [extra] = node.untaken()
+  if (extra !== undefined) unsupported(`input ${extra} is not supported`)
 }

@@ -1,3 +1,4 @@
+import type { FileInfo } from '../export/read.ts'
 import { BYTES } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { isLeaf, postorder } from '../graph/graph.ts'
@@ -5,7 +6,6 @@ import type { Node } from '../graph/node.ts'
 import { type Dim, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { importOnnx } from './import.ts'
-import type { FileInfo } from './read.ts'
 
 /** What computing takes at most; not a number where a size is not known before. */
 export interface Cost {

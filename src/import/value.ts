@@ -2,16 +2,17 @@ import type { DType } from '../graph/dtype.ts'
 import type { Int64 } from '../graph/int64.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 
-/** An integer, a size such as `'batch'`, or (undefined) a value that only the run time will know. */
+/** A number, a size such as `'batch'`, or (undefined) a value that only the run time will know. */
 export type Element = Int64 | string | undefined
 
 /**
- * A scalar or list of integers that is followed through a file, so that a shape which the file computes when it runs
+ * A small tensor whose elements are followed through a file, so that a shape which the file computes when it runs
  * (`Shape → Gather → Concat → Reshape`) becomes dims. Unlike in a shape, -1 is the number.
  */
 export interface Known {
   readonly dtype: DType
-  readonly scalar: boolean
+  readonly shape: readonly number[]
+  /** In row-major order. */
   readonly values: readonly Element[]
 }
 
@@ -22,8 +23,10 @@ export const LONGEST_DIM = 256
 
 /** The value of a name in a file. */
 export interface Value {
-  /** Its elements, where they are integers that follow from constants and the sizes of the inputs. */
+  /** Its elements, where they follow from constants and the sizes of the inputs. */
   readonly known?: Known
+  /** Elements of a weight, for operators whose attributes are inputs: a weight is not folded into other values. */
+  readonly stored?: () => Known
   /** The tensor in the graph, made when a node first reads it as data. */
   readonly tensor: () => AnyTensor
 }

@@ -1,3 +1,4 @@
+import { readOnnx } from '../export/read.ts'
 import { bind } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, substitute } from '../graph/graph.ts'
@@ -7,7 +8,6 @@ import { type Dim, show, unify } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.ts'
 import { type Imported, importOnnx } from './import.ts'
-import { readOnnx } from './read.ts'
 
 /** Options of `load` and `loadOnnx`. */
 export interface LoadOptions<I extends PortSpecs = PortSpecs> {

@@ -1,9 +1,11 @@
+import type { AttributeProto, GraphProto, NodeProto, TensorProto } from '../export/onnx-proto.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, saturated } from '../graph/int64.ts'
+import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import { MOST, type Value } from './import-value.ts'
-import type { AttributeProto, NodeProto, TensorProto } from './onnx-proto.ts'
+import { unsupported } from './unsupported.ts'
+import { type Element, MOST, type Value } from './value.ts'
 
 interface Kinds {
   readonly float: number
@@ -14,6 +16,9 @@ interface Kinds {
   readonly tensor: TensorProto
   readonly ints: readonly number[]
   readonly int64s: readonly Int64[]
+  readonly floats: readonly number[]
+  readonly strings: readonly string[]
+  readonly graph: GraphProto
 }
 
 /** ONNX AttributeProto.AttributeType. */
@@ -25,8 +30,11 @@ const CODES: Readonly<Record<keyof Kinds, number>> = {
   int64: 2,
   string: 3,
   tensor: 4,
+  graph: 5,
+  floats: 6,
   ints: 7,
   int64s: 7,
+  strings: 8,
 }
 
 /** @throws UserError for an integer that is beyond what sizes, axes and the like can be */
@@ -41,28 +49,44 @@ const READ: { readonly [K in keyof Kinds]: (a: AttributeProto) => Kinds[K] } = {
   int: a => asNumber(a.i ?? 0, `attribute ${a.name}`),
   number: a => (a.type === CODES.float ? (a.f ?? 0) : asNumber(a.i ?? 0, `attribute ${a.name}`)),
   int64: a => a.i ?? 0,
-  string: a => new TextDecoder().decode(a.s ?? new Uint8Array()),
+  string: a => decoded(a.s ?? new Uint8Array()),
   tensor: a => a.t ?? {},
   ints: a => (a.ints ?? []).map(i => asNumber(i, `attribute ${a.name}`)),
   int64s: a => a.ints ?? [],
+  floats: a => a.floats ?? [],
+  strings: a => (a.strings ?? []).map(decoded),
+  graph: a => a.g ?? {},
 }
+
+const decoded = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+
+const isNumber = (v: Element): v is Int64 => typeof v === 'number' || typeof v === 'bigint'
 
 /** A node of a file as importing reads it; what is wrong with it is thrown without the node's name. */
 export class NodeReader {
   readonly type: string
   readonly domain: string
   readonly opset: number
+  /** Version of the node's own domain. */
+  readonly version: number
   /** Names behind the inputs; `undefined` where an optional one is left out, none of those at the end. */
   readonly inputs: readonly (Value | undefined)[]
   /** How many outputs the node declares. */
   readonly outputs: number
   readonly #attributes: ReadonlyMap<string, AttributeProto>
   readonly #read = new Set<string>()
+  readonly #taken = new Set<number>()
 
-  constructor(proto: NodeProto, inputs: readonly (Value | undefined)[], opset: number) {
+  constructor(
+    proto: NodeProto,
+    inputs: readonly (Value | undefined)[],
+    opset: number,
+    version: number = opset,
+  ) {
     this.type = proto.opType ?? ''
     this.domain = proto.domain === 'ai.onnx' ? '' : (proto.domain ?? '')
     this.opset = opset
+    this.version = version
     this.inputs = inputs.slice(0, inputs.findLastIndex(v => v) + 1)
     this.outputs = proto.output?.length ?? 0
     const most = Math.max(this.inputs.length, this.outputs)
@@ -90,13 +114,72 @@ export class NodeReader {
     return [...this.#attributes.keys()].filter(name => !this.#read.has(name))
   }
 
+  /** Places of inputs that were not read. */
+  untaken(): number[] {
+    return this.inputs.flatMap((v, i) => (v && !this.#taken.has(i) ? [i] : []))
+  }
+
+  /** The value behind an input; `undefined` where it is left out. */
+  input(i: number): Value | undefined {
+    this.#taken.add(i)
+    return this.inputs[i]
+  }
+
   /** An input that must be there, as data. */
   data(i: number): AnyTensor {
     return this.value(i).tensor()
   }
 
+  /** An input as data; `undefined` where it is left out. */
+  optional(i: number): AnyTensor | undefined {
+    return this.input(i)?.tensor()
+  }
+
+  /** An integer attribute. */
+  int(name: string, fallback: number): number {
+    return this.attribute(name, 'int') ?? fallback
+  }
+
+  /** An integer attribute that is 0 or 1. */
+  flag(name: string, fallback = false): boolean {
+    const value = this.attribute(name, 'int')
+    return value === undefined ? fallback : value !== 0
+  }
+
+  float(name: string, fallback: number): number {
+    return this.attribute(name, 'float') ?? fallback
+  }
+
+  /** A string attribute. @param of its supported values, the default first @throws UserError for any other */
+  text<const T extends string>(name: string, of: readonly [T, ...T[]]): T {
+    const value = this.attribute(name, 'string') ?? of[0]
+    const found = of.find(v => v === value)
+    return found ?? unsupported(`${name} ${printable(value)} is not supported, only ${of.join(', ')}`)
+  }
+
+  /**
+   * A number that must be constant: an attribute or, in newer opsets, input `i`, a tensor of one element.
+   * @throws UserError for one that is not constant
+   */
+  number(name: string, i?: number): number | undefined {
+    if (this.has(name)) return this.attribute(name, 'number')
+    const values = i === undefined ? undefined : this.numbers(name, i)
+    if (values && values.length !== 1) throw new UserError(`${name} (input ${i}) is not one number`)
+    return values?.[0]
+  }
+
+  /** A list of numbers that must be constant: an attribute or, in newer opsets, input `i`. */
+  numbers(name: string, i?: number): readonly number[] | undefined {
+    if (this.has(name)) return this.attribute(name, 'floats')
+    const given = i === undefined ? undefined : this.input(i)
+    if (!given) return undefined
+    const values = (given.known ?? given.stored?.())?.values
+    if (!values?.every(isNumber)) return unsupported(`${name} (input ${i}) is not constant`)
+    return values.map(Number)
+  }
+
   value(i: number): Value {
-    const value = this.inputs[i]
+    const value = this.input(i)
     if (!value) throw new UserError(`input ${i} is missing`)
     return value
   }
@@ -104,8 +187,8 @@ export class NodeReader {
   /** An input that holds a shape; a size that only the run time finds is unknown. */
   dims(i: number): Shape {
     const { known } = this.value(i)
-    if (!known || known.scalar)
-      throw new UserError(`input ${i} depends on more than the sizes of the graph's inputs`)
+    if (known?.shape.length !== 1)
+      return unsupported(`input ${i} depends on more than the sizes of the graph's inputs`)
     return known.values.map(v => (typeof v === 'bigint' ? asNumber(v, `input ${i}`) : (v ?? UNKNOWN)))
   }
 
@@ -114,11 +197,10 @@ export class NodeReader {
    * @param saturates takes ±2⁵³ for integers beyond, as places in an axis allow; others are refused
    */
   ints(name: string, i?: number, saturates = false): readonly number[] | undefined {
-    const given = i === undefined ? undefined : this.inputs[i]
+    const given = i === undefined ? undefined : this.input(i)
     const values = this.has(name) ? this.attribute(name, 'int64s') : given?.known?.values
     if (!values && !given) return undefined
-    if (!values?.every((v): v is Int64 => typeof v === 'number' || typeof v === 'bigint'))
-      throw new UserError(`${name} (input ${i}) is not constant`)
+    if (!values?.every(isNumber)) return unsupported(`${name} (input ${i}) is not constant`)
     // Work on axes grows with the square of their number.
     if (values.length > MOST)
       throw new UserError(`${name} has ${values.length} values; at most ${MOST} are allowed`)

@@ -1,0 +1,59 @@
+import { encode } from '../export/codec.ts'
+import { keptText } from '../export/kept.ts'
+import { Node, type NodeProto, type ValueInfoProto } from '../export/onnx-proto.ts'
+import type { TensorType } from '../graph/attributes.ts'
+import { keptOp } from '../graph/kept.ts'
+import { makeNode } from '../graph/node.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
+import { checkShape, statedDim } from './dims.ts'
+import type { NodeReader } from './node-reader.ts'
+import { importedType } from './tensor.ts'
+
+/** Types that a file states for its values, by name. */
+export type StatedTypes = ReadonlyMap<string, ValueInfoProto>
+
+/** A node that is kept as the file has it. */
+export interface FrozenNode {
+  readonly type: string
+  readonly domain: string
+  /** Path of its layer. */
+  readonly path: string
+  /** Why it is not computed with ops. */
+  readonly reason: string
+}
+
+/**
+ * The outputs of a node that runs as the file has it, without a gradient; undefined where the file does not state their types, or the
+ * node holds graphs.
+ */
+export function frozen(
+  proto: NodeProto,
+  node: NodeReader,
+  stated: StatedTypes,
+): readonly AnyTensor[] | undefined {
+  if (proto.attribute?.some(a => a.g || a.graphs?.length)) return undefined
+  const types = (proto.output ?? []).map(name => typeOf(stated.get(name)))
+  if (!types.length || !types.every(t => t !== undefined)) return undefined
+  const inputs = node.inputs.flatMap((_, i) => node.optional(i) ?? [])
+  const bytes = encode(Node, {
+    attribute: proto.attribute ?? [],
+    input: node.inputs.map(v => (v ? 'given' : '')),
+    opType: node.type,
+    domain: node.domain,
+  })
+  return makeNode(keptOp(node.type, node.domain, types, node.version), inputs, {
+    node: keptText(bytes),
+    ...Object.fromEntries(types.map((t, i) => [`shape${i}`, t.shape])),
+  }).outputs
+}
+
+function typeOf(info: ValueInfoProto | undefined): TensorType | undefined {
+  const { elemType, shape } = info?.type?.tensorType ?? {}
+  const dtype = importedType(elemType)
+  // The node itself still computes half precision.
+  if (!dtype || !shape || (dtype === 'float32' && elemType !== 1)) return undefined
+  const dims = (shape.dim ?? []).map(d => (d.dimParam ? statedDim(d.dimParam) : (d.dimValue ?? -1)))
+  const type = { dtype, shape: dims }
+  checkShape(type)
+  return type
+}

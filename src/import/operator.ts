@@ -1,0 +1,15 @@
+import type { AnyTensor } from '../graph/tensor.ts'
+import type { NodeReader } from './node-reader.ts'
+import type { Value } from './value.ts'
+
+/** Outputs of a node in ONNX's order; undefined for one that is not computed, which no node may read. */
+export type Outputs = AnyTensor | Value | readonly (AnyTensor | undefined)[]
+
+/**
+ * How a node is expressed with ops. What it does not read is refused: attributes by the importer, inputs by `node.only`.
+ * @throws Unsupported for a form that onnxgrad does not compute, UserError for one that ONNX does not allow
+ */
+export type Operator = (node: NodeReader) => Outputs
+
+/** Operators by ONNX's name. */
+export type Operators = Readonly<Record<string, Operator>>

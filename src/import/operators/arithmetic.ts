@@ -1,0 +1,30 @@
+import { UserError } from '../../graph/errors.ts'
+import type { AnyTensor } from '../../graph/tensor.ts'
+import { add, maximum, minimum, mul } from '../../ops/elementwise.ts'
+import { transposeLast } from '../../ops/layout.ts'
+import { matmul } from '../../ops/matmul.ts'
+import type { NodeReader } from '../node-reader.ts'
+import type { Operators } from '../operator.ts'
+
+/** All inputs, of an operator that takes any number of them. */
+function all(n: NodeReader): AnyTensor[] {
+  if (!n.inputs.length) throw new UserError('has 0 inputs; expected 1 or more')
+  return n.inputs.map((_, i) => n.data(i))
+}
+
+const scaled = (t: AnyTensor, factor: number): AnyTensor => (factor === 1 ? t : mul(t, factor))
+
+/** Arithmetic on elements and matrices. */
+export const ARITHMETIC: Operators = {
+  Max: n => all(n).reduce((a, b) => maximum(a, b)),
+  Min: n => all(n).reduce((a, b) => minimum(a, b)),
+  Sum: n => all(n).reduce((a, b) => add(a, b)),
+  // alpha A B + beta C, by ops that have a gradient
+  Gemm(n) {
+    const [a, b, c] = [n.data(0), n.data(1), n.optional(2)]
+    const product = matmul(n.flag('transA') ? transposeLast(a) : a, n.flag('transB') ? transposeLast(b) : b)
+    const y = scaled(product, n.float('alpha', 1))
+    const beta = n.float('beta', 1)
+    return c ? add(y, scaled(c, beta)) : y
+  },
+}

@@ -1,0 +1,34 @@
+import type { Operator, Operators } from '../operator.ts'
+import { ACTIVATIONS } from './activation.ts'
+import { ARITHMETIC } from './arithmetic.ts'
+import { LAYOUT } from './layout.ts'
+import { VALUES } from './values.ts'
+
+/**
+ * Operators of a file that are expressed with ops; those that are an op themselves are declared in src/ops. By domain: ONNX's own,
+ * and what onnxruntime's optimizer writes.
+ */
+export const OPERATORS: Readonly<Record<string, Operators>> = {
+  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES },
+  'com.microsoft': {},
+}
+
+const own = new Map<string, Operator>()
+
+/**
+ * Declares how files that have an operator are read: as other ops, such as
+ * `imports('Mish', node => mul(node.data(0), tanh(softplus(node.data(0)))))`. It comes before onnxgrad's own way.
+ * @experimental
+ * @param type ONNX's name of the operator @param domain ONNX's own where it is left out
+ */
+export function imports(type: string, operator: Operator, domain = ''): void {
+  own.set(`${domain}.${type}`, operator)
+}
+
+/** How an operator is read; undefined for one that is an op itself, and for one that is not known. */
+export function operatorOf(type: string, domain: string): Operator | undefined {
+  const given = own.get(`${domain}.${type}`)
+  if (given) return given
+  const operators = Object.hasOwn(OPERATORS, domain) ? OPERATORS[domain] : undefined
+  return operators && Object.hasOwn(operators, type) ? operators[type] : undefined
+}

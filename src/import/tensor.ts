@@ -1,0 +1,61 @@
+import type { TensorProto } from '../export/onnx-proto.ts'
+import { DATA_TYPE, dtypeOf, readTensor } from '../export/tensor-data.ts'
+import type { TypedArray } from '../graph/array.ts'
+import type { DType } from '../graph/dtype.ts'
+import { exact, type Int64 } from '../graph/int64.ts'
+import { constant } from '../graph/leaf.ts'
+import { type Known, MOST, type Value } from './value.ts'
+
+/** ONNX TensorProto.DataType of bfloat16, the upper half of a float32's bits. */
+const BFLOAT16 = 16
+
+/**
+ * The dtype that an element type of a file becomes; undefined for one that is not supported. Half precision becomes float32, which
+ * training needs and which holds all of its values.
+ */
+export const importedType = (code: number | undefined): DType | undefined =>
+  code === BFLOAT16 || code === DATA_TYPE.float16 ? 'float32' : dtypeOf(code)
+
+/** Value of IEEE half precision bits. */
+export function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const mantissa = bits & 0x3ff
+  if (exponent === 0x1f) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return exponent ? sign * (1 + mantissa / 1024) * 2 ** (exponent - 15) : sign * mantissa * 2 ** -24
+}
+
+/** Float32 of bfloat16 bits. */
+const fromBfloat = (bits: ArrayLike<number>): Float32Array =>
+  new Float32Array(Uint32Array.from(bits, v => v << 16).buffer)
+
+/** Elements of a tensor of a file, those of half precision as float32. @throws UserError as readTensor does */
+export function readElements(proto: TensorProto): {
+  dtype: DType
+  dims: readonly number[]
+  data: TypedArray
+} {
+  const brain = proto.dataType === BFLOAT16
+  const { dtype, dims, data } = readTensor(brain ? { ...proto, dataType: DATA_TYPE.float16 } : proto)
+  if (!(data instanceof Uint16Array) || dtype !== 'float16') return { dtype, dims, data }
+  return { dtype: 'float32', dims, data: brain ? fromBfloat(data) : Float32Array.from(data, fromHalf) }
+}
+
+/** A fixed tensor of the file. */
+export function tensorValue(proto: TensorProto): Value {
+  const { dtype, dims, data } = readElements(proto)
+  return constantValue(data, dtype, dims)
+}
+
+/** A fixed tensor by its elements. */
+export function constantValue(values: ArrayLike<Int64>, dtype: DType, dims: readonly number[]): Value {
+  const tensor = () => constant(values, dtype, dims)
+  return values.length > MOST ? { tensor } : { tensor, known: knownOf(values, dtype, dims) }
+}
+
+/** The elements of a small tensor. */
+export const knownOf = (values: ArrayLike<Int64>, dtype: DType, shape: readonly number[]): Known => ({
+  dtype,
+  shape,
+  values: Array.from(values, v => (typeof v === 'bigint' ? exact(v) : v)),
+})
