@@ -32,7 +32,7 @@ export function frozen(
   stated: StatedTypes,
 ): readonly AnyTensor[] | undefined {
   if (proto.attribute?.some(a => a.g || a.graphs?.length)) return undefined
-  const types = (proto.output ?? []).map(name => typeOf(stated.get(name)))
+  const types = (proto.output ?? []).map(name => statedType(stated.get(name)))
   if (!types.length || !types.every(t => t !== undefined)) return undefined
   const inputs = node.inputs.flatMap((_, i) => node.optional(i) ?? [])
   const bytes = encode(Node, {
@@ -47,7 +47,8 @@ export function frozen(
   }).outputs
 }
 
-function typeOf(info: ValueInfoProto | undefined): TensorType | undefined {
+/** The type that a file states for a value, where onnxgrad can compute with it. */
+export function statedType(info: ValueInfoProto | undefined): TensorType | undefined {
   const { elemType, shape } = info?.type?.tensorType ?? {}
   const dtype = importedType(elemType)
   // The node itself still computes half precision.

@@ -1,13 +1,12 @@
 import { readOnnx } from '../export/read.ts'
-import { bind } from '../graph/bind.ts'
 import { UserError } from '../graph/errors.ts'
-import { type Graph, substitute } from '../graph/graph.ts'
+import { type Graph, substitute, type Tensors } from '../graph/graph.ts'
 import { constant, type Parameter, parameter } from '../graph/leaf.ts'
 import { lookup, nth } from '../graph/present.ts'
 import { type Dim, show, unify } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.ts'
-import { type Imported, importOnnx } from './import.ts'
+import { type Imported, importOnnx, inputsOf } from './import.ts'
 
 /** Options of `load` and `loadOnnx`. */
 export interface LoadOptions<I extends PortSpecs = PortSpecs> {
@@ -16,6 +15,11 @@ export interface LoadOptions<I extends PortSpecs = PortSpecs> {
    * @default the file's inputs
    */
   readonly inputs?: I
+  /**
+   * Take any batch where the file was written for a batch of 1: a first dim of 1 of its inputs becomes `batch`, also where the file
+   * reshapes to it. @default false
+   */
+  readonly freeBatch?: boolean
 }
 
 /** Parameters of a file as parameters of a model that start at the file's values. */
@@ -65,23 +69,23 @@ function statisticsOf(graph: Graph): Map<Tensor, 'buffer'> {
  */
 function bindingsOf(
   name: string,
-  graph: Graph,
+  own: Tensors,
   inputs: PortSpecs | undefined,
 ): Readonly<Record<string, Dim>> {
   const bindings: Record<string, Dim> = {}
-  for (const [key, t] of Object.entries(graph.inputs)) {
+  for (const [key, t] of Object.entries(own)) {
     const spec = inputs?.[key]
     const [first, ...rest] = t.shape
     if (typeof first === 'string' && spec?.batch !== false) bindings[first] = 'batch'
     if (!spec) continue
     if ((spec.dtype ?? 'float32') !== t.dtype)
       throw new UserError(`${name}: input ${key} is ${t.dtype}, not ${spec.dtype ?? 'float32'}`)
-    const own = spec.batch === false ? t.shape : rest
-    if (own.length !== spec.shape.length)
+    const sizes = spec.batch === false ? t.shape : rest
+    if (sizes.length !== spec.shape.length)
       throw new UserError(
         `${name}: input ${key} is ${show(t.shape)}, which is not [batch,${spec.shape.join()}]`,
       )
-    for (const [i, d] of own.entries()) {
+    for (const [i, d] of sizes.entries()) {
       const wanted = nth(spec.shape, i)
       if (typeof d === 'string') bindings[d] = wanted
       else if (unify(d, wanted) === undefined)
@@ -93,12 +97,12 @@ function bindingsOf(
   return bindings
 }
 
-/** A single input under the name that the caller gives it. */
-function renamed(graph: Graph, inputs: PortSpecs | undefined): Graph {
-  const [own, ...more] = Object.keys(graph.inputs)
-  const [asked, ...others] = Object.keys(inputs ?? {})
-  if (own === undefined || asked === undefined || more.length || others.length || own === asked) return graph
-  return { ...graph, inputs: { [asked]: lookup(graph.inputs, own) } }
+/** The name in the file of each input that the caller names: a single input may be given another name. */
+function namesOf(own: readonly string[], asked: readonly string[]): Readonly<Record<string, string>> {
+  const [name, ...more] = own
+  const [wanted, ...others] = asked
+  if (name === undefined || wanted === undefined || more.length || others.length) return {}
+  return { [name]: wanted }
 }
 
 /**
@@ -111,20 +115,22 @@ function renamed(graph: Graph, inputs: PortSpecs | undefined): Graph {
 export function loadOnnx<const I extends PortSpecs = PortSpecs>(
   bytes: Uint8Array,
   name: string,
-  { inputs }: LoadOptions<I> = {},
+  { inputs, freeBatch = false }: LoadOptions<I> = {},
 ): ModelOf<I, Readonly<Record<string, AnyTensor>>, object> {
-  const imported = importOnnx(readOnnx(bytes, name), name)
-  const graph = renamed(imported.graph, inputs)
-  const unknown = Object.keys(inputs ?? {}).find(key => !graph.inputs[key])
+  const info = readOnnx(bytes, name)
+  const declared = inputsOf(info, name, { freeBatch })
+  const names = namesOf(Object.keys(declared), Object.keys(inputs ?? {}))
+  const own = Object.fromEntries(Object.entries(declared).map(([key, t]) => [names[key] ?? key, t]))
+  const unknown = Object.keys(inputs ?? {}).find(key => !own[key])
   if (unknown !== undefined)
-    throw new UserError(
-      `${name}: has no input ${unknown}; its inputs are ${Object.keys(graph.inputs).join(', ')}`,
-    )
-  const bound = bind(graph, bindingsOf(name, graph, inputs))
-  const { leaves, named } = parametersOf({ ...imported, graph: bound }, statisticsOf(bound))
-  const outputs = substitute(bound, leaves)
+    throw new UserError(`${name}: has no input ${unknown}; its inputs are ${Object.keys(own).join(', ')}`)
+  // Sizes are bound before the nodes are read: what is computed of them is known then.
+  const imported = importOnnx(info, name, { freeBatch, names, dims: bindingsOf(name, own, inputs) })
+  const { graph } = imported
+  const { leaves, named } = parametersOf(imported, statisticsOf(graph))
+  const outputs = substitute(graph, leaves)
   const specs: PortSpecs = Object.fromEntries(
-    Object.entries(bound.inputs).map(([key, t]) => {
+    Object.entries(graph.inputs).map(([key, t]) => {
       const batch = t.shape[0] === 'batch'
       return [key, { shape: batch ? t.shape.slice(1) : t.shape, dtype: t.dtype, ...(batch ? {} : { batch }) }]
     }),
@@ -136,7 +142,7 @@ export function loadOnnx<const I extends PortSpecs = PortSpecs>(
     inputs: specs,
     layers: Object.fromEntries(named),
     parameters: named,
-    leaves: bound.inputs,
+    leaves: graph.inputs,
     outputs,
   })
   return model as ModelOf<I, Readonly<Record<string, AnyTensor>>, object>

@@ -84,7 +84,7 @@ export const sum: ReduceFn<'sum'> = typed(
 
 // d mean(x) = dy / n, repeated
 const ReduceMean = reduction('ReduceMean', 'mean', 18, ({ x: [x], dy, attrs }) => {
-  const n = sizeOf(shapes.product(attrs.axes.map(a => x.shape[a])), dy.dtype)
+  const n = sizeOf(shapes.product(attrs.axes.map(a => x.shape.at(a))), dy.dtype)
   return [expand(unreduced(div(dy, n), x.shape, attrs), x.shape)]
 })
 /** Arithmetic mean over `axes` (all when left out). */

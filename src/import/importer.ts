@@ -1,0 +1,339 @@
+import type { GraphProto, NodeProto } from '../export/onnx-proto.ts'
+import type { FileInfo } from '../export/read.ts'
+import type { TypedArray } from '../graph/array.ts'
+import { ShapeError, UserError } from '../graph/errors.ts'
+import type { Graph } from '../graph/graph.ts'
+import { input } from '../graph/leaf.ts'
+import { makeNode } from '../graph/node.ts'
+import { opOf } from '../graph/op.ts'
+import { lookup } from '../graph/present.ts'
+import { printable } from '../graph/printable.ts'
+import { currentScope, withScope } from '../graph/scope.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+// Loaded for what its modules declare: the operators that files are read with.
+import '../ops/index.ts'
+import { branchOf } from './branch.ts'
+import { checkShape } from './dims.ts'
+import { type Frame, outputsOf, resolvedNode, Scope } from './frame.ts'
+import { freed } from './freed.ts'
+import { type FrozenNode, frozen, type StatedTypes, statedType } from './frozen.ts'
+import { type CalledFunction, Functions } from './functions.ts'
+import { knownResults, toTensor } from './known.ts'
+import { Leaves } from './leaves.ts'
+import { nodePath, sharedPath } from './names.ts'
+import { NodeReader } from './node-reader.ts'
+import type { Outputs } from './operator.ts'
+import { operatorOf } from './operators/index.ts'
+import type { ImportOptions } from './options.ts'
+import { argumentsOf, refuseUnread } from './primitive.ts'
+import { Unsupported, unsupported } from './unsupported.ts'
+import type { Value } from './value.ts'
+
+/** Shapes of a hostile file may be long, and have any names. */
+const LONGEST_MESSAGE = 500
+
+/** Outputs of a node; undefined for one that is not computed. */
+type Results = readonly (Value | undefined)[]
+
+/** What became of a node. */
+export interface NodeOutcome {
+  /** The operator; of another domain than ONNX's own, with that. */
+  readonly operator: string
+  /** `kept` as the file has it; `unreached` where it reads what a refused node computes. */
+  readonly kind: 'imported' | 'kept' | 'refused' | 'unreached'
+  /** Why it is not imported. */
+  readonly reason?: string
+}
+
+/** A model read from a file. */
+export interface Imported {
+  /** Inputs, parameters and outputs under their names in the file. */
+  readonly graph: Graph
+  /** Values of the graph's parameters, by name; those of half precision as float32. */
+  readonly weights: ReadonlyMap<string, { readonly dims: readonly number[]; readonly data: TypedArray }>
+  /** What the file's nodes compute, also where no output depends on it; but for sizes and the like. */
+  readonly computed: readonly Tensor[]
+  /** Nodes that run as the file has them, and have no gradient. */
+  readonly frozen: readonly FrozenNode[]
+}
+
+export class Importer {
+  readonly #info: FileInfo
+  readonly #file: string
+  readonly #options: ImportOptions
+  readonly #leaves: Leaves
+  readonly #functions: Functions
+  readonly #computed: Tensor[] = []
+  readonly #frozen: FrozenNode[] = []
+  /** Of each node, where they are all looked at. */
+  readonly outcomes: NodeOutcome[] = []
+  #surveying = false
+  /** Values that could not be computed. */
+  readonly #blocked = new Set<Value | undefined>()
+  readonly #stated: StatedTypes
+  /** Version of each domain. */
+  readonly #versions: ReadonlyMap<string, number>
+
+  /** @param symbols whether sizes that the file leaves open have names, or are not known at all */
+  constructor(info: FileInfo, file: string, options: ImportOptions, symbols = true) {
+    this.#info = info
+    this.#file = file
+    this.#options = options
+    this.#leaves = new Leaves(info, options, symbols)
+    this.#functions = new Functions(info.proto)
+    const { valueInfo = [], output = [] } = info.proto.graph ?? {}
+    this.#versions = new Map((info.proto.opsetImport ?? []).map(o => [o.domain ?? '', o.version ?? 1]))
+    this.#stated = new Map([...output, ...valueInfo].map(v => [v.name ?? '', v]))
+  }
+
+  run(): Imported {
+    const graph: GraphProto = this.#info.proto.graph ?? {}
+    const frame = this.#read()
+    if (!graph.output?.length) this.#fail('the graph has no outputs; the file is damaged')
+    const outputs = new Map<string, Tensor>()
+    for (const { name = '' } of graph.output ?? [])
+      this.#at(`output ${printable(name)}`, () => outputs.set(name, this.#value(name, frame).tensor()))
+    const { inputs, parameters, weights } = this.#leaves
+    const names = this.#leaves.names()
+    return {
+      graph: {
+        inputs: Object.fromEntries(inputs),
+        parameters: Object.fromEntries(names.map(name => [name, lookup(parameters, name)])),
+        outputs: Object.fromEntries(outputs),
+      },
+      weights: new Map(names.map(name => [name, lookup(weights, name)])),
+      computed: this.#computed,
+      frozen: this.#frozen,
+    }
+  }
+
+  /** Reads inputs, weights and nodes. */
+  #read(): Frame {
+    const graph: GraphProto = this.#info.proto.graph ?? {}
+    const scope = new Scope()
+    this.#initializers(graph, scope)
+    for (const i of this.#leaves.given())
+      this.#at(`input ${printable(i.name ?? '')}`, () =>
+        scope.define(i.name, computed(this.#leaves.input(i))),
+      )
+    const frame: Frame = { scope, opset: this.#info.opset, later: outputsOf(graph.node), path: '' }
+    this.#nodes(graph.node, frame)
+    return frame
+  }
+
+  /** Reads all nodes, whatever becomes of those before, and notes it in `outcomes`. */
+  survey(): void {
+    this.#surveying = true
+    this.#read()
+  }
+
+  inputs(): Readonly<Record<string, Tensor>> {
+    for (const i of this.#leaves.given())
+      this.#at(`input ${printable(i.name ?? '')}`, () => this.#leaves.input(i))
+    return Object.fromEntries(this.#leaves.inputs)
+  }
+
+  #fail(message: string): never {
+    throw new UserError(`${this.#file}: ${message}`)
+  }
+
+  /** Names the part of the file in errors of `body`. */
+  #at<T>(part: string, body: () => T): T {
+    try {
+      return body()
+    } catch (error) {
+      // Within a branch or a function the inner part is named.
+      if (!(error instanceof UserError) || error.message.startsWith(`${this.#file}: `)) throw error
+      const Kind =
+        error instanceof ShapeError ? ShapeError : error instanceof Unsupported ? Unsupported : UserError
+      throw new Kind(`${this.#file}: ${part}: ${printable(error.message, LONGEST_MESSAGE)}`)
+    }
+  }
+
+  #value(name: string, { scope, later }: Frame): Value {
+    const found = scope.get(name)
+    if (found) return found
+    throw new UserError(
+      later.has(name)
+        ? `needs ${printable(name)}, which only a later node computes (a cycle, or nodes out of order)`
+        : `needs ${printable(name)}, which nothing in the file computes`,
+    )
+  }
+
+  #initializers({ initializer = [] }: GraphProto, scope: Scope): void {
+    for (const t of initializer)
+      this.#at(`initializer ${printable(t.name ?? '')}`, () =>
+        scope.define(t.name, this.#leaves.initializer(t)),
+      )
+  }
+
+  #nodes(nodes: readonly NodeProto[] = [], frame: Frame): void {
+    for (const [i, given] of nodes.entries()) {
+      const node = resolvedNode(given, frame)
+      const label = `node ${printable(node.name || `number ${i}`)} (${printable(node.opType ?? '?')})`
+      const read = () => this.#at(label, () => this.#node(node, frame))
+      if (this.#surveying) this.#judge(node, frame, read)
+      else read()
+    }
+  }
+
+  /** Notes what becomes of a node; after one that is refused, the outputs that the file states the types of stand for it. */
+  #judge(proto: NodeProto, { scope }: Frame, read: () => void): void {
+    const operator = typeName(proto.domain, proto.opType)
+    const kept = this.#frozen.length
+    const blocked = (proto.input ?? []).some(name => this.#blocked.has(scope.get(name)))
+    try {
+      read()
+      // The nodes within are judged themselves.
+      if (this.#functions.get(proto) || proto.opType === 'If') return
+      const reason = this.#frozen[kept]?.reason
+      this.outcomes.push(
+        reason === undefined ? { operator, kind: 'imported' } : { operator, kind: 'kept', reason },
+      )
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      const reason = error.message.replace(`${this.#file}: `, '')
+      this.outcomes.push(blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason })
+      for (const name of proto.output ?? [])
+        if (name && !scope.has(name)) scope.define(name, this.#instead(name))
+    }
+  }
+
+  #instead(name: string): Value {
+    const type = statedType(this.#stated.get(name))
+    const value = type
+      ? computed(input(name, type.dtype, type.shape))
+      : { tensor: () => fail(`needs ${printable(name)}, which a node before it does not compute`) }
+    if (!type) this.#blocked.add(value)
+    return value
+  }
+
+  #node(proto: NodeProto, frame: Frame): void {
+    const given = (proto.input ?? []).map(name => (name ? this.#value(name, frame) : undefined))
+    const inputs = this.#options.freeBatch && !proto.domain ? freed(proto.opType ?? '', given) : given
+    const node = new NodeReader(
+      proto,
+      inputs,
+      frame.opset,
+      this.#versions.get(proto.domain ?? '') ?? frame.opset,
+    )
+    const weights = (proto.input ?? []).filter(name => frame.scope.get(name)?.stored)
+    const own = nodePath(proto.name ?? '') || sharedPath(weights)
+    const path = [frame.path, own].filter(Boolean).join('.')
+    const results = withScope(path, () => this.#results(node, proto, frame))
+    for (const [i, name] of (proto.output ?? []).entries())
+      if (name) frame.scope.define(name, results[i] ?? missing(i, proto))
+  }
+
+  #results(node: NodeReader, proto: NodeProto, frame: Frame): Results {
+    const called = this.#functions.get(proto)
+    if (called) return this.#call(called, node, proto, frame)
+    const known = knownResults(node)
+    if (known) {
+      refuseUnread(node)
+      return known.map(k => ({ known: k, tensor: () => toTensor(k) }))
+    }
+    const results = this.#supported(node, proto, frame)
+    for (const result of results) {
+      if (!result || result.known) continue
+      checkShape(result.tensor())
+      this.#computed.push(result.tensor())
+    }
+    return results
+  }
+
+  /** What a node computes; where onnxgrad cannot, the node itself, if the file states the types of its outputs. */
+  #supported(node: NodeReader, proto: NodeProto, frame: Frame): Results {
+    try {
+      return this.#built(node, frame)
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error
+      const kept = frozen(proto, node, this.#stated)
+      if (!kept) throw error
+      this.#frozen.push({ type: node.type, domain: node.domain, path: currentScope(), reason: error.message })
+      return kept.map(computed)
+    }
+  }
+
+  /** The outputs of an operator that is read with others, or declared in src/ops, or with `op` by the user. */
+  #built(node: NodeReader, frame: Frame): Results {
+    if (node.type === 'If' && !node.domain) return this.#if(node, frame)
+    const operator = operatorOf(node.type, node.domain)
+    if (operator) {
+      const outputs = valuesOf(operator(node))
+      refuseUnread(node)
+      return outputs
+    }
+    const op = opOf(node.type, node.domain)
+    if (!op)
+      return unsupported(
+        `operator ${typeName(node.domain, node.type)} is not supported; inspect still lists the file's inputs, outputs and operators`,
+      )
+    const { inputs, attrs } = argumentsOf(op, node)
+    refuseUnread(node, op.neutral)
+    // In a file that is run, an op that draws random numbers passes its input on.
+    return op.random ? [node.value(0)] : makeNode(op, inputs, attrs).outputs.map(computed)
+  }
+
+  /** A function of the file, in place of its call. */
+  #call(called: CalledFunction, node: NodeReader, proto: NodeProto, frame: Frame): readonly Value[] {
+    const scope = new Scope()
+    for (const [i, name] of called.inputs.entries()) {
+      const value = node.input(i)
+      if (value) scope.define(name, value)
+    }
+    const inner: Frame = {
+      scope,
+      opset: called.opset || frame.opset,
+      later: outputsOf(called.nodes),
+      path: currentScope(),
+      given: called.attributesOf(proto),
+    }
+    // An optional input that is left out has the empty name in the body, too.
+    const left = new Set(called.inputs.filter(name => !scope.has(name)))
+    const nodes = called.nodes.map(n => ({
+      ...n,
+      input: (n.input ?? []).map(name => (left.has(name) ? '' : name)),
+    }))
+    this.#nodes(nodes, inner)
+    return called.outputs.map(name => this.#value(name, inner))
+  }
+
+  /** The branch that a condition takes; both where only the run time knows it, with a choice between their outputs. */
+  #if(node: NodeReader, frame: Frame): readonly Value[] {
+    const branch = (name: string): readonly Value[] => {
+      const graph = node.attribute(name, 'graph') ?? {}
+      const scope = new Scope(frame.scope)
+      this.#initializers(graph, scope)
+      const inner = { ...frame, scope, later: outputsOf(graph.node), path: currentScope() }
+      this.#nodes(graph.node, inner)
+      return (graph.output ?? []).map(o => this.#value(o.name ?? '', inner))
+    }
+    return branchOf(node, branch)
+  }
+}
+
+const computed = (t: AnyTensor): Value => ({ tensor: () => t })
+
+const isValue = (result: AnyTensor | Value): result is Value => 'tensor' in result
+
+function valuesOf(outputs: Outputs): Results {
+  const all = isList(outputs) ? outputs : [outputs]
+  return all.map(result => result && (isValue(result) ? result : computed(result)))
+}
+
+const isList = (outputs: Outputs): outputs is readonly (AnyTensor | undefined)[] => Array.isArray(outputs)
+
+const fail = (message: string): never => {
+  throw new UserError(message)
+}
+
+const typeName = (domain = '', type = '?'): string =>
+  printable(domain && domain !== 'ai.onnx' ? `${domain}.${type}` : type)
+
+/** An output that onnxgrad's op does not have, such as the mask of a dropout: no harm while nothing reads it. */
+const missing = (i: number, { name, opType }: NodeProto): Value => ({
+  tensor() {
+    throw new UserError(`output ${i} of ${printable(name || (opType ?? ''))} is not supported`)
+  },
+})
