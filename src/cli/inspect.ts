@@ -3,6 +3,7 @@ import { buildModel, MODELS } from '../../models/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { summarize } from '../graph/summary.ts'
 import { OPTIMIZERS } from '../optim/optimizer.ts'
+import { type Importable, importableText } from '../report/importable.ts'
 import { fileSubject, modelSubject, type Subject } from '../report/subject.ts'
 import { resolveConfig } from '../runs/known-node.ts'
 import { loadModelFile } from '../runs/model-file-node.ts'
@@ -75,6 +76,7 @@ export const inspectVerb: Verb<Flags> = {
     const step = asked && stepMemory(subject.model(), asked)
     const saved = step && rows && savedIn(rows, step)
     const operators = counted(subject.operators)
+    const { importable } = subject
 
     for (const line of subject.heading) say(line)
     sayLines(`\n${ports(subject)}`)
@@ -83,7 +85,8 @@ export const inspectVerb: Verb<Flags> = {
     say(`\n${totals(subject, rows)}`)
     if (step) sayLines(`\n${stepText(step)}`)
     if (subject.reason) sayLines(wrap(`No layer table: ${subject.reason}`, columns()).join('\n'))
-    if (ops) sayLines(`\n${table(['operator', 'nodes'], operators)}`)
+    if (importable) sayLines(`\n${importableLines(importable, ops)}`)
+    else if (ops) sayLines(`\n${table(['operator', 'nodes'], operators)}`)
     if (graph) sayLines(`\n${subject.listing()}`)
 
     result({
@@ -103,6 +106,7 @@ export const inspectVerb: Verb<Flags> = {
       ...(step ? { step: stepRecord(step) } : {}),
       ...(subject.reason ? { reason: subject.reason } : {}),
       operators: Object.fromEntries(operators),
+      ...(importable ? { import: importable } : {}),
       ...(graph ? { graph: subject.listing() } : {}),
     })
   },
@@ -131,6 +135,28 @@ async function subjectOf(model: string, preset: string | undefined, externalData
     throw plain ? new UserError(`${error.message}, and no model has that name (${names})`) : error
   }
 }
+
+/** What of a file imports and, of what does not, why; with `all`, every operator. */
+function importableLines(uses: Importable, all: boolean): string {
+  const shown = all ? uses : uses.filter(use => use.kind !== 'imported')
+  const text = wrap(importableText(uses), columns()).join('\n')
+  if (!shown.length) return text
+  const rows = shown.map(({ operator, nodes, kind }) => [operator, nodes, SHOWN[kind]])
+  const reasons = new Set(shown.flatMap(({ reason }) => (reason === undefined ? [] : [reason])))
+  return [text, '', table(['operator', 'nodes', 'imports'], rows), ...wrapped(reasons)].join('\n')
+}
+
+const wrapped = (texts: Iterable<string>): string[] => {
+  const lines = [...texts].flatMap(text => wrap(text, columns()))
+  return lines.length ? ['', ...lines] : []
+}
+
+const SHOWN = {
+  imported: 'yes',
+  kept: 'kept, no gradient',
+  refused: 'no',
+  unreached: 'not reached',
+} as const
 
 /** How often each occurs, the most frequent first. */
 function counted(types: readonly string[]): [string, number][] {

@@ -265,10 +265,7 @@ export class Importer {
       return outputs
     }
     const op = opOf(node.type, node.domain)
-    if (!op)
-      return unsupported(
-        `operator ${typeName(node.domain, node.type)} is not supported; inspect still lists the file's inputs, outputs and operators`,
-      )
+    if (!op) return unsupported(`operator ${typeName(node.domain, node.type)} is not supported`)
     const { inputs, attrs } = argumentsOf(op, node)
     refuseUnread(node, op.neutral)
     // In a file that is run, an op that draws random numbers passes its input on.

@@ -1,4 +1,4 @@
-import { readOnnx } from '../export/read.ts'
+import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, substitute, type Tensors } from '../graph/graph.ts'
 import { constant, type Parameter, parameter } from '../graph/leaf.ts'
@@ -6,7 +6,8 @@ import { lookup, nth } from '../graph/present.ts'
 import { type Dim, show, unify } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.ts'
-import { type Imported, importOnnx, inputsOf } from './import.ts'
+import { type Imported, type ImportOptions, importOnnx, inputsOf } from './import.ts'
+import { Unsupported } from './unsupported.ts'
 
 /** Options of `load` and `loadOnnx`. */
 export interface LoadOptions<I extends PortSpecs = PortSpecs> {
@@ -97,6 +98,16 @@ function bindingsOf(
   return bindings
 }
 
+/** As {@link importOnnx}; what is not supported is rarely alone in a file. */
+function importHinted(info: FileInfo, name: string, options: ImportOptions): Imported {
+  try {
+    return importOnnx(info, name, options)
+  } catch (error) {
+    if (!(error instanceof Unsupported)) throw error
+    throw new UserError(`${error.message}; onnxgrad inspect FILE shows all that does not import`)
+  }
+}
+
 /** The name in the file of each input that the caller names: a single input may be given another name. */
 function namesOf(own: readonly string[], asked: readonly string[]): Readonly<Record<string, string>> {
   const [name, ...more] = own
@@ -125,7 +136,7 @@ export function loadOnnx<const I extends PortSpecs = PortSpecs>(
   if (unknown !== undefined)
     throw new UserError(`${name}: has no input ${unknown}; its inputs are ${Object.keys(own).join(', ')}`)
   // Sizes are bound before the nodes are read: what is computed of them is known then.
-  const imported = importOnnx(info, name, { freeBatch, names, dims: bindingsOf(name, own, inputs) })
+  const imported = importHinted(info, name, { freeBatch, names, dims: bindingsOf(name, own, inputs) })
   const { graph } = imported
   const { leaves, named } = parametersOf(imported, statisticsOf(graph))
   const outputs = substitute(graph, leaves)

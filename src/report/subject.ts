@@ -12,6 +12,7 @@ import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import { importOnnx } from '../import/import.ts'
 import { type Model, parameterCount } from '../nn/model.ts'
+import { type Importable, importableOf } from './importable.ts'
 import { byteSize, inWords } from './words.ts'
 
 const basename = (path: string): string => path.split(/[\\/]/).at(-1) ?? path
@@ -40,6 +41,8 @@ export interface Subject {
   readonly parameterBytes: number
   /** Type of each node. */
   readonly operators: readonly string[]
+  /** Of a file: what becomes of its nodes; undefined where its inputs or weights are damaged. */
+  readonly importable?: Importable
   /** Undefined where a file holds what onnxgrad does not know; `reason` says what. */
   readonly graph?: Graph
   readonly reason?: string
@@ -148,12 +151,16 @@ export function fileSubject(
 }
 
 function graphOf(path: string, info: FileInfo, nodes: readonly NodeProto[]) {
+  const survey = () => {
+    const importable = importableOf(info, basename(path))
+    return importable ? { importable } : {}
+  }
   try {
     const { graph } = importOnnx(info, basename(path))
-    return { graph, listing: () => plainLines(print(graph).split('\n')) }
+    return { ...survey(), graph, listing: () => plainLines(print(graph).split('\n')) }
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    return { reason: error.message, listing: () => plainLines(nodes.map(nodeText)) }
+    return { ...survey(), reason: error.message, listing: () => plainLines(nodes.map(nodeText)) }
   }
 }
 

@@ -31,7 +31,7 @@ beforeAll(async () => {
     initializer: [weight('w', 3, 3)],
     input: [port('x', ['', 3])],
     output: [port('y', ['', 3])],
-    node: [node('Einsum', ['x', 'w'], 'e', '/fc/Einsum'), node('Relu', ['e'], 'y', '/act/Relu')],
+    node: [node('Sort', ['x', 'w'], 'e', '/fc/Sort'), node('Relu', ['e'], 'y', '/act/Relu')],
   }
   await writeFile(unknown, fileOf(graph))
 })
@@ -90,15 +90,17 @@ describe('inspect', () => {
 
       101,770 parameters (407.1 kB), 101,632 multiply–accumulates with batch = 1
 
-      operator   nodes
-      ─────────  ─────
-      Add            2
-      MatMul         2
-      Transpose      2
-      Div            1
-      Relu           1
-      Reshape        1
-      Sub            1
+      All 10 nodes import.
+
+      operator   nodes  imports
+      ─────────  ─────  ───────
+      Add            2  yes
+      MatMul         2  yes
+      Transpose      2  yes
+      Div            1  yes
+      Relu           1  yes
+      Reshape        1  yes
+      Sub            1  yes
       "
     `)
   })
@@ -142,6 +144,7 @@ describe('inspect', () => {
     expect(text).toMatch(/^ {2}blocks\.0 +\[N, 5, 8\]$/m)
     expect(text).toMatch(/^ {4}fc +\[N, 5, 8\] +72 +320$/m)
     expect(text).toMatch(/^v\d+:f32\[N,5,8\] = Relu\(v\d+\)$/m)
+    expect(text).toMatch(/^All 25 nodes import\.$/m)
   })
 
   it('lists a file with operators that it does not know, and says why there is no layer table', async () => {
@@ -149,15 +152,27 @@ describe('inspect', () => {
     expect(text).toContain('input   x     float32  [?, 3]')
     expect(text).toContain('9 parameters (36 bytes)')
     expect(text.replaceAll('\n', ' ')).toContain(
-      'No layer table: unknown.onnx: node /fc/Einsum (Einsum): operator Einsum is not supported',
+      'No layer table: unknown.onnx: node /fc/Sort (Sort): operator Sort is not supported',
     )
-    expect(text).toContain('e = Einsum(x, w)  # /fc/Einsum')
+    expect(text).toContain('e = Sort(x, w)  # /fc/Sort')
+    expect(text).toContain('0 of 2 nodes import; 1 is not supported; 1 reads what those compute.')
+    expect(text).toMatch(/^Sort +1 +no$/m)
+    expect(text).toMatch(/^Relu +1 +not reached$/m)
     expect((await inspect(unknown, '--json')).json).toMatchObject({
       inputs: [{ shape: [null, 3] }],
       parameters: 9,
       macs: null,
       layers: null,
-      operators: { Einsum: 1, Relu: 1 },
+      operators: { Sort: 1, Relu: 1 },
+      import: [
+        {
+          operator: 'Sort',
+          nodes: 1,
+          kind: 'refused',
+          reason: 'node /fc/Sort (Sort): operator Sort is not supported',
+        },
+        { operator: 'Relu', nodes: 1, kind: 'unreached' },
+      ],
     })
   })
 
