@@ -81,6 +81,7 @@ export function lowerGraph(graph: Graph, { opset = 17, weights, name, docs }: Lo
     initializer: [...writer.parameters(weights), ...writer.initializers],
     input: Object.entries(graph.inputs).map(([key, t]) => valueInfo(key, t, docs?.[key])),
     output: outputs.map(o => ({ ...o, docString: docs?.[o.name ?? ''] ?? '' })),
+    ...(writer.stated.length ? { valueInfo: writer.stated } : {}),
   }
   return { proto, domains: writer.domains }
 }
@@ -113,6 +114,8 @@ function valueInfo(name: string, t: Tensor, docString = ''): ValueInfoProto {
 class Writer {
   readonly nodes: NodeProto[] = []
   readonly initializers: TensorProto[] = []
+  /** Types of what kept nodes compute, which reading the file needs. */
+  readonly stated: ValueInfoProto[] = []
   readonly domains = new Map<string, number>()
   readonly #graph: Graph
   readonly #opset: number
@@ -180,6 +183,7 @@ class Writer {
     else checkDefinition(opType, version, this.#opset)
     const name = this.#fresh(node.scope ? `${node.scope}/${opType}` : opType)
     const output = node.outputs.map((t, i) => this.#nameOutput(t, i ? `${name}:${i}` : name))
+    for (const [i, t] of node.outputs.entries()) this.stated.push(valueInfo(nth(output, i), t))
     const { input, attribute } = keptNode(
       node,
       node.inputs.map(t => this.#value(t)),
