@@ -2,6 +2,7 @@ import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { LAYOUT } from './layout.ts'
+import { MICROSOFT_NORMS, NORMS } from './norm.ts'
 import { VALUES } from './values.ts'
 
 /**
@@ -9,8 +10,16 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES },
-  'com.microsoft': {},
+  '': {
+    ...ACTIVATIONS,
+    ...ARITHMETIC,
+    ...LAYOUT,
+    ...VALUES,
+    ...NORMS,
+  },
+  'com.microsoft': {
+    ...MICROSOFT_NORMS,
+  },
 }
 
 const own = new Map<string, Operator>()
