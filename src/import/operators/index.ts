@@ -3,6 +3,8 @@ import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { LAYOUT } from './layout.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
+import { QUANTIZED } from './quantize.ts'
+import { FUSED_QUANTIZED } from './quantize-fused.ts'
 import { VALUES } from './values.ts'
 
 /**
@@ -16,9 +18,11 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...LAYOUT,
     ...VALUES,
     ...NORMS,
+    ...QUANTIZED,
   },
   'com.microsoft': {
     ...MICROSOFT_NORMS,
+    ...FUSED_QUANTIZED,
   },
 }
 
