@@ -1,4 +1,5 @@
 import { type Shape, show, unify } from './dim.ts'
+import { type DType, isFloat, QUANTIZED } from './dtype.ts'
 import { UserError } from './errors.ts'
 import { postorder } from './graph.ts'
 import type { Node } from './node.ts'
@@ -9,7 +10,8 @@ import type { AnyTensor, Tensor } from './tensor.ts'
 /** The few ops that reverse mode uses. */
 export interface Algebra {
   readonly add: (a: AnyTensor, b: AnyTensor) => AnyTensor
-  readonly zerosLike: (x: AnyTensor) => AnyTensor
+  /** @param dtype that of `x` where it is left out */
+  readonly zerosLike: (x: AnyTensor, dtype?: DType) => AnyTensor
   /** Sums a gradient down to the shape of the input that was broadcast. */
   readonly sumTo: (dy: AnyTensor, like: AnyTensor) => AnyTensor
 }
@@ -33,7 +35,7 @@ export function reverse(algebra: Algebra, y: Tensor, dy: Tensor, wrt: readonly T
     if (dys.every(g => g === undefined)) continue
     if ('none' in node.op.vjp)
       throw new UserError(`${node.op.type} has no gradient: ${node.op.vjp.none}${place(node)}`)
-    const first = dys[0] ?? algebra.zerosLike(nth(node.outputs, 0))
+    const first = dys[0] ?? algebra.zerosLike(nth(node.outputs, 0), dys.find(g => g)?.dtype)
     const { vjp } = node.op
     // Nodes of a gradient belong to the layer of the node whose gradient it is.
     withScope(node.scope, () => {
@@ -59,6 +61,10 @@ function sumsTo(from: Shape, to: Shape): boolean {
   return lead >= 0 && to.every((d, i) => d === 1 || unify(d, nth(from, i + lead)) !== undefined)
 }
 
+/** Whether a gradient has the dtype of its tensor; that of integers which stand for real numbers is a float. */
+const fitsDType = (gradient: DType, tensor: DType): boolean =>
+  gradient === tensor || (isFloat(gradient) && QUANTIZED.includes(tensor))
+
 /** Throws unless a rule has given each input a gradient of its dtype, and of a shape that its own was broadcast to. */
 function checkGradients(node: Node, given: readonly (AnyTensor | null)[]): void {
   const { op, inputs } = node
@@ -72,7 +78,7 @@ function checkGradients(node: Node, given: readonly (AnyTensor | null)[]): void 
     if (g === null) continue
     const which = `input ${i} (${op.inputs[i]?.replace('?', '') ?? nth(op.inputs, op.inputs.length - 1)})`
     if (!g) throw wrong(`returns no gradient for ${which}; return null if it has none`)
-    if (g.dtype !== t.dtype)
+    if (!fitsDType(g.dtype, t.dtype))
       throw wrong(`returns a gradient of ${g.dtype} for ${which} of ${t.dtype}; cast it`)
     if (!sumsTo(g.shape, t.shape))
       throw wrong(`returns a gradient of ${show(g.shape)} for ${which} of ${show(t.shape)}`)

@@ -19,4 +19,7 @@ export const BYTES: Readonly<Record<DType, number>> = {
 
 export const FLOATS: readonly FloatType[] = ['float16', 'float32', 'float64']
 
+/** Integers that stand for real numbers in quantized models; int64 holds indices and sizes. */
+export const QUANTIZED: readonly DType[] = ['int8', 'uint8', 'int32']
+
 export const isFloat = (dtype: DType): dtype is FloatType => dtype.startsWith('float')

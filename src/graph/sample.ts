@@ -43,6 +43,12 @@ const input = (dtype: DType, shape: readonly number[], domain: Domain): SampleIn
 export const f32 = (...shape: number[]): SampleInput => input('float32', shape, 'normal')
 /** An int64 sample input of values in [0, below). */
 export const i64 = (below: number, ...shape: number[]): SampleInput => input('int64', shape, { below })
+/** An int32 sample input of values in [0, 1000). */
+export const i32 = (...shape: number[]): SampleInput => input('int32', shape, { below: 1000 })
+/** An int8 sample input of values in [0, 128). */
+export const i8 = (...shape: number[]): SampleInput => input('int8', shape, { below: 128 })
+/** A uint8 sample input of values in [0, 256). */
+export const u8 = (...shape: number[]): SampleInput => input('uint8', shape, { below: 256 })
 /** A bool sample input, true and false alike often. */
 export const bool = (...shape: number[]): SampleInput => input('bool', shape, { below: 2 })
 

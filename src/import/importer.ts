@@ -6,7 +6,7 @@ import type { Graph } from '../graph/graph.ts'
 import { input } from '../graph/leaf.ts'
 import { makeNode } from '../graph/node.ts'
 import { opOf } from '../graph/op.ts'
-import { lookup } from '../graph/present.ts'
+import { lookup, present } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
 import { currentScope, withScope } from '../graph/scope.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
@@ -260,7 +260,7 @@ export class Importer {
     if (node.type === 'If' && !node.domain) return this.#if(node, frame)
     const operator = operatorOf(node.type, node.domain)
     if (operator) {
-      const outputs = valuesOf(operator(node))
+      const outputs = valuesOf(operator(node, (type, inputs) => this.#as(type, inputs, node, frame)))
       refuseUnread(node)
       return outputs
     }
@@ -270,6 +270,12 @@ export class Importer {
     refuseUnread(node, op.neutral)
     // In a file that is run, an op that draws random numbers passes its input on.
     return op.random ? [node.value(0)] : makeNode(op, inputs, attrs).outputs.map(computed)
+  }
+
+  /** The first output of another operator with the attributes of a node. */
+  #as(type: string, inputs: readonly AnyTensor[], node: NodeReader, frame: Frame): AnyTensor {
+    const [result] = this.#built(node.as(type, inputs.map(computed)), frame)
+    return present(result, 'result').tensor()
   }
 
   /** A function of the file, in place of its call. */

@@ -73,8 +73,9 @@ export class NodeReader {
   readonly inputs: readonly (Value | undefined)[]
   /** How many outputs the node declares. */
   readonly outputs: number
+  readonly #proto: NodeProto
   readonly #attributes: ReadonlyMap<string, AttributeProto>
-  readonly #read = new Set<string>()
+  #read = new Set<string>()
   readonly #taken = new Set<number>()
 
   constructor(
@@ -83,6 +84,7 @@ export class NodeReader {
     opset: number,
     version: number = opset,
   ) {
+    this.#proto = proto
     this.type = proto.opType ?? ''
     this.domain = proto.domain === 'ai.onnx' ? '' : (proto.domain ?? '')
     this.opset = opset
@@ -92,6 +94,19 @@ export class NodeReader {
     const most = Math.max(this.inputs.length, this.outputs)
     if (most > MOST) throw new UserError(`has ${most} inputs or outputs; at most ${MOST} are allowed`)
     this.#attributes = new Map((proto.attribute ?? []).map(a => [a.name ?? '', a]))
+  }
+
+  /** The node as another operator of ONNX, with other inputs: the attributes that it reads are read. */
+  as(opType: string, inputs: readonly Value[]): NodeReader {
+    const proto: NodeProto = {
+      ...this.#proto,
+      opType,
+      domain: '',
+      output: this.#proto.output?.slice(0, 1) ?? [],
+    }
+    const node = new NodeReader(proto, inputs, this.opset)
+    node.#read = this.#read
+    return node
   }
 
   /** An attribute; `undefined` when the node does not have it. */

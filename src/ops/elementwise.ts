@@ -1,5 +1,5 @@
 import { attr } from '../graph/attributes.ts'
-import { type DType, FLOATS } from '../graph/dtype.ts'
+import { type DType, FLOATS, isFloat, QUANTIZED } from '../graph/dtype.ts'
 import { one, two } from '../graph/example.ts'
 import { constant, filledWith } from '../graph/leaf.ts'
 import type { Vjp } from '../graph/node.ts'
@@ -252,8 +252,11 @@ const Cast = op('Cast', {
   neutral: { saturate: 1 },
   infer: ([x], { to }) => [{ dtype: to, shape: x.shape }],
   along: elementwise,
-  // d cast(x) = cast back
-  vjp: ({ x: [x], dy }) => [x.dtype.startsWith('float') ? cast(dy, x.dtype) : null],
+  // d cast(x) = cast back. Integers are flat between their steps; those of a quantized model stand for real numbers.
+  vjp: ({ x: [x], y: [y], dy }) => {
+    if (isFloat(x.dtype)) return [isFloat(y.dtype) ? cast(dy, x.dtype) : null]
+    return [QUANTIZED.includes(x.dtype) && isFloat(dy.dtype) ? dy : null]
+  },
   samples: [
     sample(f32(3, 4), { to: 'float64' }),
     sample(f32(3, 4), { to: 'int64' }),

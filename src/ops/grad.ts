@@ -1,16 +1,21 @@
-import { reverse } from '../graph/autodiff.ts'
+import { type Algebra, reverse } from '../graph/autodiff.ts'
 import { UserError } from '../graph/errors.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { add } from './elementwise.ts'
-import { onesLike, zerosLike } from './fill.ts'
+import { onesLike } from './fill.ts'
+import { fill } from './layout.ts'
 import reduce from './reduce.ts'
 
 /** One gradient for each of the tensors. */
 /** A gradient for each tensor. */
 export type Gradients<W extends readonly AnyTensor[]> = { -readonly [K in keyof W]: AnyTensor }
 
-const algebra = { add, zerosLike, sumTo: reduce.sumTo }
+const algebra: Algebra = {
+  add,
+  zerosLike: (x, dtype = x.dtype) => fill(0, dtype, x.shape),
+  sumTo: reduce.sumTo,
+}
 
 /**
  * Gradients of a scalar with respect to `wrt`, as new tensors of the same graph. Call it again for higher-order gradients.

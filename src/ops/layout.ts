@@ -190,9 +190,9 @@ const Split = op('Split', {
   infer: ([x], { axis, sizes }) =>
     shapes.split('split', x.shape, axis, sizes).map(shape => ({ dtype: x.dtype, shape })),
   // d split(x) = concat of the gradients, zeros for pieces that nothing reads
-  vjp: ({ y, dys, attrs: { axis } }) => [
+  vjp: ({ y, dy, dys, attrs: { axis } }) => [
     concat(
-      dys.map((g, i) => g ?? zeros(nth(y, i))),
+      dys.map((g, i) => g ?? fill(0, dy.dtype, nth(y, i).shape)),
       axis,
     ),
   ],
@@ -383,8 +383,6 @@ export const pad: PadFn = typed(
   },
   t => [t(2, 3), [0, 1], [1, 0]],
 )
-
-const zeros = (like: AnyTensor): AnyTensor => fill(0, like.dtype, like.shape)
 
 /** Primitives that passes look for. `ops` has functions alone: `export *` leaves this out. */
 export default { Concat, Expand, Pad, Reshape, Slice, Split, Transpose }

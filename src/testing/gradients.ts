@@ -77,6 +77,8 @@ async function computed(
   const attempt = async (precision: Precision, plain: boolean) => {
     const feeds: Feeds = {}
     const outputs = gradientsOf(subject, precision, feeds)
+    // Differences do not see through integers.
+    if (!Object.keys(outputs).length) return { got: {}, precision }
     const { target } = runtime.device
     const lacks = (type: string) => type === op?.type
     const run = plain ? decompose(graphOf(outputs), { ...target, lacks }).outputs : outputs

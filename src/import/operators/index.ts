@@ -2,6 +2,9 @@ import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { LAYOUT } from './layout.ts'
+import { MICROSOFT_NORMS, NORMS } from './norm.ts'
+import { QUANTIZED } from './quantize.ts'
+import { FUSED_QUANTIZED } from './quantize-fused.ts'
 import { VALUES } from './values.ts'
 
 /**
@@ -9,8 +12,18 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES },
-  'com.microsoft': {},
+  '': {
+    ...ACTIVATIONS,
+    ...ARITHMETIC,
+    ...LAYOUT,
+    ...VALUES,
+    ...NORMS,
+    ...QUANTIZED,
+  },
+  'com.microsoft': {
+    ...MICROSOFT_NORMS,
+    ...FUSED_QUANTIZED,
+  },
 }
 
 const own = new Map<string, Operator>()

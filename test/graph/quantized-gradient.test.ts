@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import { constant, input } from '../../src/graph/leaf.ts'
+import { cast, grad, maxPool2d, mul, reshape, split, sum, transpose } from '../../src/ops/index.ts'
+import { MatMulInteger } from '../../src/ops/integer.ts'
+import { DynamicQuantizeLinear, dequantize, quantize } from '../../src/ops/quantize.ts'
+import { evaluate } from '../../src/runtime/evaluate.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+
+const scale = input('scale', 'float32', [])
+const zero = constant(10, 'uint8', [])
+const x = input('x', 'float32', [4])
+const feeds = { x: [0.26, -3, 1.04, 30], scale: [0.1] }
+
+const numbers = async (y: Parameters<typeof sum>[0]): Promise<number[]> => {
+  const got = await evaluate(await nodeRuntime('cpu'), { y }, feeds)
+  return Array.from(got.y!.data, Number)
+}
+
+test('a gradient passes rounding where nothing is clipped, and learns the scale', async () => {
+  const weights = constant([1, 2, 3, 4], 'float32', [4])
+  const y = dequantize(quantize(x, scale, zero), scale, zero)
+  const [dx, ds] = grad(sum(mul(y, weights)), [x, scale])
+  expect(await numbers(dx)).toEqual([1, 0, 3, 0])
+  // round(x / s) − x / s where it is not clipped (3 − 2.6 and 10 − 10.4), else the end of the range
+  const want = 0.4 - 10 * 2 - 0.4 * 3 + 245 * 4
+  expect((await numbers(ds))[0]).toBeCloseTo(want, 2)
+})
+
+test('a gradient passes operators on integers between quantization and its reverse', async () => {
+  const image = reshape(quantize(x, scale, zero), [1, 1, 2, 2])
+  const [top] = split(maxPool2d(transpose(image, [0, 1, 3, 2]), [1, 2], { stride: 1 }), 2, 2)
+  const [dx] = grad(sum(dequantize(top!, scale, zero)), [x])
+  expect(await numbers(dx)).toEqual([0, 0, 1, 0])
+})
+
+test('a gradient passes an integer product that is cast to real numbers', async () => {
+  const [q, s, z] = DynamicQuantizeLinear.applyAll([reshape(x, [1, 4])])
+  const w = constant([1, 2, 3, 4], 'int8', [4, 1])
+  const y = mul(cast(MatMulInteger.apply([q, w, z, constant(0, 'int8', [])]), 'float32'), s)
+  const [dx] = grad(sum(y), [x])
+  // The range of x reaches from −3 to 30: its ends move the scale too.
+  const got = await numbers(dx)
+  expect([got[0], got[2]]).toEqual([expect.closeTo(1, 4), expect.closeTo(3, 4)])
+})
