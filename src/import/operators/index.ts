@@ -2,6 +2,7 @@ import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { LAYOUT } from './layout.ts'
+import { RESAMPLING } from './resample.ts'
 import { VALUES } from './values.ts'
 
 /**
@@ -9,7 +10,7 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES },
+  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...RESAMPLING, ...VALUES },
   'com.microsoft': {},
 }
 
