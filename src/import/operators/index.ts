@@ -1,6 +1,7 @@
 import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
+import { EINSUM } from './einsum.ts'
 import { LAYOUT } from './layout.ts'
 import { RESAMPLING } from './resample.ts'
 import { VALUES } from './values.ts'
@@ -10,7 +11,7 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...RESAMPLING, ...VALUES },
+  '': { ...ACTIVATIONS, ...ARITHMETIC, ...EINSUM, ...LAYOUT, ...RESAMPLING, ...VALUES },
   'com.microsoft': {},
 }
 
