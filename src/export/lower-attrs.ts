@@ -7,6 +7,8 @@ import type { Shape } from '../graph/shape.ts'
 import type { AttributeProto } from './onnx-proto.ts'
 import { DATA_TYPE } from './tensor-data.ts'
 
+const encoded = (text: string): Uint8Array => new TextEncoder().encode(text)
+
 const isInt64 = (v: unknown): v is Int64 => typeof v === 'bigint' || Number.isSafeInteger(v)
 
 /** @throws UserError for what is not an integer, or does not fit in 64 bits */
@@ -25,7 +27,10 @@ export function shapeOf(name: string, value: Attr): Shape {
   throw new Error(`internal: ${name} is not a shape`)
 }
 
-/** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, INTS 7. */
+/** The numbers that an attribute holds. */
+export const floatsOf = (value: Attr): number[] => (Array.isArray(value) ? value.map(Number) : [])
+
+/** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, FLOATS 6, INTS 7, STRINGS 8. */
 export function attributeOf(own: string, form: AttrForm, node: Node): AttributeProto {
   const { name = own } = form
   const value = node.attrs[own]
@@ -40,7 +45,11 @@ export function attributeOf(own: string, form: AttrForm, node: Node): AttributeP
     case 'dtype':
       return { name, type: 2, i: lookup(DATA_TYPE, String(value)) }
     case 'string':
-      return { name, type: 3, s: new TextEncoder().encode(String(value)) }
+      return { name, type: 3, s: encoded(String(value)) }
+    case 'floats':
+      return { name, type: 6, floats: floatsOf(value) }
+    case 'names':
+      return { name, type: 8, strings: String(value).split(',').map(encoded) }
     default:
       return { name, type: 7, ints: integersOf(name, form, value) }
   }

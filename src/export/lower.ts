@@ -7,13 +7,14 @@ import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
 import type { Int64 } from '../graph/int64.ts'
 import { Constant, constantOf, dimOf, Input, SizeOf } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
-import { nth } from '../graph/present.ts'
+import { sinceOf } from '../graph/op.ts'
+import { nth, zip } from '../graph/present.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
 import { checkDefinition } from './definitions.ts'
 import { keptNode } from './kept.ts'
-import { attributeOf, integersOf, shapeOf } from './lower-attrs.ts'
+import { attributeOf, floatsOf, integersOf, shapeOf } from './lower-attrs.ts'
 import {
   type AttributeProto,
   type GraphProto,
@@ -155,11 +156,11 @@ class Writer {
       return
     }
     if (op.domain) this.#version(op.domain, 1)
-    if ((op.since ?? 0) > this.#opset)
+    if (sinceOf(node) > this.#opset)
       throw new UserError(
-        `${op.type} needs opset ${op.since}, but the file is written for opset ${this.#opset}`,
+        `${op.type} needs opset ${sinceOf(node)}, but the file is written for opset ${this.#opset}`,
       )
-    const input = node.inputs.map(t => this.#value(t))
+    const input = this.#placed(node)
     const attribute: AttributeProto[] = []
     for (const [name, form] of Object.entries(op.attrs ?? {})) {
       if (form.kind === 'internal' || node.attrs[name] === undefined) continue
@@ -175,6 +176,16 @@ class Writer {
     const proto: NodeProto = { input, output, name, opType: op.type, attribute }
     if (op.domain) proto.domain = op.domain
     this.nodes.push(proto)
+  }
+
+  /** Names of a node's inputs, at the places that its operator has for them. */
+  #placed(node: Node): string[] {
+    const names = node.inputs.map(t => this.#value(t))
+    const places = node.op.places?.(node.attrs)
+    if (!places) return names
+    const placed = Array.from({ length: Math.max(...places) + 1 }, () => '')
+    for (const [name, place] of zip(names, places)) placed[place] = name
+    return placed
   }
 
   #addKept(node: Node, version: number): void {
@@ -263,6 +274,10 @@ class Writer {
       return this.#constant(toTyped([typeof value === 'bigint' ? value : Number(value)], dtype, 1), dtype, [])
     }
     if (form.kind === 'dims') return this.#dims(shapeOf(name, value), node, form)
+    if (form.kind === 'floats') {
+      const numbers = floatsOf(value)
+      return this.#constant(toTyped(numbers, 'float32', numbers.length), 'float32', [numbers.length])
+    }
     const integers = integersOf(name, form, value)
     return form.kind === 'int'
       ? this.#constant(toTyped(integers, 'int64', 1), 'int64', [])

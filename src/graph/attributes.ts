@@ -41,10 +41,21 @@ export interface OnnxNode {
 /** How ONNX writes an attribute whose value is a `T`. Made by {@link attr}. */
 export interface AttrForm<out T extends Attr = Attr> extends FormOptions<T> {
   /**
-   * `scalar` is a number of the first input's dtype, `dims` a shape that may hold symbols; `internal` is not part of a
-   * file.
+   * `scalar` is a number of the first input's dtype, `dims` a shape that may hold symbols, `names` a list of strings joined by
+   * commas (a list would be read as dims); `internal` is not part of a file.
    */
-  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'dtype' | 'ints' | 'dims' | 'scalar' | 'internal'
+  readonly kind:
+    | 'int'
+    | 'float'
+    | 'bool'
+    | 'string'
+    | 'dtype'
+    | 'ints'
+    | 'floats'
+    | 'names'
+    | 'dims'
+    | 'scalar'
+    | 'internal'
 }
 
 /** ONNX's definition of an attribute: its name, default and place. */
@@ -86,14 +97,22 @@ const form: Form = (kind, options) => ({ kind, ...options })
 export const attr = {
   int: (options?: FormOptions<number>): AttrForm<number> => form('int', options),
   float: (options?: FormOptions<number>): AttrForm<number> => form('float', options),
-  bool: (options?: FormOptions<boolean>): AttrForm<boolean> => form('bool', options),
-  string: <const T extends string = string>(options?: FormOptions<T>): AttrForm<T> => form('string', options),
+  bool: <T extends boolean | undefined = boolean>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
+    form('bool', options),
+  string: <const T extends string | undefined = string>(options?: FormOptions<T>): AttrForm<T> =>
+    form('string', options),
   /** An element type, such as the target of a cast. */
   dtype: (options?: FormOptions<DType>): AttrForm<DType> => form('dtype', options),
-  ints: <T extends readonly number[] = readonly number[]>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
-    form('ints', options),
+  ints: <T extends readonly number[] | undefined = readonly number[]>(
+    options?: FormOptions<NoInfer<T>>,
+  ): AttrForm<T> => form('ints', options),
+  floats: <T extends readonly number[] | undefined = readonly number[]>(
+    options?: FormOptions<T>,
+  ): AttrForm<T> => form('floats', options),
+  /** Strings, joined by commas. */
+  names: (options?: FormOptions<string>): AttrForm<string> => form('names', options),
   /** A shape, which may hold symbols. */
-  dims: (options?: FormOptions<Shape>): AttrForm<Shape> => form('dims', options),
+  dims: <T extends Shape | undefined = Shape>(options?: FormOptions<T>): AttrForm<T> => form('dims', options),
   /** A number of the first input's dtype. */
   scalar: <T extends number | undefined = number>(options?: FormOptions<T>): AttrForm<T> =>
     form('scalar', options),

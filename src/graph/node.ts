@@ -108,6 +108,10 @@ export interface OpSpec<A extends Attrs, I extends Names, O extends Names> exten
   readonly training?: OpRewriting<A, I, O>
   /** The opset that introduced the operator, if later than 13. */
   readonly since?: number
+  /** The opset that introduced what a node's attributes ask for, for operators that later opsets have extended. */
+  readonly needs?: OpRule<[attrs: A], number>
+  /** At which places of the operator a node's inputs stand, for operators whose optional inputs can be left out one by one. */
+  readonly places?: OpRule<[attrs: A], readonly number[]>
   /** The op's replacement outside training steps, if it is not an ONNX operator. */
   readonly resolve?: OpRewriting<A, I, O>
 }

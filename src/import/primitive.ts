@@ -70,6 +70,8 @@ function read(name: string, form: AttrForm, node: NodeReader, seen: OnnxNode): A
   const { kind, input, saturates } = form
   if (kind === 'internal') return undefined
   if (kind === 'ints') return node.ints(name, input, saturates)
+  if (kind === 'floats') return node.numbers(name, input)
+  if (kind === 'names') return node.attribute(name, 'strings')?.join()
   if (kind === 'dims') {
     const target = node.dims(input ?? 0)
     const [x] = seen.inputs

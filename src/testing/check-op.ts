@@ -4,6 +4,7 @@ import type { Attrs } from '../graph/attributes.ts'
 import type { Graph, Tensors } from '../graph/graph.ts'
 import type { Given, Names } from '../graph/names.ts'
 import type { Op } from '../graph/node.ts'
+import { sinceOf } from '../graph/op.ts'
 import { zip } from '../graph/present.ts'
 import { print } from '../graph/print.ts'
 import type { Sample, SampleInput } from '../graph/sample.ts'
@@ -92,7 +93,7 @@ class Check {
       )
     if (this.#op.decompose && !own) await this.#at('decompose', () => this.#decomposed(got))
     if (!own) await this.#at('float64', () => this.#double(got))
-    if (!own && (this.#op.since ?? 0) <= OPSETS.min)
+    if (!own && Object.values(this.#outputs).every(t => sinceOf(t.node) <= OPSETS.min))
       await this.#at(`opset ${OPSETS.min}`, () => this.#oldest(got))
     if (!own && !this.#op.random) await this.#at('export and import', () => this.#roundTrip(got))
     if (this.#op.along) await this.#at('along', () => this.#along())

@@ -1,10 +1,12 @@
 import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
+import { EINSUM } from './einsum.ts'
 import { LAYOUT } from './layout.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
 import { QUANTIZED } from './quantize.ts'
 import { FUSED_QUANTIZED } from './quantize-fused.ts'
+import { RESAMPLING } from './resample.ts'
 import { VALUES } from './values.ts'
 
 /**
@@ -15,14 +17,16 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
   '': {
     ...ACTIVATIONS,
     ...ARITHMETIC,
+    ...EINSUM,
     ...LAYOUT,
-    ...VALUES,
     ...NORMS,
     ...QUANTIZED,
+    ...RESAMPLING,
+    ...VALUES,
   },
   'com.microsoft': {
-    ...MICROSOFT_NORMS,
     ...FUSED_QUANTIZED,
+    ...MICROSOFT_NORMS,
   },
 }
 
