@@ -88,8 +88,12 @@ function flatDims(
 const LIMITS: Readonly<Partial<Record<DType, readonly [number, number]>>> = {
   int8: [-128, 127],
   uint8: [0, 255],
+  int16: [-(2 ** 15), 2 ** 15 - 1],
+  uint16: [0, 2 ** 16 - 1],
   int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
   int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  uint64: [0, Number.MAX_SAFE_INTEGER],
   bool: [0, 1],
 }
 
@@ -124,8 +128,9 @@ function elements(what: string, data: TypedArray | NestedArray, dtype: DType): T
       throw new UserError(`${what}: value ${i} is ${String(v)}, which is not ${dtype}`)
     return number
   })
-  return dtype === 'int64'
-    ? BigInt64Array.from(checked, BigInt)
+  if (dtype === 'int64') return BigInt64Array.from(checked, BigInt)
+  return dtype === 'uint64'
+    ? BigUint64Array.from(checked, BigInt)
     : (Wanted as typeof Float32Array).from(checked)
 }
 

@@ -31,8 +31,12 @@ const NAMES: Readonly<Record<DType, string>> = {
   float64: 'F64',
   int8: 'I8',
   uint8: 'U8',
+  int16: 'I16',
+  uint16: 'U16',
   int32: 'I32',
+  uint32: 'U32',
   int64: 'I64',
+  uint64: 'U64',
   bool: 'BOOL',
 }
 const DTYPES = new Map<string, DType>(keysOf(NAMES).map(dtype => [NAMES[dtype], dtype]))

@@ -13,11 +13,15 @@ export const DATA_TYPE: Readonly<Record<DType, number>> = {
   float32: 1,
   uint8: 2,
   int8: 3,
+  uint16: 4,
+  int16: 5,
   int32: 6,
   int64: 7,
   bool: 9,
   float16: 10,
   float64: 11,
+  uint32: 12,
+  uint64: 13,
 }
 
 /** DataType numbers of floats, bfloat16 (16) among them. */
@@ -46,11 +50,12 @@ export function toHalf(value: number): number {
   return sign | (((e + 14) << 10) + floor + up)
 }
 
-/** Numbers as elements of a dtype; one value fills the array. @throws UserError for one that int64 cannot hold */
+/** Numbers as elements of a dtype; one value fills the array. @throws UserError for one that int64 or uint64 cannot hold */
 export function toTyped(values: ArrayLike<Int64>, dtype: DType, size: number): TypedArray {
   const out = emptyArray(dtype, size)
   const at = (i: number) => nth(values, values.length === 1 ? 0 : i)
   if (out instanceof BigInt64Array) for (let i = 0; i < size; i++) out[i] = toInt64(at(i))
+  else if (out instanceof BigUint64Array) for (let i = 0; i < size; i++) out[i] = toInt64(at(i), 'uint64')
   else if (dtype === 'float16') for (let i = 0; i < size; i++) out[i] = toHalf(Number(at(i)))
   else if (values.length === 1) out.fill(Number(at(0)))
   else out.set(values as ArrayLike<number>)
@@ -70,6 +75,7 @@ export const tensorProto = (
 const elementsOf = (t: TensorProto, dtype: DType): readonly Int64[] => {
   if (dtype === 'float32') return t.floatData ?? []
   if (dtype === 'float64') return t.doubleData ?? []
+  if (dtype === 'uint32' || dtype === 'uint64') return t.uint64Data ?? []
   return (dtype === 'int64' ? t.int64Data : t.int32Data) ?? []
 }
 

@@ -12,10 +12,18 @@ export interface ArrayTypes {
   readonly int8: Int8Array
   /** Unsigned bytes. */
   readonly uint8: Uint8Array
+  /** 16-bit integers. */
+  readonly int16: Int16Array
+  /** Unsigned 16-bit integers. */
+  readonly uint16: Uint16Array
   /** 32-bit integers. */
   readonly int32: Int32Array
+  /** Unsigned 32-bit integers. */
+  readonly uint32: Uint32Array
   /** 64-bit integers. */
   readonly int64: BigInt64Array
+  /** Unsigned 64-bit integers. */
+  readonly uint64: BigUint64Array
   /** 0 and 1. */
   readonly bool: Uint8Array
 }
@@ -38,12 +46,16 @@ export const ARRAYS = {
   float64: Float64Array,
   int8: Int8Array,
   uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
   int32: Int32Array,
+  uint32: Uint32Array,
   int64: BigInt64Array,
+  uint64: BigUint64Array,
   bool: Uint8Array,
 } as const satisfies Record<DType, unknown>
 
-/** What an array holds, for messages; of bytes, which may also stand for bools, `uint8`. */
+/** What an array holds, for messages; of bytes, which may also stand for bools, `uint8`, of 16 bits `float16`. */
 export const elementsOf = (data: TypedArray): string =>
   Object.entries(ARRAYS).find(([, type]) => data instanceof type)?.[0] ?? data.constructor.name
 

@@ -19,8 +19,13 @@ export type Attr =
   | readonly Dim[]
   | Float64Array
   | BigInt64Array
+  | BigUint64Array
   | Init
   | undefined
+/** Whether an attribute holds the elements of a constant. */
+export const isNumbers = (value: Attr): value is Float64Array | BigInt64Array | BigUint64Array =>
+  value instanceof Float64Array || value instanceof BigInt64Array || value instanceof BigUint64Array
+
 /** Attributes of a node by name. */
 export type Attrs = Readonly<Record<string, Attr>>
 

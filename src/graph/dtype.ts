@@ -1,5 +1,17 @@
 /** Element types of a tensor, named as in numpy and ONNX. */
-export type DType = 'float16' | 'float32' | 'float64' | 'int8' | 'uint8' | 'int32' | 'int64' | 'bool'
+export type DType =
+  | 'float16'
+  | 'float32'
+  | 'float64'
+  | 'int8'
+  | 'uint8'
+  | 'int16'
+  | 'uint16'
+  | 'int32'
+  | 'uint32'
+  | 'int64'
+  | 'uint64'
+  | 'bool'
 /** Dtypes of real numbers. */
 export type FloatType = 'float16' | 'float32' | 'float64'
 /** Dtypes of integers. */
@@ -12,8 +24,12 @@ export const BYTES: Readonly<Record<DType, number>> = {
   float64: 8,
   int8: 1,
   uint8: 1,
+  int16: 2,
+  uint16: 2,
   int32: 4,
+  uint32: 4,
   int64: 8,
+  uint64: 8,
   bool: 1,
 }
 

@@ -1,6 +1,6 @@
 import { UserError } from './errors.ts'
 
-/** A 64-bit integer: a number if that is exact, otherwise a bigint. */
+/** A 64-bit integer, with or without sign: a number if that is exact, otherwise a bigint. */
 export type Int64 = number | bigint
 
 /** The form of an integer that {@link Int64} prescribes. */
@@ -9,11 +9,12 @@ export function exact(value: bigint): Int64 {
   return Number.isSafeInteger(number) ? number : value
 }
 
-/** The integer that a number stands for, without its fraction. @throws UserError when it does not fit in 64 bits */
-export function toInt64(value: Int64): bigint {
+/** The integer that a number stands for, without its fraction. @throws UserError when it does not fit in the 64 bits of the dtype */
+export function toInt64(value: Int64, dtype: 'int64' | 'uint64' = 'int64'): bigint {
   const whole = typeof value === 'bigint' ? value : Number.isFinite(value) ? BigInt(Math.trunc(value)) : null
-  if (whole === null || BigInt.asIntN(64, whole) !== whole)
-    throw new UserError(`${whole ?? value} does not fit in int64`)
+  const wrap = dtype === 'int64' ? BigInt.asIntN : BigInt.asUintN
+  if (whole === null || wrap(64, whole) !== whole)
+    throw new UserError(`${whole ?? value} does not fit in ${dtype}`)
   return whole
 }
 

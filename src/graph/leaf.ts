@@ -86,22 +86,27 @@ export function parameter<const S extends readonly number[], D extends DType = '
 /** Larger constants are not deduplicated. */
 const INTERN_LIMIT = 4096
 
-/** Doubles, which hold every dtype but int64 without loss, so that a graph can be rebuilt in another; int64 beyond ±2⁵³ as it is. */
-export type ConstantData = Float64Array | BigInt64Array
+/**
+ * Doubles, which hold every dtype but the integers of 64 bits without loss, so that a graph can be rebuilt in another; those beyond
+ * ±2⁵³ as they are.
+ */
+export type ConstantData = Float64Array | BigInt64Array | BigUint64Array
 
 type ConstantAttrs = { readonly data: ConstantData; readonly dtype: DType; readonly shape: readonly number[] }
 
 function constantData(values: ArrayLike<Int64>, dtype: DType): ConstantData {
-  if (dtype !== 'int64') return Float64Array.from(values, Number)
+  if (dtype !== 'int64' && dtype !== 'uint64') return Float64Array.from(values, Number)
+  const to64 = (v: Int64) => toInt64(v, dtype)
   for (let i = 0; i < values.length; i++)
-    if (!Number.isSafeInteger(Number(values[i]))) return BigInt64Array.from(values, toInt64)
+    if (!Number.isSafeInteger(Number(values[i])))
+      return dtype === 'int64' ? BigInt64Array.from(values, to64) : BigUint64Array.from(values, to64)
   return Float64Array.from(values, Number)
 }
 
 /**
  * A fixed tensor.
  * @param values a number (a tensor filled with it) or the elements in row-major order
- * @throws UserError for a value of an int64 tensor that does not fit in 64 bits
+ * @throws UserError for a value of an int64 or uint64 tensor that does not fit in 64 bits
  */
 export function constant<D extends DType, const S extends readonly number[]>(
   values: Int64 | ArrayLike<Int64>,

@@ -1,4 +1,11 @@
-import type { Attr, AttrForm, Attrs, OnnxNode, TensorType } from './attributes.ts'
+import {
+  type Attr,
+  type AttrForm,
+  type Attrs,
+  isNumbers,
+  type OnnxNode,
+  type TensorType,
+} from './attributes.ts'
 import type { DType } from './dtype.ts'
 import type { Each, Given, Names } from './names.ts'
 import type { Sample, SampleInput } from './sample.ts'
@@ -165,7 +172,7 @@ const forget = new FinalizationRegistry<string>(key => {
 })
 
 const attrKey = (value: Attr): string =>
-  value instanceof Float64Array || value instanceof BigInt64Array
+  isNumbers(value)
     ? `${value.constructor.name}${value.join()}`
     : Array.isArray(value)
       ? `[${value.join()}]`

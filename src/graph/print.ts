@@ -1,4 +1,4 @@
-import type { Attr, Attrs } from './attributes.ts'
+import { type Attr, type Attrs, isNumbers } from './attributes.ts'
 import type { DType } from './dtype.ts'
 import { type Graph, isLeaf, nodesOf, type Tensors } from './graph.ts'
 import type { Int64 } from './int64.ts'
@@ -12,15 +12,19 @@ const SHORT: Readonly<Record<DType, string>> = {
   float64: 'f64',
   int8: 'i8',
   uint8: 'u8',
+  int16: 'i16',
+  uint16: 'u16',
   int32: 'i32',
+  uint32: 'u32',
   int64: 'i64',
+  uint64: 'u64',
   bool: 'bool',
 }
 
 const number = (v: Int64): string => (typeof v === 'bigint' ? String(v) : String(Number(v.toPrecision(6))))
 
 function attrText(value: Attr): string {
-  if (value instanceof Float64Array || value instanceof BigInt64Array)
+  if (isNumbers(value))
     return `[${Array.from<Int64, string>(value.slice(0, 6), number).join(',')}${value.length > 6 ? ',…' : ''}]`
   if (Array.isArray(value)) return `[${value.join(',')}]`
   return typeof value === 'number' ? number(value) : String(value)

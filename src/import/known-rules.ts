@@ -93,12 +93,17 @@ const numbersOf = (k: Known | undefined): number[] | undefined =>
 const axisOf = (node: NodeReader, rank: number, fallback = 0): number =>
   shapes.axisOf(node.type, node.int('axis', fallback), rank)
 
-/** Integers that a dtype holds without loss; int64 holds all. */
-const RANGE: Readonly<Partial<Record<DType, readonly [least: number, most: number]>>> = {
+/** Integers that a dtype holds without loss. */
+const RANGE: Readonly<Partial<Record<DType, readonly [least: Int64, most: Int64]>>> = {
   bool: [0, 1],
   int8: [-(2 ** 7), 2 ** 7 - 1],
   uint8: [0, 2 ** 8 - 1],
+  int16: [-(2 ** 15), 2 ** 15 - 1],
+  uint16: [0, 2 ** 16 - 1],
   int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint64: [0, 2n ** 64n - 1n],
   float32: [-(2 ** 24), 2 ** 24],
   float64: [-(2 ** 53), 2 ** 53],
 }

@@ -173,11 +173,7 @@ const nodeText = ({ input = [], output = [], name, domain, opType }: NodeProto):
 
 /** Element types of ONNX that onnxgrad does not compute with. */
 const OTHER_TYPES: Readonly<Record<number, string>> = {
-  4: 'uint16',
-  5: 'int16',
   8: 'string',
-  12: 'uint32',
-  13: 'uint64',
   14: 'complex64',
   15: 'complex128',
   16: 'bfloat16',

@@ -21,6 +21,10 @@ const ALL: Record<string, SafeTensor> = {
   long: { dtype: 'int64', shape: [1], data: BigInt64Array.of(-(2n ** 63n)) },
   byte: { dtype: 'uint8', shape: [3], data: Uint8Array.of(0, 128, 255) },
   signed: { dtype: 'int8', shape: [1], data: Int8Array.of(-128) },
+  short: { dtype: 'int16', shape: [1], data: Int16Array.of(-32768) },
+  shorts: { dtype: 'uint16', shape: [1], data: Uint16Array.of(65535) },
+  words: { dtype: 'uint32', shape: [1], data: Uint32Array.of(2 ** 32 - 1) },
+  longs: { dtype: 'uint64', shape: [1], data: BigUint64Array.of(2n ** 64n - 1n) },
   flags: { dtype: 'bool', shape: [2], data: Uint8Array.of(1, 0) },
   empty: { dtype: 'float32', shape: [0, 4], data: new Float32Array(0) },
 }
@@ -121,7 +125,7 @@ describe('a damaged file is refused in one line', () => {
       no JSON ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
       no object ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
       no UTF-8 ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
-      unknown dtype ⇒ w.safetensors: tensor a has dtype F8_E4M3; store it as one of F16, F32, F64, I8, U8, I32, I64, BOOL
+      unknown dtype ⇒ w.safetensors: tensor a has dtype F8_E4M3; store it as one of F16, F32, F64, I8, U8, I16, U16, I32, U32, I64, U64, BOOL
       entry that is no object ⇒ w.safetensors: tensor a has no dtype; the file is damaged or not a safetensors file
       negative dim ⇒ w.safetensors: tensor a has an invalid shape; the file is damaged or not a safetensors file
       huge dims ⇒ w.safetensors: tensor a has 4 bytes, but float32 [1099511627776,1099511627776] needs 4.835703278458517e+24; the file is damaged or not a safetensors file

@@ -234,7 +234,7 @@ async function answers(net: Model, of: Task, batch: number): Promise<Record<stri
     const given = Object.entries(feeds).filter(([name]) => session.inputs.includes(name))
     const got = await session.run(Object.fromEntries(given))
     for (const [name, { data }] of Object.entries(got))
-      found[`${kind} ${name}`] = Array.from(data as Exclude<TypedArray, BigInt64Array>)
+      found[`${kind} ${name}`] = Array.from(data as Exclude<TypedArray, BigInt64Array | BigUint64Array>)
     await session.close()
   }
   return found
