@@ -1,6 +1,7 @@
 import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
+import { INDEXING } from './indexing.ts'
 import { LAYOUT } from './layout.ts'
 import { VALUES } from './values.ts'
 
@@ -9,7 +10,7 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES },
+  '': { ...ACTIVATIONS, ...ARITHMETIC, ...INDEXING, ...LAYOUT, ...VALUES },
   'com.microsoft': {},
 }
 
