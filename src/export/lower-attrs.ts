@@ -31,9 +31,10 @@ export function shapeOf(name: string, value: Attr): Shape {
 export const floatsOf = (value: Attr): number[] => (Array.isArray(value) ? value.map(Number) : [])
 
 /** ONNX AttributeProto.AttributeType: FLOAT 1, INT 2, STRING 3, GRAPH 5, FLOATS 6, INTS 7, STRINGS 8. */
-export function attributeOf(own: string, form: AttrForm, node: Node): AttributeProto {
+export function attributeOf(own: string, form: AttrForm, node: Node, opset: number): AttributeProto {
   const { name = own } = form
-  const value = node.attrs[own]
+  const given = node.attrs[own]
+  const value = form.written ? form.written(given, opset) : given
   switch (form.kind) {
     case 'float':
     case 'scalar':

@@ -165,7 +165,7 @@ class Writer {
     for (const [name, form] of Object.entries(op.attrs ?? {})) {
       if (form.kind === 'internal' || node.attrs[name] === undefined) continue
       if (form.input === undefined || (form.since ?? 0) > this.#opset)
-        attribute.push(attributeOf(name, form, node))
+        attribute.push(attributeOf(name, form, node, this.#opset))
       else {
         while (input.length < form.input) input.push('')
         input[form.input] = this.#attributeInput(form, node, name)

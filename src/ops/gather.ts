@@ -1,6 +1,6 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
-import { ShapeError } from '../graph/errors.ts'
+import { ShapeError, UserError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
 import { constant } from '../graph/leaf.ts'
 import { noGradient, op, sameDType } from '../graph/op.ts'
@@ -8,9 +8,7 @@ import { nth } from '../graph/present.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import type { Dim, Shape } from '../graph/shape.ts'
 import * as shapes from '../graph/shape.ts'
-import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import type { Slice } from '../graph/typed/pieces.ts'
-import type { Arg, Out } from '../graph/typed/shapes.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
 import {
   type ArgReduceFn,
   type GatherElementsFn,
@@ -18,7 +16,7 @@ import {
   type OneHotFn,
   typed,
 } from '../graph/typed/signatures.ts'
-import { cast, equal } from './elementwise.ts'
+import { add, cast, div, equal, less, mul, sub } from './elementwise.ts'
 import { arange } from './fill.ts'
 import { expand, fill, reshape } from './layout.ts'
 
@@ -41,7 +39,10 @@ const Gather = op('Gather', {
     return [{ dtype: x.dtype, shape: shapes.gather('gather', x.shape, indices.shape, axis) }]
   },
   // d gather(x, i) = dy added into zeros at i
-  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [scatterSlices(x.shape, indices, dy, axis), null],
+  vjp: ({ x: [x, indices], dy, attrs: { axis } }) => [
+    scatterSlices(x.shape, indices, dy, shapes.axisOf('gather', axis, x.shape.length)),
+    null,
+  ],
   samples: [sample(f32(9, 6), i64(9, 4, 3), { axis: 0 }), sample(f32(3, 9), i64(9, 4), { axis: 1 })],
 })
 /** Slices of `x` along `axis` at `indices` (an embedding, for axis 0). */
@@ -71,25 +72,72 @@ export const gatherElements: GatherElementsFn = typed(
   t => [t(5, 2), zeros(3, 2), 0],
 )
 
+/** How an update meets the element that is there. */
+type Reduction = 'none' | 'add' | 'mul' | 'max' | 'min'
+
 // Not ScatterND, which onnxruntime runs on several threads without a lock: repeated indices lose updates.
 const ScatterElements = op('ScatterElements', {
   since: 16,
   inputs: ['data', 'indices', 'updates'],
   outputs: ['output'],
-  attrs: { axis, reduction: attr.string<'add' | 'none'>({ of: ['add'], default: 'none' }) },
+  attrs: {
+    axis,
+    reduction: attr.string<Reduction>({
+      of: ['none', 'add', 'mul', 'max', 'min'],
+      default: 'none',
+      written: (reduction, opset) => {
+        if (opset < 18 && (reduction === 'max' || reduction === 'min'))
+          throw new UserError(`ScatterElements with reduction ${reduction} needs opset 18, not ${opset}`)
+        return reduction
+      },
+    }),
+  },
   infer: ([data, indices, updates], { axis }) => {
     wantIndices('scatterElements', indices)
     wantElements('scatterElements', data.shape, indices.shape, axis)
     shapes.expand('scatterElements', updates.shape, indices.shape)
     return [{ dtype: sameDType('scatterElements', [data, updates]), shape: data.shape }]
   },
-  // y = data with updates added at i: d data = dy, d updates = dy gathered at i
-  vjp: ({ x: [, indices], dy, attrs: { axis } }) => [dy, null, gatherElements(dy, indices, axis)],
+  vjp: ({ x: [data, indices, updates], y: [y], dy, attrs: { axis, reduction } }) => {
+    const at = (t: AnyTensor) => gatherElements(t, indices, axis)
+    // y = data with updates added at i: d data = dy, d updates = dy gathered at i
+    if (reduction === 'add') return [dy, null, at(dy)]
+    // y = data with the elements at i replaced: d data = dy with zeros at i, d updates = dy gathered at i
+    if (reduction === 'none')
+      return [scatter(dy, indices, fill(0, dy.dtype, indices.shape), axis), null, at(dy)]
+    if (reduction === 'mul') {
+      // y = data Π updates at i: d data = dy Π updates, d updates = (dy data Π other updates) gathered at i. The product of
+      // the others is that of all which are not 0, divided by the own one, unless another is 0.
+      const isZero = cast(equal(updates, 0), dy.dtype)
+      const own = add(updates, isZero)
+      const product = scatter(fill(1, dy.dtype, data.shape), indices, own, axis, 'mul')
+      const zeros = scatterAdd(data.shape, indices, isZero, axis)
+      const none = (count: AnyTensor) => cast(equal(count, 0), dy.dtype)
+      const others = div(at(mul(mul(dy, data), product)), own)
+      return [mul(dy, mul(product, none(zeros))), null, mul(others, none(sub(at(zeros), isZero)))]
+    }
+    // y = an extreme of data and updates: all that attain it share dy evenly
+    const hits = cast(equal(data, y), dy.dtype)
+    const found = cast(equal(updates, at(y)), dy.dtype)
+    const share = div(dy, add(hits, scatterAdd(data.shape, indices, found, axis)))
+    return [mul(hits, share), null, mul(found, at(share))]
+  },
   samples: [
     sample(f32(5, 3), i64(5, 9, 3), f32(9, 3), { axis: 0, reduction: 'add' }),
     sample(f32(2, 4), i64(4, 2, 3), f32(2, 3), { axis: 1, reduction: 'add' }),
+    sample(f32(2, 4), i64(4, 2, 1), f32(2, 1), { axis: 1, reduction: 'none' }),
+    sample(f32(5, 3), i64(5, 9, 3), f32(9, 3), { axis: 0, reduction: 'mul' }),
   ],
 })
+
+/** `data` with each element of `updates` at its index along `axis`; without a reduction an index must not come twice. */
+const scatter = (
+  data: AnyTensor,
+  indices: AnyTensor,
+  updates: AnyTensor,
+  axis: number,
+  reduction: Reduction = 'none',
+): AnyTensor => ScatterElements.apply([data, indices, updates], { axis, reduction })
 
 /** Throws unless `indices` has the dims of `x` on all axes but one, or fewer. */
 function wantElements(name: string, x: Shape, indices: Shape, axis: number): void {
@@ -105,7 +153,7 @@ function wantElements(name: string, x: Shape, indices: Shape, axis: number): voi
 
 /** Zeros of `shape` with each element of `updates` added at its index along `axis`; what {@link gatherElements} is transposed to. */
 export const scatterAdd = (shape: Shape, indices: AnyTensor, updates: AnyTensor, axis: number): AnyTensor =>
-  ScatterElements.apply([fill(0, updates.dtype, shape), indices, updates], { axis, reduction: 'add' })
+  scatter(fill(0, updates.dtype, shape), indices, updates, axis, 'add')
 example(scatterAdd, t => [[5, 2], zeros(3, 2), t(3, 2), 0])
 
 /** Zeros of `shape` with the slices of `updates` added at `indices` of `axis`; what {@link gather} is transposed to. */
@@ -116,7 +164,11 @@ function scatterSlices(shape: Shape, indices: AnyTensor, updates: AnyTensor, axi
     indices,
     shape.map((_, i) => (i === axis ? count : 1)),
   )
-  return scatterAdd(shape, expand(along, whole), reshape(updates, whole), axis)
+  const slices = reshape(updates, whole)
+  // Where only the run time knows how many there are, the updates themselves say it.
+  const everywhere =
+    count === shapes.UNKNOWN ? add(along, cast(less(slices, slices), indices.dtype)) : expand(along, whole)
+  return scatterAdd(shape, everywhere, slices, axis)
 }
 
 const ArgMax = op('ArgMax', {
@@ -150,51 +202,5 @@ export const oneHot: OneHotFn = typed(
   t => [t(2), 3],
 )
 
-/** Values and indices; as many of an axis as a slice of its first `k` has. */
-type TopKFn = <D extends DType, S extends Shape, K extends number, A extends number = -1>(
-  x: Tensor<D, S>,
-  k: K,
-  axis?: Arg<Slice<'topK', S, A, 0, K, 1>, A>,
-) => readonly [
-  values: Tensor<D, Out<Slice<'topK', S, A, 0, K, 1>>>,
-  indices: Tensor<'int64', Out<Slice<'topK', S, A, 0, K, 1>>>,
-]
-
-const TopK = op('TopK', {
-  inputs: ['X'],
-  outputs: ['Values', 'Indices'],
-  attrs: {
-    k: attr.ints<readonly [number]>({ input: 1 }),
-    axis: attr.int({ default: -1 }),
-    largest: attr.bool({ default: true }),
-    sorted: attr.bool({ default: true }),
-  },
-  infer: ([x], { k: [k], axis }) => {
-    const place = shapes.axisOf('topK', axis, x.shape.length)
-    const dim = nth(x.shape, place)
-    if (!Number.isInteger(k) || k < 0 || (typeof dim === 'number' && dim !== shapes.UNKNOWN && k > dim))
-      throw new ShapeError(`topK: cannot take the top ${k} of dim ${dim} of ${shapes.show(x.shape)}`)
-    const shape = x.shape.with(place, k)
-    return [
-      { dtype: x.dtype, shape },
-      { dtype: 'int64', shape },
-    ]
-  },
-  // values = x gathered at the indices: dx = dy added into zeros there
-  vjp: ({ x: [x], y: [, indices], dy, attrs: { axis } }) => [scatterAdd(x.shape, indices, dy, axis)],
-  samples: [
-    sample(f32(3, 7).distinct(), { k: [3], axis: 1, largest: true, sorted: true }),
-    sample(f32(5, 2, 3).distinct(), { k: [2], axis: 0, largest: false, sorted: true }),
-  ],
-})
-/** The `k` largest elements along `axis`, largest first, and their indices (int64), the lower one first at a tie. */
-export const topK: TopKFn = typed(
-  (x: AnyTensor, k: number, axis = -1): readonly AnyTensor[] =>
-    TopK.applyAll([x], {
-      k: [k],
-      axis: shapes.axisOf('topK', axis, x.shape.length),
-      largest: true,
-      sorted: true,
-    }),
-  t => [t(2, 3), 2],
-)
+/** For files. `ops` has functions alone: `export *` leaves this out. */
+export default { scatter }

@@ -10,21 +10,30 @@ import { typed, type UnaryFn } from '../graph/typed/signatures.ts'
 const CumSum = op('CumSum', {
   inputs: ['x'],
   outputs: ['y'],
-  attrs: { axis: attr.int({ input: 1 }), reverse: attr.bool({ default: false }) },
-  neutral: { exclusive: 0 },
+  attrs: {
+    axis: attr.int({ input: 1 }),
+    reverse: attr.bool({ default: false }),
+    exclusive: attr.bool({ default: false }),
+  },
   infer: ([x], { axis }) => {
     shapes.axisOf('cumsum', axis, x.shape.length)
     return [x]
   },
   // d cumsum(x) = cumsum of dy from the other end
-  vjp: ({ dy, attrs: { axis, reverse } }) => [scan(dy, axis, !reverse)],
-  samples: [sample(f32(3, 5), { axis: 1, reverse: false }), sample(f32(3, 2, 4), { axis: 0, reverse: true })],
+  vjp: ({ dy, attrs }) => [scan(dy, { ...attrs, reverse: !attrs.reverse })],
+  samples: [
+    sample(f32(3, 5), { axis: 1, reverse: false, exclusive: false }),
+    sample(f32(3, 2, 4), { axis: 0, reverse: true, exclusive: false }),
+    sample(f32(3, 5), { axis: -1, reverse: false, exclusive: true }),
+  ],
 })
-const scan = (x: AnyTensor, axis: number, reverse: boolean): AnyTensor => CumSum.apply([x], { axis, reverse })
+type ScanAttrs = { readonly axis: number; readonly reverse: boolean; readonly exclusive: boolean }
+const scan = (x: AnyTensor, attrs: ScanAttrs): AnyTensor => CumSum.apply([x], attrs)
 
 /** Running sums along `axis`, each with its own element. */
 export const cumsum: UnaryFn<[axis: number]> = typed(
-  (x: AnyTensor, axis: number) => scan(x, shapes.axisOf('cumsum', axis, x.shape.length), false),
+  (x: AnyTensor, axis: number): AnyTensor =>
+    scan(x, { axis: shapes.axisOf('cumsum', axis, x.shape.length), reverse: false, exclusive: false }),
   t => [t(2, 3), 1],
 )
 

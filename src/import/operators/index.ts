@@ -2,6 +2,7 @@ import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { EINSUM } from './einsum.ts'
+import { INDEXING } from './indexing.ts'
 import { LAYOUT } from './layout.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
 import { QUANTIZED } from './quantize.ts'
@@ -18,6 +19,7 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...ACTIVATIONS,
     ...ARITHMETIC,
     ...EINSUM,
+    ...INDEXING,
     ...LAYOUT,
     ...NORMS,
     ...QUANTIZED,
