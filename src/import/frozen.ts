@@ -22,6 +22,9 @@ export interface FrozenNode {
   readonly reason: string
 }
 
+/** Domains of operators that onnxruntime has. */
+const KNOWN: ReadonlySet<string> = new Set(['', 'ai.onnx.ml', 'com.microsoft'])
+
 /**
  * The outputs of a node that runs as the file has it, without a gradient; undefined where the file does not state their types, or the
  * node holds graphs.
@@ -31,7 +34,7 @@ export function frozen(
   node: NodeReader,
   stated: StatedTypes,
 ): readonly AnyTensor[] | undefined {
-  if (proto.attribute?.some(a => a.g || a.graphs?.length)) return undefined
+  if (!KNOWN.has(node.domain) || proto.attribute?.some(a => a.g || a.graphs?.length)) return undefined
   const types = (proto.output ?? []).map(name => statedType(stated.get(name)))
   if (!types.length || !types.every(t => t !== undefined)) return undefined
   const inputs = node.inputs.flatMap((_, i) => node.optional(i) ?? [])

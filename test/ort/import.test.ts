@@ -17,7 +17,7 @@ import { inferenceForm } from '../../src/ops/mode.ts'
 import { graphOf } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { OrtTensors, Runtime } from '../../src/runtime/session.ts'
-import { fileOf, int, node, port, pytorchFile, tensor, values, weight } from './foreign.ts'
+import { fileOf, int, ints, node, port, pytorchFile, tensor, values, weight } from './foreign.ts'
 import { allCases, type Feeds } from './samples.ts'
 
 let runtime: Runtime
@@ -335,10 +335,13 @@ describe('a file that cannot be imported is refused in one line that names the p
       {
         input: [x],
         output: [y],
-        node: [node('CumSum', ['x', 'i'], 'u', 'a', [int('exclusive', 1)]), last],
+        node: [
+          node('MaxPool', ['x'], 'u', 'a', [ints('kernel_shape', [1, 1]), int('storage_order', 1)]),
+          last,
+        ],
         initializer: [values('i', 'int64', [], [0])],
       },
-      /node a \(CumSum\): attribute exclusive = 1 is not supported, only 0/,
+      /node a \(MaxPool\): attribute storage_order = 1 is not supported, only 0/,
     ],
     [
       'a dropout in training',
