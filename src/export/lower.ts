@@ -7,6 +7,7 @@ import { type Graph, isLeaf, nodesOf } from '../graph/graph.ts'
 import type { Int64 } from '../graph/int64.ts'
 import { Constant, constantOf, dimOf, Input, SizeOf } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
+import { sinceOf } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
@@ -152,10 +153,9 @@ class Writer {
       return
     }
     if (op.domain) this.#version(op.domain, 1)
-    if ((op.since ?? 0) > this.#opset)
-      throw new UserError(
-        `${op.type} needs opset ${op.since}, but the file is written for opset ${this.#opset}`,
-      )
+    const since = sinceOf(node)
+    if (since > this.#opset)
+      throw new UserError(`${op.type} needs opset ${since}, but the file is written for opset ${this.#opset}`)
     const input = node.inputs.map(t => this.#value(t))
     const attribute: AttributeProto[] = []
     for (const [name, form] of Object.entries(op.attrs ?? {})) {

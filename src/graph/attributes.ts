@@ -55,6 +55,8 @@ export interface FormOptions<out T extends Attr> {
   readonly input?: number
   /** The first opset in which it is that input; before, it was an attribute. @default all */
   readonly since?: number
+  /** The first opset that has the attribute: a node that gives it is written for that one or later. @default all */
+  readonly from?: number
   /** ONNX's default. Without one a node must give the attribute. */
   readonly default?: T | ((node: OnnxNode) => T)
   /** ONNX needs no value, and there is none by default. */
@@ -84,14 +86,16 @@ const form: Form = (kind, options) => ({ kind, ...options })
 
 /** Forms of attributes: `attrs: { axis: attr.int({ default: -1 }) }`. The type of the attribute follows from its form. */
 export const attr = {
-  int: (options?: FormOptions<number>): AttrForm<number> => form('int', options),
+  int: <T extends number | undefined = number>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
+    form('int', options),
   float: (options?: FormOptions<number>): AttrForm<number> => form('float', options),
   bool: (options?: FormOptions<boolean>): AttrForm<boolean> => form('bool', options),
   string: <const T extends string = string>(options?: FormOptions<T>): AttrForm<T> => form('string', options),
   /** An element type, such as the target of a cast. */
   dtype: (options?: FormOptions<DType>): AttrForm<DType> => form('dtype', options),
-  ints: <T extends readonly number[] = readonly number[]>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
-    form('ints', options),
+  ints: <T extends readonly number[] | undefined = readonly number[]>(
+    options?: FormOptions<NoInfer<T>>,
+  ): AttrForm<T> => form('ints', options),
   /** A shape, which may hold symbols. */
   dims: (options?: FormOptions<Shape>): AttrForm<Shape> => form('dims', options),
   /** A number of the first input's dtype. */

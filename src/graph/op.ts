@@ -3,7 +3,7 @@ import type { DType } from './dtype.ts'
 import { ShapeError, UserError } from './errors.ts'
 import { onlyOutput } from './match.ts'
 import type { Each, Names } from './names.ts'
-import { type AnyTensor, makeNode, type NoGradient, type Op, type OpSpec } from './node.ts'
+import { type AnyTensor, makeNode, type Node, type NoGradient, type Op, type OpSpec } from './node.ts'
 
 /** Says why an op has no gradient. */
 export const noGradient = (why: string): NoGradient => ({ none: why })
@@ -89,6 +89,13 @@ export const allOps = (): readonly Op[] => [...registry.values()]
 
 /** The op of an operator; undefined where there is none. */
 export const opOf = (type: string, domain = ''): Op | undefined => registry.get(keyOf(type, domain))
+
+/** The first opset that has the operator of a node with the attributes that it gives; 0 where every opset has. */
+export const sinceOf = ({ op, attrs }: Node): number =>
+  Object.entries(op.attrs ?? {}).reduce(
+    (since, [name, { from = 0 }]) => (attrs[name] === undefined ? since : Math.max(since, from)),
+    op.since ?? 0,
+  )
 
 /** Throws unless all tensors have the same dtype and the op accepts it. */
 export function sameDType(

@@ -2,6 +2,7 @@ import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, rewrite, sameTensors } from '../graph/graph.ts'
 import type { Node, Op } from '../graph/node.ts'
+import { sinceOf } from '../graph/op.ts'
 import { sameShape, show } from '../graph/shape.ts'
 import type { Target } from '../graph/target.ts'
 import type { Tensor } from '../graph/tensor.ts'
@@ -83,6 +84,6 @@ export function decompose(graph: Graph, target: Pick<Target, 'name' | 'lacks' | 
 export const forOpset = (graph: Graph, opset: number, contrib: boolean): Graph =>
   replaceAll(
     graph,
-    node => isForeign(node, contrib) || ((node.op.since ?? 0) > opset && node.op.decompose !== undefined),
+    node => isForeign(node, contrib) || (sinceOf(node) > opset && node.op.decompose !== undefined),
     () => 'is not an operator of ONNX; to export it, give the op decompose',
   )

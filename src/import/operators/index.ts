@@ -3,14 +3,15 @@ import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { LAYOUT } from './layout.ts'
 import { VALUES } from './values.ts'
+import { FUSED_WINDOWS, WINDOWS } from './window.ts'
 
 /**
  * Operators of a file that are expressed with ops; those that are an op themselves are declared in src/ops. By domain: ONNX's own,
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES },
-  'com.microsoft': {},
+  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES, ...WINDOWS },
+  'com.microsoft': { ...FUSED_WINDOWS },
 }
 
 const own = new Map<string, Operator>()
