@@ -156,10 +156,9 @@ class Writer {
       return
     }
     if (op.domain) this.#version(op.domain, 1)
-    if (sinceOf(node) > this.#opset)
-      throw new UserError(
-        `${op.type} needs opset ${sinceOf(node)}, but the file is written for opset ${this.#opset}`,
-      )
+    const since = sinceOf(node)
+    if (since > this.#opset)
+      throw new UserError(`${op.type} needs opset ${since}, but the file is written for opset ${this.#opset}`)
     const input = this.#placed(node)
     const attribute: AttributeProto[] = []
     for (const [name, form] of Object.entries(op.attrs ?? {})) {

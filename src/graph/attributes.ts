@@ -71,6 +71,8 @@ export interface FormOptions<out T extends Attr> {
   readonly input?: number
   /** The first opset in which it is that input; before, it was an attribute. @default all */
   readonly since?: number
+  /** The first opset that has the attribute: a node that gives it is written for that one or later. @default all */
+  readonly from?: number
   /** ONNX's default. Without one a node must give the attribute. */
   readonly default?: T | ((node: OnnxNode) => T)
   /** ONNX needs no value, and there is none by default. */
@@ -105,7 +107,8 @@ const form: Form = (kind, options) => ({ kind, ...options })
 
 /** Forms of attributes: `attrs: { axis: attr.int({ default: -1 }) }`. The type of the attribute follows from its form. */
 export const attr = {
-  int: (options?: FormOptions<number>): AttrForm<number> => form('int', options),
+  int: <T extends number | undefined = number>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
+    form('int', options),
   float: (options?: FormOptions<number>): AttrForm<number> => form('float', options),
   bool: <T extends boolean | undefined = boolean>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
     form('bool', options),

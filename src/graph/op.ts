@@ -90,8 +90,12 @@ export const allOps = (): readonly Op[] => [...registry.values()]
 /** The op of an operator; undefined where there is none. */
 export const opOf = (type: string, domain = ''): Op | undefined => registry.get(keyOf(type, domain))
 
-/** The first opset that has a node's operator with its attributes; 0 where every supported one has. */
-export const sinceOf = ({ op, attrs }: Node): number => Math.max(op.since ?? 0, op.needs?.(attrs) ?? 0)
+/** The first opset that has the operator of a node with the attributes that it gives; 0 where every opset has. */
+export const sinceOf = ({ op, attrs }: Node): number =>
+  Object.entries(op.attrs ?? {}).reduce(
+    (since, [name, { from = 0 }]) => (attrs[name] === undefined ? since : Math.max(since, from)),
+    Math.max(op.since ?? 0, op.needs?.(attrs) ?? 0),
+  )
 
 /** Throws unless all tensors have the same dtype and the op accepts it. */
 export function sameDType(

@@ -14,61 +14,72 @@ import { vjp } from './grad.ts'
 import { fill, reshape, slice, transpose } from './layout.ts'
 import { matmul } from './matmul.ts'
 import { sum } from './reduce.ts'
-import { twoAxes, WINDOW_FORMS, windows } from './window.ts'
+import { axesText, WINDOW_FORMS, windows } from './window.ts'
 
 type ConvAttrs = rules.WindowAttrs & { readonly group: number }
-const forms = {
-  ...WINDOW_FORMS,
-  kernel_shape: attr.ints<readonly [number, number]>({
-    default: ({ inputs: [, w] }) => kernelOf(w?.shape ?? []),
-  }),
-  group: attr.int({ default: 1 }),
+const forms = { ...WINDOW_FORMS, group: attr.int() }
+
+/** Sizes of the filters `[out, in, kh, kw]`. */
+function kernelOf(name: string, w: Shape): readonly number[] {
+  const kernel = w.slice(2)
+  if (isConcrete(kernel)) return kernel
+  throw new ShapeError(`${name}: takes a weight [out, channels, height, width], not ${show(w)}`)
 }
 
-/** Height and width of filters `[out, in, kh, kw]`. */
-function kernelOf(w: Shape): [number, number] {
-  const [, , height, width] = w
-  if (typeof height !== 'number' || typeof width !== 'number')
-    throw new ShapeError(`conv2d: takes a weight [out, channels, height, width], not ${show(w)}`)
-  return [height, width]
-}
+/** Axes that the gradient of a bias sums over: all but the channels. */
+const exceptChannels = (y: AnyTensor): number[] => [...y.shape.keys()].filter(i => i !== 1)
 
-const plain = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 } as const
+const square = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 } as const
 
 const Conv = op('Conv', {
   inputs: ['X', 'W', 'B?'],
   attrs: forms,
-  neutral: { auto_pad: 'NOTSET' },
-  check: twoAxes,
   infer: ([x, w, b], attrs) => {
-    const dtype = sameDType('conv2d', [x, w, b])
-    return [{ dtype, shape: rules.conv2d('conv2d', x.shape, w.shape, b?.shape, attrs.group, attrs) }]
+    const name = rules.windowName('conv', attrs.kernel_shape)
+    const dtype = sameDType(name, [x, w, b])
+    return [{ dtype, shape: rules.conv(name, x.shape, w.shape, b?.shape, attrs.group, attrs) }]
   },
   // y = w ∗ x: dx = the transposed convolution of dy, dw = x correlated with dy, db = Σ dy over batch and places
   vjp: ({ x: [x, w, b], dy, attrs }) => {
     if (!isConcrete(x.shape.slice(2)))
-      throw new ShapeError(`conv2d: no gradient for ${show(x.shape)}: its height and width are not known`)
+      throw new ShapeError(
+        `${rules.windowName('conv', attrs.kernel_shape)}: no gradient for ${show(x.shape)}: its ${axesText(attrs)} are not known`,
+      )
     const [dx, dw] = [convTranspose(dy, w, x, attrs), weightGradient(x, dy, w, attrs)]
-    return b ? [dx, dw, sum(dy, [0, 2, 3])] : [dx, dw]
+    return b ? [dx, dw, sum(dy, exceptChannels(dy))] : [dx, dw]
   },
   samples: [
     sample(f32(2, 3, 8, 7), f32(4, 3, 3, 3), f32(4), {
-      ...plain,
+      ...square,
       kernel_shape: [3, 3],
       strides: [2, 2],
       pads: [1, 1, 1, 1],
     }),
     sample(f32(2, 4, 6, 7), f32(6, 2, 3, 2), {
-      ...plain,
+      ...square,
       kernel_shape: [3, 2],
       strides: [1, 3],
       pads: [0, 1, 2, 1],
       dilations: [2, 1],
       group: 2,
     }),
+    sample(f32(2, 2, 9), f32(3, 2, 4), f32(3), {
+      kernel_shape: [4],
+      strides: [2],
+      pads: [3, 1],
+      dilations: [2],
+      group: 1,
+    }),
+    sample(f32(1, 2, 4, 5, 3), f32(4, 1, 2, 3, 1), {
+      kernel_shape: [2, 3, 1],
+      strides: [1, 2, 2],
+      pads: [1, 0, 0, 0, 2, 1],
+      dilations: [2, 1, 1],
+      group: 2,
+    }),
   ],
   macs: ([, w], [y]) => macs(w, y),
-  decompose: ([x, w, b], attrs) => [conv2dPlain(x, w, b, attrs)],
+  decompose: ([x, w, b], attrs) => [convPlain(x, w, b, attrs)],
 })
 
 /** Multiply–accumulates: elements of the result × elements of one filter; symbols count as 1. */
@@ -91,70 +102,92 @@ export const conv2d: Conv2dFn = typed(
 )
 
 /** Convolution as one matrix product with all windows: what {@link conv2d} is tested against, and its float64 form. */
-function conv2dPlain(x: AnyTensor, w: AnyTensor, bias: AnyTensor | undefined, attrs: ConvAttrs): AnyTensor {
+function convPlain(x: AnyTensor, w: AnyTensor, bias: AnyTensor | undefined, attrs: ConvAttrs): AnyTensor {
+  const name = rules.windowName('conv', attrs.kernel_shape)
   const [n] = x.shape
   const [out, ...filter]: [number, ...number[]] = w.shape
-  const [height, width] = rules.windowDims('conv2d', x.shape, attrs)
+  const places = rules.windowDims(name, x.shape, attrs)
   const inner = product(filter)
-  const columns = reshape(windows('conv2d', x, attrs), [n, attrs.group, inner, product([height, width])])
+  const columns = reshape(windows(name, x, attrs), [n, attrs.group, inner, product(places)])
   const y = matmul(reshape(w, [attrs.group, out / attrs.group, inner]), columns)
-  const image = reshape(y, [n, out, height, width])
-  return bias ? add(image, reshape(bias, [out, 1, 1])) : image
+  return biased(reshape(y, [n, out, ...places]), bias)
 }
 
-type TransposedAttrs = ConvAttrs & { readonly output_padding: readonly [number, number] }
-
-function transposedType(dy: TensorType, w: TensorType, a: TransposedAttrs): TensorType {
-  const size = (i: 0 | 1): number => {
-    const reach = (Number(dy.shape[i + 2]) - 1) * a.strides[i] + a.dilations[i] * (a.kernel_shape[i] - 1) + 1
-    return reach - a.pads[i] - a.pads[i === 0 ? 2 : 3] + a.output_padding[i]
-  }
-  const channels = product([nth(w.shape, 1), a.group])
-  return { dtype: sameDType('convTranspose', [dy, w]), shape: [nth(dy.shape, 0), channels, size(0), size(1)] }
+/** Adds a bias `[channels]` to each channel of `[n, channels, ...]`. */
+function biased(y: AnyTensor, bias: AnyTensor | undefined): AnyTensor {
+  if (!bias) return y
+  const [channels] = bias.shape
+  return add(y, reshape(bias, [channels, ...y.shape.slice(2).map(() => 1)]))
 }
 
 const ConvTranspose = op('ConvTranspose', {
-  inputs: ['X', 'W'],
-  attrs: { ...forms, output_padding: attr.ints<readonly [number, number]>({ default: [0, 0] }) },
-  neutral: { auto_pad: 'NOTSET' },
-  check: twoAxes,
-  infer: ([dy, w], attrs) => [transposedType(dy, w, attrs)],
+  inputs: ['X', 'W', 'B?'],
+  attrs: { ...forms, output_padding: attr.ints() },
+  infer: ([x, w, b], attrs) => {
+    const name = rules.windowName('convTranspose', attrs.kernel_shape)
+    const dtype = sameDType(name, [x, w, b])
+    return [{ dtype, shape: rules.convTranspose(name, x.shape, w.shape, b?.shape, attrs) }]
+  },
   // x = wᵀ ∗ dy: the convolution it is transposed to, and that one's weight gradient with the roles exchanged
-  vjp: ({ x: [x, w], dy, attrs: { output_padding: _, ...attrs } }) => [
-    Conv.apply([dy, w], attrs),
-    weightGradient(dy, x, w, attrs),
-  ],
+  vjp: ({ x: [x, w, b], dy, attrs: { output_padding: _, ...attrs } }) => {
+    const [dx, dw] = [Conv.apply([dy, w], attrs), weightGradient(dy, x, w, attrs)]
+    return b ? [dx, dw, sum(dy, exceptChannels(dy))] : [dx, dw]
+  },
   samples: [
     sample(f32(2, 4, 3, 4), f32(4, 3, 3, 2), {
-      ...plain,
+      ...square,
       kernel_shape: [3, 2],
       strides: [2, 3],
       pads: [1, 0, 1, 1],
       output_padding: [1, 2],
     }),
     sample(f32(2, 6, 3, 4), f32(6, 2, 2, 2), {
-      ...plain,
+      ...square,
       kernel_shape: [2, 2],
       dilations: [2, 1],
       group: 3,
       output_padding: [0, 0],
     }),
+    sample(f32(2, 3, 5), f32(3, 2, 4), f32(2), {
+      kernel_shape: [4],
+      strides: [3],
+      pads: [1, 2],
+      dilations: [1],
+      group: 1,
+      output_padding: [1],
+    }),
+    sample(f32(1, 2, 2, 3, 2), f32(2, 1, 2, 2, 3), f32(2), {
+      kernel_shape: [2, 2, 3],
+      strides: [2, 1, 2],
+      pads: [0, 1, 0, 1, 0, 1],
+      dilations: [1, 2, 1],
+      group: 2,
+      output_padding: [1, 0, 0],
+    }),
   ],
   // The convolution is linear in x, so where its gradient is taken does not matter.
-  decompose: ([dy, w], attrs) => {
-    const x = fill(0, dy.dtype, transposedType(dy, w, attrs).shape)
-    return vjp(conv2dPlain(x, w, undefined, attrs), dy, [x])
+  decompose: ([dy, w, b], attrs) => {
+    const shape = rules.convTranspose(
+      rules.windowName('convTranspose', attrs.kernel_shape),
+      dy.shape,
+      w.shape,
+      undefined,
+      attrs,
+    )
+    const x = fill(0, dy.dtype, shape)
+    const [y] = vjp(convPlain(x, w, undefined, attrs), dy, [x])
+    return [biased(y, b)]
   },
 })
 
 /** The gradient of a convolution with respect to its input `x`. */
 function convTranspose(dy: AnyTensor, w: AnyTensor, x: AnyTensor, attrs: ConvAttrs): AnyTensor {
   // Rows that no window reached because the stride did not divide.
-  const rest = (i: 0 | 1): number => {
-    const padded = x.shape[i + 2] + attrs.pads[i] + attrs.pads[i === 0 ? 2 : 3]
-    return (padded - attrs.dilations[i] * (attrs.kernel_shape[i] - 1) - 1) % attrs.strides[i]
-  }
-  return ConvTranspose.apply([dy, w], { ...attrs, output_padding: [rest(0), rest(1)] })
+  const rest = attrs.strides.map((stride, i) => {
+    const [before, after] = rules.paddingOf(attrs, i)
+    return (x.shape[i + 2] + before + after - rules.reachOf(attrs, i) - 1) % stride
+  })
+  return ConvTranspose.apply([dy, w], { ...attrs, output_padding: rest })
 }
 
 /**
@@ -163,17 +196,23 @@ function convTranspose(dy: AnyTensor, w: AnyTensor, x: AnyTensor, attrs: ConvAtt
  */
 function weightGradient(x: AnyTensor, dy: AnyTensor, w: AnyTensor, attrs: ConvAttrs): AnyTensor {
   const { strides, dilations, group } = attrs
-  const [n, c, ...size]: [number, number, ...number[]] = x.shape
-  const perGroup = c / group
-  const split = reshape(x, [n, group, perGroup, ...size])
-  const images = reshape(transpose(split, [2, 1, 0, 3, 4]), [perGroup, product([n, group]), ...size])
-  const filters = transpose(dy, [1, 0, 2, 3])
-  const whole = Conv.apply([images, filters], {
+  const name = rules.windowName('conv', attrs.kernel_shape)
+  const [n, c, ...sizes]: [number, number, ...number[]] = x.shape
+  const axes = [...sizes.keys()]
+  const split = reshape(x, [n, group, c / group, ...sizes])
+  const exchanged = transpose(split, [2, 1, 0, ...axes.map(i => i + 3)])
+  const images = reshape(exchanged, [c / group, product([n, group]), ...sizes])
+  const swap = [1, 0, ...axes.map(i => i + 2)]
+  const whole = Conv.apply([images, transpose(dy, swap)], {
     ...attrs,
-    kernel_shape: kernelOf(dy.shape),
+    kernel_shape: kernelOf(name, dy.shape),
     strides: dilations,
     dilations: strides,
   })
-  const [rows, columns] = kernelOf(w.shape)
-  return transpose(slice(slice(whole, 2, 0, rows), 3, 0, columns), [1, 0, 2, 3])
+  const kernel = kernelOf(name, w.shape)
+  const cut = axes.reduce((y: AnyTensor, i): AnyTensor => slice(y, i + 2, 0, nth(kernel, i)), whole)
+  return transpose(cut, swap)
 }
+
+/** Primitives that importing applies. `ops` has functions alone: `export *` leaves this out. */
+export default { Conv, ConvTranspose }

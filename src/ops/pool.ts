@@ -1,7 +1,7 @@
 import { sizeOfDims } from '../graph/array.ts'
 import { attr } from '../graph/attributes.ts'
 import { isConcrete } from '../graph/bind.ts'
-import { ShapeError, UserError } from '../graph/errors.ts'
+import { ShapeError } from '../graph/errors.ts'
 import {
   images,
   type Pair,
@@ -9,53 +9,84 @@ import {
   type WindowAttrs,
   type WindowOptions,
   windowAttrs,
+  windowName,
 } from '../graph/images.ts'
 import { constant } from '../graph/leaf.ts'
 import { op } from '../graph/op.ts'
+import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { product, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import type { GlobalPoolFn, PoolFn } from '../graph/typed/image-signatures.ts'
 import { typed } from '../graph/typed/signatures.ts'
-import { add, cast } from './elementwise.ts'
+import { add, cast, div } from './elementwise.ts'
 import { argmax, gather, scatterAdd } from './gather.ts'
 import { vjp } from './grad.ts'
 import { reshape } from './layout.ts'
-import { max, mean } from './reduce.ts'
-import { twoAxes, WINDOW_FORMS, windows } from './window.ts'
+import { max, mean, sum } from './reduce.ts'
+import { CEIL_MODE, dot, indicesOf, placesOf, seenCounts, WINDOW_FORMS, windows } from './window.ts'
 
-const attrsOfSamples: readonly WindowAttrs[] = [
-  { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0], dilations: [1, 1] },
-  { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1], dilations: [1, 1] },
+type PoolAttrs = WindowAttrs & { readonly ceil_mode: number | undefined }
+type AverageAttrs = Omit<PoolAttrs, 'dilations'> & {
+  readonly dilations: readonly number[] | undefined
+  readonly count_include_pad: number
+}
+
+const twoAxes: readonly PoolAttrs[] = [
+  { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0], dilations: [1, 1], ceil_mode: undefined },
+  { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1], dilations: [1, 1], ceil_mode: undefined },
 ]
+const oneAxis: PoolAttrs = {
+  kernel_shape: [3],
+  strides: [2],
+  pads: [1, 1],
+  dilations: [1],
+  ceil_mode: 1,
+}
+const threeAxes: PoolAttrs = {
+  kernel_shape: [2, 1, 3],
+  strides: [1, 2, 2],
+  pads: [1, 0, 1, 0, 0, 1],
+  dilations: [1, 1, 2],
+  ceil_mode: 1,
+}
 const x = f32(2, 3, 7, 8).distinct()
+const line = f32(2, 2, 8).distinct()
+const volume = f32(1, 2, 3, 5, 6).distinct()
 
-/** Average pooling as a mean over all windows: the reference for the operator, and the form that is differentiated. */
-const meanPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor => mean(windows('avgPool2d', x, attrs), 2)
+/** onnxruntime pools over no more. */
+const MOST_AXES = 3
 
 /** Max pooling as a maximum over all windows. */
 const maxPlain = (x: AnyTensor, attrs: WindowAttrs): AnyTensor =>
-  max(windows('maxPool2d', x, attrs, Number.NEGATIVE_INFINITY), 2)
+  max(windows(windowName('maxPool', attrs.kernel_shape), x, attrs, Number.NEGATIVE_INFINITY), 2)
 
 /** Where the first maximum of each window stands in the elements of `x`, as MaxPool's second output. */
 function maxPlaces(x: AnyTensor, attrs: WindowAttrs): AnyTensor {
+  const name = windowName('maxPool', attrs.kernel_shape)
   const shape: Shape = x.shape
-  const [batch = 0, channels = 0, height = 0, width = 0] = isConcrete(shape) ? shape : []
+  const [batch = 0, channels = 0, ...sizes] = isConcrete(shape) ? shape : []
   if (!isConcrete(shape))
-    throw new ShapeError(`maxPool2d: the dims of ${show(shape)} must be known for a gradient on this target`)
-  const [down, right] = attrs.strides
-  const [top, left] = attrs.pads
-  const [rowStep, columnStep] = attrs.dilations
-  const columns = attrs.kernel_shape[1]
-  const seen = windows('maxPool2d', x, attrs, Number.NEGATIVE_INFINITY)
-  const [, , size, rows, across] = seen.shape
+    throw new ShapeError(`${name}: the dims of ${show(shape)} must be known for a gradient on this target`)
+  // How far elements next to each other along an axis stand apart.
+  const steps = sizes.map((_, i) => sizeOfDims(sizes.slice(i + 1)))
+  const { kernel_shape, strides, dilations, pads } = attrs
+  const seen = windows(name, x, attrs, Number.NEGATIVE_INFINITY)
+  const places = placesOf(name, x, attrs)
   // Where the image begins, its window (in the padding, perhaps), and the element of the window.
-  const image = table([batch, channels, 1, 1], i => i * height * width)
-  const corner = table([rows, across], i => {
-    const [row, column] = [Math.floor(i / across), i % across]
-    return (row * down - top) * width + column * right - left
-  })
-  const within = table([size], i => Math.floor(i / columns) * rowStep * width + (i % columns) * columnStep)
+  const image = table([batch, channels, ...sizes.map(() => 1)], i => i * sizeOfDims(sizes))
+  const corner = table(places, i =>
+    dot(
+      indicesOf(i, places).map((at, axis) => at * nth(strides, axis) - nth(pads, axis)),
+      steps,
+    ),
+  )
+  const within = table([sizeOfDims(kernel_shape)], i =>
+    dot(
+      indicesOf(i, kernel_shape).map((at, axis) => at * nth(dilations, axis)),
+      steps,
+    ),
+  )
   return cast(add(add(image, corner), gather(within, argmax(seen, 2))), 'int64')
 }
 
@@ -71,27 +102,31 @@ const MaxPool = op('MaxPool', {
   outputs: ['Y', 'Indices?'],
   attrs: {
     ...WINDOW_FORMS,
+    ...CEIL_MODE,
     // Whether there is a second output: where each maximum stands in the elements of `x`.
-    indices: attr.internal<boolean>({ default: ({ outputs }) => outputs > 1 }),
+    indices: attr.internal<boolean>(),
   },
-  neutral: { auto_pad: 'NOTSET', ceil_mode: 0, storage_order: 0 },
-  check: twoAxes,
   infer: ([x], attrs) => {
-    const shape = pool('maxPool2d', x.shape, attrs)
+    const shape = pool(windowName('maxPool', attrs.kernel_shape), x.shape, attrs)
     const values = { dtype: x.dtype, shape }
     return attrs.indices ? [values, { dtype: 'int64', shape }] : [values]
   },
   vjp: ({ x: [x], dy, attrs }) => [maxGradient(x, dy, attrs)],
-  samples: attrsOfSamples.flatMap(attrs => [
-    sample(x, { ...attrs, indices: false }),
-    sample(x, { ...attrs, dilations: [2, 1] as const, indices: true }),
-  ]),
+  samples: [
+    ...twoAxes.flatMap(attrs => [
+      sample(x, { ...attrs, indices: false }),
+      sample(x, { ...attrs, dilations: [2, 1], indices: true }),
+    ]),
+    sample(line, { ...oneAxis, indices: true }),
+    sample(volume, { ...threeAxes, indices: true }),
+  ],
+  lacks: ({ attrs: { kernel_shape } }) => kernel_shape.length > MOST_AXES,
   decompose: ([x], attrs) =>
     attrs.indices ? [maxPlain(x, attrs), maxPlaces(x, attrs)] : [maxPlain(x, attrs)],
 })
 
 /** `dy` added into zeros where the first maximum of each window stands. */
-function maxGradient(x: AnyTensor, dy: AnyTensor, attrs: WindowAttrs): AnyTensor {
+function maxGradient(x: AnyTensor, dy: AnyTensor, attrs: PoolAttrs): AnyTensor {
   const [, indices = dy] = MaxPool.applyAll([x], { ...attrs, indices: true })
   const flat = (t: AnyTensor): AnyTensor => reshape(t, [product(t.shape)])
   return reshape(scatterAdd([product(x.shape)], flat(indices), flat(dy), 0), x.shape)
@@ -105,30 +140,51 @@ export const maxPool2d: PoolFn<'maxPool2d'> = typed(
   (x: AnyTensor, kernel: Pair, options: WindowOptions = {}): AnyTensor => {
     images('maxPool2d', x.shape)
     const attrs = windowAttrs('maxPool2d', kernel, { ...options, stride: options.stride ?? kernel })
-    return MaxPool.apply([x], { ...attrs, indices: false })
+    return MaxPool.apply([x], { ...attrs, ceil_mode: undefined, indices: false })
   },
   t => [t(1, 2, 4, 4), 2],
 )
 
-const { dilations: _, ...averageForms } = WINDOW_FORMS // which came to AveragePool with opset 19
+const { dilations: _, ...averageForms } = WINDOW_FORMS
+
+/**
+ * Average pooling as a mean over all windows: the reference for the operator, and the form that is differentiated. Where windows
+ * see more or less of what counts, as their sum divided by a table.
+ */
+function meanPlain(x: AnyTensor, { dilations, ...attrs }: AverageAttrs): AnyTensor {
+  const window = { ...attrs, dilations: dilations ?? attrs.kernel_shape.map(() => 1) }
+  const name = windowName('avgPool', attrs.kernel_shape)
+  const seen = windows(name, x, window)
+  const padding = attrs.count_include_pad !== 0
+  if (!attrs.ceil_mode && (padding || !attrs.pads.some(Boolean))) return mean(seen, 2)
+  const counts = constant(seenCounts(name, x, window, padding), x.dtype, placesOf(name, x, window))
+  return div(sum(seen, 2), counts)
+}
 
 const AveragePool = op('AveragePool', {
   inputs: ['X'],
   attrs: {
     ...averageForms,
-    dilations: attr.internal<readonly [number, number]>({ default: [1, 1] }),
-    count_include_pad: attr.int({ default: 1 }),
+    ...CEIL_MODE,
+    // Only given where they are not 1.
+    dilations: attr.ints<readonly number[] | undefined>({ optional: true, from: 19 }),
+    count_include_pad: attr.int(),
   },
-  neutral: { auto_pad: 'NOTSET', ceil_mode: 0, dilations: [1, 1] },
-  check: node => {
-    twoAxes(node)
-    if (!node.attrs.count_include_pad && [node.attrs.pads].flat().some(Boolean))
-      throw new UserError('padding that is excluded from the mean is not supported')
+  infer: ([x], { dilations, ...attrs }) => {
+    const window = { ...attrs, dilations: dilations ?? attrs.kernel_shape.map(() => 1) }
+    return [{ dtype: x.dtype, shape: pool(windowName('avgPool', attrs.kernel_shape), x.shape, window) }]
   },
-  infer: ([x], attrs) => [{ dtype: x.dtype, shape: pool('avgPool2d', x.shape, attrs) }],
   // that of the mean over windows
   vjp: ({ x: [x], dy, attrs }) => vjp(meanPlain(x, attrs), dy, [x]),
-  samples: attrsOfSamples.map(attrs => sample(x, { ...attrs, count_include_pad: 1 })),
+  samples: [
+    ...twoAxes.flatMap(attrs => [
+      sample(x, { ...attrs, dilations: undefined, count_include_pad: 1 }),
+      sample(x, { ...attrs, dilations: undefined, count_include_pad: 0 }),
+    ]),
+    sample(line, { ...oneAxis, dilations: undefined, count_include_pad: 0 }),
+    sample(volume, { ...threeAxes, dilations: undefined, count_include_pad: 1 }),
+  ],
+  lacks: ({ attrs: { kernel_shape } }) => kernel_shape.length > MOST_AXES,
   decompose: ([x], attrs) => [meanPlain(x, attrs)],
 })
 /** Mean of each window, where padding counts as zeros; the stride is the kernel where none is given. */
@@ -136,7 +192,12 @@ export const avgPool2d: PoolFn<'avgPool2d', 'stride' | 'padding'> = typed(
   (x: AnyTensor, kernel: Pair, options: Omit<WindowOptions, 'dilation'> = {}): AnyTensor => {
     images('avgPool2d', x.shape)
     const attrs = windowAttrs('avgPool2d', kernel, { ...options, stride: options.stride ?? kernel })
-    return AveragePool.apply([x], { ...attrs, count_include_pad: 1 })
+    return AveragePool.apply([x], {
+      ...attrs,
+      dilations: undefined,
+      ceil_mode: undefined,
+      count_include_pad: 1,
+    })
   },
   t => [t(1, 2, 4, 4), 2],
 )
@@ -158,3 +219,6 @@ export const globalAvgPool2d: GlobalPoolFn<'globalAvgPool2d'> = typed(
   },
   t => [t(1, 2, 4, 4)],
 )
+
+/** Primitives that importing applies. `ops` has functions alone: `export *` leaves this out. */
+export default { AveragePool, MaxPool }

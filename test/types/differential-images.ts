@@ -63,7 +63,7 @@ export const IMAGE_RULES: Record<string, (d: Draw) => Case> = {
         images.images('conv2d', x)
         images.filters('conv2d', weight)
         const attrs = images.windowAttrs('conv2d', weight.slice(2) as [number, number], options)
-        return images.conv2d('conv2d', x, weight, undefined, groups, attrs)
+        return images.conv('conv2d', x, weight, undefined, groups, attrs)
       },
     }
   },

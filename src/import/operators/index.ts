@@ -9,6 +9,7 @@ import { QUANTIZED } from './quantize.ts'
 import { FUSED_QUANTIZED } from './quantize-fused.ts'
 import { RESAMPLING } from './resample.ts'
 import { VALUES } from './values.ts'
+import { FUSED_WINDOWS, WINDOWS } from './window.ts'
 
 /**
  * Operators of a file that are expressed with ops; those that are an op themselves are declared in src/ops. By domain: ONNX's own,
@@ -25,9 +26,11 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...QUANTIZED,
     ...RESAMPLING,
     ...VALUES,
+    ...WINDOWS,
   },
   'com.microsoft': {
     ...FUSED_QUANTIZED,
+    ...FUSED_WINDOWS,
     ...MICROSOFT_NORMS,
   },
 }
