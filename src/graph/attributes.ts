@@ -96,7 +96,8 @@ const form: Form = (kind, options) => ({ kind, ...options })
 /** Forms of attributes: `attrs: { axis: attr.int({ default: -1 }) }`. The type of the attribute follows from its form. */
 export const attr = {
   int: (options?: FormOptions<number>): AttrForm<number> => form('int', options),
-  float: (options?: FormOptions<number>): AttrForm<number> => form('float', options),
+  float: <T extends number | undefined = number>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
+    form('float', options),
   bool: <T extends boolean | undefined = boolean>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
     form('bool', options),
   string: <const T extends string | undefined = string>(options?: FormOptions<T>): AttrForm<T> =>
@@ -110,7 +111,8 @@ export const attr = {
     options?: FormOptions<T>,
   ): AttrForm<T> => form('floats', options),
   /** Strings, joined by commas. */
-  names: (options?: FormOptions<string>): AttrForm<string> => form('names', options),
+  names: <T extends string | undefined = string>(options?: FormOptions<T>): AttrForm<T> =>
+    form('names', options),
   /** A shape, which may hold symbols. */
   dims: <T extends Shape | undefined = Shape>(options?: FormOptions<T>): AttrForm<T> => form('dims', options),
   /** A number of the first input's dtype. */

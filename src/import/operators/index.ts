@@ -3,6 +3,7 @@ import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { EINSUM } from './einsum.ts'
 import { LAYOUT } from './layout.ts'
+import { RECURRENT } from './recurrent.ts'
 import { RESAMPLING } from './resample.ts'
 import { VALUES } from './values.ts'
 
@@ -11,7 +12,7 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...EINSUM, ...LAYOUT, ...RESAMPLING, ...VALUES },
+  '': { ...ACTIVATIONS, ...ARITHMETIC, ...EINSUM, ...LAYOUT, ...RECURRENT, ...RESAMPLING, ...VALUES },
   'com.microsoft': {},
 }
 
