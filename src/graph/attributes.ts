@@ -109,7 +109,8 @@ const form: Form = (kind, options) => ({ kind, ...options })
 export const attr = {
   int: <T extends number | undefined = number>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
     form('int', options),
-  float: (options?: FormOptions<number>): AttrForm<number> => form('float', options),
+  float: <T extends number | undefined = number>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
+    form('float', options),
   bool: <T extends boolean | undefined = boolean>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>
     form('bool', options),
   string: <const T extends string | undefined = string>(options?: FormOptions<T>): AttrForm<T> =>
@@ -123,7 +124,8 @@ export const attr = {
     options?: FormOptions<T>,
   ): AttrForm<T> => form('floats', options),
   /** Strings, joined by commas. */
-  names: (options?: FormOptions<string>): AttrForm<string> => form('names', options),
+  names: <T extends string | undefined = string>(options?: FormOptions<T>): AttrForm<T> =>
+    form('names', options),
   /** A shape, which may hold symbols. */
   dims: <T extends Shape | undefined = Shape>(options?: FormOptions<T>): AttrForm<T> => form('dims', options),
   /** A number of the first input's dtype. */

@@ -7,6 +7,7 @@ import { LAYOUT } from './layout.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
 import { QUANTIZED } from './quantize.ts'
 import { FUSED_QUANTIZED } from './quantize-fused.ts'
+import { RECURRENT } from './recurrent.ts'
 import { RESAMPLING } from './resample.ts'
 import { VALUES } from './values.ts'
 import { FUSED_WINDOWS, WINDOWS } from './window.ts'
@@ -24,6 +25,7 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...LAYOUT,
     ...NORMS,
     ...QUANTIZED,
+    ...RECURRENT,
     ...RESAMPLING,
     ...VALUES,
     ...WINDOWS,
