@@ -1,6 +1,7 @@
 import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
+import { ATTENTION, FUSED_ATTENTION } from './attention.ts'
 import { LAYOUT } from './layout.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
 import { QUANTIZED } from './quantize.ts'
@@ -18,10 +19,12 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...LAYOUT,
     ...VALUES,
     ...NORMS,
+    ...ATTENTION,
     ...QUANTIZED,
   },
   'com.microsoft': {
     ...MICROSOFT_NORMS,
+    ...FUSED_ATTENTION,
     ...FUSED_QUANTIZED,
   },
 }
