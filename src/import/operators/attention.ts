@@ -10,6 +10,7 @@ import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
 import { unsupported } from '../unsupported.ts'
 import { attend, lengthBias, maskBias, paddingBias, reachBias, type Steps, sumOfBiases } from './attend.ts'
+import { groupQueryAttention } from './group-attention.ts'
 import { joinHeads, microsoftRotaryEmbedding, rotaryEmbedding, splitHeads } from './rotary.ts'
 
 /** Keys or values after those of earlier tokens. */
@@ -157,5 +158,6 @@ export const ATTENTION: Operators = {
 export const FUSED_ATTENTION: Operators = {
   Attention: fusedAttention,
   MultiHeadAttention: multiHeadAttention,
+  GroupQueryAttention: groupQueryAttention,
   RotaryEmbedding: microsoftRotaryEmbedding,
 }

@@ -2,6 +2,7 @@ import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { ATTENTION, FUSED_ATTENTION } from './attention.ts'
+import { FUSED } from './fused.ts'
 import { LAYOUT } from './layout.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
 import { QUANTIZED } from './quantize.ts'
@@ -24,6 +25,7 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
   },
   'com.microsoft': {
     ...MICROSOFT_NORMS,
+    ...FUSED,
     ...FUSED_ATTENTION,
     ...FUSED_QUANTIZED,
   },

@@ -69,4 +69,33 @@ export const samples: NodeSamples = {
     ),
     nodeSample([f32(2, 4, 8), f32(2, 2, 6, 4), f32(2, 2, 6, 4)], { num_heads: 2 }),
   ],
+  'com.microsoft.GroupQueryAttention': [
+    nodeSample(
+      [
+        f32(2, 3, 32),
+        f32(2, 3, 16),
+        f32(2, 3, 16),
+        null,
+        null,
+        held('int32', [2, 2]),
+        held('int32', [3], []),
+      ],
+      { num_heads: 4, kv_num_heads: 2 },
+    ),
+    nodeSample(
+      [
+        f32(1, 3, 128),
+        null,
+        null,
+        f32(1, 2, 4, 16),
+        f32(1, 2, 4, 16),
+        held('int32', [6]),
+        held('int32', [7], []),
+        f32(9, 8),
+        f32(9, 8),
+      ],
+      { num_heads: 4, kv_num_heads: 2, do_rotary: 1, local_window_size: 3, scale: 0.3 },
+      { outputs: 3 },
+    ),
+  ],
 }
