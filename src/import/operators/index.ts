@@ -1,7 +1,9 @@
 import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
+import { ATTENTION, FUSED_ATTENTION } from './attention.ts'
 import { EINSUM } from './einsum.ts'
+import { FUSED } from './fused.ts'
 import { INDEXING } from './indexing.ts'
 import { LAYOUT } from './layout.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
@@ -20,6 +22,7 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
   '': {
     ...ACTIVATIONS,
     ...ARITHMETIC,
+    ...ATTENTION,
     ...EINSUM,
     ...INDEXING,
     ...LAYOUT,
@@ -31,6 +34,8 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...WINDOWS,
   },
   'com.microsoft': {
+    ...FUSED,
+    ...FUSED_ATTENTION,
     ...FUSED_QUANTIZED,
     ...FUSED_WINDOWS,
     ...MICROSOFT_NORMS,

@@ -1,0 +1,132 @@
+import { UserError } from '../../graph/errors.ts'
+import { Constant, constant, constantOf } from '../../graph/leaf.ts'
+import { show } from '../../graph/shape.ts'
+import type { AnyTensor } from '../../graph/tensor.ts'
+import { mul } from '../../ops/elementwise.ts'
+import { readOrder } from '../../ops/fused-matmul.ts'
+import * as ops from '../../ops/index.ts'
+import { dequantize } from '../../ops/quantize.ts'
+import type { NodeReader } from '../node-reader.ts'
+import type { Operators } from '../operator.ts'
+import { unsupported } from '../unsupported.ts'
+
+const plus = (x: AnyTensor, bias: AnyTensor | undefined): AnyTensor => (bias ? ops.add(x, bias) : x)
+
+/** Functions that the optimizer puts at the end of a product. */
+function activationOf(n: NodeReader): (x: AnyTensor) => AnyTensor {
+  const name = n.text('activation', [
+    '',
+    'Relu',
+    'LeakyRelu',
+    'Elu',
+    'Sigmoid',
+    'HardSigmoid',
+    'Tanh',
+    'Softplus',
+    'Softsign',
+  ])
+  const [alpha, beta] = [n.attribute('activation_alpha', 'float'), n.attribute('activation_beta', 'float')]
+  n.float('activation_gamma', 0)
+  switch (name) {
+    case 'Relu':
+      return x => ops.relu(x)
+    case 'LeakyRelu':
+      return x => ops.leakyRelu(x, alpha ?? 0.01)
+    case 'Elu':
+      return x => ops.elu(x, alpha ?? 1)
+    case 'Sigmoid':
+      return x => ops.sigmoid(x)
+    case 'HardSigmoid':
+      return x => ops.clip(ops.add(ops.mul(x, alpha ?? 0.2), beta ?? 0.5), 0, 1)
+    case 'Tanh':
+      return x => ops.tanh(x)
+    case 'Softplus':
+      return x => ops.softplus(x)
+    case 'Softsign':
+      return x => ops.softsign(x)
+    default:
+      return x => x
+  }
+}
+
+/** alpha A B of operands that are read in another order of their axes; a vector has one order. */
+function fusedMatMul(n: NodeReader): AnyTensor {
+  const read = (i: 0 | 1, side: 'A' | 'B'): AnyTensor => {
+    const x = n.data(i)
+    const [trans, batch] = [n.flag(`trans${side}`), n.flag(`transBatch${side}`)]
+    const rank: number = x.shape.length
+    return rank < 2 ? x : ops.transpose(x, readOrder(rank, trans, batch))
+  }
+  const product = ops.matmul(read(0, 'A'), read(1, 'B'))
+  const alpha = n.float('alpha', 1)
+  return alpha === 1 ? product : mul(product, alpha)
+}
+
+/** The bytes of a constant. */
+function bytesOf(n: NodeReader, i: number, name: string): ArrayLike<number> {
+  const { node, dtype, shape } = n.data(i)
+  if (node.op !== Constant || dtype !== 'uint8')
+    unsupported(`${name} that is no constant of uint8 is not supported`)
+  const data = constantOf(node)
+  if (!(data instanceof Float64Array)) return unsupported(`${name} of ${show(shape)} is not supported`)
+  const size = shape.reduce((a: number, b: number) => a * b, 1)
+  // A constant that is filled with one number holds it once.
+  return data.length === size ? data : new Float64Array(size).fill(data[0] ?? 0)
+}
+
+/** Numbers of `bits` each, of which a byte holds several, the lowest first: `count` in each row. */
+function unpacked(bytes: ArrayLike<number>, bits: number, rows: number, count: number): number[] {
+  const [each, mask] = [8 / bits, 2 ** bits - 1]
+  const width = Math.ceil(count / each)
+  if (bytes.length !== rows * width)
+    throw new UserError(`${bytes.length} bytes do not hold ${rows} rows of ${count} numbers of ${bits} bits`)
+  return Array.from({ length: rows * count }, (_, i) => {
+    const [row, at] = [Math.floor(i / count), i % count]
+    return (Number(bytes[row * width + Math.floor(at / each)]) >> (bits * (at % each))) & mask
+  })
+}
+
+/** A Wᵀ + bias with weights of 4 or 8 bits, in blocks with a scale (and zero point) each. */
+function matMulNBits(n: NodeReader): AnyTensor {
+  const [inputs, outputs, size, bits] = [
+    n.int('K', 0),
+    n.int('N', 0),
+    n.int('block_size', 0),
+    n.int('bits', 4),
+  ]
+  n.int('accuracy_level', 0)
+  if (bits !== 4 && bits !== 8) unsupported(`bits ${bits} is not supported, only 4 and 8`)
+  if (!(inputs > 0 && outputs > 0 && size > 0))
+    throw new UserError(`K ${inputs}, N ${outputs} and block_size ${size} must be above 0`)
+  if (n.input(4)) unsupported('an order of groups (input 4) is not supported')
+  const blocks = Math.ceil(inputs / size)
+  const rows = outputs * blocks
+  const q = constant(unpacked(bytesOf(n, 1, 'B'), bits, rows, size), 'uint8', [rows, size])
+  const middle = 2 ** (bits - 1)
+  const zeros = n.input(3)
+    ? unpacked(bytesOf(n, 3, 'zero_points'), bits, outputs, blocks)
+    : Array.from({ length: rows }, () => middle)
+  const weights = dequantize(q, ops.reshape(n.data(2), [rows]), constant(zeros, 'uint8', [rows]), 0)
+  const whole = ops.reshape(weights, [outputs, blocks * size])
+  const used = blocks * size === inputs ? whole : ops.slice(whole, 1, 0, inputs)
+  return plus(ops.matmul(n.data(0), ops.transpose(used, [1, 0])), n.optional(5))
+}
+
+/** Products and activations that onnxruntime's optimizer puts together. */
+export const FUSED: Operators = {
+  FusedGemm(n, read) {
+    const activation = activationOf(n)
+    const inputs = n.inputs.map((_, i) => n.data(i))
+    return activation(read('Gemm', inputs))
+  },
+  FusedMatMul: fusedMatMul,
+  TransposeMatMul: fusedMatMul,
+  MatMulNBits: matMulNBits,
+  Gelu: n => ops.gelu(n.data(0)),
+  BiasGelu: n => ops.gelu(ops.add(n.data(0), n.data(1))),
+  FastGelu: n => ops.gelu(plus(n.data(0), n.optional(1)), 'tanh'),
+  QuickGelu(n) {
+    const x = n.data(0)
+    return mul(x, ops.sigmoid(mul(x, n.float('alpha', 1.702))))
+  },
+}
