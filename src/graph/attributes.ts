@@ -74,7 +74,7 @@ export interface FormOptions<out T extends Attr> {
 }
 
 /** What a file of an opset writes for a value; compared bivariantly, as the rules of an op are. */
-type Spelling<T> = { rule(value: T, opset: number): T }['rule']
+type Spelling<T> = { rule(value: T, opset: number): Attr }['rule']
 
 /** How the dims of an attribute differ between a file and a graph. */
 export interface DimsRule {
@@ -92,7 +92,8 @@ export const attr = {
   int: (options?: FormOptions<number>): AttrForm<number> => form('int', options),
   float: (options?: FormOptions<number>): AttrForm<number> => form('float', options),
   bool: (options?: FormOptions<boolean>): AttrForm<boolean> => form('bool', options),
-  string: <const T extends string = string>(options?: FormOptions<T>): AttrForm<T> => form('string', options),
+  string: <const T extends string | undefined = string>(options?: FormOptions<T>): AttrForm<T> =>
+    form('string', options),
   /** An element type, such as the target of a cast. */
   dtype: (options?: FormOptions<DType>): AttrForm<DType> => form('dtype', options),
   ints: <T extends readonly number[] = readonly number[]>(options?: FormOptions<NoInfer<T>>): AttrForm<T> =>

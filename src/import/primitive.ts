@@ -71,7 +71,8 @@ function read(name: string, form: AttrForm, node: NodeReader, seen: OnnxNode): A
   if (kind === 'internal') return undefined
   if (kind === 'ints') return node.ints(name, input, saturates)
   if (kind === 'dims') {
-    const target = node.dims(input ?? 0)
+    // An attribute, in the first opsets.
+    const target = node.ints(name) ?? node.dims(input ?? 0)
     const [x] = seen.inputs
     return form.dims && x ? form.dims.read(target, x.shape, seen) : target
   }

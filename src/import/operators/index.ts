@@ -3,6 +3,9 @@ import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { INDEXING } from './indexing.ts'
 import { LAYOUT } from './layout.ts'
+import { LOSSES } from './losses.ts'
+import { REARRANGING } from './rearranging.ts'
+import { SAMPLING } from './sampling.ts'
 import { VALUES } from './values.ts'
 
 /**
@@ -10,7 +13,16 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...INDEXING, ...LAYOUT, ...VALUES },
+  '': {
+    ...ACTIVATIONS,
+    ...ARITHMETIC,
+    ...INDEXING,
+    ...LAYOUT,
+    ...LOSSES,
+    ...REARRANGING,
+    ...SAMPLING,
+    ...VALUES,
+  },
   'com.microsoft': {},
 }
 
