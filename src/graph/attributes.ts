@@ -92,7 +92,7 @@ export interface FormOptions<out T extends Attr> {
 }
 
 /** What a file of an opset writes for a value; compared bivariantly, as the rules of an op are. */
-type Spelling<T> = { rule(value: T, opset: number): T }['rule']
+type Spelling<T> = { rule(value: T, opset: number): Attr }['rule']
 
 /** How the dims of an attribute differ between a file and a graph. */
 export interface DimsRule {

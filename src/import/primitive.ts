@@ -73,7 +73,8 @@ function read(name: string, form: AttrForm, node: NodeReader, seen: OnnxNode): A
   if (kind === 'floats') return node.numbers(name, input)
   if (kind === 'names') return node.attribute(name, 'strings')?.join()
   if (kind === 'dims') {
-    const target = node.dims(input ?? 0)
+    // An attribute, in the first opsets.
+    const target = node.ints(name) ?? node.dims(input ?? 0)
     const [x] = seen.inputs
     return form.dims && x ? form.dims.read(target, x.shape, seen) : target
   }

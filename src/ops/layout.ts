@@ -1,8 +1,6 @@
 import { attr, type OnnxNode } from '../graph/attributes.ts'
-import type { DType } from '../graph/dtype.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import { example } from '../graph/example.ts'
-import { constant } from '../graph/leaf.ts'
 import { op, sameDType } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
@@ -11,111 +9,16 @@ import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import {
   type ConcatFn,
-  type ExpandFn,
   type PadFn,
-  type ReshapeFn,
   type SelectFn,
   type SliceFn,
   type SplitFn,
-  type SqueezeFn,
-  type TransposeFn,
   typed,
-  type UnsqueezeFn,
 } from '../graph/typed/signatures.ts'
+import { add } from './elementwise.ts'
+import reshapes, { fill, reshape } from './reshape.ts'
 
-/** A 0 copies the dim at its place. Copies cancel out of what the -1 is computed from, known or not. */
-function copiedDims(target: Shape, x: Shape): Shape {
-  const copies = (i: number) => target[i] === 0
-  if (target.some((_, i) => copies(i) && i >= x.length))
-    throw new UserError(`${shapes.show(target)} copies a dim that ${shapes.show(x)} does not have`)
-  const rest = shapes.reshape(
-    'reshape',
-    x.filter((_, i) => !copies(i)),
-    target.filter((_, i) => !copies(i)),
-  )
-  let next = 0
-  return target.map((_, i) => (copies(i) ? nth(x, i) : nth(rest, next++)))
-}
-
-const Reshape = op('Reshape', {
-  inputs: ['data'],
-  outputs: ['reshaped'],
-  view: true,
-  attrs: {
-    shape: attr.dims({
-      input: 1,
-      dims: {
-        read: (target, x, node) =>
-          node.number('allowzero') ? shapes.reshape('reshape', x, target) : copiedDims(target, x),
-        // 0 copies the dim at the same place, one -1 is computed.
-        write: (dims, x) => {
-          const copied = dims.map((d, i) => (typeof d === 'number' ? d : d === x[i] ? 0 : -1))
-          return copied.filter(d => d === -1).length <= 1 ? copied : undefined
-        },
-      },
-    }),
-  },
-  infer: ([x], { shape }) => [{ dtype: x.dtype, shape: shapes.reshape('reshape', x.shape, shape) }],
-  // d reshape(x) = reshape back
-  vjp: ({ x: [x], dy }) => [reshape(dy, x.shape)],
-  samples: [sample(f32(2, 3, 4), { shape: [6, 4] }), sample(f32(2, 3, 4), { shape: [12, 2] })],
-})
-
-/** The same elements in row-major order under another shape; one dim may be -1. */
-export const reshape: ReshapeFn = typed(
-  (x: AnyTensor, shape: Shape): AnyTensor => {
-    const target = shapes.reshape('reshape', x.shape, shape)
-    return shapes.equalShape(x.shape, target) ? x : Reshape.apply([x], { shape: target })
-  },
-  t => [t(2, 3), [3, 2]],
-)
-
-/** Removes dims of size 1. */
-export const squeeze: SqueezeFn = typed(
-  (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
-    reshape(x, shapes.squeeze('squeeze', x.shape, [axes].flat())),
-  t => [t(2, 1), 1],
-)
-
-/** Puts dims of size 1 in; `axes` are positions of the result. */
-export const unsqueeze: UnsqueezeFn = typed(
-  (x: AnyTensor, axes: number | readonly number[]): AnyTensor =>
-    reshape(x, shapes.unsqueeze('unsqueeze', x.shape, [axes].flat())),
-  t => [t(2), 1],
-)
-const Transpose = op('Transpose', {
-  inputs: ['data'],
-  outputs: ['transposed'],
-  attrs: {
-    perm: attr.ints({ default: ({ inputs: [x] }) => [...(x?.shape ?? []).keys()].reverse() }),
-  },
-  infer: ([x], { perm }) => [{ dtype: x.dtype, shape: shapes.transpose('transpose', x.shape, perm) }],
-  along: (axis, _, { perm }) => [nth(perm, axis)],
-  // d transpose(x, p) = transpose(dy, p⁻¹)
-  vjp: ({ dy, attrs: { perm } }) => [
-    transpose(
-      dy,
-      perm.map((_, i) => perm.indexOf(i)),
-    ),
-  ],
-  samples: [sample(f32(2, 3, 4, 5), { perm: [2, 0, 3, 1] })],
-})
-
-/** Axes in another order: dim i of the result is dim `perm[i]` of `x`. */
-export const transpose: TransposeFn = typed(
-  (x: AnyTensor, perm: readonly number[]): AnyTensor =>
-    perm.length === x.shape.length && perm.every((p, i) => p === i) ? x : Transpose.apply([x], { perm }),
-  t => [t(2, 3), [1, 0]],
-)
-
-/** Swaps the last two axes. */
-export const transposeLast = (x: AnyTensor): AnyTensor => {
-  const perm = [...x.shape.keys()]
-  const n = perm.length
-  ;[perm[n - 2], perm[n - 1]] = [n - 1, n - 2]
-  return transpose(x, perm)
-}
-example(transposeLast, t => [t(2, 3)])
+export * from './reshape.ts'
 
 const Concat = op('Concat', {
   inputs: ['...inputs'],
@@ -315,42 +218,8 @@ export const select: SelectFn = typed(
   t => [t(2, 3), 0, 1],
 )
 
-const Expand = op('Expand', {
-  inputs: ['input'],
-  outputs: ['output'],
-  attrs: {
-    shape: attr.dims({
-      input: 1,
-      dims: {
-        read: (target, x) => shapes.broadcast('expand', x, target),
-        // A 1 keeps the dim that the input has already.
-        write: (dims, x) => {
-          if (dims.includes(shapes.UNKNOWN)) return undefined
-          const kept = dims.map((d, i) => (d === x[i - dims.length + x.length] ? 1 : d))
-          return kept.every(d => typeof d === 'number') ? kept : undefined
-        },
-      },
-    }),
-  },
-  infer: ([x], { shape }) => [{ dtype: x.dtype, shape: shapes.expand('expand', x.shape, shape) }],
-  // d expand(x) = the sum over the repeats, which the engine takes
-  vjp: ({ dy }) => [dy],
-  samples: [sample(f32(3, 1), { shape: [4, 3, 5] })],
-})
-
-/** Repeats dims of size 1 (and missing leading ones) up to `shape`. */
-export const expand: ExpandFn = typed(
-  (x: AnyTensor, shape: Shape): AnyTensor =>
-    shapes.equalShape(x.shape, shape) ? x : Expand.apply([x], { shape }),
-  t => [t(1, 3), [4, 3]],
-)
-
-/** A tensor filled with `value`, of a shape that may hold symbols. */
-export const fill = (value: number, dtype: DType, shape: Shape): AnyTensor => {
-  const known = shape.every((d): d is number => typeof d === 'number' && d >= 0)
-  return known ? constant(value, dtype, shape) : expand(constant(value, dtype, []), shape)
-}
-example(fill, t => [1, t().dtype, [2, 3]])
+/** What stands around a tensor, where it is not one number: its mirror image, or its outermost elements. */
+type PadMode = 'reflect' | 'edge' | undefined
 
 const Pad = op('Pad', {
   inputs: ['data'],
@@ -358,31 +227,80 @@ const Pad = op('Pad', {
   attrs: {
     pads: attr.ints({ input: 1 }),
     value: attr.scalar({ input: 2, default: 0 }),
+    mode: attr.string<PadMode>({ of: ['reflect', 'edge', undefined], optional: true }),
   },
-  neutral: { mode: 'constant' },
   infer: ([x], { pads }) => {
     const rank = x.shape.length
     return [{ dtype: x.dtype, shape: shapes.pad('pad', x.shape, pads.slice(0, rank), pads.slice(rank)) }]
   },
-  // d pad(x) = the middle of dy
-  vjp: ({ x: [x], dy, attrs: { pads } }) => {
+  vjp: ({ x: [x], dy, attrs: { pads, mode } }) => {
     const rank = x.shape.length
     const axes = [...x.shape.keys()].filter(i => pads[i] || pads[i + rank])
-    const starts = axes.map(i => nth(pads, i))
-    const ends = axes.map(i => -nth(pads, i + rank) || Number.MAX_SAFE_INTEGER)
+    const around = (i: number) => [nth(pads, i), nth(pads, i + rank)] as const
+    // d pad(x) = the middle of dy, and what stands around it added where it was taken from
+    if (mode) return [axes.reduce((g, i) => folded(g, x.shape, i, ...around(i), mode), dy)]
+    // d pad(x) = the middle of dy, zeros where elements were taken away
+    if (pads.some(p => p < 0))
+      return [
+        padWith(
+          dy,
+          pads.map(p => -p),
+          undefined,
+        ),
+      ]
+    const starts = axes.map(i => around(i)[0])
+    const ends = axes.map(i => -around(i)[1] || Number.MAX_SAFE_INTEGER)
     return [Slice.apply([dy], { starts, ends, axes, steps: axes.map(() => 1) })]
   },
-  samples: [sample(f32(2, 4, 5), { pads: [0, 0, 1, 0, 3, 2], value: 0 })],
+  samples: [
+    sample(f32(2, 4, 5), { pads: [0, 0, 1, 0, 3, 2], value: 0, mode: undefined }),
+    sample(f32(2, 4, 5), { pads: [0, 3, 1, 0, 0, 2], value: 0, mode: 'reflect' }),
+    sample(f32(2, 4, 5), { pads: [1, 0, 1, 0, 3, 2], value: 0, mode: 'edge' }),
+  ],
 })
+
+/** The gradient of one axis of `shape` that was padded with its own elements. */
+function folded(
+  dy: AnyTensor,
+  shape: Shape,
+  axis: number,
+  before: number,
+  after: number,
+  mode: 'reflect' | 'edge',
+): AnyTensor {
+  const n = nth(shape, axis)
+  if (typeof n === 'string' || n === shapes.UNKNOWN)
+    throw new ShapeError(
+      `pad: no gradient along axis ${axis} of ${shapes.show(shape)}, its size is not known`,
+    )
+  const parts = [slice(dy, axis, before, before + n)]
+  const put = (part: AnyTensor, at: number) =>
+    parts.push(padAxis(part, axis, at, n - at - nth<number>(part.shape, axis)))
+  const [head, tail] = [slice(dy, axis, 0, before), slice(dy, axis, before + n, before + n + after)]
+  if (mode === 'reflect') {
+    if (before) put(reversed(head, axis), 1)
+    if (after) put(reversed(tail, axis), n - 1 - after)
+  } else {
+    for (let i = 0; i < before; i++) put(slice(head, axis, i, i + 1), 0)
+    for (let i = 0; i < after; i++) put(slice(tail, axis, i, i + 1), n - 1)
+  }
+  return parts.reduce((a, b) => add(a, b))
+}
+
+/** Elements of `x` itself around it, or zeros. */
+const padWith = (x: AnyTensor, pads: readonly number[], mode: PadMode): AnyTensor =>
+  Pad.apply([x], { pads, value: 0, mode })
 
 /** Adds `before[i]` and `after[i]` elements of `value` around axis i. */
 export const pad: PadFn = typed(
   (x: AnyTensor, before: readonly number[], after: readonly number[], value = 0): AnyTensor => {
     shapes.pad('pad', x.shape, before, after)
-    return [...before, ...after].some(Boolean) ? Pad.apply([x], { pads: [...before, ...after], value }) : x
+    return [...before, ...after].some(Boolean)
+      ? Pad.apply([x], { pads: [...before, ...after], value, mode: undefined })
+      : x
   },
   t => [t(2, 3), [0, 1], [1, 0]],
 )
 
 /** Primitives that passes look for. `ops` has functions alone: `export *` leaves this out. */
-export default { Concat, Expand, Pad, Reshape, Slice, Split, Transpose }
+export default { ...reshapes, Concat, Pad, Slice, Split, padWith }

@@ -26,8 +26,8 @@ function pushed(x: AnyTensor, limit: number, alone: (t: AnyTensor) => boolean): 
   }
   const padded = match(x.node, Pad)
   if (padded) {
-    const { pads, value } = padded.attrs
-    const inner = value === 0 && rowsOf(padded.inputs[0])
+    const { pads, value, mode } = padded.attrs
+    const inner = value === 0 && !mode && rowsOf(padded.inputs[0])
     return inner ? pad(inner, pads.slice(0, pads.length / 2), pads.slice(pads.length / 2)) : undefined
   }
   const view = match(x.node, Reshape)

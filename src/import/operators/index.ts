@@ -6,11 +6,14 @@ import { EINSUM } from './einsum.ts'
 import { FUSED } from './fused.ts'
 import { INDEXING } from './indexing.ts'
 import { LAYOUT } from './layout.ts'
+import { LOSSES } from './losses.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
 import { QUANTIZED } from './quantize.ts'
 import { FUSED_QUANTIZED } from './quantize-fused.ts'
+import { REARRANGING } from './rearranging.ts'
 import { RECURRENT } from './recurrent.ts'
 import { RESAMPLING } from './resample.ts'
+import { SAMPLING } from './sampling.ts'
 import { VALUES } from './values.ts'
 import { FUSED_WINDOWS, WINDOWS } from './window.ts'
 
@@ -26,10 +29,13 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...EINSUM,
     ...INDEXING,
     ...LAYOUT,
+    ...LOSSES,
     ...NORMS,
     ...QUANTIZED,
+    ...REARRANGING,
     ...RECURRENT,
     ...RESAMPLING,
+    ...SAMPLING,
     ...VALUES,
     ...WINDOWS,
   },
