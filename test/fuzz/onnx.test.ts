@@ -104,7 +104,7 @@ describe('an .onnx file', () => {
       shape-of-negative-length ⇒ x.onnx: node c (ConstantOfShape): expand: dim -5 of [-5] is not a size
       size-doubles-at-each-node ⇒ x.onnx: node number 7 (Concat): has a size whose formula is longer than 256 characters
       split-into-a-billion ⇒ x.onnx: node s (Split): num_outputs is 1000000000, but the node has 1 outputs
-      stride-zero ⇒ x.onnx: node c (Conv): has the shape [1,1,Infinity,Infinity], which no tensor can have
+      stride-zero ⇒ x.onnx: node c (Conv): strides is [0,0]; for [1,1,4,4] it must be 2 whole numbers of at least 1
       truncated ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
       type-unknown ⇒ x.onnx: initializer w: has element type 99, which is not supported
       varint-too-long ⇒ x.onnx: not a valid ONNX file (a number is longer than ten bytes)"
