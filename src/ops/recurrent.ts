@@ -1,13 +1,15 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
+import { rewriteTensors } from '../graph/graph.ts'
+import { input } from '../graph/leaf.ts'
 import type { Names } from '../graph/names.ts'
 import type { Op } from '../graph/node.ts'
 import { op, sameDType } from '../graph/op.ts'
 import { lookup, nth } from '../graph/present.ts'
 import { f32, i64, type SampleInput, sample } from '../graph/sample.ts'
 import { productMacs, type Shape, show, UNKNOWN, unify } from '../graph/shape.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { add, mul } from './elementwise.ts'
 import { grad } from './grad.ts'
 import { CELLS, type CellKind } from './recurrent-cells.ts'
@@ -95,6 +97,34 @@ function sampleOf({ gates }: CellKind, { attrs = {}, given = [] }: RecurrentSamp
 }
 
 /**
+ * Gradients of the inputs by those of the outputs. They are taken between leaves that stand for all of them: an input may depend on
+ * another one, and the gradients of the outputs on the inputs, which is for others to differentiate.
+ */
+function gradients(
+  type: string,
+  kind: CellKind,
+  inputs: readonly AnyTensor[],
+  dys: readonly (AnyTensor | undefined)[],
+  attrs: RecurrentAttrs,
+): (AnyTensor | null)[] {
+  const places = new Map<Tensor, Tensor>()
+  const leaf = (t: AnyTensor, name: string): AnyTensor => {
+    const place: AnyTensor = input(`${type} ${name}`, t.dtype, t.shape)
+    places.set(place, t)
+    return place
+  }
+  const xs = inputs.map((t, i) => leaf(t, `input ${i}`))
+  const parts = unrolled(type, kind, xs, attrs).flatMap((y, i): AnyTensor[] => {
+    const dy = dys[i]
+    return dy ? [sum(mul(y, leaf(dy, `gradient ${i}`)))] : []
+  })
+  const floats = xs.filter(t => t.dtype !== 'int32')
+  const total = parts.reduce((a, b) => add(a, b))
+  const found = rewriteTensors(grad(total, floats), () => undefined, places)
+  return xs.map(t => found[floats.indexOf(t)] ?? null)
+}
+
+/**
  * A recurrent operator. Runtimes have kernels for the whole of it; its gradient, and so a training step, takes one step after the
  * other over the length of the sequence, which must be known there. `X [length, batch, size]`, `W [directions, gates * hidden, size]`,
  * `R [directions, gates * hidden, hidden]` → `Y [length, directions, batch, hidden]` and the last states `[directions, batch, hidden]`.
@@ -118,20 +148,15 @@ function recurrent(type: keyof typeof CELLS, samples: readonly RecurrentSample[]
     },
     places: ({ given }) => [0, 1, 2, ...namesOf(given).map(name => lookup(OPTIONAL, name))],
     infer: (inputs, attrs) => inferTypes(type, kind, inputs, attrs),
-    vjp: ({ x, dys, attrs }) => {
-      const inputs = x.flatMap(t => t ?? [])
-      const ys = unrolled(type, kind, inputs, attrs)
-      const parts = ys.flatMap((y, i): AnyTensor[] => {
-        const dy = dys[i]
-        return dy ? [sum(mul(y, dy))] : []
-      })
-      const floats = inputs.filter(t => t.dtype !== 'int32')
-      const grads = grad(
-        parts.reduce((a, b) => add(a, b)),
-        floats,
-      )
-      return inputs.map(t => grads[floats.indexOf(t)] ?? null)
-    },
+    // that of the steps
+    vjp: ({ x, dys, attrs }) =>
+      gradients(
+        type,
+        kind,
+        x.flatMap(t => t ?? []),
+        dys,
+        attrs,
+      ),
     decompose: (x, attrs) =>
       unrolled(
         type,

@@ -8,9 +8,12 @@ import { f32 } from '../../src/graph/sample.ts'
 import type { Dim } from '../../src/graph/shape.ts'
 import type { AnyTensor, Tensor } from '../../src/graph/tensor.ts'
 import { importOnnx } from '../../src/import/import.ts'
+import { add, mul } from '../../src/ops/elementwise.ts'
 import { grad } from '../../src/ops/grad.ts'
-import { transpose } from '../../src/ops/layout.ts'
+import { reshape, slice, transpose } from '../../src/ops/layout.ts'
 import { applyRecurrent } from '../../src/ops/recurrent.ts'
+import { CELLS } from '../../src/ops/recurrent-cells.ts'
+import { unrolled } from '../../src/ops/recurrent-unrolled.ts'
 import { sum } from '../../src/ops/reduce.ts'
 import { evaluate } from '../../src/runtime/evaluate.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
@@ -61,6 +64,41 @@ test('the batch may be a symbol in the gradient', () => {
     [4, 'n', 3],
     [1, 'n', HIDDEN],
   ])
+})
+
+test('a gradient is that of the steps also where inputs depend on each other and the loss is not linear', async () => {
+  const [x, w, r] = [
+    input('x', 'float32', [4, 2, HIDDEN]),
+    input('w', 'float32', [1, 4 * HIDDEN, HIDDEN]),
+    input('r', 'float32', [1, 4 * HIDDEN, HIDDEN]),
+  ]
+  const state = slice(reshape(x, [1, 8, HIDDEN]), 1, 0, 2)
+  const inputs: AnyTensor[] = [x, w, r, state, state]
+  const attrs = { hidden_size: HIDDEN, direction: 'forward', given: 'initial_h,initial_c' } as const
+  const loss = (ys: readonly AnyTensor[]): AnyTensor =>
+    ys.map((y): AnyTensor => sum(mul(y, y))).reduce((a, b): AnyTensor => add(a, b))
+  const node = applyRecurrent('LSTM', inputs, attrs)
+  const none = {
+    activations: undefined,
+    activation_alpha: undefined,
+    activation_beta: undefined,
+    clip: undefined,
+    input_forget: undefined,
+    linear_before_reset: undefined,
+  }
+  const steps = unrolled('LSTM', CELLS.LSTM, inputs, { ...none, ...attrs })
+  const outputs = (ys: readonly AnyTensor[]): Record<string, AnyTensor> =>
+    Object.fromEntries(grad(loss(ys), [x, w, r]).map((g, i) => [`g${i}`, g]))
+  const wave = (count: number) => Array.from({ length: count }, (_, i) => Math.sin(i * 1.7))
+  const feeds = { x: wave(16), w: wave(16), r: wave(16) }
+  const runtime = await nodeRuntime('cpu')
+  const [got, want] = [
+    await evaluate(runtime, outputs(node), feeds),
+    await evaluate(runtime, outputs(steps), feeds),
+  ]
+  for (const [name, { data }] of Object.entries(want))
+    for (const [i, v] of Array.from(data, Number).entries())
+      expect(got[name]?.data[i], name).toBeCloseTo(v, 4)
 })
 
 test('the batch comes first where the file says so', async () => {
