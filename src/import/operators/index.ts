@@ -1,7 +1,9 @@
 import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
+import { ELEMENTWISE } from './elementwise.ts'
 import { LAYOUT } from './layout.ts'
+import { REDUCTIONS } from './reductions.ts'
 import { VALUES } from './values.ts'
 
 /**
@@ -9,7 +11,7 @@ import { VALUES } from './values.ts'
  * and what onnxruntime's optimizer writes.
  */
 export const OPERATORS: Readonly<Record<string, Operators>> = {
-  '': { ...ACTIVATIONS, ...ARITHMETIC, ...LAYOUT, ...VALUES },
+  '': { ...ACTIVATIONS, ...ARITHMETIC, ...ELEMENTWISE, ...LAYOUT, ...REDUCTIONS, ...VALUES },
   'com.microsoft': {},
 }
 
