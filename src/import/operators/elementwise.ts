@@ -46,6 +46,7 @@ export function widened<const T extends readonly [AnyTensor, ...AnyTensor[]]>(
 
 /** Two operands; up to opset 6 the second is broadcast at a place of its own. */
 function operands(n: NodeReader): readonly [AnyTensor, AnyTensor] {
+  if (n.inputs.length !== 2) throw new UserError(`has ${n.inputs.length} inputs; expected 2`)
   const [a, b] = [n.data(0), n.data(1)]
   const given = n.attribute('axis', 'int')
   if (!n.flag('broadcast') || given === undefined) return [a, b]
@@ -157,7 +158,6 @@ export const ELEMENTWISE: Operators = {
     )
   },
   Neg: n => widened([n.data(0)], ['uint8', 'uint16', 'uint32', 'int16'], ([x]) => ops.neg(x)),
-  Relu: n => widened([n.data(0)], ['int16'], ([x]) => ops.relu(x)),
   BitShift: n => {
     const direction = n.text('direction', ['LEFT', 'RIGHT'])
     const [a, b] = operands(n)

@@ -36,7 +36,6 @@ export const samples: NodeSamples = {
   Min: [nodeSample(three), nodeSample([f32(3)]), nodeSample(integers)],
   Mean: [nodeSample(three), nodeSample([f32(3)])],
   Neg: [nodeSample([f32(3)]), nodeSample([i64(9, 3)])],
-  Relu: [nodeSample([x]), nodeSample([whole('int32', 9, 8).between(-9, 9)])],
   BitShift: [
     nodeSample([whole('uint8', 255, 3, 4), whole('uint8', 8, 4)], { direction: 'LEFT' }),
     nodeSample([whole('uint64', 255, 3, 4), whole('uint64', 8, 4)], { direction: 'RIGHT' }),
