@@ -1,7 +1,13 @@
 import type { DType } from './dtype.ts'
 
 /** Where a sample input's values are drawn from. */
-export type Domain = 'normal' | 'positive' | 'distinct' | 'unit' | { readonly below: number }
+export type Domain =
+  | 'normal'
+  | 'positive'
+  | 'distinct'
+  | 'unit'
+  | { readonly below: number }
+  | { readonly least: number; readonly most: number }
 
 /** An input of a sample. */
 export interface SampleInput {
@@ -17,6 +23,8 @@ export interface SampleInput {
   readonly distinct: () => SampleInput
   /** Values between -1 and 1. */
   readonly unit: () => SampleInput
+  /** Values between two bounds; integers are cut off towards zero. */
+  readonly between: (least: number, most: number) => SampleInput
 }
 
 /** Attributes of an op, by name. */
@@ -37,18 +45,16 @@ const input = (dtype: DType, shape: readonly number[], domain: Domain): SampleIn
   positive: () => input(dtype, shape, 'positive'),
   distinct: () => input(dtype, shape, 'distinct'),
   unit: () => input(dtype, shape, 'unit'),
+  between: (least, most) => input(dtype, shape, { least, most }),
 })
 
 /** A float32 sample input of standard normal values. */
 export const f32 = (...shape: number[]): SampleInput => input('float32', shape, 'normal')
 /** An int64 sample input of values in [0, below). */
 export const i64 = (below: number, ...shape: number[]): SampleInput => input('int64', shape, { below })
-/** An int32 sample input of values in [0, 1000). */
-export const i32 = (...shape: number[]): SampleInput => input('int32', shape, { below: 1000 })
-/** An int8 sample input of values in [0, 128). */
-export const i8 = (...shape: number[]): SampleInput => input('int8', shape, { below: 128 })
-/** A uint8 sample input of values in [0, 256). */
-export const u8 = (...shape: number[]): SampleInput => input('uint8', shape, { below: 256 })
+/** A sample input of any dtype, of values in [0, below). */
+export const whole = (dtype: DType, below: number, ...shape: number[]): SampleInput =>
+  input(dtype, shape, { below })
 /** A bool sample input, true and false alike often. */
 export const bool = (...shape: number[]): SampleInput => input('bool', shape, { below: 2 })
 

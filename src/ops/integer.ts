@@ -3,7 +3,7 @@ import type { DType } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { op, opOf } from '../graph/op.ts'
 import { nth, present } from '../graph/present.ts'
-import { i8, sample, u8 } from '../graph/sample.ts'
+import { sample, whole } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import './conv.ts'
@@ -59,7 +59,15 @@ export const MatMulInteger = op('MatMulInteger', {
     const [a, b] = factors(inputs, 'float64')
     return [cast(matmul(a, b), 'int32')]
   },
-  samples: [sample(u8(5, 7), small, u8(), i8()), sample(u8(2, 5, 7), u8(7, 3), u8(), u8(3))],
+  samples: [
+    sample(whole('uint8', 256, 5, 7), small, whole('uint8', 256), whole('int8', 128)),
+    sample(
+      whole('uint8', 256, 2, 5, 7),
+      whole('uint8', 256, 7, 3),
+      whole('uint8', 256),
+      whole('uint8', 256, 3),
+    ),
+  ],
 })
 
 const Conv = present(opOf('Conv'), 'convolution')
@@ -92,12 +100,18 @@ export const ConvInteger = op('ConvInteger', {
   // Doubles hold every sum that int32 does.
   decompose: (inputs, attrs) => [cast(Conv.apply(images(inputs, 'float64'), attrs), 'int32')],
   samples: [
-    sample(u8(2, 3, 8, 7), u8(4, 3, 3, 3), u8(), u8(), {
-      kernel_shape: [3, 3],
-      strides: [2, 2],
-      pads: [1, 1, 1, 1],
-      dilations: [1, 1],
-      group: 1,
-    }),
+    sample(
+      whole('uint8', 256, 2, 3, 8, 7),
+      whole('uint8', 256, 4, 3, 3, 3),
+      whole('uint8', 256),
+      whole('uint8', 256),
+      {
+        kernel_shape: [3, 3],
+        strides: [2, 2],
+        pads: [1, 1, 1, 1],
+        dilations: [1, 1],
+        group: 1,
+      },
+    ),
   ],
 })

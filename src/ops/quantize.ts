@@ -3,7 +3,7 @@ import { type DType, FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { op, sameDType } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
-import { f32, i8, i32, sample, u8 } from '../graph/sample.ts'
+import { f32, sample, whole } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import {
@@ -112,9 +112,9 @@ const QuantizeLinear = op('QuantizeLinear', {
     return [cast(clip(q, low, high), zero.dtype)]
   },
   samples: [
-    sample(f32(3, 4, 2), f32().positive(), u8(), { axis: 1 }),
-    sample(f32(3, 4, 2), f32(4).positive(), i8(4), { axis: 1 }),
-    sample(f32(3, 2), f32(2).positive(), u8(2), { axis: -1 }),
+    sample(f32(3, 4, 2), f32().positive(), whole('uint8', 256), { axis: 1 }),
+    sample(f32(3, 4, 2), f32(4).positive(), whole('int8', 128, 4), { axis: 1 }),
+    sample(f32(3, 2), f32(2).positive(), whole('uint8', 256, 2), { axis: -1 }),
   ],
 })
 
@@ -147,9 +147,9 @@ const DequantizeLinear = op('DequantizeLinear', {
     mul(stepsOf(q, alongAxis(zero, q, axis), scale.dtype), alongAxis(scale, q, axis)),
   ],
   samples: [
-    sample(u8(3, 4, 2), f32().positive(), u8(), { axis: 1 }),
-    sample(i8(3, 4, 2), f32(4).positive(), i8(4), { axis: 1 }),
-    sample(i32(2, 3), f32().positive(), { ...i32(), domain: { below: 1 } }, { axis: 1 }),
+    sample(whole('uint8', 256, 3, 4, 2), f32().positive(), whole('uint8', 256), { axis: 1 }),
+    sample(whole('int8', 128, 3, 4, 2), f32(4).positive(), whole('int8', 128, 4), { axis: 1 }),
+    sample(whole('int32', 1000, 2, 3), f32().positive(), { ...i32(), domain: { below: 1 } }, { axis: 1 }),
   ],
 })
 

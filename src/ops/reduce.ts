@@ -15,10 +15,10 @@ import { expand, reshape } from './layout.ts'
 
 type Axes = number | readonly number[] | undefined
 type ReduceAttrs = { readonly axes: readonly number[]; readonly keepdims: boolean }
-type ReduceVjp = Vjp<ReduceAttrs, readonly ['data']>
+export type ReduceVjp = Vjp<ReduceAttrs, readonly ['data']>
 
 /** @param since the first opset in which the axes are an input */
-const reduction = (type: string, name: string, since: number, vjp: ReduceVjp) =>
+const reduction = (type: string, name: string, since: number, vjp: ReduceVjp, x = f32(3, 4, 5)) =>
   op(type, {
     inputs: ['data'],
     attrs: {
@@ -43,10 +43,7 @@ const reduction = (type: string, name: string, since: number, vjp: ReduceVjp) =>
       return kept.includes(i) ? [i] : undefined
     },
     vjp,
-    samples: [
-      sample(f32(3, 4, 5), { axes: [0, 2], keepdims: true }),
-      sample(f32(3, 4, 5), { axes: [1], keepdims: false }),
-    ],
+    samples: [sample(x, { axes: [0, 2], keepdims: true }), sample(x, { axes: [1], keepdims: false })],
   })
 
 /** A reduced tensor with its reduced dims back as 1, so that it broadcasts against `shape`. */
@@ -142,4 +139,4 @@ const sumTo = (x: AnyTensor, like: AnyTensor): AnyTensor => {
 }
 
 /** Parts for passes and reverse mode. `ops` has functions alone: `export *` leaves this out. */
-export default { ReduceMean, ReduceSum, sumTo }
+export default { ReduceMean, ReduceSum, reduction, sumTo, unreduced }

@@ -54,7 +54,11 @@ function draw(name: string, shape: readonly number[], next: (r: Rng) => number):
 
 /** Values of a sample's input; the same for the same name. */
 export function values({ shape, domain }: SampleInput, name: string): number[] {
-  if (typeof domain === 'object') return draw(name, shape, r => r.int(domain.below))
+  if (typeof domain === 'object') {
+    if ('below' in domain) return draw(name, shape, r => r.int(domain.below))
+    const { least, most } = domain
+    return draw(name, shape, r => least + (most - least) * r.uniform())
+  }
   if (domain === 'positive') return draw(name, shape, r => 0.2 + 1.8 * r.uniform())
   if (domain === 'unit') return draw(name, shape, r => r.uniform())
   if (domain === 'normal') return draw(name, shape, r => r.normal())

@@ -1,6 +1,6 @@
 import { UserError } from '../../graph/errors.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
-import { add, maximum, minimum, mul } from '../../ops/elementwise.ts'
+import { add, mul } from '../../ops/elementwise.ts'
 import { transposeLast } from '../../ops/layout.ts'
 import { matmul } from '../../ops/matmul.ts'
 import type { NodeReader } from '../node-reader.ts'
@@ -16,8 +16,6 @@ const scaled = (t: AnyTensor, factor: number): AnyTensor => (factor === 1 ? t : 
 
 /** Arithmetic on elements and matrices. */
 export const ARITHMETIC: Operators = {
-  Max: n => all(n).reduce((a, b) => maximum(a, b)),
-  Min: n => all(n).reduce((a, b) => minimum(a, b)),
   Sum: n => all(n).reduce((a, b) => add(a, b)),
   // alpha A B + beta C, by ops that have a gradient
   Gemm(n) {

@@ -3,6 +3,7 @@ import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { ATTENTION, FUSED_ATTENTION } from './attention.ts'
 import { EINSUM } from './einsum.ts'
+import { ELEMENTWISE } from './elementwise.ts'
 import { FUSED } from './fused.ts'
 import { INDEXING } from './indexing.ts'
 import { LAYOUT } from './layout.ts'
@@ -12,6 +13,7 @@ import { QUANTIZED } from './quantize.ts'
 import { FUSED_QUANTIZED } from './quantize-fused.ts'
 import { REARRANGING } from './rearranging.ts'
 import { RECURRENT } from './recurrent.ts'
+import { REDUCTIONS } from './reductions.ts'
 import { RESAMPLING } from './resample.ts'
 import { SAMPLING } from './sampling.ts'
 import { VALUES } from './values.ts'
@@ -27,6 +29,7 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...ARITHMETIC,
     ...ATTENTION,
     ...EINSUM,
+    ...ELEMENTWISE,
     ...INDEXING,
     ...LAYOUT,
     ...LOSSES,
@@ -34,6 +37,7 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
     ...QUANTIZED,
     ...REARRANGING,
     ...RECURRENT,
+    ...REDUCTIONS,
     ...RESAMPLING,
     ...SAMPLING,
     ...VALUES,

@@ -4,8 +4,6 @@ import { float, type NodeSamples, nodeSample } from '../sample.ts'
 const three = [f32(3, 4), f32(4), f32(2, 1, 1)]
 
 export const samples: NodeSamples = {
-  Max: [nodeSample(three), nodeSample([f32(3)])],
-  Min: [nodeSample(three), nodeSample([f32(3)])],
   Sum: [nodeSample(three), nodeSample([f32(3)])],
   Gemm: [
     nodeSample([f32(5, 7), f32(7, 3)]),

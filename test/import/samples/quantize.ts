@@ -1,4 +1,4 @@
-import { bool, f32, i8, u8 } from '../../../src/graph/sample.ts'
+import { bool, f32, whole } from '../../../src/graph/sample.ts'
 import { float, held, type NodeSample, type NodeSamples, nodeSample, type SampleOptions } from '../sample.ts'
 
 const number = (value: number) => held('float32', [value], [])
@@ -13,10 +13,10 @@ const rounded: SampleOptions = { gradient: false, tolerance: 0.01 }
 const small = (...shape: number[]) => ({ ...i8(...shape), domain: { below: 64 } })
 
 const x = f32(3, 4, 2)
-const conv = [u8(2, 3, 6, 5), u8(4, 3, 3, 3)] as const
+const conv = [whole('uint8', 256, 2, 3, 6, 5), whole('uint8', 256, 4, 3, 3, 3)] as const
 const scale = number(0.02)
 const half = byte(128)
-const images = [u8(1, 4, 3, 2), scale, half] as const
+const images = [whole('uint8', 256, 1, 4, 3, 2), scale, half] as const
 
 const quantizes: readonly NodeSample[] = [
   nodeSample([x, number(0.1), half], {}, rounded),
@@ -24,8 +24,8 @@ const quantizes: readonly NodeSample[] = [
   nodeSample([x, number(0.02)], {}, rounded),
 ]
 const dequantizes: readonly NodeSample[] = [
-  nodeSample([u8(3, 4, 2), number(0.1), half]),
-  nodeSample([i8(3, 4, 2), f32(4).positive(), held('int8', [1, 2, 3, 4])], { axis: 1 }),
+  nodeSample([whole('uint8', 256, 3, 4, 2), number(0.1), half]),
+  nodeSample([whole('int8', 128, 3, 4, 2), f32(4).positive(), held('int8', [1, 2, 3, 4])], { axis: 1 }),
 ]
 
 export const samples: NodeSamples = {
@@ -38,12 +38,15 @@ export const samples: NodeSamples = {
     ...dequantizes,
     nodeSample([held('int32', [100000, -3]), number(0.1), zero32]),
     nodeSample([held('int32', [100000, -3]), number(0.1)]),
-    nodeSample([i8(3, 4, 2), f32(3, 2, 2).positive(), i8(3, 2, 2)], { axis: 1, block_size: 2 }),
+    nodeSample([whole('int8', 128, 3, 4, 2), f32(3, 2, 2).positive(), whole('int8', 128, 3, 2, 2)], {
+      axis: 1,
+      block_size: 2,
+    }),
   ],
   MatMulInteger: [
-    nodeSample([u8(5, 7), u8(7, 3)]),
-    nodeSample([u8(5, 7), small(7, 3), byte(120), held('int8', [1, 2, 3])]),
-    nodeSample([u8(2, 5, 7), u8(7, 3), byte(120), byte(3)]),
+    nodeSample([whole('uint8', 256, 5, 7), whole('uint8', 256, 7, 3)]),
+    nodeSample([whole('uint8', 256, 5, 7), small(7, 3), byte(120), held('int8', [1, 2, 3])]),
+    nodeSample([whole('uint8', 256, 2, 5, 7), whole('uint8', 256, 7, 3), byte(120), byte(3)]),
   ],
   ConvInteger: [
     nodeSample([...conv, byte(120), byte(3)], { pads: [1, 0, 1, 0], strides: [2, 1], auto_pad: 'NOTSET' }),
@@ -72,10 +75,14 @@ export const samples: NodeSamples = {
     ),
   ],
   QLinearMatMul: [
-    nodeSample([u8(5, 7), scale, half, u8(7, 3), scale, half, number(0.2), half], {}, rounded),
+    nodeSample(
+      [whole('uint8', 256, 5, 7), scale, half, whole('uint8', 256, 7, 3), scale, half, number(0.2), half],
+      {},
+      rounded,
+    ),
     nodeSample(
       [
-        u8(5, 7),
+        whole('uint8', 256, 5, 7),
         scale,
         half,
         small(7, 3),
@@ -91,47 +98,128 @@ export const samples: NodeSamples = {
   'com.microsoft.QuantizeLinear': quantizes.slice(0, 2),
   'com.microsoft.DequantizeLinear': dequantizes,
   'com.microsoft.QLinearAdd': [
-    nodeSample([u8(3, 4), scale, half, u8(4), number(0.03), byte(2), number(0.05), half], {}, rounded),
-  ],
-  'com.microsoft.QLinearMul': [
     nodeSample(
-      [i8(3, 4), scale, signed(3), i8(4), number(0.03), signed(2), number(0.1), signed(-5)],
+      [
+        whole('uint8', 256, 3, 4),
+        scale,
+        half,
+        whole('uint8', 256, 4),
+        number(0.03),
+        byte(2),
+        number(0.05),
+        half,
+      ],
       {},
       rounded,
     ),
   ],
-  'com.microsoft.QLinearSigmoid': [nodeSample([u8(3, 4), scale, half, number(0.004), byte(0)], {}, rounded)],
+  'com.microsoft.QLinearMul': [
+    nodeSample(
+      [
+        whole('int8', 128, 3, 4),
+        scale,
+        signed(3),
+        whole('int8', 128, 4),
+        number(0.03),
+        signed(2),
+        number(0.1),
+        signed(-5),
+      ],
+      {},
+      rounded,
+    ),
+  ],
+  'com.microsoft.QLinearSigmoid': [
+    nodeSample([whole('uint8', 256, 3, 4), scale, half, number(0.004), byte(0)], {}, rounded),
+  ],
   'com.microsoft.QLinearLeakyRelu': [
-    nodeSample([u8(3, 4), scale, half, scale, half], { alpha: 0.2 }, rounded),
+    nodeSample([whole('uint8', 256, 3, 4), scale, half, scale, half], { alpha: 0.2 }, rounded),
   ],
   'com.microsoft.QLinearSoftmax': [
-    nodeSample([u8(3, 4), scale, half, number(0.004), byte(0)], { axis: -1, opset: 13 }, rounded),
+    nodeSample(
+      [whole('uint8', 256, 3, 4), scale, half, number(0.004), byte(0)],
+      { axis: -1, opset: 13 },
+      rounded,
+    ),
   ],
   'com.microsoft.QLinearGlobalAveragePool': [nodeSample([...images, number(0.01), half], {}, rounded)],
   'com.microsoft.QLinearConcat': [
     nodeSample(
-      [scale, half, u8(2, 3), number(0.03), byte(2), u8(2, 4), number(0.01), half],
+      [
+        scale,
+        half,
+        whole('uint8', 256, 2, 3),
+        number(0.03),
+        byte(2),
+        whole('uint8', 256, 2, 4),
+        number(0.01),
+        half,
+      ],
       { axis: 1 },
       rounded,
     ),
   ],
   'com.microsoft.QLinearWhere': [
-    nodeSample([bool(3, 4), u8(3, 4), scale, half, u8(4), number(0.03), byte(2), scale, half], {}, rounded),
+    nodeSample(
+      [
+        bool(3, 4),
+        whole('uint8', 256, 3, 4),
+        scale,
+        half,
+        whole('uint8', 256, 4),
+        number(0.03),
+        byte(2),
+        scale,
+        half,
+      ],
+      {},
+      rounded,
+    ),
   ],
   'com.microsoft.QGemm': [
-    nodeSample([u8(5, 7), scale, half, u8(7, 3), scale, half, null, number(0.2), half], {}, rounded),
     nodeSample(
-      [u8(5, 7), scale, half, u8(3, 7), scale, half, held('int32', [100, -2000, 3])],
+      [
+        whole('uint8', 256, 5, 7),
+        scale,
+        half,
+        whole('uint8', 256, 7, 3),
+        scale,
+        half,
+        null,
+        number(0.2),
+        half,
+      ],
+      {},
+      rounded,
+    ),
+    nodeSample(
+      [
+        whole('uint8', 256, 5, 7),
+        scale,
+        half,
+        whole('uint8', 256, 3, 7),
+        scale,
+        half,
+        held('int32', [100, -2000, 3]),
+      ],
       { transB: 1, alpha: float(0.5) },
       { ...rounded, tolerance: 1e-5 },
     ),
   ],
   'com.microsoft.DynamicQuantizeMatMul': [
-    nodeSample([f32(5, 7), u8(7, 3), scale, half, f32(3)], {}, { gradient: false }),
+    nodeSample([f32(5, 7), whole('uint8', 256, 7, 3), scale, half, f32(3)], {}, { gradient: false }),
     nodeSample([f32(5, 7), small(7, 3), held('float32', [0.01, 0.02, 0.03])], {}, { gradient: false }),
   ],
   'com.microsoft.MatMulIntegerToFloat': [
-    nodeSample([u8(5, 7), u8(7, 3), scale, number(0.1), half, byte(3), f32(3)]),
-    nodeSample([u8(5, 7), small(7, 3), scale, held('float32', [0.01, 0.02, 0.03]), half]),
+    nodeSample([
+      whole('uint8', 256, 5, 7),
+      whole('uint8', 256, 7, 3),
+      scale,
+      number(0.1),
+      half,
+      byte(3),
+      f32(3),
+    ]),
+    nodeSample([whole('uint8', 256, 5, 7), small(7, 3), scale, held('float32', [0.01, 0.02, 0.03]), half]),
   ],
 }
