@@ -65,8 +65,7 @@ function fusedMatMul(n: NodeReader): AnyTensor {
 /** The bytes of a constant. */
 function bytesOf(n: NodeReader, i: number, name: string): ArrayLike<number> {
   const { node, dtype, shape } = n.data(i)
-  if (node.op !== Constant || dtype !== 'uint8')
-    unsupported(`${name} that is no constant of uint8 is not supported`)
+  if (node.op !== Constant || dtype !== 'uint8') unsupported(`${name} must be a constant of uint8`)
   const data = constantOf(node)
   if (!(data instanceof Float64Array)) return unsupported(`${name} of ${show(shape)} is not supported`)
   const size = shape.reduce((a: number, b: number) => a * b, 1)
