@@ -65,8 +65,7 @@ function fusedMatMul(n: NodeReader): AnyTensor {
 /** The bytes of a constant. */
 function bytesOf(n: NodeReader, i: number, name: string): ArrayLike<number> {
   const { node, dtype, shape } = n.data(i)
-  if (node.op !== Constant || dtype !== 'uint8')
-    unsupported(`${name} that is no constant of uint8 is not supported`)
+  if (node.op !== Constant || dtype !== 'uint8') unsupported(`${name} must be a constant of uint8`)
   const data = constantOf(node)
   if (!(data instanceof Float64Array)) return unsupported(`${name} of ${show(shape)} is not supported`)
   const size = shape.reduce((a: number, b: number) => a * b, 1)
@@ -75,15 +74,18 @@ function bytesOf(n: NodeReader, i: number, name: string): ArrayLike<number> {
 }
 
 /** Numbers of `bits` each, of which a byte holds several, the lowest first: `count` in each row. */
-function unpacked(bytes: ArrayLike<number>, bits: number, rows: number, count: number): number[] {
+function unpacked(bytes: ArrayLike<number>, bits: number, rows: number, count: number): Uint8Array {
   const [each, mask] = [8 / bits, 2 ** bits - 1]
   const width = Math.ceil(count / each)
   if (bytes.length !== rows * width)
     throw new UserError(`${bytes.length} bytes do not hold ${rows} rows of ${count} numbers of ${bits} bits`)
-  return Array.from({ length: rows * count }, (_, i) => {
+  // As bytes, and in a loop: a weight has millions of them.
+  const numbers = new Uint8Array(rows * count)
+  for (let i = 0; i < numbers.length; i++) {
     const [row, at] = [Math.floor(i / count), i % count]
-    return (Number(bytes[row * width + Math.floor(at / each)]) >> (bits * (at % each))) & mask
-  })
+    numbers[i] = (Number(bytes[row * width + Math.floor(at / each)]) >> (bits * (at % each))) & mask
+  }
+  return numbers
 }
 
 /** A Wᵀ + bias with weights of 4 or 8 bits, in blocks with a scale (and zero point) each. */
@@ -105,7 +107,7 @@ function matMulNBits(n: NodeReader): AnyTensor {
   const middle = 2 ** (bits - 1)
   const zeros = n.input(3)
     ? unpacked(bytesOf(n, 3, 'zero_points'), bits, outputs, blocks)
-    : Array.from({ length: rows }, () => middle)
+    : new Uint8Array(rows).fill(middle)
   const weights = dequantize(q, ops.reshape(n.data(2), [rows]), constant(zeros, 'uint8', [rows]), 0)
   const whole = ops.reshape(weights, [outputs, blocks * size])
   const used = blocks * size === inputs ? whole : ops.slice(whole, 1, 0, inputs)
