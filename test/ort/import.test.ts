@@ -335,10 +335,9 @@ describe('a file that cannot be imported is refused in one line that names the p
       {
         input: [x],
         output: [y],
-        node: [node('CumSum', ['x', 'i'], 'u', 'a', [int('exclusive', 1)]), last],
-        initializer: [values('i', 'int64', [], [0])],
+        node: [node('Cast', ['x'], 'u', 'a', [int('to', 1), int('saturate', 0)]), last],
       },
-      /node a \(CumSum\): attribute exclusive = 1 is not supported, only 0/,
+      /node a \(Cast\): attribute saturate = 0 is not supported, only 1/,
     ],
     [
       'a dropout in training',
