@@ -85,14 +85,11 @@ export interface FormOptions<out T extends Attr> {
    * Integers are places in an axis: those beyond every size mean what the largest size means, so ±2⁵³ stand for them.
    */
   readonly saturates?: true
-  /** How a file of an opset writes a value. @throws UserError for one that its opset does not have */
-  readonly written?: Spelling<T>
+  /** What a file of an opset writes for a value. @throws UserError for one that the opset does not have */
+  readonly written?: { rule(value: T, opset: number): Attr }['rule']
   /** Of `dims`: the dims that a file asks for, written out, and the reverse where not all of them are known. */
   readonly dims?: DimsRule
 }
-
-/** What a file of an opset writes for a value; compared bivariantly, as the rules of an op are. */
-type Spelling<T> = { rule(value: T, opset: number): Attr }['rule']
 
 /** How the dims of an attribute differ between a file and a graph. */
 export interface DimsRule {

@@ -3,7 +3,7 @@ import { ShapeError } from '../graph/errors.ts'
 import { op } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
-import { type Dim, product, type Shape, show, UNKNOWN } from '../graph/shape.ts'
+import { allFactors, type Dim, fromFactors, product, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { reshape, transpose } from './layout.ts'
 
@@ -16,9 +16,9 @@ function divided(name: string, { shape }: TensorType, axis: number, by: number):
   if (shape.length !== 4)
     throw new ShapeError(`${name}: takes [n, channels, height, width], not ${show(shape)}`)
   if (dim === UNKNOWN) return UNKNOWN
-  if (typeof dim === 'string') throw new ShapeError(`${name}: dim ${dim} of ${show(shape)} must be known`)
-  if (dim % by) throw new ShapeError(`${name}: dim ${dim} of ${show(shape)} is not divisible by ${by}`)
-  return dim / by
+  const { symbols, literal } = allFactors([dim])
+  if (literal % by) throw new ShapeError(`${name}: dim ${dim} of ${show(shape)} is not divisible by ${by}`)
+  return fromFactors({ symbols, literal: literal / by })
 }
 
 const spread = (x: TensorType, block: number): Shape => {

@@ -30,11 +30,7 @@ const Tile = op('Tile', {
       ),
     ]
   },
-  samples: [
-    sample(f32(2, 3), { repeats: [2, 1] }),
-    sample(f32(2, 1, 3), { repeats: [1, 4, 2] }),
-    sample(f32(3), { repeats: [1] }),
-  ],
+  samples: [sample(f32(2, 3), { repeats: [2, 1] }), sample(f32(2, 1, 3), { repeats: [1, 4, 2] })],
 })
 
 /** `x` again and again along each axis. */
