@@ -59,7 +59,9 @@ export function isBounded(info: FileInfo, batch: number): boolean {
   const most = ({ any, perByte }: typeof OPERATIONS | typeof MEMORY) =>
     any + perByte * info.bytes.length * batch
   try {
-    const { operations, bytes } = workOf(importOnnx(info, '').computed, batch)
+    const { computed, frozen } = importOnnx(info, '')
+    if (frozen.length) return false
+    const { operations, bytes } = workOf(computed, batch)
     return operations <= most(OPERATIONS) && bytes <= most(MEMORY)
   } catch (error) {
     if (error instanceof UserError) return false

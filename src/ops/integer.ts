@@ -38,7 +38,7 @@ const factors = (inputs: readonly AnyTensor[], dtype: DType): [a: AnyTensor, b: 
 }
 
 /** Without VNNI instructions, x86 cuts sums of two products of uint8 and int8 to 16 bits. */
-const small = { ...i8(7, 3), domain: { below: 64 } }
+const small = whole('int8', 64, 7, 3)
 
 /** (A − a) (B − b) of matrices of bytes, as int32. */
 export const MatMulInteger = op('MatMulInteger', {

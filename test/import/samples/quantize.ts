@@ -10,7 +10,7 @@ const zero32 = held('int32', [0], [])
 const rounded: SampleOptions = { gradient: false, tolerance: 0.01 }
 
 /** Without VNNI instructions, x86 cuts sums of two products of uint8 and int8 to 16 bits. */
-const small = (...shape: number[]) => ({ ...i8(...shape), domain: { below: 64 } })
+const small = (...shape: number[]) => whole('int8', 64, ...shape)
 
 const x = f32(3, 4, 2)
 const conv = [whole('uint8', 256, 2, 3, 6, 5), whole('uint8', 256, 4, 3, 3, 3)] as const
