@@ -45,7 +45,7 @@ for (const name of files) {
     console.log(`${kind}: ${relative('.', name)}: ${why}`)
   if (!quiet && gradients)
     console.log(
-      `${gradients.fault ? 'wrong gradient' : 'gradients'}: ${name}: ${gradients.weights} weights, worst ${gradients.worst.toExponential(1)} ${gradients.fault ?? ''}`,
+      `${gradients.fault ? 'wrong gradient' : 'gradients'}: ${name}: ${gradients.weights} weights, worst ${gradients.worst.toExponential(1)}${gradients.inDouble === undefined ? '' : `, ${gradients.inDouble.toExponential(1)} in double precision`} ${gradients.fault ?? ''}`,
     )
 }
 await runtime.close()

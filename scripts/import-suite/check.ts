@@ -12,7 +12,7 @@ import { fromHalf } from '../../src/import/tensor.ts'
 import { resolved } from '../../src/ops/mode.ts'
 import { forOpset } from '../../src/passes/decompose.ts'
 import type { OrtTensors, Runtime } from '../../src/runtime/session.ts'
-import { compareWeightGradients } from './gradients.ts'
+import { compareWeightGradients, type GradientCheck } from './gradients.ts'
 import { portsOf, type Reference, referencesOf, type Value, type Values } from './reference.ts'
 
 /** What became of a file; `why` says more of all but equal ones. */
@@ -22,7 +22,7 @@ export interface Outcome {
   /** Nodes that are kept as the file has them. */
   readonly kept: number
   /** Weights whose gradients were compared, and the largest difference, relative to the largest element of each. */
-  readonly gradients?: { readonly weights: number; readonly worst: number; readonly fault?: string }
+  readonly gradients?: GradientCheck
 }
 
 /** Values that differ by less are equal: relative to the largest element of the output, and to each element. */

@@ -263,7 +263,9 @@ const ALL: Readonly<Record<string, Rule>> = {
       : undefined
   },
   Expand([x, target]) {
-    const shape = shapes.broadcast('expand', x.shape, numbersOf(target) ?? [UNKNOWN])
+    const wanted = numbersOf(target)
+    if (!wanted) return undefined
+    const shape = shapes.broadcast('expand', x.shape, wanted)
     return isConcrete(shape) && sizeOfDims(shape) <= MOST ? expanded(x, shape) : undefined
   },
   Tile([x, repeats]) {
