@@ -37,6 +37,9 @@ const RANDOM = new Set([
   'Bernoulli',
 ])
 
+/** Operators on sequences of tensors, which are no tensors. */
+const SEQUENCE = /Sequence|^Optional/
+
 /** Nodes of a file and of the graphs and functions in it. */
 function allNodes({ proto }: FileInfo): NodeProto[] {
   const found: NodeProto[] = []
@@ -62,7 +65,8 @@ function excluded(info: FileInfo): string | undefined {
   const isRandom = ({ opType = '', input = [] }: NodeProto) =>
     RANDOM.has(opType) || (opType === 'Dropout' && input.length > 2)
   const random = allNodes(info).find(isRandom)
-  return random && `random numbers (${random.opType})`
+  if (random) return `random numbers (${random.opType})`
+  return allNodes(info).some(n => SEQUENCE.test(n.opType ?? '')) ? 'sequences of tensors' : undefined
 }
 
 /** Half precision of a file as the float32 that it is imported as. */
@@ -98,6 +102,8 @@ const runs = (runtime: Runtime, { bytes }: FileInfo, reference: Reference | unde
     () => false,
   )
 
+const LOWEST = -3.4e38
+
 /** How an output differs from what it should be; undefined where it does not. */
 function difference(name: string, got: Value | undefined, want: Value, half: boolean): string | undefined {
   if (!got) return `output ${name} is missing`
@@ -109,7 +115,8 @@ function difference(name: string, got: Value | undefined, want: Value, half: boo
   let worst = 0
   Array.from(g.data, Number).forEach((v, i) => {
     const x = values[i] ?? Number.NaN
-    if (Object.is(v, x) || v === x) return
+    // onnxruntime writes the lowest float for a score that is masked.
+    if (Object.is(v, x) || v === x || (v <= LOWEST && x <= LOWEST)) return
     const off = Math.abs(v - x)
     const share = Math.min(off / scale / TOLERANCE.relative, off / Math.abs(x) / TOLERANCE.each)
     worst = Math.max(worst, Number.isNaN(share) ? Number.POSITIVE_INFINITY : share)
@@ -162,7 +169,11 @@ export async function checkFile(runtime: Runtime, file: string): Promise<Outcome
         return { kind: 'excluded', why: 'onnxruntime does not run it', kept: 0 }
       if (typeof got === 'string')
         return { kind: 'wrong', why: `does not run: ${got.slice(0, 200)}`, kept: imported.frozen.length }
-      for (const [name, want] of Object.entries(outputs)) {
+      let expected: Values = outputs
+      if (Object.entries(outputs).some(([name, want]) => difference(name, got[name], want, half)))
+        // Where the runtime itself gives something else than what is stored, that counts.
+        expected = await run(runtime, info.bytes, inputs).catch(() => outputs)
+      for (const [name, want] of Object.entries(expected)) {
         const fault = difference(name, got[name], want, half)
         if (fault) return { kind: 'wrong', why: fault, kept: imported.frozen.length }
       }

@@ -32,7 +32,7 @@ export function readModel(
     )
   if (isText(bytes)) throw new UserError(`${name}: is a text, not an ONNX file`)
   const proto = decode(Model, bytes, name)
-  if (!proto.graph?.node || !proto.irVersion)
+  if (!(proto.graph?.node || proto.graph?.output) || !proto.irVersion)
     throw new UserError(`${name}: not an ONNX file (it holds no graph)`)
   return { proto, ...admit(proto, name, external) }
 }

@@ -55,7 +55,7 @@ const MEMORY = { any: 2 ** 30, perByte: 20 } as const
  */
 export function isBounded(info: FileInfo, batch: number): boolean {
   const { functions = [], graph } = info.proto
-  if (functions.length || graph?.sparseInitializer?.length) return false
+  if (functions.length || info.loops || graph?.sparseInitializer?.length) return false
   const most = ({ any, perByte }: typeof OPERATIONS | typeof MEMORY) =>
     any + perByte * info.bytes.length * batch
   try {

@@ -1,6 +1,6 @@
 import { encode } from '../export/codec.ts'
 import { keptText } from '../export/kept.ts'
-import { Node, type NodeProto, type ValueInfoProto } from '../export/onnx-proto.ts'
+import { type AttributeProto, Node, type NodeProto, type ValueInfoProto } from '../export/onnx-proto.ts'
 import type { TensorType } from '../graph/attributes.ts'
 import { keptOp } from '../graph/kept.ts'
 import { makeNode } from '../graph/node.ts'
@@ -25,16 +25,28 @@ export interface FrozenNode {
 /** Domains of operators that onnxruntime has. */
 const KNOWN: ReadonlySet<string> = new Set(['', 'ai.onnx.ml', 'com.microsoft'])
 
+/** Whether the graphs of an attribute read nothing of what is around them, whose names may be others in the next file. */
+const isClosed = ({ g, graphs = [] }: AttributeProto): boolean =>
+  [...(g ? [g] : []), ...graphs].every(graph => {
+    const own = new Set([...(graph.input ?? []), ...(graph.initializer ?? [])].map(v => v.name ?? ''))
+    for (const node of graph.node ?? []) {
+      if (!(node.input ?? []).every(name => !name || own.has(name))) return false
+      if (!(node.attribute ?? []).every(isClosed)) return false
+      for (const name of node.output ?? []) own.add(name)
+    }
+    return graph.output?.every(o => own.has(o.name ?? '')) ?? true
+  })
+
 /**
  * The outputs of a node that runs as the file has it, without a gradient; undefined where the file does not state their types, or the
- * node holds graphs.
+ * node holds graphs that read values around them.
  */
 export function frozen(
   proto: NodeProto,
   node: NodeReader,
   stated: StatedTypes,
 ): readonly AnyTensor[] | undefined {
-  if (!KNOWN.has(node.domain) || proto.attribute?.some(a => a.g || a.graphs?.length)) return undefined
+  if (!KNOWN.has(node.domain) || !(proto.attribute ?? []).every(isClosed)) return undefined
   const types = (proto.output ?? []).map(name => statedType(stated.get(name)))
   if (!types.length || !types.every(t => t !== undefined)) return undefined
   const inputs = node.inputs.flatMap((_, i) => node.optional(i) ?? [])

@@ -26,8 +26,12 @@ import type { Outputs } from './operator.ts'
 import { operatorOf } from './operators/index.ts'
 import type { ImportOptions } from './options.ts'
 import { argumentsOf, refuseUnread } from './primitive.ts'
+import { loop, scan } from './unrolled.ts'
 import { Unsupported, unsupported } from './unsupported.ts'
 import type { Value } from './value.ts'
+
+/** Of a file, its loops unrolled. */
+const MOST_NODES = 2 ** 18
 
 /** Shapes of a hostile file may be long, and have any names. */
 const LONGEST_MESSAGE = 500
@@ -68,6 +72,8 @@ export class Importer {
   /** Of each node, where they are all looked at. */
   readonly outcomes: NodeOutcome[] = []
   #surveying = false
+  /** Nodes that were read, those of a loop in each round. */
+  #count = 0
   /** Values that could not be computed. */
   readonly #blocked = new Set<Value | undefined>()
   readonly #stated: StatedTypes
@@ -168,6 +174,9 @@ export class Importer {
   }
 
   #nodes(nodes: readonly NodeProto[] = [], frame: Frame): void {
+    this.#count += nodes.length
+    if (this.#count > MOST_NODES)
+      throw new UserError(`its loops give more than ${MOST_NODES} nodes; at most that many are allowed`)
     for (const [i, given] of nodes.entries()) {
       const node = resolvedNode(given, frame)
       const label = `node ${printable(node.name || `number ${i}`)} (${printable(node.opType ?? '?')})`
@@ -257,7 +266,11 @@ export class Importer {
 
   /** The outputs of an operator that is read with others, or declared in src/ops, or with `op` by the user. */
   #built(node: NodeReader, frame: Frame): Results {
-    if (node.type === 'If' && !node.domain) return this.#if(node, frame)
+    const controlled = this.#control(node, frame)
+    if (controlled) {
+      refuseUnread(node)
+      return controlled
+    }
     const operator = operatorOf(node.type, node.domain)
     if (operator) {
       const outputs = valuesOf(operator(node, (type, inputs) => this.#as(type, inputs, node, frame)))
@@ -302,17 +315,38 @@ export class Importer {
     return called.outputs.map(name => this.#value(name, inner))
   }
 
-  /** The branch that a condition takes; both where only the run time knows it, with a choice between their outputs. */
-  #if(node: NodeReader, frame: Frame): readonly Value[] {
-    const branch = (name: string): readonly Value[] => {
-      const graph = node.attribute(name, 'graph') ?? {}
-      const scope = new Scope(frame.scope)
-      this.#initializers(graph, scope)
-      const inner = { ...frame, scope, later: outputsOf(graph.node), path: currentScope() }
-      this.#nodes(graph.node, inner)
-      return (graph.output ?? []).map(o => this.#value(o.name ?? '', inner))
+  /** A graph within the file's, which also sees the values around it. */
+  #within(graph: GraphProto, frame: Frame, inputs: readonly (Value | undefined)[] = []): readonly Value[] {
+    const scope = new Scope(frame.scope)
+    this.#initializers(graph, scope)
+    for (const [i, { name }] of (graph.input ?? []).entries()) {
+      const given = inputs[i]
+      if (given) scope.define(name, given)
     }
-    return branchOf(node, branch)
+    const inner = { ...frame, scope, later: outputsOf(graph.node), path: currentScope() }
+    this.#nodes(graph.node, inner)
+    return (graph.output ?? []).map(o => this.#value(o.name ?? '', inner))
+  }
+
+  /** Operators that run a graph; undefined for all others. */
+  #control(node: NodeReader, frame: Frame): Results | undefined {
+    if (node.domain) return undefined
+    if (node.type === 'If')
+      return branchOf(node, name => this.#within(node.attribute(name, 'graph') ?? {}, frame))
+    if (node.type !== 'Loop' && node.type !== 'Scan') return undefined
+    const graph = node.attribute('body', 'graph') ?? {}
+    // The nodes of the body are those of each round: the loop itself is judged.
+    const surveying = this.#surveying
+    this.#surveying = false
+    try {
+      const body = (inputs: readonly (Value | undefined)[]) => this.#within(graph, frame, inputs)
+      const { input = [], output = [] } = graph
+      return node.type === 'Loop'
+        ? loop(node, input.length - 2, body)
+        : scan(node, { inputs: input.length, outputs: output.length }, body)
+    } finally {
+      this.#surveying = surveying
+    }
   }
 }
 

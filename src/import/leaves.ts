@@ -27,6 +27,7 @@ export class Leaves {
   readonly #info: FileInfo
   readonly #options: ImportOptions
   readonly #symbols: boolean
+  readonly #held = new Map<TensorProto, Value>()
   readonly #anonymous = new Map<string, string>()
 
   /** @param symbols whether sizes that the file leaves open have names, or are not known at all */
@@ -53,6 +54,15 @@ export class Leaves {
 
   /** A tensor of the file: a parameter from when a node first reads it, or a constant. */
   initializer(proto: TensorProto): Value {
+    // A loop reads its body in each round.
+    const known = this.#held.get(proto)
+    if (known) return known
+    const value = this.#initializer(proto)
+    this.#held.set(proto, value)
+    return value
+  }
+
+  #initializer(proto: TensorProto): Value {
     if (!isWeight(this.#info.proto, proto)) return tensorValue(proto)
     const { dtype, dims, data } = readElements(proto)
     const name = proto.name ?? ''

@@ -12,9 +12,9 @@ type Order = 'DCR' | 'CRD'
 
 /** A dim in parts of `by`. */
 function divided(name: string, { shape }: TensorType, axis: number, by: number): Dim {
-  const dim = nth(shape, axis)
   if (shape.length !== 4)
     throw new ShapeError(`${name}: takes [n, channels, height, width], not ${show(shape)}`)
+  const dim = nth(shape, axis)
   if (dim === UNKNOWN) return UNKNOWN
   const { symbols, literal } = allFactors([dim])
   if (literal % by) throw new ShapeError(`${name}: dim ${dim} of ${show(shape)} is not divisible by ${by}`)

@@ -23,6 +23,8 @@ export const ARITHMETIC: Operators = {
     const product = matmul(n.flag('transA') ? transposeLast(a) : a, n.flag('transB') ? transposeLast(b) : b)
     const y = scaled(product, n.float('alpha', 1))
     const beta = n.float('beta', 1)
+    // Before opset 7 a node said whether C is broadcast.
+    if (n.opset < 7) n.flag('broadcast')
     return c ? add(y, scaled(c, beta)) : y
   },
 }

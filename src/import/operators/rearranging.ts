@@ -3,7 +3,8 @@ import { nth } from '../../graph/present.ts'
 import { axesOf, axisOf, type Dim, type Shape, show, UNKNOWN } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { depthToSpace, depthToSpacePlain, spaceToDepth, spaceToDepthPlain } from '../../ops/depth-space.ts'
-import layout, { concat, fill, pad, slice, split } from '../../ops/layout.ts'
+import { greater, where } from '../../ops/elementwise.ts'
+import layout, { concat, fill, pad, reshape, slice, split } from '../../ops/layout.ts'
 import { tile } from '../../ops/tile.ts'
 import '../../ops/col2im.ts'
 import type { NodeReader } from '../node-reader.ts'
@@ -95,9 +96,16 @@ export const REARRANGING: Operators = {
     const x = n.data(0)
     const pads = padsOf(n, x.shape)
     const mode = n.text('mode', ['constant', 'reflect', 'edge', 'wrap'])
+    const [before, after] = [pads.slice(0, x.shape.length), pads.slice(x.shape.length)]
+    const given = n.input(2)
+    if (mode === 'constant' && given && !given.known && !given.stored) {
+      // A value of the run time takes the places that the padding of ones leaves at zero.
+      const inside = pad(fill(1, 'float32', x.shape), before, after)
+      return where(greater(inside, 0), pad(x, before, after), reshape(given.tensor(), []))
+    }
     const value = n.number('value', 2) ?? 0
     if (mode !== 'constant') return paddedWith(x, pads, mode)
-    return pad(x, pads.slice(0, x.shape.length), pads.slice(x.shape.length), value)
+    return pad(x, before, after, value)
   },
   DepthToSpace(n) {
     const [x, block, mode] = [n.data(0), n.int('blocksize', 0), n.text('mode', ['DCR', 'CRD'])]

@@ -37,6 +37,7 @@ export const samples: NodeSamples = {
     nodeSample([x, ints(1, 2, 0, 1), held('float32', [1.5], []), ints(-1, 0)]),
     nodeSample([i64(9, 2, 3), ints(0, 1, 0, 1), held('int64', [7], [])]),
     nodeSample([bool(2, 3), ints(0, 1, 0, 1), held('bool', [1], [])]),
+    nodeSample([x, ints(0, 1, -1, 1, 0, 2), f32()]),
     nodeSample([x], { pads: [0, 1, 0, 1, 0, 2], value: float(2) }, old),
     nodeSample([x], { pads: [0, 1, 2, 0, 0, 2], mode: 'reflect' }, old),
     ...['reflect', 'edge', 'wrap'].flatMap(mode => [
