@@ -30,8 +30,8 @@ import { loop, scan } from './unrolled.ts'
 import { Unsupported, unsupported } from './unsupported.ts'
 import type { Value } from './value.ts'
 
-/** Of a file, its loops unrolled. */
-const MOST_NODES = 2 ** 18
+/** Of a file, those that loops add when they are unrolled. */
+const MOST_UNROLLED = 2 ** 14
 
 /** Shapes of a hostile file may be long, and have any names. */
 const LONGEST_MESSAGE = 500
@@ -72,8 +72,9 @@ export class Importer {
   /** Of each node, where they are all looked at. */
   readonly outcomes: NodeOutcome[] = []
   #surveying = false
-  /** Nodes that were read, those of a loop in each round. */
-  #count = 0
+  #looping = false
+  /** Nodes of loops that were read, each in every round. */
+  #unrolled = 0
   /** Values that could not be computed. */
   readonly #blocked = new Set<Value | undefined>()
   readonly #stated: StatedTypes
@@ -174,9 +175,9 @@ export class Importer {
   }
 
   #nodes(nodes: readonly NodeProto[] = [], frame: Frame): void {
-    this.#count += nodes.length
-    if (this.#count > MOST_NODES)
-      throw new UserError(`its loops give more than ${MOST_NODES} nodes; at most that many are allowed`)
+    if (this.#looping) this.#unrolled += nodes.length
+    if (this.#unrolled > MOST_UNROLLED)
+      unsupported(`loops of more than ${MOST_UNROLLED} nodes in all are not supported`)
     for (const [i, given] of nodes.entries()) {
       const node = resolvedNode(given, frame)
       const label = `node ${printable(node.name || `number ${i}`)} (${printable(node.opType ?? '?')})`
@@ -336,8 +337,9 @@ export class Importer {
     if (node.type !== 'Loop' && node.type !== 'Scan') return undefined
     const graph = node.attribute('body', 'graph') ?? {}
     // The nodes of the body are those of each round: the loop itself is judged.
-    const surveying = this.#surveying
+    const [surveying, looping] = [this.#surveying, this.#looping]
     this.#surveying = false
+    this.#looping = true
     try {
       const body = (inputs: readonly (Value | undefined)[]) => this.#within(graph, frame, inputs)
       const { input = [], output = [] } = graph
@@ -346,6 +348,7 @@ export class Importer {
         : scan(node, { inputs: input.length, outputs: output.length }, body)
     } finally {
       this.#surveying = surveying
+      this.#looping = looping
     }
   }
 }

@@ -18,6 +18,15 @@ const FORMS: Record<string, { type: string; sample: NodeSample; feeds: number[][
     ],
     want: [11, 12, 23, 24, 15, 16, 27, 28],
   },
+  'slopes of the channels (opset 6)': {
+    type: 'PRelu',
+    sample: nodeSample([f32(1, 2, 2), f32(2)], {}, { opset: 6 }),
+    feeds: [
+      [-1, 2, -3, 4],
+      [10, 20],
+    ],
+    want: [-10, 2, -60, 4],
+  },
   'a remainder with the sign of the divisor, of floats': {
     type: 'Mod',
     sample: nodeSample([f32(4), f32(4)]),
