@@ -1,4 +1,4 @@
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
@@ -7,7 +7,7 @@ import { checkFile, type Outcome } from './import-suite/check.ts'
 
 // Imports all .onnx files of a folder, writes and runs each again, and compares: `npm run import-suite -- DIR`.
 
-const { dir, match, json, quiet } = await yargs(hideBin(process.argv))
+const { dir, match, json, quiet, summary } = await yargs(hideBin(process.argv))
   .scriptName('npm run import-suite --')
   .usage(
     '$0 DIR\n\nImports every .onnx file in a folder, writes it again, runs both in onnxruntime, and compares.',
@@ -21,6 +21,10 @@ const { dir, match, json, quiet } = await yargs(hideBin(process.argv))
     describe: 'Only files whose path matches this regular expression',
   })
   .option('json', { type: 'string', describe: 'Write the outcomes to this file' })
+  .option('summary', {
+    type: 'string',
+    describe: 'Add counts and reasons under this name to scripts/ops-table/imported.json',
+  })
   .option('quiet', { type: 'boolean', default: false, describe: 'Print the summary alone' })
   .epilogue(
     `Wanted outputs: test_data_set_*/ beside a file (onnx's own tests), FILE.ref.json with FILE.ref.bin, or onnxruntime itself on
@@ -73,6 +77,25 @@ table('excluded', 'not counted')
 table('refused', 'refused')
 table('wrong', 'wrong')
 
+if (summary) {
+  const file = 'scripts/ops-table/imported.json'
+  const before: { readonly name: string }[] = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : []
+  const unequal = all.filter(o => o.kind === 'refused' || o.kind === 'wrong')
+  const reasons: Record<string, number> = {}
+  for (const o of unequal) reasons[general(o.why)] = (reasons[general(o.why)] ?? 0) + 1
+  const counted = all.length - count('excluded')
+  const [equal, refused, wrong, excluded] = [
+    count('equal'),
+    count('refused'),
+    count('wrong'),
+    count('excluded'),
+  ]
+  const kept = all.filter(o => o.kind === 'equal' && o.kept).length
+  const now = { name: summary, counted, equal, kept, refused, wrong, excluded, reasons }
+  const place = before.findIndex(t => t.name === summary)
+  const next = place < 0 ? [...before, now] : before.with(place, now)
+  writeFileSync(file, `${JSON.stringify(next, null, 2)}\n`)
+}
 if (json) writeFileSync(json, JSON.stringify(outcomes, null, 1))
 const kept = all.filter(o => o.kind === 'equal' && o.kept).length
 const tested = all.filter(o => o.gradients)

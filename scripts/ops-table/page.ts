@@ -7,7 +7,6 @@ import { isLeaf, nodesOf, type Tensors } from '../../src/graph/graph.ts'
 import { keysOf } from '../../src/graph/keys.ts'
 import { filledWith, Input, input } from '../../src/graph/leaf.ts'
 import type { Node } from '../../src/graph/node.ts'
-import { allOps } from '../../src/graph/op.ts'
 import { nth } from '../../src/graph/present.ts'
 import type { AnyTensor } from '../../src/graph/tensor.ts'
 import * as ops from '../../src/ops/index.ts'
@@ -18,6 +17,7 @@ import { graphOf } from '../../src/runtime/evaluate.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import * as tasks from '../../src/tasks/index.ts'
 import { LIMIT } from '../oracles/ops.ts'
+import { importedSection } from './imported.ts'
 
 /** Dtypes of models; those that only files of other tools have are left out. */
 const DTYPES = keysOf(BYTES).filter(dtype => !['int16', 'uint16', 'uint32', 'uint64'].includes(dtype))
@@ -165,7 +165,7 @@ export async function opsPage(cpu: Runtime): Promise<string> {
   await section('averages', 'src/tasks/average.ts', tasks)
   await section('losses', 'src/tasks/losses.ts', tasks)
   if (missing.length) throw new Error(`no example beside ${missing.join(', ')}`)
-  return `${introduction(cpu)}\n\n${sections.join('\n\n')}\n`
+  return `${introduction(cpu)}\n\n${sections.join('\n\n')}\n\n${importedSection()}\n`
 }
 
 const introduction = (cpu: Runtime): string => `# Ops
@@ -182,4 +182,4 @@ This page is written by \`npm run docs\` from the code; a test fails when it is 
   is made for a device. Float64 results and gradients are within a relative error of ${LIMIT.toExponential(0)} of PyTorch's for every op of
   \`npm run oracles\`, also where the kernel is missing.
 
-${allOps().filter(op => !op.domain).length} operators of ONNX are made; the functions here are those operators and compositions of them.`
+The functions here are operators of ONNX, and compositions of them. What files of other programs may hold is [listed below](#operators-of-files).`

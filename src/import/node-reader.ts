@@ -4,6 +4,7 @@ import { type Int64, saturated } from '../graph/int64.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
+import type { FileNode } from './operator.ts'
 import { unsupported } from './unsupported.ts'
 import { type Element, MOST, type Value } from './value.ts'
 
@@ -63,7 +64,7 @@ const decoded = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const isNumber = (v: Element): v is Int64 => typeof v === 'number' || typeof v === 'bigint'
 
 /** A node of a file as importing reads it; what is wrong with it is thrown without the node's name. */
-export class NodeReader {
+export class NodeReader implements FileNode {
   readonly type: string
   readonly domain: string
   readonly opset: number

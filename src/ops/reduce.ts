@@ -15,7 +15,7 @@ import { expand, reshape } from './layout.ts'
 
 type Axes = number | readonly number[] | undefined
 type ReduceAttrs = { readonly axes: readonly number[]; readonly keepdims: boolean }
-export type ReduceVjp = Vjp<ReduceAttrs, readonly ['data']>
+type ReduceVjp = Vjp<ReduceAttrs, readonly ['data']>
 
 /** @param since the first opset in which the axes are an input */
 const reduction = (type: string, name: string, since: number, vjp: ReduceVjp, x = f32(3, 4, 5)) =>

@@ -1,4 +1,5 @@
-import type { Operator, Operators } from '../operator.ts'
+import type { AnyTensor } from '../../graph/tensor.ts'
+import type { FileNode, Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { ATTENTION, FUSED_ATTENTION } from './attention.ts'
@@ -58,9 +59,15 @@ const own = new Map<string, Operator>()
  * Declares how files that have an operator are read: as other ops, such as
  * `imports('Mish', node => mul(node.data(0), tanh(softplus(node.data(0)))))`. It comes before onnxgrad's own way.
  * @experimental
- * @param type ONNX's name of the operator @param domain ONNX's own where it is left out
+ * @param type ONNX's name of the operator
+ * @param operator returns the outputs in ONNX's order; undefined for one that is not computed
+ * @param domain ONNX's own where it is left out
  */
-export function imports(type: string, operator: Operator, domain = ''): void {
+export function imports(
+  type: string,
+  operator: (node: FileNode) => AnyTensor | readonly (AnyTensor | undefined)[],
+  domain = '',
+): void {
   own.set(`${domain}.${type}`, operator)
 }
 
