@@ -72,6 +72,8 @@ export class Importer {
   /** Of each node, where they are all looked at. */
   readonly outcomes: NodeOutcome[] = []
   #surveying = false
+  /** Why the first node that was refused was. */
+  #refusal: UserError | undefined
   #looping = false
   /** Nodes of loops that were read, each in every round. */
   #unrolled = 0
@@ -94,8 +96,11 @@ export class Importer {
   }
 
   run(): Imported {
+    return this.#imported(this.#read())
+  }
+
+  #imported(frame: Frame): Imported {
     const graph: GraphProto = this.#info.proto.graph ?? {}
-    const frame = this.#read()
     if (!graph.output?.length) this.#fail('the graph has no outputs; the file is damaged')
     const outputs = new Map<string, Tensor>()
     for (const { name = '' } of graph.output ?? [])
@@ -128,10 +133,21 @@ export class Importer {
     return frame
   }
 
-  /** Reads all nodes, whatever becomes of those before, and notes it in `outcomes`. */
-  survey(): void {
+  /**
+   * Reads all nodes, whatever becomes of those before, and notes it in `outcomes`.
+   * @returns what {@link run} returns, or the error that it throws
+   * @throws UserError for inputs or weights that are damaged
+   */
+  survey(): Imported | UserError {
     this.#surveying = true
-    this.#read()
+    const frame = this.#read()
+    if (this.#refusal) return this.#refusal
+    try {
+      return this.#imported(frame)
+    } catch (error) {
+      if (error instanceof UserError) return error
+      throw error
+    }
   }
 
   inputs(): Readonly<Record<string, Tensor>> {
@@ -202,6 +218,7 @@ export class Importer {
       )
     } catch (error) {
       if (!(error instanceof UserError)) throw error
+      this.#refusal ??= error
       const reason = error.message.replace(`${this.#file}: `, '')
       this.outcomes.push(blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason })
       for (const name of proto.output ?? [])
