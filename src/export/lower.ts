@@ -52,6 +52,9 @@ const VERSIONS: Readonly<Record<number, { readonly ir: number; readonly onnxrunt
   24: { ir: 12, onnxruntime: '1.24' },
 }
 
+/** A tensor that is filled with one number is not written out if it is larger. */
+const MOST_FILLED = 2 ** 14
+
 export const OPSETS = { min: 17, max: 24 } as const
 
 const irVersion = (opset: number): number => VERSIONS[opset]?.ir ?? 8
@@ -125,6 +128,8 @@ class Writer {
   /** Last number that was tried after a name, so that finding a free one does not start over. */
   readonly #suffix = new Map<string, number>()
   readonly #constants = new Map<string, string>()
+  /** Names of constants: nodes may read one a thousand times. */
+  readonly #written = new Map<Tensor, string>()
   readonly #sizes = new Map<string, string>()
   readonly #read = new Set<string>()
 
@@ -239,7 +244,17 @@ class Writer {
     }
     if (op === Constant) {
       const shape = sizesOf(t.shape)
-      return this.#constant(toTyped(constantOf(t.node), t.dtype, sizeOfDims(shape)), t.dtype, shape)
+      const written = this.#written.get(t)
+      if (written !== undefined) return written
+      const [data, size] = [constantOf(t.node), sizeOfDims(shape)]
+      if (data.length === 1 && size > MOST_FILLED)
+        return this.#emit('Expand', [
+          this.#constant(toTyped(data, t.dtype, 1), t.dtype, []),
+          this.#ints(shape),
+        ])
+      const name = this.#constant(toTyped(data, t.dtype, size), t.dtype, shape)
+      this.#written.set(t, name)
+      return name
     }
     if (op === SizeOf) {
       const size = this.#size(dimOf(t.node))

@@ -1,5 +1,5 @@
 import type { FileInfo } from '../export/read.ts'
-import { ShapeError } from '../graph/errors.ts'
+import { ShapeError, UserError } from '../graph/errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { type Imported, Importer, type NodeOutcome } from './importer.ts'
 import type { ImportOptions } from './options.ts'
@@ -20,13 +20,18 @@ export function importOnnx(info: FileInfo, name: string, options: ImportOptions 
   try {
     return new Importer(info, name, options).run()
   } catch (error) {
-    if (!(error instanceof ShapeError)) throw error
-    try {
-      // Two symbols that ONNX leaves to the run time to compare: without symbols every size fits.
-      return new Importer(info, name, options, false).run()
-    } catch {
-      throw error
-    }
+    const imported = error instanceof ShapeError ? withoutSymbols(info, name, options) : undefined
+    if (imported) return imported
+    throw error
+  }
+}
+
+/** Two symbols may differ that ONNX leaves to the run time to compare: without symbols every size fits. */
+function withoutSymbols(info: FileInfo, name: string, options: ImportOptions): Imported | undefined {
+  try {
+    return new Importer(info, name, options, false).run()
+  } catch {
+    return undefined
   }
 }
 
@@ -37,12 +42,22 @@ export const inputsOf = (
   options: ImportOptions = {},
 ): Readonly<Record<string, Tensor>> => new Importer(info, name, options).inputs()
 
-/**
- * What becomes of each node of a file, also after one that cannot be imported.
- * @throws UserError for damaged files
- */
-export function surveyOnnx(info: FileInfo, name: string): readonly NodeOutcome[] {
+/** A file as it is read at once: what becomes of each of its nodes, and what `importOnnx` returns or throws. */
+export interface Survey {
+  /** Undefined for a file whose inputs or weights are damaged. */
+  readonly outcomes?: readonly NodeOutcome[]
+  readonly result: Imported | UserError
+}
+
+/** What becomes of each node of a file, also after one that cannot be imported. */
+export function surveyOnnx(info: FileInfo, name: string): Survey {
   const importer = new Importer(info, name, {})
-  importer.survey()
-  return importer.outcomes
+  try {
+    const result = importer.survey()
+    const without = result instanceof ShapeError ? withoutSymbols(info, name, {}) : undefined
+    return { outcomes: importer.outcomes, result: without ?? result }
+  } catch (error) {
+    if (error instanceof UserError) return { result: error }
+    throw error
+  }
 }

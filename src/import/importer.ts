@@ -18,7 +18,7 @@ import { type Frame, outputsOf, resolvedNode, Scope } from './frame.ts'
 import { freed } from './freed.ts'
 import { type FrozenNode, frozen, type StatedTypes, statedType } from './frozen.ts'
 import { type CalledFunction, Functions } from './functions.ts'
-import { knownResults, toTensor } from './known.ts'
+import { knownResults, knownValue } from './known.ts'
 import { Leaves } from './leaves.ts'
 import { nodePath, sharedPath } from './names.ts'
 import { NodeReader } from './node-reader.ts'
@@ -30,8 +30,12 @@ import { loop, scan } from './unrolled.ts'
 import { Unsupported, unsupported } from './unsupported.ts'
 import type { Value } from './value.ts'
 
-/** Of a file, those that loops add when they are unrolled. */
-const MOST_UNROLLED = 2 ** 14
+/** Nodes that loops and functions add to a file when they are written out: any file, and one for so many of its bytes. */
+const MOST_ADDED = 2 ** 13
+const BYTES_EACH = 64
+
+/** Of a file, elements that are followed through it: those of shapes and the like are a few for each node. */
+const MOST_FOLLOWED = 2 ** 17
 
 /** Shapes of a hostile file may be long, and have any names. */
 const LONGEST_MESSAGE = 500
@@ -72,9 +76,13 @@ export class Importer {
   /** Of each node, where they are all looked at. */
   readonly outcomes: NodeOutcome[] = []
   #surveying = false
+  /** Why the first node that was refused was. */
+  #refusal: UserError | undefined
   #looping = false
-  /** Nodes of loops that were read, each in every round. */
-  #unrolled = 0
+  /** Elements of known values that nodes computed. */
+  #followed = 0
+  /** What loops and functions have added so far. */
+  #added = 0
   /** Values that could not be computed. */
   readonly #blocked = new Set<Value | undefined>()
   readonly #stated: StatedTypes
@@ -94,8 +102,11 @@ export class Importer {
   }
 
   run(): Imported {
+    return this.#imported(this.#read())
+  }
+
+  #imported(frame: Frame): Imported {
     const graph: GraphProto = this.#info.proto.graph ?? {}
-    const frame = this.#read()
     if (!graph.output?.length) this.#fail('the graph has no outputs; the file is damaged')
     const outputs = new Map<string, Tensor>()
     for (const { name = '' } of graph.output ?? [])
@@ -128,10 +139,21 @@ export class Importer {
     return frame
   }
 
-  /** Reads all nodes, whatever becomes of those before, and notes it in `outcomes`. */
-  survey(): void {
+  /**
+   * Reads all nodes, whatever becomes of those before, and notes it in `outcomes`.
+   * @returns what {@link run} returns, or the error that it throws
+   * @throws UserError for inputs or weights that are damaged
+   */
+  survey(): Imported | UserError {
     this.#surveying = true
-    this.#read()
+    const frame = this.#read()
+    if (this.#refusal) return this.#refusal
+    try {
+      return this.#imported(frame)
+    } catch (error) {
+      if (error instanceof UserError) return error
+      throw error
+    }
   }
 
   inputs(): Readonly<Record<string, Tensor>> {
@@ -175,9 +197,6 @@ export class Importer {
   }
 
   #nodes(nodes: readonly NodeProto[] = [], frame: Frame): void {
-    if (this.#looping) this.#unrolled += nodes.length
-    if (this.#unrolled > MOST_UNROLLED)
-      unsupported(`loops of more than ${MOST_UNROLLED} nodes in all are not supported`)
     for (const [i, given] of nodes.entries()) {
       const node = resolvedNode(given, frame)
       const label = `node ${printable(node.name || `number ${i}`)} (${printable(node.opType ?? '?')})`
@@ -202,6 +221,7 @@ export class Importer {
       )
     } catch (error) {
       if (!(error instanceof UserError)) throw error
+      this.#refusal ??= error
       const reason = error.message.replace(`${this.#file}: `, '')
       this.outcomes.push(blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason })
       for (const name of proto.output ?? [])
@@ -238,10 +258,11 @@ export class Importer {
   #results(node: NodeReader, proto: NodeProto, frame: Frame): Results {
     const called = this.#functions.get(proto)
     if (called) return this.#call(called, node, proto, frame)
-    const known = knownResults(node)
+    const known = this.#followed < MOST_FOLLOWED ? knownResults(node) : undefined
     if (known) {
       refuseUnread(node)
-      return known.map(k => ({ known: k, tensor: () => toTensor(k) }))
+      for (const { values } of known) this.#followed += values.length
+      return known.map(knownValue)
     }
     const results = this.#supported(node, proto, frame)
     for (const result of results) {
@@ -292,6 +313,14 @@ export class Importer {
     return present(result, 'result').tensor()
   }
 
+  /** Counts what each round of a loop and each call of a function adds, also of a body without nodes. */
+  #count(size: number): void {
+    const most = MOST_ADDED + Math.floor(this.#info.bytes.length / BYTES_EACH)
+    this.#added += size
+    if (this.#added > most)
+      unsupported(`loops and functions that add more than ${most} nodes to the file are not supported`)
+  }
+
   /** A function of the file, in place of its call. */
   #call(called: CalledFunction, node: NodeReader, proto: NodeProto, frame: Frame): readonly Value[] {
     const scope = new Scope()
@@ -312,12 +341,15 @@ export class Importer {
       ...n,
       input: (n.input ?? []).map(name => (left.has(name) ? '' : name)),
     }))
+    this.#count(1 + nodes.length)
     this.#nodes(nodes, inner)
     return called.outputs.map(name => this.#value(name, inner))
   }
 
   /** A graph within the file's, which also sees the values around it. */
   #within(graph: GraphProto, frame: Frame, inputs: readonly (Value | undefined)[] = []): readonly Value[] {
+    const { node = [], initializer = [], input = [], output = [] } = graph
+    if (this.#looping) this.#count(1 + node.length + initializer.length + input.length + output.length)
     const scope = new Scope(frame.scope)
     this.#initializers(graph, scope)
     for (const [i, { name }] of (graph.input ?? []).entries()) {

@@ -228,6 +228,7 @@ const ALL: Readonly<Record<string, Rule>> = {
     const axis = axisOf(node, x.shape.length)
     const n = nth(x.shape, axis)
     const parts = node.int('num_outputs', node.outputs)
+    if (parts !== node.outputs) return undefined
     const size = Math.ceil(n / parts)
     const sizes =
       node.ints('split', 1) ?? Array.from({ length: parts }, (_, i) => Math.min(size, n - i * size))

@@ -4,6 +4,7 @@ import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { exact, type Int64 } from '../graph/int64.ts'
 import { constant } from '../graph/leaf.ts'
+import type { AnyTensor } from '../graph/tensor.ts'
 import { type Known, MOST, type Value } from './value.ts'
 
 /** ONNX TensorProto.DataType of bfloat16, the upper half of a float32's bits. */
@@ -49,7 +50,12 @@ export function tensorValue(proto: TensorProto): Value {
 
 /** A fixed tensor by its elements. */
 export function constantValue(values: ArrayLike<Int64>, dtype: DType, dims: readonly number[]): Value {
-  const tensor = () => constant(values, dtype, dims)
+  let made: AnyTensor | undefined
+  const tensor = () => {
+    // A node may read it a thousand times.
+    made ??= constant(values, dtype, dims)
+    return made
+  }
   return values.length > MOST ? { tensor } : { tensor, known: knownOf(values, dtype, dims) }
 }
 

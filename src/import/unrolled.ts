@@ -49,6 +49,7 @@ function stacked(tensors: readonly AnyTensor[], axis: number): AnyTensor {
 export function loop(node: NodeReader, states: number, body: Body): readonly Value[] {
   const [given, condition] = [node.input(0), node.input(1)]
   const [most, first] = [only(given), only(condition)]
+  if (states < 0) throw new UserError('its body has too few inputs; the file is damaged')
   if (condition && first === undefined)
     return unsupported('a condition that only the run time knows is not supported')
   if (given && most === undefined)
@@ -84,6 +85,10 @@ export function scan(
   const states = inner.inputs - count
   if (node.opset < 9) return unsupported(`Scan of opset ${node.opset} is not supported`)
   const results = inner.outputs - states
+  if (count < 0 || states < 0 || results < 0)
+    throw new UserError(
+      `num_scan_inputs is ${count}, but its body has ${inner.inputs} inputs and ${inner.outputs} outputs; the file is damaged`,
+    )
   const list = (name: string, size: number) => node.ints(name) ?? new Array<number>(size).fill(0)
   const [axes, directions] = [list('scan_input_axes', count), list('scan_input_directions', count)]
   const [outAxes, outDirections] = [

@@ -29,8 +29,18 @@ function sizesOf({ image, block, dilations, pads, strides }: Col2ImAttrs) {
   return { padded, places }
 }
 
+function checkLists({ image, block, dilations, pads, strides }: Col2ImAttrs): void {
+  const axes = image.length
+  const positive = [image, block, dilations, strides]
+  if (positive.some(list => list.length !== axes || list.some(v => v < 1)) || pads.length !== 2 * axes)
+    throw new ShapeError(
+      `col2im: image [${image.join()}], block [${block.join()}], dilations [${dilations.join()}] and strides [${strides.join()}] must have a number of at least 1 for each axis, and pads [${pads.join()}] two`,
+    )
+}
+
 function inferred(x: Shape, attrs: Col2ImAttrs): Shape {
   const { image, block } = attrs
+  checkLists(attrs)
   const { places } = sizesOf(attrs)
   const elements = sizeOfDims(block)
   const [n, channels, count] = x

@@ -10,10 +10,14 @@ import { reshape, transpose } from './layout.ts'
 /** Which axis of the channels is the block: the first (depth–column–row), or the last (column–row–depth). */
 type Order = 'DCR' | 'CRD'
 
+/** A block of more pixels, as its square, comes from no real model. */
+const MOST_BLOCK = 2 ** 20
+
 /** A dim in parts of `by`. */
 function divided(name: string, { shape }: TensorType, axis: number, by: number): Dim {
   if (shape.length !== 4)
     throw new ShapeError(`${name}: takes [n, channels, height, width], not ${show(shape)}`)
+  if (!(by >= 1 && by <= MOST_BLOCK)) throw new ShapeError(`${name}: blocksize must be 1 to ${MOST_BLOCK}`)
   const dim = nth(shape, axis)
   if (dim === UNKNOWN) return UNKNOWN
   const { symbols, literal } = allFactors([dim])

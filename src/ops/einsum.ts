@@ -153,10 +153,11 @@ export function einsum(equation: string, tensors: readonly AnyTensor[]): AnyTens
   )
   const [first, ...rest] = inputs.map((labels, i) => diagonal({ labels, x: nth(tensors, i) }))
   const start = first ?? { labels: [], x: head }
-  const whole = rest.reduce(
-    (a, b, i) => contracted(a, b, new Set([...output, ...rest.slice(i + 1).flatMap(t => t.labels)])),
-    start,
-  )
+  // The last operand that has a label; those of the result outlive all of them.
+  const last = new Map(rest.flatMap(({ labels }, i) => labels.map(label => [label, i] as const)))
+  for (const label of output) last.set(label, rest.length)
+  const neededAfter = (i: number) => [...last].flatMap(([label, at]) => (at > i ? [label] : []))
+  const whole = rest.reduce((a, b, i) => contracted(a, b, new Set(neededAfter(i))), start)
   return ordered(summed(whole, new Set(output)), output)
 }
 example(einsum, t => ['ij,jk->ik', [t(2, 3), t(3, 4)]])

@@ -13,6 +13,7 @@ import { expand, fill, reshape, select } from './layout.ts'
 function depthOf(name: string, x: TensorType, indices: TensorType, batch: number): number {
   if (indices.dtype !== 'int32' && indices.dtype !== 'int64')
     throw new ShapeError(`${name}: indices must be int32 or int64, not ${indices.dtype}`)
+  if (batch < 0) throw new ShapeError(`${name}: batch_dims must be at least 0, not ${batch}`)
   const depth = indices.shape.at(-1)
   if (typeof depth !== 'number' || depth === UNKNOWN)
     throw new ShapeError(`${name}: the last dim of indices ${show(indices.shape)} must be known`)

@@ -16,6 +16,9 @@ type ResponseAttrs = {
   readonly size: number
 }
 
+/** The sum has a term for each. */
+const MOST_SIZE = 1023
+
 /** x / (bias + α/size Σ x²)^β with the sum as one slice of the channels for each of its terms. */
 function plain(x: AnyTensor, { alpha, beta, bias, size }: ResponseAttrs): AnyTensor {
   const count: number = x.shape[1]
@@ -41,8 +44,8 @@ export const LRN = op('LRN', {
       throw new ShapeError(
         `responseNorm: takes [n, channels, h, w] with a known number of channels, not ${show(x.shape)}`,
       )
-    if (!(size >= 1) || size % 2 === 0)
-      throw new UserError(`responseNorm: size must be odd and at least 1, not ${size}`)
+    if (!(size >= 1 && size <= MOST_SIZE) || size % 2 === 0)
+      throw new UserError(`responseNorm: size must be odd, at least 1 and at most ${MOST_SIZE}, not ${size}`)
     return [x]
   },
   along: axis => (axis === 1 ? undefined : [axis]),

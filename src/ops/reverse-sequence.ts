@@ -14,10 +14,11 @@ const ReverseSequence = op('ReverseSequence', {
     time: attr.int({ name: 'time_axis', default: 0 }),
   },
   infer: ([x, lengths], { batch, time }) => {
-    for (const axis of [batch, time]) axisOf('reverseSequence', axis, x.shape.length)
-    if (lengths.dtype !== 'int64' || !sameShape(lengths.shape, [x.shape[batch] ?? 0]))
+    axisOf('reverseSequence', time, x.shape.length)
+    const size = x.shape[axisOf('reverseSequence', batch, x.shape.length)]
+    if (lengths.dtype !== 'int64' || !sameShape(lengths.shape, [size ?? 0]))
       throw new ShapeError(
-        `reverseSequence: lengths ${lengths.dtype} ${show(lengths.shape)} must be int64 [${x.shape[batch]}] for ${show(x.shape)}`,
+        `reverseSequence: lengths ${lengths.dtype} ${show(lengths.shape)} must be int64 [${size}] for ${show(x.shape)}`,
       )
     return [x]
   },

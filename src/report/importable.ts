@@ -1,6 +1,4 @@
-import type { FileInfo } from '../export/read.ts'
-import { UserError } from '../graph/errors.ts'
-import { type NodeOutcome, surveyOnnx } from '../import/import.ts'
+import type { NodeOutcome } from '../import/import.ts'
 
 /** What becomes of the nodes of one operator. */
 export interface OperatorUse {
@@ -21,17 +19,8 @@ const ORDER: Readonly<Record<NodeOutcome['kind'], number>> = {
   imported: 3,
 }
 
-/** Undefined for a file whose inputs or weights are damaged. */
-export function importableOf(info: FileInfo, name: string): Importable | undefined {
-  try {
-    return grouped(surveyOnnx(info, name))
-  } catch (error) {
-    if (error instanceof UserError) return undefined
-    throw error
-  }
-}
-
-function grouped(outcomes: readonly NodeOutcome[]): OperatorUse[] {
+/** The nodes of each operator together. */
+export function importableOf(outcomes: readonly NodeOutcome[]): Importable {
   const groups = new Map<string, OperatorUse>()
   for (const { operator, kind, reason } of outcomes) {
     const key = `${kind} ${operator}`

@@ -10,7 +10,7 @@ import { nth } from '../graph/present.ts'
 import { print } from '../graph/print.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
-import { importOnnx } from '../import/import.ts'
+import { surveyOnnx } from '../import/import.ts'
 import { type Model, parameterCount } from '../nn/model.ts'
 import { type Importable, importableOf } from './importable.ts'
 import { byteSize, inWords } from './words.ts'
@@ -151,17 +151,12 @@ export function fileSubject(
 }
 
 function graphOf(path: string, info: FileInfo, nodes: readonly NodeProto[]) {
-  const survey = () => {
-    const importable = importableOf(info, basename(path))
-    return importable ? { importable } : {}
-  }
-  try {
-    const { graph } = importOnnx(info, basename(path))
-    return { ...survey(), graph, listing: () => plainLines(print(graph).split('\n')) }
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error
-    return { ...survey(), reason: error.message, listing: () => plainLines(nodes.map(nodeText)) }
-  }
+  const { outcomes, result } = surveyOnnx(info, basename(path))
+  const importable = outcomes ? { importable: importableOf(outcomes) } : {}
+  if (result instanceof UserError)
+    return { ...importable, reason: result.message, listing: () => plainLines(nodes.map(nodeText)) }
+  const { graph } = result
+  return { ...importable, graph, listing: () => plainLines(print(graph).split('\n')) }
 }
 
 const typeName = (domain: string | undefined, type = '?'): string => (domain ? `${domain}.${type}` : type)

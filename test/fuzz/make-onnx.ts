@@ -1,7 +1,14 @@
 import { mlp, vit } from '../../models/index.ts'
 import { encode } from '../../src/export/codec.ts'
 import { exportOnnx, METADATA } from '../../src/export/export.ts'
-import { type GraphProto, Model, type ModelProto, type TensorProto } from '../../src/export/onnx-proto.ts'
+import {
+  type AttributeProto,
+  type GraphProto,
+  Model,
+  type ModelProto,
+  type NodeProto,
+  type TensorProto,
+} from '../../src/export/onnx-proto.ts'
 import type { Model as AnyModel } from '../../src/nn/model.ts'
 import { normalized } from '../../src/nn/normalize.ts'
 import { initialized } from '../../src/nn/trained.ts'
@@ -93,6 +100,88 @@ const list = (name: string, length: number) =>
 const chain = (count: number, type: string) =>
   Array.from({ length: count }, (_, i) => node(type, [i ? `v${i}` : 'x'], i < count - 1 ? `v${i + 1}` : 'y'))
 
+const string = (name: string, s: string): AttributeProto => ({ name, type: 3, s: Buffer.from(s) })
+const yes = values('', 'bool', [], [1])
+const graph = (name: string, g: GraphProto): AttributeProto => ({ name, type: 5, g: { name, ...g } })
+
+/** A loop of 1024 rounds that carries one value. */
+const loop = (from: string, to: string, body: GraphProto) =>
+  node('Loop', ['rounds', 'yes', from], to, '', [graph('body', body)])
+/** A body that does nothing with what it gets, in which names end with `at`. */
+const idle = (at: string, nodes: readonly NodeProto[] = [], result = `v${at}`): GraphProto => ({
+  input: [port(`i${at}`, []), port(`go${at}`, []), port(`v${at}`, [])],
+  node: [...nodes],
+  output: [port('yes', []), port(result, [])],
+})
+const looped = (body: GraphProto): Uint8Array =>
+  one({
+    initializer: [values('rounds', 'int64', [], [1024]), { ...yes, name: 'yes' }],
+    node: [loop('x', 'y', body)],
+  })
+
+/** Branches of which only the run time knows which is taken, in each other. */
+function choices(depth: number): NodeProto {
+  const inner = depth ? choices(depth - 1) : node('Relu', ['x'], 'c0')
+  const branch = (name: string) => graph(name, { node: [inner], output: [port(`c${depth}`, [2, 3])] })
+  return node('If', ['p'], `c${depth + 1}`, '', [branch('then_branch'), branch('else_branch')])
+}
+
+/** Functions that call each other, each the one before it 16 times. */
+function calling(): Uint8Array {
+  const body = (type: string, domain = '') =>
+    Array.from({ length: 16 }, (_, i) => ({
+      ...node(type, [`t${i}`], `t${i + 1}`),
+      domain,
+    }))
+  const called = (name: string, nodes: NodeProto[]) => ({
+    name,
+    domain: 'own',
+    input: ['t0'],
+    output: ['t16'],
+    node: nodes,
+    opsetImport: [{ domain: '', version: 17 }],
+  })
+  return encode(Model, {
+    irVersion: 10,
+    graph: { name: 'g', input: [x], output: [y], node: [{ ...node('f3', ['x'], 'y'), domain: 'own' }] },
+    functions: [called('f0', body('Relu')), ...[1, 2, 3].map(i => called(`f${i}`, body(`f${i - 1}`, 'own')))],
+    opsetImport: [
+      { domain: '', version: 17 },
+      { domain: 'own', version: 1 },
+    ],
+  })
+}
+
+/** A known list that nodes pass on. */
+const followed = (shape: number[], count: number, next: (from: string, to: string) => NodeProto) =>
+  one({
+    node: [
+      node('Constant', [], 'k0', '', [
+        tensor('value', values('', 'int64', shape, new Array<number>(1024).fill(1))),
+      ]),
+      ...Array.from({ length: count }, (_, i) => next(`k${i}`, `k${i + 1}`)),
+      node('Relu', ['x'], 'y'),
+    ],
+  })
+
+/** A node whose second input is a list of the file. */
+const listed = (type: string, given: readonly number[], dims: number[] = [2, 3]) =>
+  fileOf({
+    input: [port('x', dims)],
+    output: [y],
+    node: [
+      node('Constant', [], 'l', '', [tensor('value', values('', 'int64', [given.length], given))]),
+      node(type, ['x', 'l'], 'y', 'n'),
+    ],
+  })
+
+const image = (type: string, ...attributes: AttributeProto[]) =>
+  fileOf({
+    input: [port('x', [1, 4, 4, 4])],
+    output: [y],
+    node: [node(type, ['x'], 'y', 'n', attributes)],
+  })
+
 /** Models of ours and of others, and what is none. */
 export const hostileOnnx = (): Record<string, Uint8Array> => ({
   'good-mlp': good,
@@ -182,6 +271,90 @@ export const hostileOnnx = (): Record<string, Uint8Array> => ({
     initializer: [weight('w', 2, 1, 2, 2)],
     node: [node('Conv', ['x', 'w'], 'y', 'c', [int('group', 0)])],
   }),
+  // operators
+  'fill-of-a-terabyte': fileOf({
+    input: [x],
+    output: [y],
+    node: [
+      node('Constant', [], 'l', '', [tensor('value', values('', 'int64', [1], [2 ** 40]))]),
+      node('ConstantOfShape', ['l'], 'y'),
+    ],
+  }),
+  'heads-of-a-matrix': one({
+    node: [
+      { ...node('MultiHeadAttention', ['x'], 'y', 'n', [int('num_heads', 1)]), domain: 'com.microsoft' },
+    ],
+  }),
+  'heads-zero': fileOf({
+    input: [port('x', [1, 2, 6])],
+    output: [y],
+    node: [
+      node('Attention', ['x', 'x', 'x'], 'y', 'n', [int('q_num_heads', 0), int('kv_num_heads', 2 ** 31)]),
+    ],
+  }),
+  'attention-of-a-billion-tokens': fileOf({
+    input: [port('x', [1, 1, 2 ** 30, 4])],
+    output: [port('y', [1, 1, 2 ** 30, 4])],
+    node: [node('Attention', ['x', 'x', 'x'], 'y', 'n', [int('is_causal', 1)])],
+  }),
+  'window-of-a-billion': fileOf({
+    input: [x],
+    output: [y],
+    node: [
+      node('Constant', [], 'l', '', [tensor('value', values('', 'int64', [], [1e9]))]),
+      node('HannWindow', ['l'], 'y', 'n'),
+    ],
+  }),
+  'grid-of-a-billion': listed('AffineGrid', [1, 1, 1e9, 1e9], [1, 2, 3]),
+  'grid-of-60-axes': fileOf({
+    input: [port('x', new Array<number>(60).fill(1)), port('g', [...new Array<number>(59).fill(1), 58])],
+    output: [y],
+    node: [node('GridSample', ['x', 'g'], 'y', 'n')],
+  }),
+  'centre-of-too-few-axes': listed('CenterCropPad', [1]),
+  'block-of-size-zero': image('DepthToSpace', int('blocksize', 0)),
+  'neighbours-a-billion': image('LRN', int('size', 1e9 + 1)),
+  'known-split-into-a-billion': followed([1024], 1, (from, to) =>
+    node('Split', [from], to, 's', [int('num_outputs', 1e9)]),
+  ),
+  'known-of-64-axes': followed([...new Array<number>(63).fill(1), 1024], 500, (from, to) =>
+    node('Transpose', [from], to),
+  ),
+  'known-without-end': followed([1024], 500, (from, to) => node('Mul', [from, from], to)),
+  'loops-without-nodes': looped(
+    idle('', [loop('v', 'r', idle('2', [loop('v2', 'r2', idle('3'))], 'r2'))], 'r'),
+  ),
+  'loop-that-doubles': looped(idle('', [node('Concat', ['v', 'v'], 'r', '', [int('axis', 0)])], 'r')),
+  'loop-of-no-inputs': looped({ output: [port('yes', [])] }),
+  'scan-of-a-billion': one({
+    node: [
+      node('Scan', ['x'], 'y', 's', [
+        int('num_scan_inputs', 1e9),
+        graph('body', { input: [x], output: [x] }),
+      ]),
+    ],
+  }),
+  'choices-in-choices': fileOf({
+    input: [x, { name: 'p', type: { tensorType: { elemType: 9, shape: { dim: [] } } } }],
+    output: [port('c6', [2, 3])],
+    node: [choices(5)],
+  }),
+  'functions-of-many-nodes': calling(),
+  'letters-a-thousand': one({
+    node: [
+      node('Einsum', new Array<string>(1000).fill('x'), 'y', 'e', [
+        string('equation', `${new Array<string>(1000).fill('ij').join()}->ij`),
+      ]),
+    ],
+  }),
+  'axis-far-below-zero': fileOf(
+    {
+      input: [x],
+      output: [y],
+      node: [node('Add', ['x', 'x'], 'y', 'a', [int('axis', -(2 ** 50)), int('broadcast', 1)])],
+    },
+    6,
+  ),
   // data
   'raw-data-short': added({ ...weight('w', 2, 3), dims: [2, 4] }),
   'raw-data-long': added({ ...weight('w', 2, 3), dims: [1, 3] }),

@@ -1,22 +1,53 @@
+import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { buildModel } from '../../models/index.ts'
 import { decode, encode } from '../../src/export/codec.ts'
 import { lower } from '../../src/export/lower.ts'
 import { Model } from '../../src/export/onnx-proto.ts'
 import { readOnnx, readWeights } from '../../src/export/read.ts'
+import { DATA_TYPE } from '../../src/export/tensor-data.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { allOps } from '../../src/graph/op.ts'
 import { summarize } from '../../src/graph/summary.ts'
 import { importOnnx } from '../../src/import/import.ts'
+import { OPERATORS } from '../../src/import/operators/index.ts'
 import { fileSubject } from '../../src/report/subject.ts'
 import { graphOf } from '../../src/runtime/evaluate.ts'
 import { inputPorts } from '../../src/train/predictor.ts'
+import { fileOfSample, type NodeSample, type NodeSamples } from '../import/sample.ts'
 import { allCases } from '../ort/samples.ts'
 import { corpus, expectPlain, fuzz, outcome } from './fuzz.ts'
 import { field } from './make-onnx.ts'
 import { mutate, mutateTree, pick } from './mutate.ts'
 
 const files = corpus('onnx')
+
+/** A file for each sample of an operator; every second one states the types of its outputs, so that nodes can be kept. */
+async function operatorFiles(): Promise<Uint8Array[]> {
+  const samples: (readonly [string, NodeSample])[] = []
+  for (const file of readdirSync('test/import/samples').sort()) {
+    const module: { samples: NodeSamples } = await import(`../import/samples/${file.replace('.ts', '')}.ts`)
+    for (const [type, all] of Object.entries(module.samples))
+      samples.push(...all.map(sample => [type, sample] as const))
+  }
+  return samples.map(([type, sample], i) => {
+    const bytes = fileOfSample(type, sample)
+    return i % 2 ? stated(bytes) : bytes
+  })
+}
+
+/** The file with the types of its outputs. */
+function stated(bytes: Uint8Array): Uint8Array {
+  const tree = decode(Model, bytes, 'x')
+  const { outputs } = importOnnx(readOnnx(bytes, 'x.onnx'), 'x.onnx').graph
+  for (const port of tree.graph?.output ?? []) {
+    const t = outputs[port.name ?? '']
+    if (!t) continue
+    const dim = t.shape.map(d => (typeof d === 'number' ? { dimValue: d } : { dimParam: d }))
+    port.type = { tensorType: { elemType: DATA_TYPE[t.dtype], shape: { dim } } }
+  }
+  return encode(Model, tree)
+}
 
 /** A part of a parser that may refuse what others take. */
 const attempt = (body: () => unknown): void => {
@@ -122,23 +153,15 @@ describe('an .onnx file', () => {
       const outputs = c.apply(c.inputs).outputs.map((t, i) => [`y${i}`, t] as const)
       return lower(graphOf(Object.fromEntries(outputs)), { name: c.name, opset: 21 })
     })
-    const others = [
-      'Gemm',
-      'Identity',
-      'Constant',
-      'ConstantOfShape',
-      'Flatten',
-      'Sum',
-      'Shape',
-      'Size',
-      'Dropout',
-    ]
-    const types = [...allOps().map(op => op.type), ...others]
+    const operators = await operatorFiles()
+    const others = ['Shape', 'Size', 'Loop', 'Scan', 'If']
+    const imported = Object.values(OPERATORS).flatMap(own => Object.keys(own))
+    const types = [...new Set([...allOps().map(op => op.type), ...imported, ...others])]
     const read = await fuzz(
       'onnx trees',
       1200,
       random => {
-        const tree = decode(Model, pick(random.int(2) ? ops : models, random), 'x')
+        const tree = decode(Model, pick(pick([operators, operators, ops, models], random), random), 'x')
         const names = tree.graph?.node?.flatMap(n => [...(n.input ?? []), ...(n.output ?? [])]) ?? []
         mutateTree(tree, random, [...types, ...names])
         return encode(Model, tree)

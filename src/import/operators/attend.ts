@@ -2,7 +2,7 @@ import { type Dim, UNKNOWN } from '../../graph/dim.ts'
 import type { DType } from '../../graph/dtype.ts'
 import { UserError } from '../../graph/errors.ts'
 import { constant } from '../../graph/leaf.ts'
-import { show } from '../../graph/shape.ts'
+import { type Shape, show } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { hideFuture } from '../../ops/causal.ts'
 import { add, cast, div, greater, less, mul, sub, tanh, where } from '../../ops/elementwise.ts'
@@ -37,11 +37,21 @@ export interface Steps {
   readonly weights: AnyTensor
 }
 
+/** @throws UserError for a tensor of another number of dims */
+export function checkRank(what: string, x: AnyTensor, rank: number): void {
+  const shape: Shape = x.shape
+  if (shape.length !== rank) throw new UserError(`${what} of ${show(shape)} must have ${rank} dims`)
+}
+
 /** softmax(q kᵀ scale + bias) v; a token that sees no key gets zeros. */
 export function attend({ q, k, v, scale, softcap = 0, bias, causal = false }: Attended): Steps {
+  for (const [name, x] of Object.entries({ queries: q, keys: k, values: v })) checkRank(name, x, 4)
   const heads: Dim = q.shape[1]
+  const size: Dim = q.shape[3]
+  if (!scale && (typeof size !== 'number' || size < 1))
+    throw new UserError(`the scale of scores depends on the last dim of ${show(q.shape)}, which is not known`)
   const product = matmul(q, transposeLast(repeated(k, heads)))
-  const scores = mul(product, scale || 1 / Math.sqrt(Number(q.shape.at(-1))))
+  const scores = mul(product, scale || 1 / Math.sqrt(Number(size)))
   const capped = softcap ? mul(tanh(div(scores, softcap)), softcap) : scores
   const shown = causal ? hideFuture(capped) : capped
   const biased = bias ? add(shown, bias) : shown

@@ -9,7 +9,16 @@ import { matmul } from '../../ops/matmul.ts'
 import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
 import { unsupported } from '../unsupported.ts'
-import { attend, lengthBias, maskBias, paddingBias, reachBias, type Steps, sumOfBiases } from './attend.ts'
+import {
+  attend,
+  checkRank,
+  lengthBias,
+  maskBias,
+  paddingBias,
+  reachBias,
+  type Steps,
+  sumOfBiases,
+} from './attend.ts'
 import { groupQueryAttention } from './group-attention.ts'
 import { joinHeads, microsoftRotaryEmbedding, rotaryEmbedding, splitHeads } from './rotary.ts'
 
@@ -27,6 +36,7 @@ const shownOf = (mode: number, steps: Steps): AnyTensor =>
 /** ONNX's own attention, of opset 23 to 25. */
 function attention(n: NodeReader): readonly AnyTensor[] {
   const joined = n.data(0).shape.length === 3
+  if (!joined) for (const i of [0, 1, 2]) checkRank(`input ${i}`, n.data(i), 4)
   const heads = (x: AnyTensor, count: number) => (joined ? splitHeads(x, count) : x)
   const [queries, groups] = [n.int('q_num_heads', 0), n.int('kv_num_heads', 0)]
   const q = heads(n.data(0), queries)
@@ -96,11 +106,14 @@ function fusedAttention(n: NodeReader): readonly (AnyTensor | undefined)[] {
     if (n.flag(name)) unsupported(`${name} 1 is not supported, only 0`)
   n.int('rotary_embedding_dim', 0)
   const heads = n.int('num_heads', 1)
+  checkRank('an input', x, 3)
+  checkRank('weights', weights, 2)
   const width: Dim = weights.shape[1]
   if (typeof width !== 'number')
     throw new UserError(`the width of the weights ${show(weights.shape)} is not known`)
   const product = matmul(x, weights)
   const sizes = n.ints('qkv_hidden_sizes') ?? [width / 3, width / 3, width / 3]
+  if (sizes.length !== 3) throw new UserError(`qkv_hidden_sizes has ${sizes.length} sizes; expected 3`)
   const parts = split(bias ? add(product, bias) : product, 2, sizes).map((t: AnyTensor) =>
     splitHeads(t, heads),
   )
@@ -117,6 +130,7 @@ const layer = (x: AnyTensor): AnyTensor => reshape(x, [1, ...x.shape])
 /** Queries, keys and values of onnxruntime's MultiHeadAttention: each of its own, or packed in one. */
 function headsOf(n: NodeReader, heads: number): Heads {
   const [query, key, value, bias] = [n.data(0), n.optional(1), n.optional(2), n.optional(3)]
+  if (!(heads >= 1)) throw new UserError(`num_heads is ${heads}; it must be at least 1`)
   const packed = (x: AnyTensor, count: number): AnyTensor[] => {
     // [batch, length, heads, parts, size]
     const parts = split(x, 3, count)
@@ -135,6 +149,7 @@ function headsOf(n: NodeReader, heads: number): Heads {
   const [q, k, v] = all.map((t, i) => {
     const b = biases[i]
     if (t.shape.length === 3) return splitHeads(b ? add(t, b) : t, heads)
+    checkRank('keys or values', t, 4)
     return b ? add(t, reshape(b, [heads, 1, t.shape[3]])) : t
   })
   if (!q || !k || !v) throw new UserError('needs queries, keys and values')

@@ -52,7 +52,7 @@ function operands(n: NodeReader): readonly [AnyTensor, AnyTensor] {
   if (!n.flag('broadcast') || given === undefined) return [a, b]
   const axis = given < 0 ? given + a.shape.length : given
   const behind = a.shape.length - axis - b.shape.length
-  if (behind < 0)
+  if (axis < 0 || behind < 0)
     throw new UserError(`axis ${given} does not leave room for the ${b.shape.length} dims of input 1`)
   return [a, reshape(b, [...b.shape, ...new Array<number>(behind).fill(1)])]
 }

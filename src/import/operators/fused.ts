@@ -62,6 +62,9 @@ function fusedMatMul(n: NodeReader): AnyTensor {
   return alpha === 1 ? product : mul(product, alpha)
 }
 
+/** A constant that is filled with one number may have any size. */
+const MOST_BYTES = 2 ** 30
+
 /** The bytes of a constant. */
 function bytesOf(n: NodeReader, i: number, name: string): ArrayLike<number> {
   const { node, dtype, shape } = n.data(i)
@@ -69,6 +72,7 @@ function bytesOf(n: NodeReader, i: number, name: string): ArrayLike<number> {
   const data = constantOf(node)
   if (!(data instanceof Float64Array)) return unsupported(`${name} of ${show(shape)} is not supported`)
   const size = shape.reduce((a: number, b: number) => a * b, 1)
+  if (size > MOST_BYTES) return unsupported(`${name} of ${show(shape)} is not supported`)
   // A constant that is filled with one number holds it once.
   return data.length === size ? data : new Float64Array(size).fill(data[0] ?? 0)
 }

@@ -9,7 +9,7 @@ import { concat, reshape, split } from '../../ops/layout.ts'
 import type { NodeReader } from '../node-reader.ts'
 import { positions } from '../positions.ts'
 import { unsupported } from '../unsupported.ts'
-import { attend, reachBias, sumOfBiases } from './attend.ts'
+import { attend, checkRank, reachBias, sumOfBiases } from './attend.ts'
 import { joinHeads, rotated, splitHeads } from './rotary.ts'
 
 /** What is not computed unless it says nothing. */
@@ -24,6 +24,9 @@ const NEUTRAL: readonly (readonly [name: string, value: number])[] = [
 function partsOf(n: NodeReader, heads: number, groups: number): readonly AnyTensor[] {
   const [query, key, value] = [n.data(0), n.optional(1), n.optional(2)]
   if (key && value) return [splitHeads(query, heads), splitHeads(key, groups), splitHeads(value, groups)]
+  checkRank('an input', query, 3)
+  if (!(heads >= 1 && groups >= 1))
+    throw new UserError(`num_heads ${heads} and kv_num_heads ${groups} must be at least 1`)
   const width: Dim = query.shape[2]
   if (typeof width !== 'number' || width % (heads + 2 * groups))
     throw new UserError(`${show(query.shape)} does not split into ${heads} + 2 × ${groups} heads`)
@@ -78,6 +81,7 @@ function turned(
   const interleaved = n.flag('rotary_interleaved')
   if (!n.flag('do_rotary')) return [q, k]
   if (!cosines || !sines) throw new UserError('do_rotary needs tables of cosines and sines (inputs 7 and 8)')
+  checkRank('a table of cosines', cosines, 2)
   const places = given ?? add(reshape(offset, [offset.shape[0], 1]), positions(tokens))
   const rotation = { cos: gather(cosines, places), sin: gather(sines, places), interleaved }
   return [rotated(q, rotation), rotated(k, rotation)]

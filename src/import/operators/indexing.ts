@@ -6,7 +6,6 @@ import { axisOf, type Dim, product, type Shape, show, UNKNOWN } from '../../grap
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { nonZero, range } from '../../ops/dynamic.ts'
 import { add, cast, equal, greater, less, sub, where } from '../../ops/elementwise.ts'
-import { arange } from '../../ops/fill.ts'
 import gathering, { gather } from '../../ops/gather.ts'
 import { scatterND } from '../../ops/gather-nd.ts'
 import { expand, reshape, select } from '../../ops/layout.ts'
@@ -16,17 +15,16 @@ import '../../ops/eye.ts'
 import '../../ops/reverse-sequence.ts'
 import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
+import { positions } from '../positions.ts'
 import { combined, isNumber } from '../sizes.ts'
 import { unsupported } from '../unsupported.ts'
 import type { Element, Value } from '../value.ts'
 
-/** Constants that a node needs are made as it is read; more elements than these come from no real model. */
-const MOST_MADE = 2 ** 22
-
-/** The elements of a dim of known size, as whole numbers. */
+/** A dim of known size. */
 function counted(what: string, dim: Dim): number {
   if (typeof dim !== 'number' || dim === UNKNOWN) return unsupported(`${what} ${dim} is not a known size`)
-  return dim <= MOST_MADE ? dim : unsupported(`${what} ${dim} is larger than ${MOST_MADE}`)
+  if (Number.isSafeInteger(dim) && dim >= 0) return dim
+  throw new UserError(`${what} ${dim} is not a size; it must be a whole number of at least 0`)
 }
 
 /** `n` dims of 1, but for `size` at `axis`. */
@@ -48,11 +46,9 @@ function sizeOfRange(...values: readonly Value[]): Dim {
 
 /** Elements of `x` on the diagonals that a number names which only the run time knows. */
 function triangle(x: AnyTensor, upper: boolean, k: AnyTensor): AnyTensor {
-  const [rows, columns] = [-2, -1].map(i => counted('a triangle of dim', nth<Dim>(x.shape, i)))
-  if (rows === undefined || columns === undefined || rows * columns > MOST_MADE)
-    return unsupported(`a triangle of ${show(x.shape)} with a k that is not constant`)
-  const offsets = Array.from({ length: rows * columns }, (_, i) => (i % columns) - Math.floor(i / columns))
-  const offset: AnyTensor = constant(offsets, 'int64', [rows, columns])
+  if (x.shape.length < 2) throw new UserError(`takes matrices, not ${show(x.shape)}`)
+  const [rows, columns] = [nth<Dim>(x.shape, -2), nth<Dim>(x.shape, -1)]
+  const offset = sub(positions(columns), reshape(positions(rows), [rows, 1]))
   const kept = upper ? greater(offset, sub(k, 1)) : less(offset, add(k, 1))
   return where(kept, x, constant(0, x.dtype, []))
 }
@@ -90,7 +86,7 @@ export const INDEXING: Operators = {
     const index = cast(indices, 'int64')
     // A negative index counts from the end.
     const wrapped = where(less(index, 0), add(index, size), index)
-    const classes = reshape(arange(size, 'int64'), along(rank, axis, size))
+    const classes = reshape(positions(size), along(rank, axis, size))
     const hit = equal(reshape(wrapped, indices.shape.toSpliced(axis, 0, 1)), classes)
     return where(hit, select(values, 0, 1), select(values, 0, 0))
   },
@@ -126,7 +122,7 @@ export const INDEXING: Operators = {
     const axis = axisOf('tensorScatter', n.int('axis', -2), rank)
     const circular = n.text('mode', ['linear', 'circular']) === 'circular'
     const size = counted('an update of dim', update.shape[axis])
-    const steps = reshape(arange(size, 'int64'), along(rank, axis, size))
+    const steps = reshape(positions(size), along(rank, axis, size))
     const first = given && reshape(given, along(rank, 0, past.shape[0]))
     const place = first ? add(steps, first) : steps
     const room = counted('a cache of dim', past.shape[axis])

@@ -1,7 +1,8 @@
+import { UserError } from '../../graph/errors.ts'
 import { makeNode } from '../../graph/node.ts'
 import { opOf } from '../../graph/op.ts'
 import { present } from '../../graph/present.ts'
-import { axisOf, type Dim, type Shape, sameShape } from '../../graph/shape.ts'
+import { axisOf, type Dim, type Shape, sameShape, show } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { abs, add, div, equal, mul, reciprocal, sqrt, sub, where } from '../../ops/elementwise.ts'
 import { onesLike } from '../../ops/fill.ts'
@@ -16,6 +17,7 @@ import type { Operator, Operators } from '../operator.ts'
 import { positions } from '../positions.ts'
 import { argumentsOf } from '../primitive.ts'
 import { unsupported } from '../unsupported.ts'
+import { checkRank } from './attend.ts'
 
 /** ONNX takes the statistics in this precision; files of half precision are computed in float32 anyway. */
 export const anyPrecision = (n: NodeReader): number => n.int('stash_type', 1)
@@ -85,12 +87,15 @@ function batchNormalization(n: NodeReader): AnyTensor | readonly (AnyTensor | un
 function groupNormalization(n: NodeReader): AnyTensor {
   anyPrecision(n)
   const x = n.data(0)
+  if (x.shape.length < 2) throw new UserError(`takes [n, channels, ...], not ${show(x.shape)}`)
   const groups = n.int('num_groups', 1)
   const channels: Dim = x.shape[1]
   const each = (w: AnyTensor): AnyTensor => {
     if (n.opset >= 21 || sameShape(w.shape, [channels])) return w
-    if (typeof channels !== 'number')
+    if (typeof channels !== 'number' || channels < 0)
       return unsupported('a number of channels that is not known is not supported')
+    if (!(groups >= 1) || channels % groups)
+      throw new UserError(`${channels} channels of ${show(x.shape)} do not split into ${groups} groups`)
     return reshape(expand(reshape(w, [groups, 1]), [groups, channels / groups]), [channels])
   }
   return groupNorm(x, groups, each(n.data(1)), each(n.data(2)), n.float('epsilon', 1e-5))
@@ -158,6 +163,7 @@ function skipped(n: NodeReader, bias: AnyTensor | undefined): AnyTensor {
 /** The sum of the embeddings of words, places and (optional) segments, under a layer norm; and how long each row is. */
 function embedLayerNormalization(n: NodeReader): readonly AnyTensor[] {
   const ids = n.data(0)
+  checkRank('ids', ids, 2)
   const [batch, length]: [Dim, Dim] = ids.shape
   const [segments, table] = [n.optional(1), n.optional(4)]
   const places = n.optional(8) ?? positions(length)

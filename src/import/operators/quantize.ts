@@ -46,7 +46,7 @@ interface Blocks {
 function blocksOf(shape: Shape, given: number, size: number): Blocks {
   const axis = axisOf('quantize', given, shape.length)
   const dim = nth(shape, axis)
-  if (typeof dim !== 'number' || dim < 0 || dim % size)
+  if (typeof dim !== 'number' || dim < 0 || size < 1 || dim % size)
     unsupported(`block_size ${size} does not divide axis ${axis} of ${show(shape)}, which is not supported`)
   const [before, count] = [product(shape.slice(0, axis)), Number(dim) / size]
   const after = product(shape.slice(axis + 1))

@@ -122,6 +122,8 @@ export const REARRANGING: Operators = {
     const rank = x.shape.length
     const target = n.dims(1)
     const axes = n.ints('axes')?.map(a => axisOf('centerCropPad', a, rank)) ?? axesOf('', undefined, rank)
+    if (target.length !== axes.length)
+      throw new UserError(`has ${target.length} sizes for ${axes.length} axes of ${show(x.shape)}`)
     const [before, after] = [x.shape.map(() => 0), x.shape.map(() => 0)]
     for (const [i, axis] of axes.entries()) {
       const [have, want]: [Dim, Dim] = [x.shape[axis], nth(target, i)]

@@ -7,9 +7,11 @@ import { concat, reshape, slice, split, transpose } from '../../ops/layout.ts'
 import type { NodeReader } from '../node-reader.ts'
 import { positions } from '../positions.ts'
 import { unsupported } from '../unsupported.ts'
+import { checkRank } from './attend.ts'
 
 /** `[batch, length, heads · size]` as `[batch, heads, length, size]`. */
 export function splitHeads(x: AnyTensor, heads: number): AnyTensor {
+  checkRank('an input', x, 3)
   const [batch, length, width]: [Dim, Dim, Dim] = x.shape
   if (typeof width !== 'number' || heads < 1 || width % heads)
     throw new UserError(`the last dim of ${show(x.shape)} does not split into ${heads} heads`)
@@ -32,6 +34,7 @@ interface Rotation {
 
 /** Turns pairs of the first 2n elements of each vector of `[batch, heads, length, size]` (Su et al. 2021). */
 export function rotated(x: AnyTensor, { cos, sin, interleaved }: Rotation): AnyTensor {
+  checkRank('vectors', x, 4)
   const size: Dim = x.shape.at(-1)
   const half: Dim = cos.shape.at(-1)
   if (typeof size !== 'number' || typeof half !== 'number' || half < 0 || 2 * half > size)
@@ -75,6 +78,8 @@ export function microsoftRotaryEmbedding(n: NodeReader): AnyTensor {
   const [x, given, cos, sin] = [n.data(0), n.data(1), n.data(2), n.data(3)]
   if (n.float('scale', 1) !== 1) unsupported(`scale ${n.float('scale', 1)} is not supported, only 1`)
   if (n.flag('is_packed_batching')) unsupported('is_packed_batching 1 is not supported, only 0')
+  if (x.shape.length !== 3) checkRank('an input', x, 4)
+  checkRank('a table of cosines', cos, 2)
   const length: Dim = x.shape.at(-2)
   const places = given.shape.length === 1 ? add(positions(length), given) : given
   const size = cos.shape[1]

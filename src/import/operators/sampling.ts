@@ -1,9 +1,9 @@
 import { UserError } from '../../graph/errors.ts'
 import { constant } from '../../graph/leaf.ts'
-import { type Dim, type Shape, show, UNKNOWN } from '../../graph/shape.ts'
+import { type Dim, product, type Shape, show } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { gridSample } from '../../ops/grid-sample.ts'
-import { reshape, transpose } from '../../ops/layout.ts'
+import { concat, expand, reshape, transpose } from '../../ops/layout.ts'
 import { matmul } from '../../ops/matmul.ts'
 import '../../ops/det.ts'
 import type { NodeReader } from '../node-reader.ts'
@@ -12,10 +12,10 @@ import { constantValue, importedType } from '../tensor.ts'
 import { unsupported } from '../unsupported.ts'
 import type { Value } from '../value.ts'
 
-/** Constants that a node needs are made as it is read; more elements than these come from no real model. */
-const MOST_MADE = 2 ** 22
+/** Constants that a node needs are made as it is read, and a small file has many nodes; longer ones come from no real model. */
+const MOST_MADE = 2 ** 14
 
-const isKnown = (dim: Dim): dim is number => typeof dim === 'number' && dim !== UNKNOWN
+const isMade = (dim: Dim): dim is number => typeof dim === 'number' && dim >= 0 && dim <= MOST_MADE
 
 /** Σ cₖ cos(2πki / N) for i = 0, 1, …, where N is the size, or one less for a window that is symmetric. */
 function cosines(n: NodeReader, ...coefficients: readonly number[]): Value {
@@ -23,7 +23,8 @@ function cosines(n: NodeReader, ...coefficients: readonly number[]): Value {
   const periodic = n.flag('periodic', true)
   const code = n.int('output_datatype', 1)
   const dtype = importedType(code) ?? unsupported(`element type ${code} is not supported`)
-  if (!(size >= 0 && size <= MOST_MADE)) return unsupported(`a window of ${size} elements`)
+  if (!Number.isInteger(size) || !isMade(size))
+    return unsupported(`a window of ${size} elements is not supported, only 0 to ${MOST_MADE}`)
   const period = periodic ? size : size - 1
   const values = Array.from({ length: size }, (_, i) =>
     coefficients.reduce((sum, c, k) => sum + c * Math.cos((2 * Math.PI * k * i) / period), 0),
@@ -45,29 +46,30 @@ export const SAMPLING: Operators = {
     // Names before opset 20
     const mode = given === 'bilinear' ? 'linear' : given === 'bicubic' ? 'cubic' : given
     const padding = n.text('padding_mode', ['zeros', 'border', 'reflection'])
-    return gridSample(n.data(0), n.data(1), { mode, padding, align: n.flag('align_corners') })
+    // Each axis doubles the neighbours of a place. onnxruntime has two and three, too.
+    const x = n.data(0)
+    if (x.shape.length > 5)
+      return unsupported(`${show(x.shape)} is not supported, only up to 3 axes after the channels`)
+    return gridSample(x, n.data(1), { mode, padding, align: n.flag('align_corners') })
   },
   AffineGrid(n) {
     const [theta, size, align] = [n.data(0), n.dims(1), n.flag('align_corners')]
     const [batch, , ...dims]: Shape = size
     const axes = dims.length
-    if (batch === undefined || theta.shape.length !== 3)
+    if (batch === undefined || !axes || theta.shape.length !== 3)
       throw new UserError(`a grid of ${show(size)} by ${show(theta.shape)} is not one of images`)
-    const known = dims.filter(isKnown)
-    const count = known.reduce((a, b) => a * b, 1)
-    if (known.length < axes || count > MOST_MADE) return unsupported(`a grid of ${show(size)}`)
-    // A row for each place: its coordinates, the last axis first, and 1.
-    const along = known.map(d => places(d, align))
-    const rows = Array.from({ length: count }, (_, k) => {
-      let rest = k
-      const point = along.toReversed().map(axis => {
-        const at = axis[rest % axis.length] ?? 0
-        rest = Math.floor(rest / axis.length)
-        return at
-      })
-      return [...point, 1]
-    })
-    const base: AnyTensor = constant(rows.flat(), theta.dtype, [count, axes + 1])
+    const known = dims.filter(isMade)
+    if (known.length < axes)
+      return unsupported(
+        `a grid of ${show(size)} is not supported, only of up to ${MOST_MADE} places an axis`,
+      )
+    // A row for each place: its coordinates, the last axis first, and 1. Only those of an axis are written out.
+    const column = (t: AnyTensor): AnyTensor => expand(t, [...known, 1])
+    const along = known.map((d, i) =>
+      column(constant(places(d, align), theta.dtype, [d, ...known.slice(i + 1).map(() => 1), 1])),
+    )
+    const points = concat([...along.toReversed(), column(constant(1, theta.dtype, [1]))], axes)
+    const base = reshape(points, [product(known), axes + 1])
     return reshape(matmul(base, transpose(theta, [0, 2, 1])), [theta.shape[0], ...known, axes])
   },
 }
