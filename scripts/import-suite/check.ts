@@ -168,14 +168,14 @@ export async function checkFile(runtime: Runtime, file: string): Promise<Outcome
       if (typeof got === 'string' && !(await runs(runtime, info, references[0])))
         return { kind: 'excluded', why: 'onnxruntime does not run it', kept: 0 }
       if (typeof got === 'string')
-        return { kind: 'wrong', why: `does not run: ${got.slice(0, 200)}`, kept: imported.frozen.length }
+        return { kind: 'wrong', why: `does not run: ${got.slice(0, 200)}`, kept: imported.kept.length }
       let expected: Values = outputs
       if (Object.entries(outputs).some(([name, want]) => difference(name, got[name], want, half)))
         // Where the runtime itself gives something else than what is stored, that counts.
         expected = await run(runtime, info.bytes, inputs).catch(() => outputs)
       for (const [name, want] of Object.entries(expected)) {
         const fault = difference(name, got[name], want, half)
-        if (fault) return { kind: 'wrong', why: fault, kept: imported.frozen.length }
+        if (fault) return { kind: 'wrong', why: fault, kept: imported.kept.length }
       }
     }
     const [first] = wanted
@@ -183,7 +183,7 @@ export async function checkFile(runtime: Runtime, file: string): Promise<Outcome
       first?.gradients && Object.keys(first.gradients).length
         ? await compareWeightGradients(runtime, imported, first.inputs, first.gradients)
         : undefined
-    return { kind: 'equal', kept: imported.frozen.length, ...(gradients ? { gradients } : {}) }
+    return { kind: 'equal', kept: imported.kept.length, ...(gradients ? { gradients } : {}) }
   } catch (error) {
     if (error instanceof UserError) return { kind: 'refused', why: shortened(error, file), kept: 0 }
     return { kind: 'wrong', why: messageOf(error), kept: 0 }

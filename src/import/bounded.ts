@@ -59,8 +59,8 @@ export function isBounded(info: FileInfo, batch: number): boolean {
   const most = ({ any, perByte }: typeof OPERATIONS | typeof MEMORY) =>
     any + perByte * info.bytes.length * batch
   try {
-    const { computed, frozen } = importOnnx(info, '')
-    if (frozen.length) return false
+    const { computed, kept } = importOnnx(info, '')
+    if (kept.length) return false
     const { operations, bytes } = workOf(computed, batch)
     return operations <= most(OPERATIONS) && bytes <= most(MEMORY)
   } catch (error) {

@@ -1,11 +1,12 @@
 import type { FileInfo } from '../export/read.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import { type Imported, Importer, type NodeOutcome } from './importer.ts'
+import { Importer } from './importer.ts'
 import type { ImportOptions } from './options.ts'
+import type { Imported, NodeOutcome } from './outcome.ts'
 
-export type { Imported, NodeOutcome } from './importer.ts'
 export type { ImportOptions } from './options.ts'
+export type { Imported, KeptNode, NodeOutcome } from './outcome.ts'
 
 /**
  * The graph of an `.onnx` file: nodes become ops, float initializers parameters, node names the layers' paths
@@ -53,11 +54,15 @@ export interface Survey {
 export function surveyOnnx(info: FileInfo, name: string): Survey {
   const importer = new Importer(info, name, {})
   try {
-    const result = importer.survey()
+    const { outcomes, result } = importer.survey()
     const without = result instanceof ShapeError ? withoutSymbols(info, name, {}) : undefined
-    return { outcomes: importer.outcomes, result: without ?? result }
+    return { outcomes: outcomes.map(o => withoutName(o, name)), result: without ?? result }
   } catch (error) {
     if (error instanceof UserError) return { result: error }
     throw error
   }
 }
+
+/** Reasons are those of one file, whose name is known. */
+const withoutName = (outcome: NodeOutcome, name: string): NodeOutcome =>
+  outcome.reason === undefined ? outcome : { ...outcome, reason: outcome.reason.replace(`${name}: `, '') }

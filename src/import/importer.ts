@@ -1,9 +1,6 @@
 import type { GraphProto, NodeProto } from '../export/onnx-proto.ts'
 import type { FileInfo } from '../export/read.ts'
-import type { TypedArray } from '../graph/array.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
-import type { Graph } from '../graph/graph.ts'
-import { input } from '../graph/leaf.ts'
 import { makeNode } from '../graph/node.ts'
 import { opOf } from '../graph/op.ts'
 import { lookup, present } from '../graph/present.ts'
@@ -16,8 +13,8 @@ import { branchOf } from './branch.ts'
 import { checkShape } from './dims.ts'
 import { type Frame, outputsOf, resolvedNode, Scope } from './frame.ts'
 import { freed } from './freed.ts'
-import { type FrozenNode, frozen, type StatedTypes, statedType } from './frozen.ts'
 import { type CalledFunction, Functions } from './functions.ts'
+import { keptOutputs, type StatedTypes } from './kept.ts'
 import { knownResults, knownValue } from './known.ts'
 import { Leaves } from './leaves.ts'
 import { nodePath, sharedPath } from './names.ts'
@@ -25,7 +22,9 @@ import { NodeReader } from './node-reader.ts'
 import type { Outputs } from './operator.ts'
 import { operatorOf } from './operators/index.ts'
 import type { ImportOptions } from './options.ts'
+import type { Imported, KeptNode, NodeOutcome } from './outcome.ts'
 import { argumentsOf, refuseUnread } from './primitive.ts'
+import { NodeSurvey } from './survey.ts'
 import { loop, scan } from './unrolled.ts'
 import { Unsupported, unsupported } from './unsupported.ts'
 import type { Value } from './value.ts'
@@ -43,28 +42,7 @@ const LONGEST_MESSAGE = 500
 /** Outputs of a node; undefined for one that is not computed. */
 type Results = readonly (Value | undefined)[]
 
-/** What became of a node. */
-export interface NodeOutcome {
-  /** The operator; of another domain than ONNX's own, with that. */
-  readonly operator: string
-  /** `kept` as the file has it; `unreached` where it reads what a refused node computes. */
-  readonly kind: 'imported' | 'kept' | 'refused' | 'unreached'
-  /** Why it is not imported. */
-  readonly reason?: string
-}
-
-/** A model read from a file. */
-export interface Imported {
-  /** Inputs, parameters and outputs under their names in the file. */
-  readonly graph: Graph
-  /** Values of the graph's parameters, by name; those of half precision as float32. */
-  readonly weights: ReadonlyMap<string, { readonly dims: readonly number[]; readonly data: TypedArray }>
-  /** What the file's nodes compute, also where no output depends on it; but for sizes and the like. */
-  readonly computed: readonly Tensor[]
-  /** Nodes that run as the file has them, and have no gradient. */
-  readonly frozen: readonly FrozenNode[]
-}
-
+/** Reads one file. Methods throw a UserError that begins with the file's name. */
 export class Importer {
   readonly #info: FileInfo
   readonly #file: string
@@ -72,19 +50,14 @@ export class Importer {
   readonly #leaves: Leaves
   readonly #functions: Functions
   readonly #computed: Tensor[] = []
-  readonly #frozen: FrozenNode[] = []
-  /** Of each node, where they are all looked at. */
-  readonly outcomes: NodeOutcome[] = []
-  #surveying = false
-  /** Why the first node that was refused was. */
-  #refusal: UserError | undefined
+  readonly #kept: KeptNode[] = []
+  /** Where all nodes are looked at, whatever becomes of those before. */
+  #survey: NodeSurvey | undefined
   #looping = false
   /** Elements of known values that nodes computed. */
   #followed = 0
   /** What loops and functions have added so far. */
   #added = 0
-  /** Values that could not be computed. */
-  readonly #blocked = new Set<Value | undefined>()
   readonly #stated: StatedTypes
   /** Version of each domain. */
   readonly #versions: ReadonlyMap<string, number>
@@ -121,7 +94,7 @@ export class Importer {
       },
       weights: new Map(names.map(name => [name, lookup(weights, name)])),
       computed: this.#computed,
-      frozen: this.#frozen,
+      kept: this.#kept,
     }
   }
 
@@ -139,19 +112,17 @@ export class Importer {
     return frame
   }
 
-  /**
-   * Reads all nodes, whatever becomes of those before, and notes it in `outcomes`.
-   * @returns what {@link run} returns, or the error that it throws
-   * @throws UserError for inputs or weights that are damaged
-   */
-  survey(): Imported | UserError {
-    this.#surveying = true
+  /** Reads all nodes, also those after one that is refused: what becomes of each, and what {@link run} returns or throws. */
+  survey(): { readonly outcomes: readonly NodeOutcome[]; readonly result: Imported | UserError } {
+    const survey = new NodeSurvey(this.#stated)
+    this.#survey = survey
     const frame = this.#read()
-    if (this.#refusal) return this.#refusal
+    const { outcomes, refusal } = survey
+    if (refusal) return { outcomes, result: refusal }
     try {
-      return this.#imported(frame)
+      return { outcomes, result: this.#imported(frame) }
     } catch (error) {
-      if (error instanceof UserError) return error
+      if (error instanceof UserError) return { outcomes, result: error }
       throw error
     }
   }
@@ -201,44 +172,14 @@ export class Importer {
       const node = resolvedNode(given, frame)
       const label = `node ${printable(node.name || `number ${i}`)} (${printable(node.opType ?? '?')})`
       const read = () => this.#at(label, () => this.#node(node, frame))
-      if (this.#surveying) this.#judge(node, frame, read)
+      if (this.#survey) this.#survey.judge(typeName(node.domain, node.opType), node, frame.scope, read)
       else read()
     }
   }
 
-  /** Notes what becomes of a node; after one that is refused, the outputs that the file states the types of stand for it. */
-  #judge(proto: NodeProto, { scope }: Frame, read: () => void): void {
-    const operator = typeName(proto.domain, proto.opType)
-    const kept = this.#frozen.length
-    const blocked = (proto.input ?? []).some(name => this.#blocked.has(scope.get(name)))
-    try {
-      read()
-      // The nodes within are judged themselves.
-      if (this.#functions.get(proto) || proto.opType === 'If') return
-      const reason = this.#frozen[kept]?.reason
-      this.outcomes.push(
-        reason === undefined ? { operator, kind: 'imported' } : { operator, kind: 'kept', reason },
-      )
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error
-      this.#refusal ??= error
-      const reason = error.message.replace(`${this.#file}: `, '')
-      this.outcomes.push(blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason })
-      for (const name of proto.output ?? [])
-        if (name && !scope.has(name)) scope.define(name, this.#instead(name))
-    }
-  }
-
-  #instead(name: string): Value {
-    const type = statedType(this.#stated.get(name))
-    const value = type
-      ? computed(input(name, type.dtype, type.shape))
-      : { tensor: () => fail(`needs ${printable(name)}, which a node before it does not compute`) }
-    if (!type) this.#blocked.add(value)
-    return value
-  }
-
-  #node(proto: NodeProto, frame: Frame): void {
+  /** @returns why the node is kept as the file has it; undefined for an imported one, null for one whose nodes are read themselves */
+  #node(proto: NodeProto, frame: Frame): string | undefined | null {
+    const kept = this.#kept.length
     const given = (proto.input ?? []).map(name => (name ? this.#value(name, frame) : undefined))
     const inputs = this.#options.freeBatch && !proto.domain ? freed(proto.opType ?? '', given) : given
     const node = new NodeReader(
@@ -253,6 +194,7 @@ export class Importer {
     const results = withScope(path, () => this.#results(node, proto, frame))
     for (const [i, name] of (proto.output ?? []).entries())
       if (name) frame.scope.define(name, results[i] ?? missing(i, proto))
+    return this.#functions.get(proto) || node.type === 'If' ? null : this.#kept[kept]?.reason
   }
 
   #results(node: NodeReader, proto: NodeProto, frame: Frame): Results {
@@ -279,9 +221,9 @@ export class Importer {
       return this.#built(node, frame)
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error
-      const kept = frozen(proto, node, this.#stated)
+      const kept = keptOutputs(proto, node, this.#stated)
       if (!kept) throw error
-      this.#frozen.push({ type: node.type, domain: node.domain, path: currentScope(), reason: error.message })
+      this.#kept.push({ type: node.type, domain: node.domain, path: currentScope(), reason: error.message })
       return kept.map(computed)
     }
   }
@@ -369,8 +311,8 @@ export class Importer {
     if (node.type !== 'Loop' && node.type !== 'Scan') return undefined
     const graph = node.attribute('body', 'graph') ?? {}
     // The nodes of the body are those of each round: the loop itself is judged.
-    const [surveying, looping] = [this.#surveying, this.#looping]
-    this.#surveying = false
+    const [survey, looping] = [this.#survey, this.#looping]
+    this.#survey = undefined
     this.#looping = true
     try {
       const body = (inputs: readonly (Value | undefined)[]) => this.#within(graph, frame, inputs)
@@ -379,7 +321,7 @@ export class Importer {
         ? loop(node, input.length - 2, body)
         : scan(node, { inputs: input.length, outputs: output.length }, body)
     } finally {
-      this.#surveying = surveying
+      this.#survey = survey
       this.#looping = looping
     }
   }
@@ -395,10 +337,6 @@ function valuesOf(outputs: Outputs): Results {
 }
 
 const isList = (outputs: Outputs): outputs is readonly (AnyTensor | undefined)[] => Array.isArray(outputs)
-
-const fail = (message: string): never => {
-  throw new UserError(message)
-}
 
 const typeName = (domain = '', type = '?'): string =>
   printable(domain && domain !== 'ai.onnx' ? `${domain}.${type}` : type)

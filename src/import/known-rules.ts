@@ -7,8 +7,9 @@ import { exact, type Int64 } from '../graph/int64.ts'
 import { nth } from '../graph/present.ts'
 import * as shapes from '../graph/shape.ts'
 import { product, type Shape, sliceRange, UNKNOWN } from '../graph/shape.ts'
+import { expanded, indices, picked, reshaped, strides, zipped } from './elements.ts'
 import type { NodeReader } from './node-reader.ts'
-import { APPLYING, applied, COMBINING, COMPARING, combined, compared, isNumber } from './sizes.ts'
+import { APPLYING, applied, COMBINING, COMPARING, casted, combined, compared, isNumber } from './sizes.ts'
 import { importedType } from './tensor.ts'
 import { type Element, type Known, MOST, type Value } from './value.ts'
 
@@ -38,51 +39,6 @@ export const SHAPE_RULES: Readonly<Record<string, (node: NodeReader) => Known>> 
 type Inputs = readonly [Known, ...(Known | undefined)[]]
 type Rule = (inputs: Inputs, node: NodeReader) => Known | readonly Known[] | undefined
 
-/** Distance between neighbours of each axis. */
-const strides = (shape: readonly number[]): number[] => shape.map((_, i) => sizeOfDims(shape.slice(i + 1)))
-
-/** Indices of the elements of a shape, in row-major order. */
-function indices(shape: readonly number[]): number[][] {
-  const steps = strides(shape)
-  const size = sizeOfDims(shape)
-  return Array.from({ length: size }, (_, i) => shape.map((n, a) => Math.floor(i / nth(steps, a)) % n))
-}
-
-/** A value of `shape` whose elements are those of `x` at other places. */
-function picked(
-  x: Known,
-  shape: readonly number[],
-  from: (index: readonly number[]) => readonly number[],
-): Known | undefined {
-  if (sizeOfDims(shape) > MOST) return undefined
-  const steps = strides(x.shape)
-  const at = (index: readonly number[]) => from(index).reduce((n, j, a) => n + j * nth(steps, a), 0)
-  return { ...x, shape, values: indices(shape).map(index => x.values[at(index)]) }
-}
-
-/** The same elements under another shape. */
-const reshaped = (x: Known, shape: Shape): Known | undefined =>
-  isConcrete(shape) && sizeOfDims(shape) === x.values.length ? { ...x, shape } : undefined
-
-/** A known value repeated up to a shape that it broadcasts to. */
-const expanded = (x: Known, shape: readonly number[]): Known | undefined =>
-  picked(x, shape, index =>
-    x.shape.map((n, a) => (n === 1 ? 0 : nth(index, a + index.length - x.shape.length))),
-  )
-
-/** Element by element with broadcasting. */
-function zipped(
-  inputs: readonly Known[],
-  dtype: DType,
-  f: (...values: Element[]) => Element,
-): Known | undefined {
-  const shape = inputs.reduce<Shape>((s, k) => shapes.broadcast('broadcast', s, k.shape), [])
-  if (!isConcrete(shape) || sizeOfDims(shape) > MOST) return undefined
-  const all = inputs.map(k => expanded(k, shape)?.values ?? [])
-  const values = Array.from({ length: sizeOfDims(shape) }, (_, i) => f(...all.map(v => v[i])))
-  return { dtype, shape, values }
-}
-
 const complete = (inputs: Inputs): readonly Known[] | undefined =>
   inputs.every(k => k !== undefined) ? inputs : undefined
 
@@ -92,36 +48,6 @@ const numbersOf = (k: Known | undefined): number[] | undefined =>
 
 const axisOf = (node: NodeReader, rank: number, fallback = 0): number =>
   shapes.axisOf(node.type, node.int('axis', fallback), rank)
-
-/** Integers that a dtype holds without loss. */
-const RANGE: Readonly<Partial<Record<DType, readonly [least: Int64, most: Int64]>>> = {
-  bool: [0, 1],
-  int8: [-(2 ** 7), 2 ** 7 - 1],
-  uint8: [0, 2 ** 8 - 1],
-  int16: [-(2 ** 15), 2 ** 15 - 1],
-  uint16: [0, 2 ** 16 - 1],
-  int32: [-(2 ** 31), 2 ** 31 - 1],
-  uint32: [0, 2 ** 32 - 1],
-  int64: [-(2n ** 63n), 2n ** 63n - 1n],
-  uint64: [0, 2n ** 64n - 1n],
-  float32: [-(2 ** 24), 2 ** 24],
-  float64: [-(2 ** 53), 2 ** 53],
-}
-
-/** An element as another dtype. A size that has a name stays what it is. */
-function cast(v: Element, from: DType, to: DType): Element {
-  if (!isNumber(v)) return to === 'bool' ? undefined : v
-  if (to === 'bool') return Number(v !== 0 && v !== 0n)
-  const [least, most] = RANGE[to] ?? []
-  if (to.startsWith('float')) {
-    if (from.startsWith('float'))
-      return to === 'float32' ? Math.fround(Number(v)) : to === 'float64' ? v : undefined
-    return least !== undefined && most !== undefined && v >= least && v <= most ? v : undefined
-  }
-  if (typeof v === 'number' && !Number.isFinite(v)) return undefined
-  const whole = typeof v === 'number' ? Math.trunc(v) + 0 : v
-  return least === undefined || most === undefined || (whole >= least && whole <= most) ? whole : undefined
-}
 
 const reduction =
   (f: (values: readonly Element[], dtype: DType) => Element): Rule =>
@@ -287,7 +213,7 @@ const ALL: Readonly<Record<string, Rule>> = {
   },
   Cast([x], node) {
     const to = importedType(node.attribute('to', 'int'))
-    const values = to && x.values.map(v => cast(v, x.dtype, to))
+    const values = to && x.values.map(v => casted(v, x.dtype, to))
     // A value that changes is data; only what is kept is followed.
     return to && values?.every((v, i) => v !== undefined || x.values[i] === undefined)
       ? { ...x, dtype: to, values }

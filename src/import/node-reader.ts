@@ -4,7 +4,7 @@ import { type Int64, saturated } from '../graph/int64.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import type { FileNode } from './operator.ts'
+import type { FileNode } from './file-node.ts'
 import { unsupported } from './unsupported.ts'
 import { type Element, MOST, type Value } from './value.ts'
 

@@ -139,3 +139,33 @@ export function compared(op: string, a: Element, b: Element): Element {
   if (isNumber(a) && a < 0) return Number(f(a, 0))
   return isNumber(b) && b < 0 ? Number(f(0, b)) : undefined
 }
+
+/** Integers that a dtype holds without loss. */
+const RANGE: Readonly<Partial<Record<DType, readonly [least: Int64, most: Int64]>>> = {
+  bool: [0, 1],
+  int8: [-(2 ** 7), 2 ** 7 - 1],
+  uint8: [0, 2 ** 8 - 1],
+  int16: [-(2 ** 15), 2 ** 15 - 1],
+  uint16: [0, 2 ** 16 - 1],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint64: [0, 2n ** 64n - 1n],
+  float32: [-(2 ** 24), 2 ** 24],
+  float64: [-(2 ** 53), 2 ** 53],
+}
+
+/** An element as another dtype. A size that has a name stays what it is. */
+export function casted(v: Element, from: DType, to: DType): Element {
+  if (!isNumber(v)) return to === 'bool' ? undefined : v
+  if (to === 'bool') return Number(v !== 0 && v !== 0n)
+  const [least, most] = RANGE[to] ?? []
+  if (to.startsWith('float')) {
+    if (from.startsWith('float'))
+      return to === 'float32' ? Math.fround(Number(v)) : to === 'float64' ? v : undefined
+    return least !== undefined && most !== undefined && v >= least && v <= most ? v : undefined
+  }
+  if (typeof v === 'number' && !Number.isFinite(v)) return undefined
+  const whole = typeof v === 'number' ? Math.trunc(v) + 0 : v
+  return least === undefined || most === undefined || (whole >= least && whole <= most) ? whole : undefined
+}

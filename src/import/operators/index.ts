@@ -1,5 +1,6 @@
 import type { AnyTensor } from '../../graph/tensor.ts'
-import type { FileNode, Operator, Operators } from '../operator.ts'
+import type { FileNode } from '../file-node.ts'
+import type { Operator, Operators } from '../operator.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { ATTENTION, FUSED_ATTENTION } from './attention.ts'

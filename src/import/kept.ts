@@ -12,16 +12,6 @@ import { importedType } from './tensor.ts'
 /** Types that a file states for its values, by name. */
 export type StatedTypes = ReadonlyMap<string, ValueInfoProto>
 
-/** A node that is kept as the file has it. */
-export interface FrozenNode {
-  readonly type: string
-  readonly domain: string
-  /** Path of its layer. */
-  readonly path: string
-  /** Why it is not computed with ops. */
-  readonly reason: string
-}
-
 /** Domains of operators that onnxruntime has. */
 const KNOWN: ReadonlySet<string> = new Set(['', 'ai.onnx.ml', 'com.microsoft'])
 
@@ -41,7 +31,7 @@ const isClosed = ({ g, graphs = [] }: AttributeProto): boolean =>
  * The outputs of a node that runs as the file has it, without a gradient; undefined where the file does not state their types, or the
  * node holds graphs that read values around them.
  */
-export function frozen(
+export function keptOutputs(
   proto: NodeProto,
   node: NodeReader,
   stated: StatedTypes,
