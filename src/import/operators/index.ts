@@ -1,6 +1,5 @@
-import type { AnyTensor } from '../../graph/tensor.ts'
-import type { FileNode } from '../file-node.ts'
 import type { Operator, Operators } from '../operator.ts'
+import { ownOperator } from '../own.ts'
 import { ACTIVATIONS } from './activation.ts'
 import { ARITHMETIC } from './arithmetic.ts'
 import { ATTENTION, FUSED_ATTENTION } from './attention.ts'
@@ -54,27 +53,9 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
   },
 }
 
-const own = new Map<string, Operator>()
-
-/**
- * Declares how files that have an operator are read: as other ops, such as
- * `imports('Mish', node => mul(node.data(0), tanh(softplus(node.data(0)))))`. It comes before onnxgrad's own way.
- * @experimental
- * @param type ONNX's name of the operator
- * @param operator returns the outputs in ONNX's order; undefined for one that is not computed
- * @param domain ONNX's own where it is left out
- */
-export function imports(
-  type: string,
-  operator: (node: FileNode) => AnyTensor | readonly (AnyTensor | undefined)[],
-  domain = '',
-): void {
-  own.set(`${domain}.${type}`, operator)
-}
-
 /** How an operator is read; undefined for one that is an op itself, and for one that is not known. */
 export function operatorOf(type: string, domain: string): Operator | undefined {
-  const given = own.get(`${domain}.${type}`)
+  const given = ownOperator(type, domain)
   if (given) return given
   const operators = Object.hasOwn(OPERATORS, domain) ? OPERATORS[domain] : undefined
   return operators && Object.hasOwn(operators, type) ? operators[type] : undefined
