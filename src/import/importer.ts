@@ -83,6 +83,7 @@ export class Importer {
   #followed = 0
   /** What loops and functions have added so far. */
   #added = 0
+  readonly #most: number
   /** Values that could not be computed. */
   readonly #blocked = new Set<Value | undefined>()
   readonly #stated: StatedTypes
@@ -95,6 +96,7 @@ export class Importer {
     this.#file = file
     this.#options = options
     this.#leaves = new Leaves(info, options, symbols)
+    this.#most = MOST_ADDED + Math.floor(info.bytes.length / BYTES_EACH)
     this.#functions = new Functions(info.proto)
     const { valueInfo = [], output = [] } = info.proto.graph ?? {}
     this.#versions = new Map((info.proto.opsetImport ?? []).map(o => [o.domain ?? '', o.version ?? 1]))
@@ -207,7 +209,7 @@ export class Importer {
   }
 
   /** Notes what becomes of a node; after one that is refused, the outputs that the file states the types of stand for it. */
-  #judge(proto: NodeProto, { scope }: Frame, read: () => void): void {
+  #judge(proto: NodeProto, { scope, given }: Frame, read: () => void): void {
     const operator = typeName(proto.domain, proto.opType)
     const kept = this.#frozen.length
     const blocked = (proto.input ?? []).some(name => this.#blocked.has(scope.get(name)))
@@ -221,6 +223,8 @@ export class Importer {
       )
     } catch (error) {
       if (!(error instanceof UserError)) throw error
+      // No more of a function that is too large: the call is refused.
+      if (given && this.#added > this.#most) throw error
       this.#refusal ??= error
       const reason = error.message.replace(`${this.#file}: `, '')
       this.outcomes.push(blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason })
@@ -315,10 +319,9 @@ export class Importer {
 
   /** Counts what each round of a loop and each call of a function adds, also of a body without nodes. */
   #count(size: number): void {
-    const most = MOST_ADDED + Math.floor(this.#info.bytes.length / BYTES_EACH)
     this.#added += size
-    if (this.#added > most)
-      unsupported(`loops and functions that add more than ${most} nodes to the file are not supported`)
+    if (this.#added > this.#most)
+      unsupported(`loops and functions that add more than ${this.#most} nodes to the file are not supported`)
   }
 
   /** A function of the file, in place of its call. */

@@ -100,6 +100,7 @@ describe('an .onnx file', () => {
       good-pytorch ⇒ read
       good-vit ⇒ read
       graph-twice ⇒ x.onnx: not a valid ONNX file (field graph occurs twice)
+      grid-of-1000-axes ⇒ read
       grid-of-60-axes ⇒ read
       grid-of-a-billion ⇒ read
       group ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 17738)
@@ -154,6 +155,7 @@ describe('an .onnx file', () => {
       scan-of-a-billion ⇒ x.onnx: node s (Scan): num_scan_inputs is 1000000000, but its body has 1 inputs and 1 outputs; the file is damaged
       shape-of-negative-length ⇒ x.onnx: node c (ConstantOfShape): expand: dim -5 of [-5] is not a size
       size-doubles-at-each-node ⇒ x.onnx: node number 7 (Concat): has a size whose formula is longer than 256 characters
+      slice-without-starts ⇒ x.onnx: node s (Slice): slice: 0 starts, 1 ends and 0 steps do not fit 1 axes
       split-into-a-billion ⇒ x.onnx: node s (Split): num_outputs is 1000000000, but the node has 1 outputs
       stride-zero ⇒ x.onnx: node c (Conv): strides is [0,0]; for [1,1,4,4] it must be 2 whole numbers of at least 1
       truncated ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
