@@ -165,6 +165,10 @@ export function slice(
 ): Shape {
   const out: Dim[] = [...from]
   axesOf(op, axes, from.length)
+  if (starts.length !== axes.length || ends.length !== axes.length || steps.length > axes.length)
+    fail(
+      `${op}: ${starts.length} starts, ${ends.length} ends and ${steps.length} steps do not fit ${axes.length} axes`,
+    )
   axes.forEach((axis, i) => {
     const at = axisOf(op, axis, from.length)
     const step = steps[i] ?? 1

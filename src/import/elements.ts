@@ -37,9 +37,11 @@ export const reshaped = (x: Known, shape: Shape): Known | undefined =>
 
 /** A known value repeated up to a shape that it broadcasts to. */
 export const expanded = (x: Known, shape: readonly number[]): Known | undefined =>
-  picked(x, shape, index =>
-    x.shape.map((n, a) => (n === 1 ? 0 : nth(index, a + index.length - x.shape.length))),
-  )
+  shapes.equalShape(x.shape, shape)
+    ? x
+    : picked(x, shape, index =>
+        x.shape.map((n, a) => (n === 1 ? 0 : nth(index, a + index.length - x.shape.length))),
+      )
 
 /** Element by element with broadcasting. */
 export function zipped(

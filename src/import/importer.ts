@@ -58,6 +58,7 @@ export class Importer {
   #followed = 0
   /** What loops and functions have added so far. */
   #added = 0
+  readonly #most: number
   readonly #stated: StatedTypes
   /** Version of each domain. */
   readonly #versions: ReadonlyMap<string, number>
@@ -68,6 +69,7 @@ export class Importer {
     this.#file = file
     this.#options = options
     this.#leaves = new Leaves(info, options, symbols)
+    this.#most = MOST_ADDED + Math.floor(info.bytes.length / BYTES_EACH)
     this.#functions = new Functions(info.proto)
     const { valueInfo = [], output = [] } = info.proto.graph ?? {}
     this.#versions = new Map((info.proto.opsetImport ?? []).map(o => [o.domain ?? '', o.version ?? 1]))
@@ -172,9 +174,17 @@ export class Importer {
       const node = resolvedNode(given, frame)
       const label = `node ${printable(node.name || `number ${i}`)} (${printable(node.opType ?? '?')})`
       const read = () => this.#at(label, () => this.#node(node, frame))
-      if (this.#survey) this.#survey.judge(typeName(node.domain, node.opType), node, frame.scope, read)
+      if (this.#survey)
+        this.#survey.judge(typeName(node.domain, node.opType), node, frame.scope, read, () =>
+          this.#isFull(frame),
+        )
       else read()
     }
+  }
+
+  /** Whether a function is too large: no more of it is read, and the call is refused. */
+  #isFull({ given }: Frame): boolean {
+    return given !== undefined && this.#added > this.#most
   }
 
   /** @returns why the node is kept as the file has it; undefined for an imported one, null for one whose nodes are read themselves */
@@ -257,10 +267,9 @@ export class Importer {
 
   /** Counts what each round of a loop and each call of a function adds, also of a body without nodes. */
   #count(size: number): void {
-    const most = MOST_ADDED + Math.floor(this.#info.bytes.length / BYTES_EACH)
     this.#added += size
-    if (this.#added > most)
-      unsupported(`loops and functions that add more than ${most} nodes to the file are not supported`)
+    if (this.#added > this.#most)
+      unsupported(`loops and functions that add more than ${this.#most} nodes to the file are not supported`)
   }
 
   /** A function of the file, in place of its call. */

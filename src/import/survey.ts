@@ -24,8 +24,15 @@ export class NodeSurvey {
    * Reads a node. After one that is refused, what the file states of its outputs stands for them.
    * @param read returns why the node was kept as it is; undefined for one that was imported, null for one whose nodes are judged
    * themselves
+   * @param ends whether an error ends the reading of the graph that the node is in
    */
-  judge(operator: string, proto: NodeProto, scope: Scope, read: () => string | undefined | null): void {
+  judge(
+    operator: string,
+    proto: NodeProto,
+    scope: Scope,
+    read: () => string | undefined | null,
+    ends: () => boolean,
+  ): void {
     const blocked = (proto.input ?? []).some(name => this.#blocked.has(scope.get(name)))
     try {
       const reason = read()
@@ -34,7 +41,7 @@ export class NodeSurvey {
         reason === undefined ? { operator, kind: 'imported' } : { operator, kind: 'kept', reason },
       )
     } catch (error) {
-      if (!(error instanceof UserError)) throw error
+      if (!(error instanceof UserError) || ends()) throw error
       this.refusal ??= error
       this.outcomes.push(
         blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason: error.message },

@@ -311,7 +311,14 @@ export const hostileOnnx = (): Record<string, Uint8Array> => ({
     output: [y],
     node: [node('GridSample', ['x', 'g'], 'y', 'n')],
   }),
+  'grid-of-1000-axes': listed('AffineGrid', new Array<number>(1000).fill(1), [1, 2, 3]),
   'centre-of-too-few-axes': listed('CenterCropPad', [1]),
+  'slice-without-starts': fileOf({
+    input: [x],
+    output: [y],
+    initializer: [values('none', 'int64', [0], []), values('one', 'int64', [1], [1])],
+    node: [node('Slice', ['x', 'none', 'one', 'one'], 'y', 's')],
+  }),
   'block-of-size-zero': image('DepthToSpace', int('blocksize', 0)),
   'neighbours-a-billion': image('LRN', int('size', 1e9 + 1)),
   'known-split-into-a-billion': followed([1024], 1, (from, to) =>

@@ -78,9 +78,14 @@ describe('an .onnx file', () => {
     const said = []
     for (const [name, bytes] of files) said.push(`${name} ⇒ ${await outcome(() => parse(bytes))}`)
     expect(said.join('\n')).toMatchInlineSnapshot(`
-      "axes-5000 ⇒ x.onnx: node u (Unsqueeze): axes has 10000 values; at most 1024 are allowed
+      "attention-of-a-billion-tokens ⇒ x.onnx: node n (Attention): has the shape [1,1,1073741824,1073741824], which no tensor can have
+      axes-5000 ⇒ x.onnx: node u (Unsqueeze): axes has 10000 values; at most 1024 are allowed
+      axis-far-below-zero ⇒ x.onnx: node a (Add): axis -1125899906842624 does not leave room for the 2 dims of input 1
+      block-of-size-zero ⇒ x.onnx: node n (DepthToSpace): depthToSpace: blocksize must be 1 to 1048576
       branches-in-branches ⇒ x.onnx: not a valid ONNX file (messages are nested more than 64 levels deep)
+      centre-of-too-few-axes ⇒ x.onnx: node n (CenterCropPad): has 1 sizes for 2 axes of [2,3]
       chain-of-1000 ⇒ read
+      choices-in-choices ⇒ read
       cycle ⇒ x.onnx: node number 0 (Add): needs b, which only a later node computes (a cycle, or nodes out of order)
       dims-1000 ⇒ x.onnx: initializer w: has 1000 axes; a tensor has at most 64
       dims-huge ⇒ x.onnx: input x: has the shape [1099511627776,1099511627776], which no tensor can have
@@ -88,21 +93,35 @@ describe('an .onnx file', () => {
       dims-overflow-to-zero ⇒ x.onnx: node number 0 (Add): add: dims 3 and 0 of [2,3] and [4294967296,4294967296,0] do not broadcast
       empty ⇒ x.onnx: not an ONNX file (it holds no graph)
       end-of-no-group ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 9)
+      fill-of-a-terabyte ⇒ read
       floats-as-integers ⇒ x.onnx: initializer w: has 0 elements, but its dims [1] need 1: the file is damaged
+      functions-of-many-nodes ⇒ x.onnx: node number 3 (f0): loops and functions that add more than 8216 nodes to the file are not supported
       good-mlp ⇒ read
       good-pytorch ⇒ read
       good-vit ⇒ read
       graph-twice ⇒ x.onnx: not a valid ONNX file (field graph occurs twice)
+      grid-of-1000-axes ⇒ read
+      grid-of-60-axes ⇒ read
+      grid-of-a-billion ⇒ read
       group ⇒ x.onnx: not a valid ONNX file (ModelProto has an unknown field, 17738)
       groups-in-groups ⇒ x.onnx: is a text, not an ONNX file
       groups-zero ⇒ x.onnx: node c (Conv): conv2d: 2 channels of [1,2,4,4] do not fit the weight [2,1,2,2] in 0 groups
+      heads-of-a-matrix ⇒ x.onnx: node n (MultiHeadAttention): keys or values of [2,3] must have 4 dims
+      heads-zero ⇒ x.onnx: node n (Attention): the last dim of [1,2,6] does not split into 0 heads
       input-of-1000-dims ⇒ x.onnx: input x: has 1000 axes; a tensor has at most 64
       input-twice ⇒ x.onnx: input x: x is defined twice; the file is damaged
       inputs-3000 ⇒ x.onnx: node number 0 (Max): has 3000 inputs or outputs; at most 1024 are allowed
+      known-of-64-axes ⇒ read
+      known-split-into-a-billion ⇒ x.onnx: node s (Split): num_outputs is 1000000000, but the node has 1 outputs
+      known-without-end ⇒ read
       length-below-zero ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
       length-past-the-end ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
+      letters-a-thousand ⇒ read
       list-ends-in-an-element ⇒ x.onnx: not a valid ONNX file (the list dims ends inside an element)
       lists-joined-without-end ⇒ read
+      loop-of-no-inputs ⇒ x.onnx: node number 0 (Loop): its body has too few inputs; the file is damaged
+      loop-that-doubles ⇒ x.onnx: node number 0 (Concat): has the shape [4503599627370496,3], which no tensor can have
+      loops-without-nodes ⇒ x.onnx: node number 0 (Loop): loops and functions that add more than 8199 nodes to the file are not supported
       messages-in-messages ⇒ x.onnx: is a text, not an ONNX file
       metadata-classes-a-number ⇒ x.onnx: its metadata onnxgrad.classes is damaged: 5
       metadata-control-characters ⇒ read
@@ -120,6 +139,7 @@ describe('an .onnx file', () => {
       name-proto ⇒ read
       name-to-string ⇒ read
       name-twice ⇒ x.onnx: node number 1 (Relu): y is defined twice; the file is damaged
+      neighbours-a-billion ⇒ x.onnx: node n (LRN): responseNorm: size must be odd, at least 1 and at most 1023, not 1000000001
       no-graph ⇒ x.onnx: not an ONNX file (it holds no graph)
       no-names ⇒ x.onnx: initializer : has element type undefined, which is not supported
       no-outputs ⇒ x.onnx: the graph has no outputs; the file is damaged
@@ -132,13 +152,16 @@ describe('an .onnx file', () => {
       path-of-200-layers ⇒ read
       raw-data-long ⇒ x.onnx: initializer w: has 6 elements, but its dims [1,3] need 3: the file is damaged
       raw-data-short ⇒ x.onnx: initializer w: has 6 elements, but its dims [2,4] need 8: the file is damaged
+      scan-of-a-billion ⇒ x.onnx: node s (Scan): num_scan_inputs is 1000000000, but its body has 1 inputs and 1 outputs; the file is damaged
       shape-of-negative-length ⇒ x.onnx: node c (ConstantOfShape): expand: dim -5 of [-5] is not a size
       size-doubles-at-each-node ⇒ x.onnx: node number 7 (Concat): has a size whose formula is longer than 256 characters
+      slice-without-starts ⇒ x.onnx: node s (Slice): slice: 0 starts, 1 ends and 0 steps do not fit 1 axes
       split-into-a-billion ⇒ x.onnx: node s (Split): num_outputs is 1000000000, but the node has 1 outputs
       stride-zero ⇒ x.onnx: node c (Conv): strides is [0,0]; for [1,1,4,4] it must be 2 whole numbers of at least 1
       truncated ⇒ x.onnx: not a valid ONNX file (a field is longer than the message that contains it)
       type-unknown ⇒ x.onnx: initializer w: has element type 99, which is not supported
-      varint-too-long ⇒ x.onnx: not a valid ONNX file (a number is longer than ten bytes)"
+      varint-too-long ⇒ x.onnx: not a valid ONNX file (a number is longer than ten bytes)
+      window-of-a-billion ⇒ read"
     `)
   })
 

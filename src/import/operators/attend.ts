@@ -129,6 +129,7 @@ export function reachBias(
 
 /** Hides keys from `lengths` `[batch]` on: `[batch, 1, 1, S]`. */
 export function lengthBias(lengths: AnyTensor, keys: Dim, hidden?: number): AnyTensor {
+  checkRank('lengths', lengths, 1)
   const [batch]: [Dim] = lengths.shape
   return hiding(less(positions(keys), reshape(cast(lengths, 'int64'), [batch, 1, 1, 1])), hidden)
 }

@@ -13,7 +13,7 @@ import { unsupported } from '../unsupported.ts'
 import type { Value } from '../value.ts'
 
 /** Constants that a node needs are made as it is read, and a small file has many nodes; longer ones come from no real model. */
-const MOST_MADE = 2 ** 14
+const MOST_MADE = 2 ** 12
 
 const isMade = (dim: Dim): dim is number => typeof dim === 'number' && dim >= 0 && dim <= MOST_MADE
 
@@ -59,6 +59,7 @@ export const SAMPLING: Operators = {
     if (batch === undefined || !axes || theta.shape.length !== 3)
       throw new UserError(`a grid of ${show(size)} by ${show(theta.shape)} is not one of images`)
     const known = dims.filter(isMade)
+    if (axes > 3) return unsupported(`a grid of ${show(size)} is not supported, only of up to 3 axes`)
     if (known.length < axes)
       return unsupported(
         `a grid of ${show(size)} is not supported, only of up to ${MOST_MADE} places an axis`,
