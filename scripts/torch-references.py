@@ -9,8 +9,8 @@ Only this script needs Python; the tests read what it wrote. Each NETWORK.KIND.b
   out.NAME   outputs, as computed in float64
   grad.NAME  gradients of the sum of cos(i) y_i, i being the index within each flattened output, computed in float64; of
              each initializer whose elements are those of parameters
-Kinds: legacy (TorchScript, opset 17), unfused (the same without folding, so that batch norms stay), dynamo, and *-one: with
-a batch that is fixed to 1, without gradients.
+Kinds: legacy (TorchScript, opset 17), unfused (the same without folding, so that batch norms stay), dynamo, and *-one:
+with a batch that is fixed to 1, without gradients.
 """
 import argparse
 import copy
@@ -47,8 +47,6 @@ from timm.models.vision_transformer import VisionTransformer
 GRID = 2**16  # weights are multiples of its inverse: those of few bits compress well
 
 
-# ----------------------------------------------------------------------------------------------------------- networks
-
 class UNet(nn.Module):
     """One level; the finer features are joined with those that come up again."""
 
@@ -56,7 +54,10 @@ class UNet(nn.Module):
         super().__init__()
         self.down = self.block(3, 6)
         self.deep = self.block(6, 8)
-        self.up = nn.ConvTranspose2d(8, 6, 3, stride=2, padding=1, output_padding=1) if transposed else nn.Conv2d(8, 6, 1)
+        if transposed:
+            self.up = nn.ConvTranspose2d(8, 6, 3, stride=2, padding=1, output_padding=1)
+        else:
+            self.up = nn.Conv2d(8, 6, 1)
         self.transposed = transposed
         self.head = nn.Sequential(self.block(12, 6), nn.Conv2d(6, 2, 1))
 
@@ -113,7 +114,8 @@ class Language(nn.Module):
 
 
 def mobile(kind, blocks, **options):
-    return kind(block_args=decode_arch_def(blocks), stem_size=8, fix_stem=True, num_features=24, num_classes=5, **options)
+    return kind(block_args=decode_arch_def(blocks), stem_size=8, fix_stem=True, num_features=24, num_classes=5,
+                **options)
 
 
 def mobilevit():
@@ -130,60 +132,56 @@ SIZES = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_atte
 SE = functools.partial(SqueezeExcite, gate_layer="hard_sigmoid", force_act_layer=nn.ReLU, rd_round_fn=round)
 CACHELESS = dict(use_cache=False, bos_token_id=1, eos_token_id=2)
 
+BOTH = "legacy dynamo"
+ALL = "legacy dynamo legacy-one dynamo-one"
+# What a network takes, how it is made, and the kinds of its files.
 NETWORKS = {
-    "vit": (IMAGES, lambda: VisionTransformer(**PLAIN_VIT)),
-    "deit_distilled": (IMAGES, lambda: VisionTransformerDistilled(**PLAIN_VIT)),
-    "resnet": (IMAGES, lambda: ResNet(BasicBlock, (1, 1, 1, 1), num_classes=5, channels=(6, 6, 8, 8), stem_width=4,
-                                      stem_type="deep_tiered", avg_down=True)),
-    "mobilenetv2": (IMAGES, lambda: mobile(EfficientNet, [["ds_r1_k3_s1_c8"], ["ir_r2_k3_s2_e3_c12"]], act_layer=nn.ReLU6)),
-    "mobilenetv3": (IMAGES, lambda: mobile(MobileNetV3, [["ds_r1_k3_s2_e1_c8_se0.25_nre"], ["ir_r2_k5_s1_e2_c12_se0.25"]],
-                                           act_layer=nn.Hardswish, se_layer=SE)),
-    "efficientnet": (IMAGES, lambda: mobile(EfficientNet, [["ds_r1_k3_s1_e1_c8_se0.25"], ["ir_r2_k5_s2_e3_c12_se0.25"]],
-                                            act_layer=nn.SiLU)),
-    "convnext": (IMAGES, lambda: ConvNeXt(depths=(1, 1, 1, 1), dims=(6, 6, 8, 8), patch_size=1, num_classes=5)),
-    "swin": (IMAGES, lambda: SwinTransformer(img_size=16, patch_size=2, window_size=4, embed_dim=8, depths=(2, 1),
-                                             num_heads=(2, 2), mlp_ratio=2, num_classes=5)),
-    "mixer": (IMAGES, lambda: MlpMixer(img_size=16, patch_size=4, num_blocks=2, embed_dim=16, num_classes=5)),
-    "densenet": (IMAGES, lambda: DenseNet(growth_rate=4, block_config=(2, 2), bn_size=2, num_classes=5)),
-    "mobilevit": (IMAGES, mobilevit),
-    "unet_transposed": (IMAGES, lambda: UNet(True)),
-    "unet_bilinear": (IMAGES, lambda: UNet(False)),
-    "bicubic": (IMAGES, lambda: Upsampled("bicubic")),
-    "nearest": (IMAGES, lambda: Upsampled("nearest")),
-    "encoder": (SEQUENCES, lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, 12, batch_first=True), 2)),
-    "lstm": (SEQUENCES, lambda: Recurrent(nn.LSTM)),
-    "gru": (SEQUENCES, lambda: Recurrent(nn.GRU)),
+    "vit": (IMAGES, lambda: VisionTransformer(**PLAIN_VIT), ALL),
+    "deit_distilled": (IMAGES, lambda: VisionTransformerDistilled(**PLAIN_VIT), "dynamo"),
+    "resnet": (IMAGES, lambda: ResNet(
+        BasicBlock, (1, 1, 1, 1), num_classes=5, channels=(6, 6, 8, 8), stem_width=4, stem_type="deep_tiered",
+        avg_down=True), "unfused dynamo unfused-one dynamo-one"),
+    "mobilenetv2": (IMAGES, lambda: mobile(
+        EfficientNet, [["ds_r1_k3_s1_c8"], ["ir_r2_k3_s2_e3_c12"]], act_layer=nn.ReLU6), "unfused"),
+    "mobilenetv3": (IMAGES, lambda: mobile(
+        MobileNetV3, [["ds_r1_k3_s2_e1_c8_se0.25_nre"], ["ir_r2_k5_s1_e2_c12_se0.25"]], act_layer=nn.Hardswish,
+        se_layer=SE), "unfused"),
+    "efficientnet": (IMAGES, lambda: mobile(
+        EfficientNet, [["ds_r1_k3_s1_e1_c8_se0.25"], ["ir_r2_k5_s2_e3_c12_se0.25"]],
+        act_layer=nn.SiLU), "unfused dynamo"),
+    "convnext": (IMAGES, lambda: ConvNeXt(depths=(1, 1, 1, 1), dims=(6, 6, 8, 8), patch_size=1, num_classes=5), BOTH),
+    "swin": (IMAGES, lambda: SwinTransformer(
+        img_size=16, patch_size=2, window_size=4, embed_dim=8, depths=(2, 1), num_heads=(2, 2), mlp_ratio=2,
+        num_classes=5), ALL),
+    "mixer": (IMAGES, lambda: MlpMixer(img_size=16, patch_size=4, num_blocks=2, embed_dim=16, num_classes=5), "dynamo"),
+    "densenet": (IMAGES, lambda: DenseNet(growth_rate=4, block_config=(2, 2), bn_size=2, num_classes=5), "unfused"),
+    "mobilevit": (IMAGES, mobilevit, "unfused dynamo"),
+    "unet_transposed": (IMAGES, lambda: UNet(True), "unfused"),
+    "unet_bilinear": (IMAGES, lambda: UNet(False), "legacy legacy-one"),
+    "bicubic": (IMAGES, lambda: Upsampled("bicubic"), BOTH),
+    "nearest": (IMAGES, lambda: Upsampled("nearest"), "legacy"),
+    "encoder": (SEQUENCES, lambda: nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(6, 2, 12, batch_first=True), 2), ALL),
+    "lstm": (SEQUENCES, lambda: Recurrent(nn.LSTM), "unfused " + ALL),
+    "gru": (SEQUENCES, lambda: Recurrent(nn.GRU), BOTH),
     "bert": (TEXTS, lambda: Language(transformers.BertModel(transformers.BertConfig(
-        **TEXT, **SIZES, max_position_embeddings=16)), "last_hidden_state")),
+        **TEXT, **SIZES, max_position_embeddings=16)), "last_hidden_state"), "legacy"),
     "gpt2": (TEXTS, lambda: Language(transformers.GPT2LMHeadModel(transformers.GPT2Config(
-        **TEXT, **CACHELESS, n_positions=16, n_embd=16, n_layer=2, n_head=2, n_inner=24)), "logits")),
+        **TEXT, **CACHELESS, n_positions=16, n_embd=16, n_layer=2, n_head=2, n_inner=24)), "logits"), BOTH),
     "llama": (TEXTS, lambda: Language(transformers.LlamaForCausalLM(transformers.LlamaConfig(
-        **TEXT, **CACHELESS, **SIZES, num_key_value_heads=2, max_position_embeddings=16)), "logits")),
+        **TEXT, **CACHELESS, **SIZES, num_key_value_heads=2, max_position_embeddings=16)), "logits"), BOTH),
 }
-
-FIXTURES = [
-    "vit.legacy", "vit.dynamo", "vit.legacy-one", "vit.dynamo-one", "deit_distilled.dynamo", "resnet.unfused", "resnet.dynamo",
-    "resnet.unfused-one", "resnet.dynamo-one", "mobilenetv2.unfused", "mobilenetv3.unfused", "efficientnet.unfused",
-    "efficientnet.dynamo", "convnext.legacy", "convnext.dynamo", "swin.legacy", "swin.dynamo", "swin.legacy-one",
-    "swin.dynamo-one", "mixer.dynamo", "densenet.unfused", "mobilevit.unfused", "mobilevit.dynamo", "unet_transposed.unfused",
-    "unet_bilinear.legacy", "bicubic.legacy", "bicubic.dynamo", "nearest.legacy", "encoder.legacy", "encoder.dynamo",
-    "encoder.legacy-one", "lstm.legacy", "lstm.unfused", "lstm.dynamo", "lstm.legacy-one", "lstm.dynamo-one", "gru.legacy",
-    "gru.dynamo", "bert.legacy", "gpt2.legacy", "gpt2.dynamo", "llama.legacy", "llama.dynamo",
-]
+FIXTURES = [f"{name}.{kind}" for name, (_, _, kinds) in NETWORKS.items() for kind in kinds.split()]
 
 
 def examples(kind, count, seed):
     generator = torch.Generator().manual_seed(seed)
-    if kind == IMAGES:
-        return {"x": torch.randn(count, 3, 16, 16, generator=generator).mul(16).round() / 16}  # of few bits, too
-    if kind == SEQUENCES:
-        return {"x": torch.randn(count, 7, 6, generator=generator)}
+    if kind != TEXTS:
+        return {"x": torch.randn(count, *((3, 16, 16) if kind == IMAGES else (7, 6)), generator=generator)}
     mask = torch.ones(count, 9, dtype=torch.int64)
     mask[1:2, 6:] = 0
     return {"input_ids": torch.randint(3, 24, (count, 9), generator=generator), "attention_mask": mask}
 
-
-# ------------------------------------------------------------------------------------------------------------ weights
 
 @torch.no_grad()
 def draw_weights(net, inputs):
@@ -229,7 +227,8 @@ def of_initializers(model, net, gradients):
     for name, p in net.named_parameters():
         if gradients[name] is not None:
             known.update(zip(p.detach().numpy().ravel().tolist(), gradients[name].ravel().tolist()))
-    arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT}
+    floats = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
+    arrays = {t.name: numpy_helper.to_array(t) for t in floats}
     used = {name for node in model.graph.node for name in node.input}
     found = {name: a.ravel().tolist() for name, a in arrays.items()
              if name in used and a.size > 1 and all(value in known for value in a.ravel().tolist())}
@@ -241,8 +240,6 @@ def of_initializers(model, net, gradients):
             for name, values in found.items() if all(times[value] == 1 for value in values)}
 
 
-# -------------------------------------------------------------------------------------------------------------- files
-
 def export(net, inputs, kind, count):
     """The file of a network; `count` is its number of outputs."""
     exporter, _, fixed = kind.partition("-")
@@ -251,24 +248,24 @@ def export(net, inputs, kind, count):
     given = tuple(x[:1] if fixed else x for x in inputs.values())
     if exporter == "dynamo":
         shapes = None if fixed else tuple({0: torch.export.Dim("batch")} for _ in given)
-        program = torch.onnx.export(net, given, dynamo=True, dynamic_shapes=shapes, input_names=names, output_names=outs,
-                                    verbose=False)
+        program = torch.onnx.export(net, given, dynamo=True, dynamic_shapes=shapes, input_names=names,
+                                    output_names=outs, verbose=False)
         model = program.model_proto
         for node in model.graph.node:  # where in the Python code a node comes from: most of a small file
             del node.metadata_props[:]
         return model
-    bytes_ = io.BytesIO()
-    unfused = dict(do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE) if exporter == "unfused" else {}
+    file = io.BytesIO()
+    unfused = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
     axes = None if fixed else {name: {0: "batch"} for name in names + outs}
-    torch.onnx.export(net, given, bytes_, dynamo=False, opset_version=17, input_names=names, output_names=outs,
-                      dynamic_axes=axes, **unfused)
-    return onnx.load_from_string(bytes_.getvalue())
+    torch.onnx.export(net, given, file, dynamo=False, opset_version=17, input_names=names, output_names=outs,
+                      dynamic_axes=axes, **(unfused if exporter == "unfused" else {}))
+    return onnx.load_from_string(file.getvalue())
 
 
 def fixture(name):
     network, kind = name.split(".")
     torch.manual_seed(7)
-    domain, build = NETWORKS[network]
+    domain, build, _ = NETWORKS[network]
     net = draw_weights(build(), examples(domain, 8, 1))
     inputs = examples(domain, 3, 3)
     outputs, gradients = results(net, inputs)

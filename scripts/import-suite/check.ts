@@ -7,8 +7,8 @@ import { messageOf, UserError } from '../../src/graph/errors.ts'
 import { importOnnx } from '../../src/import/import.ts'
 import { fromHalf } from '../../src/import/tensor.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
-import { compareWeightGradients, type GradientCheck } from './gradients.ts'
 import { run, written } from './again.ts'
+import { compareWeightGradients, type GradientCheck } from './gradients.ts'
 import { portsOf, type Reference, referencesOf, type Value, type Values } from './reference.ts'
 
 /** What became of a file; `why` says more of all but equal ones. */

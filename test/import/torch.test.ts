@@ -67,7 +67,8 @@ afterAll(() => runtime.close())
 
 test('there are files of both exporters, and of a batch of one', () => {
   const kinds = names.map(name => name.replace(/^.*\./, ''))
-  for (const kind of ['legacy', 'unfused', 'dynamo', 'legacy-one', 'dynamo-one']) expect(kinds).toContain(kind)
+  for (const kind of ['legacy', 'unfused', 'dynamo', 'legacy-one', 'dynamo-one'])
+    expect(kinds).toContain(kind)
 })
 
 describe('what is read of a file of PyTorch', () => {
@@ -120,6 +121,8 @@ test.each(['resnet.unfused', 'vit.dynamo', 'lstm.legacy'])(
     const saved = exportOnnx(trained)
     const again = loadOnnx(saved, 'again.onnx')
     expect([...again.parameters.keys()].sort()).toEqual([...net.parameters.keys()].sort())
-    expect(wrong(await run(runtime, exportOnnx(again), inputs), await run(runtime, saved, inputs))).toEqual([])
+    expect(wrong(await run(runtime, exportOnnx(again), inputs), await run(runtime, saved, inputs))).toEqual(
+      [],
+    )
   },
 )
