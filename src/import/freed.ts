@@ -1,5 +1,7 @@
+import type { NodeProto } from '../export/onnx-proto.ts'
 import { sizeOfDims } from '../graph/array.ts'
 import { allFactors, type Dim, product, type Shape } from '../graph/dim.ts'
+import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { expand } from '../ops/layout.ts'
@@ -90,6 +92,21 @@ function joined(inputs: Inputs): Inputs {
   return inputs
 }
 
+/**
+ * Places among examples are those of a batch of one: the same example would be taken for all of a batch.
+ * @throws UserError where a node looks values up along the batch
+ */
+function refusePlaces({ opType, attribute = [] }: NodeProto, x: Shape, places: Shape): void {
+  const given = (name: string): number => Number(attribute.find(a => a.name === name)?.i ?? 0)
+  const first = opType === 'Gather' ? given('axis') : given('batch_dims')
+  const count = opType === 'Gather' ? 1 : Number(places.at(-1) ?? 1)
+  const at = first < 0 ? first + x.length : first
+  if (x.slice(at, at + count).some(hasBatch))
+    throw new UserError(
+      'looks values up by the place of the one example; export the file with a dynamic batch',
+    )
+}
+
 type Inputs = readonly (Value | undefined)[]
 
 /** The axis of the batch in the states of a recurrent operator, by their places among the inputs. */
@@ -98,9 +115,13 @@ const STATES: Readonly<Record<string, readonly number[]>> = { LSTM: [5, 6], GRU:
 /**
  * Inputs of a node of a file whose batch was fixed to 1, where that size was written into them: shapes of Reshape, sizes of
  * Resize, tokens that are concatenated, first states of recurrent operators.
+ * @throws UserError where the size cannot be freed
  */
-export function freed(type: string, inputs: Inputs): Inputs {
+export function freed(proto: NodeProto, inputs: Inputs): Inputs {
+  const { opType: type = '' } = proto
   const [x, shape] = inputs
+  if ((type === 'Gather' || type === 'GatherND') && x && !x.known && shape)
+    refusePlaces(proto, x.tensor().shape, shape.known?.shape ?? shape.tensor().shape)
   if (type === 'Reshape' && x && !x.known && shape?.known) {
     const known = freedShape(x.tensor().shape, shape.known)
     return [x, { ...shape, known }]

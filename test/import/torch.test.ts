@@ -17,6 +17,7 @@ import type { Runtime } from '../../src/runtime/session.ts'
 import { regression } from '../../src/tasks/index.ts'
 import { Trainer } from '../../src/train/trainer.ts'
 import type { SingleStep } from '../../src/train/trainer-options.ts'
+import { fileOf, int, node, port, values } from '../ort/foreign.ts'
 
 // Files that scripts/torch-references.py wrote, with what PyTorch computes of them.
 
@@ -49,9 +50,9 @@ function differences(got: Values, want: Values) {
   return Object.entries(want).map(([name, { dims, data }]) => {
     const own = got[name]
     if (own?.dims.join() !== dims.join()) return `${name}: [${own?.dims.join()}], not [${dims.join()}]`
-    const values = Array.from(data, Number)
-    const apart = values.map((v, i) => Math.abs(Number(own.data[i]) - v))
-    return Math.max(...apart) / Math.max(...values.map(Math.abs))
+    const wanted = Array.from(data, Number)
+    const apart = wanted.map((v, i) => Math.abs(Number(own.data[i]) - v))
+    return Math.max(...apart) / Math.max(...wanted.map(Math.abs))
   })
 }
 
@@ -93,6 +94,19 @@ describe('a file that was written for one example', () => {
     const { bytes, inputs, outputs } = fixture(name)
     const model = loadOnnx(bytes, name, { freeBatch: true })
     expect(wrong(await run(runtime, exportOnnx(model), inputs), outputs)).toEqual([])
+  })
+
+  test('is refused where it looks an example up by its place', () => {
+    const taken = (axis: number) =>
+      fileOf({
+        input: [port('x', [1, 3])],
+        output: [port('y', [1, 3])],
+        initializer: [values('place', 'int64', [1], [0])],
+        node: [node('Gather', ['x', 'place'], 'y', 'take', [int('axis', axis)])],
+      })
+    const load = (axis: number) => loadOnnx(taken(axis), 'x.onnx', { freeBatch: true })
+    expect(() => load(-2)).toThrow('node take (Gather): looks values up by the place of the one example')
+    expect(load(1).outputs.y?.shape).toEqual(['batch', 1])
   })
 })
 
