@@ -1,17 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { filesBeside } from '../../src/data/beside-node.ts'
-import { lower, OPSETS } from '../../src/export/lower.ts'
 import type { NodeProto } from '../../src/export/onnx-proto.ts'
 import { type FileInfo, readOnnx } from '../../src/export/read.ts'
 import { dtypeOf } from '../../src/export/tensor-data.ts'
 import { messageOf, UserError } from '../../src/graph/errors.ts'
-import type { Graph } from '../../src/graph/graph.ts'
-import { lookup } from '../../src/graph/present.ts'
-import { type Imported, importOnnx } from '../../src/import/import.ts'
+import { importOnnx } from '../../src/import/import.ts'
 import { fromHalf } from '../../src/import/tensor.ts'
-import { resolved } from '../../src/ops/mode.ts'
-import { forOpset } from '../../src/passes/decompose.ts'
-import type { OrtTensors, Runtime } from '../../src/runtime/session.ts'
+import type { Runtime } from '../../src/runtime/session.ts'
+import { run, written } from './again.ts'
 import { compareWeightGradients, type GradientCheck } from './gradients.ts'
 import { portsOf, type Reference, referencesOf, type Value, type Values } from './reference.ts'
 
@@ -75,26 +71,6 @@ const widened = ({ dtype, dims, data }: Value): Value =>
     ? { dtype: 'float32', dims, data: Float32Array.from(data, fromHalf) }
     : { dtype, dims, data }
 
-async function run(runtime: Runtime, bytes: Uint8Array, inputs: Values): Promise<Values> {
-  const session = await runtime.load(bytes, { optimize: 'disabled' })
-  try {
-    const feeds: OrtTensors = Object.fromEntries(
-      Object.entries(inputs)
-        .filter(([name]) => session.inputs?.includes(name) ?? true)
-        .map(([name, { dtype, dims, data }]) => [name, runtime.tensor(dtype, data, dims)]),
-    )
-    const got = await session.run(feeds)
-    return Object.fromEntries(
-      Object.entries(got).map(([name, t]) => [
-        name,
-        { dtype: t.type, dims: t.dims, data: t.data.slice() } as Value,
-      ]),
-    )
-  } finally {
-    await session.close()
-  }
-}
-
 /** Whether the runtime runs the file itself. */
 const runs = (runtime: Runtime, { bytes }: FileInfo, reference: Reference | undefined): Promise<boolean> =>
   run(runtime, bytes, reference?.inputs ?? {}).then(
@@ -123,15 +99,6 @@ function difference(name: string, got: Value | undefined, want: Value, half: boo
   })
   const limit = half ? TOLERANCE.half / TOLERANCE.relative : 1
   return worst > limit ? `output ${name} differs by ${worst.toPrecision(3)} times the tolerance` : undefined
-}
-
-/** The opset that a file is written with again. */
-const writtenOpset = ({ opset }: FileInfo): number => Math.min(Math.max(opset, OPSETS.min), OPSETS.max)
-
-function written({ graph, weights }: Imported, info: FileInfo): Uint8Array {
-  const opset = writtenOpset(info)
-  const plain: Graph = forOpset(resolved(graph), opset, true)
-  return lower(plain, { name: 'again', opset, weights: name => lookup(weights, name).data })
 }
 
 /** Reads a file, runs it and what is written of it, and compares. */

@@ -191,7 +191,7 @@ export class Importer {
   #node(proto: NodeProto, frame: Frame): string | undefined | null {
     const kept = this.#kept.length
     const given = (proto.input ?? []).map(name => (name ? this.#value(name, frame) : undefined))
-    const inputs = this.#options.freeBatch && !proto.domain ? freed(proto.opType ?? '', given) : given
+    const inputs = this.#options.freeBatch && !proto.domain ? freed(proto, given) : given
     const node = new NodeReader(
       proto,
       inputs,
