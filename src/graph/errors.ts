@@ -45,6 +45,19 @@ function fromCaller(stack: string): string {
   return [...lines.slice(0, first), ...frames.slice(caller)].join('\n')
 }
 
+let traced = true
+
+/** Runs `body`, whose errors are read for their messages alone: their stacks, which take milliseconds each, are left out. */
+export function withoutStacks<T>(body: () => T): T {
+  const before = traced
+  traced = false
+  try {
+    return body()
+  } finally {
+    traced = before
+  }
+}
+
 /**
  * An error in the user's input: a file, a flag, a shape. Its message is one sentence that says what is wrong, where, with the
  * numbers, and what to do; its stack starts at the line of the program that called this library. Programs show only the message. It
@@ -56,7 +69,7 @@ export class UserError extends Error {
 
   constructor(message: string, options?: ErrorOptions) {
     const limit = Error.stackTraceLimit
-    Error.stackTraceLimit = FRAMES
+    Error.stackTraceLimit = traced ? FRAMES : 0
     super(printable(message.replace(/\s*\n\s*/g, ' '), LONGEST_MESSAGE), options)
     Error.stackTraceLimit = limit
     const { stack } = this

@@ -1,5 +1,5 @@
 import type { FileInfo } from '../export/read.ts'
-import { ShapeError, UserError } from '../graph/errors.ts'
+import { ShapeError, UserError, withoutStacks } from '../graph/errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { Importer } from './importer.ts'
 import type { ImportOptions } from './options.ts'
@@ -54,7 +54,7 @@ export interface Survey {
 export function surveyOnnx(info: FileInfo, name: string): Survey {
   const importer = new Importer(info, name, {})
   try {
-    const { outcomes, result } = importer.survey()
+    const { outcomes, result } = withoutStacks(() => importer.survey())
     const without = result instanceof ShapeError ? withoutSymbols(info, name, {}) : undefined
     return { outcomes: outcomes.map(o => withoutName(o, name)), result: without ?? result }
   } catch (error) {

@@ -7,12 +7,16 @@ import { type StatedTypes, statedType } from './kept.ts'
 import type { NodeOutcome } from './outcome.ts'
 import type { Value } from './value.ts'
 
+/** After so many nodes that could not be read, the rest is not: each error takes time. */
+const MOST_ERRORS = 256
+
 /** Notes what becomes of every node of a file, also of those after one that is refused. */
 export class NodeSurvey {
   readonly outcomes: NodeOutcome[] = []
   /** Why the first node that was refused was. */
   refusal: UserError | undefined
   readonly #stated: StatedTypes
+  #errors = 0
   /** Values that could not be computed. */
   readonly #blocked = new Set<Value | undefined>()
 
@@ -33,6 +37,10 @@ export class NodeSurvey {
     read: () => string | undefined | null,
     ends: () => boolean,
   ): void {
+    if (this.#errors === MOST_ERRORS) {
+      this.outcomes.push({ operator, kind: 'unreached' })
+      return
+    }
     const blocked = (proto.input ?? []).some(name => this.#blocked.has(scope.get(name)))
     try {
       const reason = read()
@@ -42,6 +50,7 @@ export class NodeSurvey {
       )
     } catch (error) {
       if (!(error instanceof UserError) || ends()) throw error
+      this.#errors++
       this.refusal ??= error
       this.outcomes.push(
         blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason: error.message },

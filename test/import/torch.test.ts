@@ -79,7 +79,7 @@ describe('what is read of a file of PyTorch', () => {
       const { bytes, inputs, outputs, gradients } = fixture(name)
       const info = readOnnx(bytes, name)
       const imported = importOnnx(info, name)
-      expect(imported.frozen).toEqual([])
+      expect(imported.kept).toEqual([])
       expect(wrong(await run(runtime, written(imported, info), inputs), outputs)).toEqual([])
       const { fault, weights } = await compareWeightGradients(runtime, imported, inputs, gradients)
       expect(fault).toBeUndefined()
