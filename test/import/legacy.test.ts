@@ -29,12 +29,12 @@ const FORMS: Record<string, { type: string; sample: NodeSample; feeds: number[][
   },
   'a remainder with the sign of the divisor, of floats': {
     type: 'Mod',
-    sample: nodeSample([f32(4), f32(4)]),
+    sample: nodeSample([f32(6), f32(6)]),
     feeds: [
-      [5.5, -5.5, 5.5, -5.5],
-      [3, 3, -3, -3],
+      [5.5, -5.5, 5.5, -5.5, 6, -6],
+      [3, 3, -3, -3, -3, 3],
     ],
-    want: [2.5, 0.5, -0.5, -2.5],
+    want: [2.5, 0.5, -0.5, -2.5, -0, 0],
   },
 }
 

@@ -83,9 +83,9 @@ function power(a: AnyTensor, b: AnyTensor): AnyTensor {
 function remainder([a, b]: readonly [AnyTensor, AnyTensor], fmod: boolean): AnyTensor {
   if (fmod || !isFloat(a.dtype)) return applied('Mod', [a, b], { fmod })
   const r = applied('Mod', [a, b], { fmod: true })
+  const size = ops.abs(ops.where(ops.less(ops.mul(r, b), 0), ops.add(r, b), r))
   // A remainder of zero has the divisor's sign, too.
-  const signed = ops.where(ops.equal(r, 0), ops.mul(ops.sign(b), 0), r)
-  return ops.where(ops.less(ops.mul(r, b), 0), ops.add(r, b), signed)
+  return ops.mul(size, ops.sign(b))
 }
 
 /** All inputs, of an operator that takes any number of them. */
