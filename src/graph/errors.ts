@@ -55,13 +55,27 @@ export class UserError extends Error {
   override readonly name: string = 'UserError'
 
   constructor(message: string, options?: ErrorOptions) {
+    // Engines without it write their stack at once.
+    const isHeld = typeof Error.captureStackTrace === 'function'
     const limit = Error.stackTraceLimit
-    Error.stackTraceLimit = FRAMES
+    if (isHeld) Error.stackTraceLimit = 0
     super(printable(message.replace(/\s*\n\s*/g, ' '), LONGEST_MESSAGE), options)
-    Error.stackTraceLimit = limit
-    const { stack } = this
-    if (stack)
-      Object.defineProperty(this, 'stack', { value: fromCaller(stack), configurable: true, writable: true })
+    const held: { name: string; message: string; stack?: string | undefined } = {
+      name: 'Error',
+      message: this.message,
+    }
+    if (isHeld) {
+      Error.stackTraceLimit = FRAMES
+      Error.captureStackTrace(held, new.target)
+      Error.stackTraceLimit = limit
+    } else held.stack = this.stack
+    // Written when it is read: the text of so many frames takes a millisecond, and a file may be refused in thousands of places.
+    const define = (own: PropertyDescriptor) =>
+      Object.defineProperty(this, 'stack', { ...own, configurable: true })
+    define({
+      get: () => fromCaller(held.stack ?? ''),
+      set: (stack: unknown) => define({ value: stack, writable: true }),
+    })
   }
 }
 

@@ -34,6 +34,9 @@ import type { Value } from './value.ts'
 const MOST_ADDED = 2 ** 13
 const BYTES_EACH = 64
 
+/** Nodes of functions that a survey tells the reasons of. */
+const MOST_REFUSALS = 256
+
 /** Of a file, elements that are followed through it: those of shapes and the like are a few for each node. */
 const MOST_FOLLOWED = 2 ** 17
 
@@ -81,6 +84,8 @@ export class Importer {
   #looping = false
   /** Elements of known values that nodes computed. */
   #followed = 0
+  /** How many nodes were refused. */
+  #refusals = 0
   /** What loops and functions have added so far. */
   #added = 0
   readonly #most: number
@@ -223,8 +228,9 @@ export class Importer {
       )
     } catch (error) {
       if (!(error instanceof UserError)) throw error
-      // No more of a function that is too large: the call is refused.
-      if (given && this.#added > this.#most) throw error
+      this.#refusals++
+      // No more of a function that is too large, or of functions that fail again and again: the call is refused.
+      if (given && (this.#added > this.#most || this.#refusals > MOST_REFUSALS)) throw error
       this.#refusal ??= error
       const reason = error.message.replace(`${this.#file}: `, '')
       this.outcomes.push(blocked ? { operator, kind: 'unreached' } : { operator, kind: 'refused', reason })
