@@ -33,6 +33,8 @@ import type { Value } from './value.ts'
 const MOST_ADDED = 2 ** 13
 const BYTES_EACH = 64
 
+/** Nodes of functions that a survey tells the reasons of. */
+
 /** Of a file, elements that are followed through it: those of shapes and the like are a few for each node. */
 const MOST_FOLLOWED = 2 ** 17
 
@@ -56,6 +58,7 @@ export class Importer {
   #looping = false
   /** Elements of known values that nodes computed. */
   #followed = 0
+  /** How many nodes were refused. */
   /** What loops and functions have added so far. */
   #added = 0
   readonly #most: number

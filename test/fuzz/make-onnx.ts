@@ -127,7 +127,7 @@ function choices(depth: number): NodeProto {
 }
 
 /** Functions that call each other, each the one before it 16 times. */
-function calling(): Uint8Array {
+function calling(first = 't0'): Uint8Array {
   const body = (type: string, domain = '') =>
     Array.from({ length: 16 }, (_, i) => ({
       ...node(type, [`t${i}`], `t${i + 1}`),
@@ -144,7 +144,10 @@ function calling(): Uint8Array {
   return encode(Model, {
     irVersion: 10,
     graph: { name: 'g', input: [x], output: [y], node: [{ ...node('f3', ['x'], 'y'), domain: 'own' }] },
-    functions: [called('f0', body('Relu')), ...[1, 2, 3].map(i => called(`f${i}`, body(`f${i - 1}`, 'own')))],
+    functions: [
+      called('f0', [node('Relu', [first], 't1'), ...body('Relu').slice(1)]),
+      ...[1, 2, 3].map(i => called(`f${i}`, body(`f${i - 1}`, 'own'))),
+    ],
     opsetImport: [
       { domain: '', version: 17 },
       { domain: 'own', version: 1 },
@@ -347,6 +350,7 @@ export const hostileOnnx = (): Record<string, Uint8Array> => ({
     node: [choices(5)],
   }),
   'functions-of-many-nodes': calling(),
+  'functions-that-fail': calling('nothing'),
   'letters-a-thousand': one({
     node: [
       node('Einsum', new Array<string>(1000).fill('x'), 'y', 'e', [

@@ -96,6 +96,7 @@ describe('an .onnx file', () => {
       fill-of-a-terabyte ⇒ read
       floats-as-integers ⇒ x.onnx: initializer w: has 0 elements, but its dims [1] need 1: the file is damaged
       functions-of-many-nodes ⇒ x.onnx: node number 3 (f0): loops and functions that add more than 8216 nodes to the file are not supported
+      functions-that-fail ⇒ x.onnx: node number 0 (Relu): needs nothing, which nothing in the file computes
       good-mlp ⇒ read
       good-pytorch ⇒ read
       good-vit ⇒ read
