@@ -14,7 +14,11 @@ const own = new Map<string, OwnOperator>()
  * @param operator returns the outputs in ONNX's order; undefined for one that is not computed
  * @param domain ONNX's own where it is left out
  */
-export function imports(type: string, operator: OwnOperator, domain = ''): void {
+export function imports(
+  type: string,
+  operator: (node: FileNode) => AnyTensor | readonly (AnyTensor | undefined)[],
+  domain = '',
+): void {
   own.set(`${domain}.${type}`, operator)
 }
 
