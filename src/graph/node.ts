@@ -171,6 +171,17 @@ const forget = new FinalizationRegistry<string>(key => {
   if (!interned.get(key)?.deref()) interned.delete(key)
 })
 
+const ids = new WeakMap<object, number>()
+let nextOp = 0
+
+/** Two ops may have one name: one that files are read with, and a program's own. */
+function idOf(op: Op): number {
+  const known = ids.get(op)
+  if (known !== undefined) return known
+  ids.set(op, nextOp)
+  return nextOp++
+}
+
 const attrKey = (value: Attr): string =>
   isNumbers(value)
     ? `${value.constructor.name}${value.join()}`
@@ -184,7 +195,7 @@ export function makeNode(op: Op, inputs: readonly Tensor[], attrs: Attrs, key?: 
   const name =
     key === null
       ? null
-      : `${op.domain ?? ''}:${op.type}(${sources})${Object.keys(attrs)
+      : `${idOf(op)}(${sources})${Object.keys(attrs)
           .sort()
           .map(k => `${k}=${attrKey(attrs[k])}`)
           .join()}`

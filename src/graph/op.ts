@@ -20,10 +20,19 @@ export const elementwise = (axis: number, inputs: readonly TensorType[]): (numbe
 /** Names that are taken, those of leaves from the outset. */
 const taken = new Set(['Input', 'Parameter', 'Constant', 'SizeOf'].map(type => keyOf(type)))
 
+/** Ops that files alone are read with: a program may define its own of the same name. */
+const yielding = new Set<string>()
+/** Ops of a program in place of those. */
+const own = new Set<string>()
+
+/** Whether a program has defined an op that files would be read with otherwise. */
+export const isRedefined = (type: string, domain = ''): boolean => own.has(keyOf(type, domain))
+
 /** Equal nodes are one node by the name of their op, so that two ops of one name would be mixed up. */
 function claim(type: string, domain: string | undefined): void {
   const key = keyOf(type, domain)
-  if (taken.has(key))
+  if (yielding.delete(key)) own.add(key)
+  else if (taken.has(key))
     throw new UserError(
       `op ${domain ? `${domain}.` : ''}${type} is already defined; use that one, or choose another domain or name`,
     )
@@ -66,6 +75,13 @@ export function op<
 >(type: string, spec: OpSpec<A, I, O>): Op<A, I, O> {
   const self = makeOp(type, spec)
   registry.set(keyOf(type, spec.domain), erased(self))
+  return self
+}
+
+/** Defines a primitive that has no public function, and that files alone are read with: it gives way to a program's own. */
+export const fileOp: typeof op = (type, spec) => {
+  const self = op(type, spec)
+  yielding.add(keyOf(type, spec.domain))
   return self
 }
 

@@ -1,6 +1,6 @@
 import { attr } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
-import { elementwise, noGradient, op, sameDType } from '../graph/op.ts'
+import { elementwise, fileOp, noGradient, sameDType } from '../graph/op.ts'
 import { sample, whole } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
 
@@ -8,7 +8,7 @@ const none = noGradient('it works on the bits of integers')
 const INTEGERS: readonly DType[] = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64']
 
 const bitwise = (type: string) =>
-  op(type, {
+  fileOp(type, {
     since: 18,
     inputs: ['A', 'B'],
     outputs: ['C'],
@@ -24,7 +24,7 @@ const BitwiseAnd = bitwise('BitwiseAnd')
 const BitwiseOr = bitwise('BitwiseOr')
 const BitwiseXor = bitwise('BitwiseXor')
 
-const BitwiseNot = op('BitwiseNot', {
+const BitwiseNot = fileOp('BitwiseNot', {
   since: 18,
   inputs: ['X'],
   infer: ([x]) => [{ dtype: sameDType('BitwiseNot', [x], INTEGERS), shape: x.shape }],
@@ -33,7 +33,7 @@ const BitwiseNot = op('BitwiseNot', {
   samples: [sample(whole('int32', 99, 3, 4))],
 })
 
-const BitShift = op('BitShift', {
+const BitShift = fileOp('BitShift', {
   inputs: ['X', 'Y'],
   outputs: ['Z'],
   attrs: { direction: attr.string<'LEFT' | 'RIGHT'>({ of: ['LEFT', 'RIGHT'] }) },

@@ -2,7 +2,7 @@ import { sizeOfDims } from '../graph/array.ts'
 import { attr } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { constant } from '../graph/leaf.ts'
-import { op } from '../graph/op.ts'
+import { fileOp } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { type Dim, type Shape, show, unify } from '../graph/shape.ts'
@@ -87,7 +87,7 @@ function plain(x: AnyTensor, attrs: Col2ImAttrs): AnyTensor {
 const ones = (_: number): number => 1
 const axes = (block: unknown): number[] => [block].flat().map(Number)
 
-const Col2Im = op('Col2Im', {
+const Col2Im = fileOp('Col2Im', {
   since: 18,
   inputs: ['input'],
   outputs: ['output'],

@@ -1,6 +1,6 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op } from '../graph/op.ts'
+import { fileOp } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { allFactors, type Dim, fromFactors, product, type Shape, show, UNKNOWN } from '../graph/shape.ts'
@@ -59,7 +59,7 @@ export function spaceToDepthPlain(x: AnyTensor, block: number, order: Order): An
 
 const block = attr.int({ name: 'blocksize' })
 
-const DepthToSpace = op('DepthToSpace', {
+const DepthToSpace = fileOp('DepthToSpace', {
   inputs: ['input'],
   outputs: ['output'],
   attrs: { block, mode: attr.string<Order>({ of: ['DCR', 'CRD'], default: 'DCR' }) },
@@ -78,7 +78,7 @@ const DepthToSpace = op('DepthToSpace', {
 export const depthToSpace = (x: AnyTensor, block: number, mode: Order): AnyTensor =>
   DepthToSpace.apply([x], { block, mode })
 
-const SpaceToDepth = op('SpaceToDepth', {
+const SpaceToDepth = fileOp('SpaceToDepth', {
   inputs: ['input'],
   outputs: ['output'],
   attrs: { block },

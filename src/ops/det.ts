@@ -1,9 +1,9 @@
 import { ShapeError } from '../graph/errors.ts'
-import { noGradient, op } from '../graph/op.ts'
+import { fileOp, noGradient } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { show, unify } from '../graph/shape.ts'
 
-op('Det', {
+fileOp('Det', {
   inputs: ['X'],
   infer: ([x]) => {
     const [rows = 0, columns = 1] = x.shape.slice(-2)

@@ -1,13 +1,13 @@
 import { attr } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { noGradient, op, sameDType } from '../graph/op.ts'
+import { fileOp, noGradient, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 
 /** Ops whose results have a size that depends on what the elements are. */
 
-const NonZero = op('NonZero', {
+const NonZero = fileOp('NonZero', {
   inputs: ['X'],
   infer: ([x]) => [{ dtype: 'int64', shape: [x.shape.length, UNKNOWN] }],
   vjp: noGradient('its output is an index'),
@@ -17,7 +17,7 @@ const NonZero = op('NonZero', {
 /** Indices (int64) of the elements that are not zero, `[rank, count]`. */
 export const nonZero = (x: AnyTensor): AnyTensor => NonZero.apply([x])
 
-const Range = op('Range', {
+const Range = fileOp('Range', {
   inputs: ['start', 'limit', 'delta'],
   outputs: ['output'],
   // The size, where it follows from those of other tensors.

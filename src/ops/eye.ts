@@ -1,11 +1,11 @@
 import { attr } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op } from '../graph/op.ts'
+import { fileOp } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { show } from '../graph/shape.ts'
 
 /** Ones on a diagonal of a matrix of the shape of its input, whose elements do not count. */
-op('EyeLike', {
+fileOp('EyeLike', {
   inputs: ['input'],
   outputs: ['output'],
   attrs: {

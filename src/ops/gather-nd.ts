@@ -1,7 +1,7 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { sizeOf } from '../graph/leaf.ts'
-import { op, sameDType } from '../graph/op.ts'
+import { fileOp, sameDType } from '../graph/op.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import { product, type Shape, sameShape, show, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -62,7 +62,7 @@ const gathered = (x: TensorType, indices: TensorType, batch: number): Shape => [
   ...x.shape.slice(batch + depthOf('gatherND', x, indices, batch)),
 ]
 
-const GatherND = op('GatherND', {
+const GatherND = fileOp('GatherND', {
   inputs: ['data', 'indices'],
   outputs: ['output'],
   attrs: { batch: attr.int({ name: 'batch_dims', default: 0 }) },
@@ -88,7 +88,7 @@ const GatherND = op('GatherND', {
 export const gatherND = (x: AnyTensor, indices: AnyTensor, batch = 0): AnyTensor =>
   GatherND.apply([x, indices], { batch })
 
-const ScatterND = op('ScatterND', {
+const ScatterND = fileOp('ScatterND', {
   inputs: ['data', 'indices', 'updates'],
   outputs: ['output'],
   infer: ([x, indices, updates]) => {

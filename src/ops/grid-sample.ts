@@ -1,7 +1,7 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { sizeOf } from '../graph/leaf.ts'
-import { op, sameDType } from '../graph/op.ts'
+import { fileOp, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { product, type Shape, show, unify } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -116,7 +116,7 @@ function plain(x: AnyTensor, grid: AnyTensor, attrs: GridAttrs): AnyTensor {
 /** Names before opset 20. */
 const FORMER = { linear: 'bilinear', nearest: 'nearest', cubic: 'bicubic' } as const
 
-const GridSample = op('GridSample', {
+const GridSample = fileOp('GridSample', {
   since: 16,
   inputs: ['X', 'grid'],
   attrs: {

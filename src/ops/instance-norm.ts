@@ -2,7 +2,7 @@ import { attr } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { channels } from '../graph/images.ts'
-import { op, sameDType } from '../graph/op.ts'
+import { fileOp, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -20,7 +20,7 @@ function plain(x: AnyTensor, scale: AnyTensor, bias: AnyTensor, epsilon: number)
 }
 
 /** (x − mean) / √(variance + ε) · scale + bias over the places of each channel (Ulyanov et al. 2016). `[n, c, ...]` */
-export const InstanceNormalization = op('InstanceNormalization', {
+export const InstanceNormalization = fileOp('InstanceNormalization', {
   inputs: ['input', 'scale', 'B'],
   outputs: ['output'],
   attrs: { epsilon: attr.float({ default: 1e-5 }) },

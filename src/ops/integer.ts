@@ -1,7 +1,7 @@
 import type { TensorType } from '../graph/attributes.ts'
 import type { DType } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op, opOf } from '../graph/op.ts'
+import { fileOp, opOf } from '../graph/op.ts'
 import { nth, present } from '../graph/present.ts'
 import { sample, whole } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
@@ -41,7 +41,7 @@ const factors = (inputs: readonly AnyTensor[], dtype: DType): [a: AnyTensor, b: 
 const small = whole('int8', 64, 7, 3)
 
 /** (A − a) (B − b) of matrices of bytes, as int32. */
-export const MatMulInteger = op('MatMulInteger', {
+export const MatMulInteger = fileOp('MatMulInteger', {
   inputs: ['A', 'B', 'a_zero_point', 'b_zero_point'],
   infer: ([a, b, az, bz]) => {
     wantBytes('matmulInteger', a, b, [az, bz])
@@ -80,7 +80,7 @@ const images = (inputs: readonly AnyTensor[], dtype: DType): [x: AnyTensor, w: A
 }
 
 /** Convolution of images of bytes, as int32. */
-export const ConvInteger = op('ConvInteger', {
+export const ConvInteger = fileOp('ConvInteger', {
   inputs: ['x', 'w', 'x_zero_point', 'w_zero_point'],
   outputs: ['y'],
   attrs: present(Conv.attrs, 'attributes of a convolution'),

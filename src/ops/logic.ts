@@ -1,13 +1,13 @@
 import { attr } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
-import { elementwise, noGradient, op, sameDType } from '../graph/op.ts'
+import { elementwise, fileOp, noGradient, sameDType } from '../graph/op.ts'
 import { bool, f32, sample } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
 
 const none = noGradient('its output is boolean')
 
 const logical = (type: string) =>
-  op(type, {
+  fileOp(type, {
     inputs: ['A', 'B'],
     outputs: ['C'],
     infer: ([a, b]) => [
@@ -25,7 +25,7 @@ const And = logical('And')
 const Or = logical('Or')
 const Xor = logical('Xor')
 
-const Not = op('Not', {
+const Not = fileOp('Not', {
   inputs: ['X'],
   infer: ([x]) => [{ dtype: sameDType('not', [x], ['bool']), shape: x.shape }],
   along: elementwise,
@@ -34,7 +34,7 @@ const Not = op('Not', {
 })
 
 const comparison = (type: string, name: string) =>
-  op(type, {
+  fileOp(type, {
     since: 16,
     inputs: ['A', 'B'],
     outputs: ['C'],
@@ -50,7 +50,7 @@ const comparison = (type: string, name: string) =>
 const LessOrEqual = comparison('LessOrEqual', 'lessOrEqual')
 const GreaterOrEqual = comparison('GreaterOrEqual', 'greaterOrEqual')
 
-const IsNaN = op('IsNaN', {
+const IsNaN = fileOp('IsNaN', {
   inputs: ['X'],
   infer: ([x]) => {
     sameDType('isNaN', [x], FLOATS)
@@ -61,7 +61,7 @@ const IsNaN = op('IsNaN', {
   samples: [sample(f32(3, 4))],
 })
 
-const IsInf = op('IsInf', {
+const IsInf = fileOp('IsInf', {
   inputs: ['X'],
   attrs: {
     negative: attr.bool({ name: 'detect_negative', default: true }),

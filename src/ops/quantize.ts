@@ -1,7 +1,7 @@
 import { attr, type TensorType } from '../graph/attributes.ts'
 import { type DType, FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op, sameDType } from '../graph/op.ts'
+import { fileOp, sameDType } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample, whole } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
@@ -85,7 +85,7 @@ const along = (axis: number, inputs: readonly TensorType[], attrs: { axis: numbe
   return own ? [axis, null, null] : [axis, 0, 0]
 }
 
-const QuantizeLinear = op('QuantizeLinear', {
+const QuantizeLinear = fileOp('QuantizeLinear', {
   inputs: ['x', 'y_scale', 'y_zero_point'],
   outputs: ['y'],
   attrs: { axis: attr.int({ default: 1 }) },
@@ -126,7 +126,7 @@ const reducible = (scale: AnyTensor, x: AnyTensor, axis: number): AnyTensor =>
 export const quantize = (x: AnyTensor, scale: AnyTensor, zero: AnyTensor, axis = 1): AnyTensor =>
   QuantizeLinear.apply([x, scale, zero], { axis: isSingle(scale.shape) ? 1 : axis })
 
-const DequantizeLinear = op('DequantizeLinear', {
+const DequantizeLinear = fileOp('DequantizeLinear', {
   inputs: ['x', 'x_scale', 'x_zero_point'],
   outputs: ['y'],
   attrs: { axis: attr.int({ default: 1 }) },
@@ -173,7 +173,7 @@ function dynamicPlain(x: AnyTensor): readonly [y: AnyTensor, scale: AnyTensor, z
 }
 
 /** Quantization to uint8 with the scale and zero point that the tensor's own range gives. */
-export const DynamicQuantizeLinear = op('DynamicQuantizeLinear', {
+export const DynamicQuantizeLinear = fileOp('DynamicQuantizeLinear', {
   inputs: ['x'],
   outputs: ['y', 'y_scale', 'y_zero_point'],
   infer: ([x]) => {

@@ -1,6 +1,6 @@
 import { attr } from '../graph/attributes.ts'
 import { FLOATS, isFloat } from '../graph/dtype.ts'
-import { elementwise, op, sameDType } from '../graph/op.ts'
+import { elementwise, fileOp, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -30,7 +30,7 @@ const mask = (condition: AnyTensor, like: AnyTensor): AnyTensor => cast(conditio
 /** exp x for x ≤ 0, else 1: of a branch that is not taken, and must not overflow. */
 const decay = (x: AnyTensor): AnyTensor => exp(clip(x, Number.NEGATIVE_INFINITY, 0))
 
-const PRelu = op('PRelu', {
+const PRelu = fileOp('PRelu', {
   inputs: ['X', 'slope'],
   infer: ([x, slope]) => {
     shapes.expand('prelu: slope', slope.shape, x.shape)
@@ -47,7 +47,7 @@ const PRelu = op('PRelu', {
   samples: [sample(x, f32(8)), sample(f32(2, 3, 4).distinct(), f32(3, 1))],
 })
 
-const HardSigmoid = op('HardSigmoid', {
+const HardSigmoid = fileOp('HardSigmoid', {
   inputs: ['X'],
   attrs: { alpha: attr.float({ default: 0.2 }), beta: attr.float({ default: 0.5 }) },
   infer: ([x]) => [{ dtype: sameDType('hardSigmoid', [x], FLOATS), shape: x.shape }],
@@ -61,7 +61,7 @@ const HardSigmoid = op('HardSigmoid', {
   samples: [sample(x, { alpha: 0.3, beta: 0.4 })],
 })
 
-const Selu = op('Selu', {
+const Selu = fileOp('Selu', {
   inputs: ['X'],
   attrs: {
     alpha: attr.float({ default: 1.6732632423543772 }),
@@ -78,7 +78,7 @@ const Selu = op('Selu', {
   samples: [sample(x, { alpha: 1.5, gamma: 1.2 })],
 })
 
-const Celu = op('Celu', {
+const Celu = fileOp('Celu', {
   inputs: ['X'],
   attrs: { alpha: attr.float({ default: 1 }) },
   infer: ([x]) => [{ dtype: sameDType('celu', [x], FLOATS), shape: x.shape }],
@@ -90,7 +90,7 @@ const Celu = op('Celu', {
   samples: [sample(x, { alpha: 1.5 })],
 })
 
-const Mish = op('Mish', {
+const Mish = fileOp('Mish', {
   since: 18,
   inputs: ['X'],
   infer: ([x]) => [{ dtype: sameDType('mish', [x], FLOATS), shape: x.shape }],
@@ -105,7 +105,7 @@ const Mish = op('Mish', {
   samples: [sample(f32(3, 8))],
 })
 
-const ThresholdedRelu = op('ThresholdedRelu', {
+const ThresholdedRelu = fileOp('ThresholdedRelu', {
   inputs: ['X'],
   attrs: { alpha: attr.float({ default: 1 }) },
   infer: ([x]) => [{ dtype: sameDType('thresholdedRelu', [x], FLOATS), shape: x.shape }],
@@ -117,7 +117,7 @@ const ThresholdedRelu = op('ThresholdedRelu', {
   samples: [sample(x, { alpha: 0.7 })],
 })
 
-const Shrink = op('Shrink', {
+const Shrink = fileOp('Shrink', {
   inputs: ['input'],
   outputs: ['output'],
   attrs: { bias: attr.float({ default: 0 }), lambd: attr.float({ default: 0.5 }) },

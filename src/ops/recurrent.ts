@@ -5,7 +5,7 @@ import { rewriteTensors } from '../graph/graph.ts'
 import { input } from '../graph/leaf.ts'
 import type { Names } from '../graph/names.ts'
 import type { Op } from '../graph/node.ts'
-import { op, sameDType } from '../graph/op.ts'
+import { fileOp, sameDType } from '../graph/op.ts'
 import { lookup, nth } from '../graph/present.ts'
 import { f32, i64, type SampleInput, sample } from '../graph/sample.ts'
 import { productMacs, type Shape, show, UNKNOWN, unify } from '../graph/shape.ts'
@@ -132,7 +132,7 @@ function gradients(
 function recurrent(type: keyof typeof CELLS, samples: readonly RecurrentSample[]) {
   const kind: CellKind = CELLS[type]
   const outputs: Names = ['Y', 'Y_h', 'Y_c'].slice(0, 1 + kind.states)
-  const own: Op<RecurrentAttrs, Names, Names> = op(type, {
+  const own: Op<RecurrentAttrs, Names, Names> = fileOp(type, {
     inputs: INPUTS,
     outputs,
     attrs: {

@@ -1,6 +1,6 @@
 import { attr } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
-import { noGradient, op, sameDType } from '../graph/op.ts'
+import { fileOp, noGradient, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import { cast, div, equal, exp, mul, sign, sub, where } from './elementwise.ts'
@@ -51,7 +51,7 @@ const ReduceLogSumExp = reduction('ReduceLogSumExp', 'logSumExp', 18, ({ x: [x],
   mul(exp(sub(x, unreduced(y, x.shape, attrs))), unreduced(dy, x.shape, attrs)),
 ])
 
-const ArgMin = op('ArgMin', {
+const ArgMin = fileOp('ArgMin', {
   inputs: ['data'],
   outputs: ['reduced'],
   attrs: { axis: attr.int({ default: 0 }), keepdims: attr.bool({ default: true }) },
@@ -63,7 +63,7 @@ const ArgMin = op('ArgMin', {
   samples: [sample(f32(3, 5), { axis: 1, keepdims: false })],
 })
 
-const Hardmax = op('Hardmax', {
+const Hardmax = fileOp('Hardmax', {
   inputs: ['input'],
   outputs: ['output'],
   attrs: { axis: attr.int({ default: -1 }) },

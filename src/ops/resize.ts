@@ -2,7 +2,7 @@ import { attr } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { constant } from '../graph/leaf.ts'
-import { op, sameDType } from '../graph/op.ts'
+import { fileOp, sameDType } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { axisOf, type Dim, product, type Shape, show, UNKNOWN } from '../graph/shape.ts'
@@ -184,7 +184,7 @@ const image = f32(2, 3, 5, 6)
 const sizes = [2, 3, 7, 4]
 const resizing = (attrs: Partial<ResizeAttrs>, x = image) => sample(x, { ...NONE, ...DEFAULTS, ...attrs })
 
-const Resize = op('Resize', {
+const Resize = fileOp('Resize', {
   inputs: ['X'],
   attrs: {
     roi: attr.floats<readonly number[] | undefined>({ input: 1, optional: true }),

@@ -1,7 +1,7 @@
 import { attr } from '../graph/attributes.ts'
 import { FLOATS } from '../graph/dtype.ts'
 import { ShapeError, UserError } from '../graph/errors.ts'
-import { op, sameDType } from '../graph/op.ts'
+import { fileOp, sameDType } from '../graph/op.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -30,7 +30,7 @@ function plain(x: AnyTensor, { alpha, beta, bias, size }: ResponseAttrs): AnyTen
 }
 
 /** Local response normalization over `size` neighbouring channels (Krizhevsky et al. 2012). `[n, c, h, w]` */
-export const LRN = op('LRN', {
+export const LRN = fileOp('LRN', {
   inputs: ['X'],
   attrs: {
     alpha: attr.float({ default: 1e-4 }),

@@ -1,13 +1,13 @@
 import { attr } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op } from '../graph/op.ts'
+import { fileOp } from '../graph/op.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import { axisOf, sameShape, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 
 type Axes = { readonly batch: number; readonly time: number }
 
-const ReverseSequence = op('ReverseSequence', {
+const ReverseSequence = fileOp('ReverseSequence', {
   inputs: ['input', 'sequence_lens'],
   attrs: {
     batch: attr.int({ name: 'batch_axis', default: 1 }),

@@ -1,12 +1,12 @@
 import { attr } from '../graph/attributes.ts'
 import { FLOATS, isFloat } from '../graph/dtype.ts'
-import { elementwise, op, sameDType } from '../graph/op.ts'
+import { elementwise, fileOp, sameDType } from '../graph/op.ts'
 import { f32, i64, sample } from '../graph/sample.ts'
 import { broadcast } from '../graph/shape.ts'
 import { div, mul, neg, sub } from './elementwise.ts'
 
 const rounding = (type: string) =>
-  op(type, {
+  fileOp(type, {
     inputs: ['X'],
     infer: ([x]) => [{ dtype: sameDType(type.toLowerCase(), [x], FLOATS), shape: x.shape }],
     along: elementwise,
@@ -18,7 +18,7 @@ const Ceil = rounding('Ceil')
 /** Halves go to the even neighbour. */
 const Round = rounding('Round')
 
-const Mod = op('Mod', {
+const Mod = fileOp('Mod', {
   inputs: ['A', 'B'],
   outputs: ['C'],
   attrs: { fmod: attr.bool({ default: false }) },

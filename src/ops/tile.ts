@@ -1,6 +1,6 @@
 import { attr } from '../graph/attributes.ts'
 import { ShapeError } from '../graph/errors.ts'
-import { op } from '../graph/op.ts'
+import { fileOp } from '../graph/op.ts'
 import { nth } from '../graph/present.ts'
 import { f32, sample } from '../graph/sample.ts'
 import { product, type Shape, show } from '../graph/shape.ts'
@@ -8,7 +8,7 @@ import type { AnyTensor } from '../graph/tensor.ts'
 import { reshape } from './layout.ts'
 import { sum } from './reduce.ts'
 
-const Tile = op('Tile', {
+const Tile = fileOp('Tile', {
   inputs: ['input'],
   outputs: ['output'],
   attrs: { repeats: attr.dims({ input: 1 }) },

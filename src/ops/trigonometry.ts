@@ -1,6 +1,6 @@
 import { FLOATS } from '../graph/dtype.ts'
 import type { Vjp } from '../graph/node.ts'
-import { elementwise, op, sameDType } from '../graph/op.ts'
+import { elementwise, fileOp, sameDType } from '../graph/op.ts'
 import { f32, type SampleInput, sample } from '../graph/sample.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { abs, add, cos, div, exp, log, mul, neg, sign, sin, sqrt, sub } from './elementwise.ts'
@@ -16,7 +16,7 @@ const trigonometric = (
   decompose: Function1,
   x: SampleInput = f32(3, 4),
 ) =>
-  op(type, {
+  fileOp(type, {
     inputs: ['input'],
     infer: ([x]) => [{ dtype: sameDType(type.toLowerCase(), [x], FLOATS), shape: x.shape }],
     along: elementwise,

@@ -1,3 +1,4 @@
+import { isRedefined } from '../../graph/op.ts'
 import type { Operator, Operators } from '../operator.ts'
 import { ownOperator } from '../own.ts'
 import { ACTIVATIONS } from './activation.ts'
@@ -56,7 +57,7 @@ export const OPERATORS: Readonly<Record<string, Operators>> = {
 /** How an operator is read; undefined for one that is an op itself, and for one that is not known. */
 export function operatorOf(type: string, domain: string): Operator | undefined {
   const given = ownOperator(type, domain)
-  if (given) return given
+  if (given || isRedefined(type, domain)) return given
   const operators = Object.hasOwn(OPERATORS, domain) ? OPERATORS[domain] : undefined
   return operators && Object.hasOwn(operators, type) ? operators[type] : undefined
 }
