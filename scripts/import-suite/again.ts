@@ -1,4 +1,5 @@
-import { lower, OPSETS } from '../../src/export/lower.ts'
+import { lower } from '../../src/export/lower.ts'
+import { OPSETS } from '../../src/export/opsets.ts'
 import type { FileInfo } from '../../src/export/read.ts'
 import type { Graph } from '../../src/graph/graph.ts'
 import { lookup } from '../../src/graph/present.ts'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { OPSETS } from '../../src/export/lower.ts'
+import { OPSETS } from '../../src/export/opsets.ts'
 import { allOps } from '../../src/graph/op.ts'
 import { OPERATORS } from '../../src/import/operators/index.ts'
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { lower, OPSETS } from '../../src/export/lower.ts'
+import { lower } from '../../src/export/lower.ts'
+import { OPSETS } from '../../src/export/opsets.ts'
 import { BYTES, type DType, isFloat } from '../../src/graph/dtype.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { type Example, exampleOf } from '../../src/graph/example.ts'

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { MODELS } from '../../models/index.ts'
 import { preprocessingInWords } from '../data/preprocess.ts'
-import { leastRuntime } from '../export/lower.ts'
+import { leastRuntime } from '../export/opsets.ts'
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import { parameterCount } from '../nn/model.ts'

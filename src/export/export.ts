@@ -9,7 +9,8 @@ import { type TrainedModel, trainedOf, weightsOf } from '../nn/trained.ts'
 import { softmax } from '../ops/norm.ts'
 import { forServing, inOpset } from '../passes/serving.ts'
 import { VERSION } from '../version.ts'
-import { leastRuntime, lower } from './lower.ts'
+import { lower } from './lower.ts'
+import { leastRuntime } from './opsets.ts'
 import { tracePasses } from './trace.ts'
 
 /** Options of `exportOnnx` and of `save` for `.onnx` files. */

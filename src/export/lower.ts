@@ -23,6 +23,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './onnx-proto.ts'
+import { checkOpset, irVersion } from './opsets.ts'
 import { DATA_TYPE, tensorProto, toTyped } from './tensor-data.ts'
 
 export interface LowerOptions {
@@ -37,30 +38,8 @@ export interface LowerOptions {
   readonly producerVersion?: string
 }
 
-/**
- * Of each opset: the IR version that came with it (onnx/docs/Versioning.md), and the first onnxruntime that runs
- * files of it: tried with each minor release from 1.15 on.
- */
-const VERSIONS: Readonly<Record<number, { readonly ir: number; readonly onnxruntime: string }>> = {
-  17: { ir: 8, onnxruntime: '1.12' },
-  18: { ir: 8, onnxruntime: '1.14' },
-  19: { ir: 9, onnxruntime: '1.16' },
-  20: { ir: 9, onnxruntime: '1.17' },
-  21: { ir: 10, onnxruntime: '1.18' },
-  22: { ir: 10, onnxruntime: '1.21' },
-  23: { ir: 11, onnxruntime: '1.23' },
-  24: { ir: 12, onnxruntime: '1.24' },
-}
-
 /** A tensor that is filled with one number is not written out if it is larger. */
 const MOST_FILLED = 2 ** 14
-
-export const OPSETS = { min: 17, max: 24 } as const
-
-const irVersion = (opset: number): number => VERSIONS[opset]?.ir ?? 8
-
-/** The first onnxruntime that runs files of an opset, such as `1.18`. */
-export const leastRuntime = (opset = 17): string => VERSIONS[opset]?.onnxruntime ?? ''
 
 /**
  * ONNX bytes of a graph: nodes in dependency order, attributes in the form that the opset wants, symbols resolved from
@@ -74,8 +53,7 @@ export const lower = (graph: Graph, options: LowerOptions): Uint8Array =>
 export type Lowered = { readonly proto: GraphProto; readonly domains: ReadonlyMap<string, number> }
 
 export function lowerGraph(graph: Graph, { opset = 17, weights, name, docs }: LowerOptions): Lowered {
-  if (!VERSIONS[opset])
-    throw new UserError(`opset ${opset} is not supported; choose ${OPSETS.min} to ${OPSETS.max}`)
+  checkOpset(opset)
   const writer = new Writer(graph, opset)
   for (const node of nodesOf(graph)) if (!isLeaf(node)) writer.addNode(node)
   const outputs = Object.entries(graph.outputs).map(([key, t]) => writer.addOutput(key, t))

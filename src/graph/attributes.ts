@@ -71,8 +71,6 @@ export interface FormOptions<out T extends Attr> {
   readonly input?: number
   /** The first opset in which it is that input; before, it was an attribute. @default all */
   readonly since?: number
-  /** The first opset that has the attribute: a node that gives it is written for that one or later. @default all */
-  readonly from?: number
   /** ONNX's default. Without one a node must give the attribute. */
   readonly default?: T | ((node: OnnxNode) => T)
   /** ONNX needs no value, and there is none by default. */

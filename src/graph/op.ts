@@ -107,11 +107,7 @@ export const allOps = (): readonly Op[] => [...registry.values()]
 export const opOf = (type: string, domain = ''): Op | undefined => registry.get(keyOf(type, domain))
 
 /** The first opset that has the operator of a node with the attributes that it gives; 0 where every opset has. */
-export const sinceOf = ({ op, attrs }: Node): number =>
-  Object.entries(op.attrs ?? {}).reduce(
-    (since, [name, { from = 0 }]) => (attrs[name] === undefined ? since : Math.max(since, from)),
-    Math.max(op.since ?? 0, op.needs?.(attrs) ?? 0),
-  )
+export const sinceOf = ({ op, attrs }: Node): number => Math.max(op.since ?? 0, op.needs?.(attrs) ?? 0)
 
 /** Throws unless all tensors have the same dtype and the op accepts it. */
 export function sameDType(

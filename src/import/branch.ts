@@ -4,7 +4,7 @@ import { where } from '../ops/elementwise.ts'
 import { reshape } from '../ops/layout.ts'
 import type { NodeReader } from './node-reader.ts'
 import { unsupported } from './unsupported.ts'
-import type { Value } from './value.ts'
+import { computed, onlyElement, type Value } from './value.ts'
 
 /**
  * The outputs of an If. Where only the run time knows the condition, both branches are computed and it chooses between their
@@ -12,7 +12,7 @@ import type { Value } from './value.ts'
  */
 export function branchOf(node: NodeReader, branch: (name: string) => readonly Value[]): readonly Value[] {
   const condition = node.value(0)
-  const [known] = condition.known?.values ?? []
+  const known = onlyElement(condition)
   if (typeof known === 'number') {
     const [taken, other] = known ? ['then_branch', 'else_branch'] : ['else_branch', 'then_branch']
     node.attribute(other, 'graph')
@@ -28,6 +28,6 @@ export function branchOf(node: NodeReader, branch: (name: string) => readonly Va
         `its branches give ${show(a.shape)} and ${show(b?.shape ?? [])}, and the condition is known only at run time`,
       )
     const chosen = where(reshape(condition.tensor(), []), a, b)
-    return { tensor: () => chosen }
+    return computed(chosen)
   })
 }

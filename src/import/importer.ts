@@ -19,7 +19,7 @@ import { knownResults, knownValue } from './known.ts'
 import { Leaves } from './leaves.ts'
 import { nodePath, sharedPath } from './names.ts'
 import { NodeReader } from './node-reader.ts'
-import type { Outputs } from './operator.ts'
+import { type Results, valuesOf } from './operator.ts'
 import { operatorOf } from './operators/index.ts'
 import type { ImportOptions } from './options.ts'
 import type { Imported, KeptNode, NodeOutcome } from './outcome.ts'
@@ -27,22 +27,17 @@ import { argumentsOf, refuseUnread } from './primitive.ts'
 import { NodeSurvey } from './survey.ts'
 import { loop, scan } from './unrolled.ts'
 import { Unsupported, unsupported } from './unsupported.ts'
-import type { Value } from './value.ts'
+import { computed, type Value } from './value.ts'
 
 /** Nodes that loops and functions add to a file when they are written out: any file, and one for so many of its bytes. */
 const MOST_ADDED = 2 ** 13
 const BYTES_EACH = 64
-
-/** Nodes of functions that a survey tells the reasons of. */
 
 /** Of a file, elements that are followed through it: those of shapes and the like are a few for each node. */
 const MOST_FOLLOWED = 2 ** 17
 
 /** Shapes of a hostile file may be long, and have any names. */
 const LONGEST_MESSAGE = 500
-
-/** Outputs of a node; undefined for one that is not computed. */
-type Results = readonly (Value | undefined)[]
 
 /** Reads one file. Methods throw a UserError that begins with the file's name. */
 export class Importer {
@@ -58,7 +53,6 @@ export class Importer {
   #looping = false
   /** Elements of known values that nodes computed. */
   #followed = 0
-  /** How many nodes were refused. */
   /** What loops and functions have added so far. */
   #added = 0
   readonly #most: number
@@ -204,15 +198,16 @@ export class Importer {
     const weights = (proto.input ?? []).filter(name => frame.scope.get(name)?.stored)
     const own = nodePath(proto.name ?? '') || sharedPath(weights)
     const path = [frame.path, own].filter(Boolean).join('.')
-    const results = withScope(path, () => this.#results(node, proto, frame))
+    const called = this.#functions.get(proto)
+    const results = withScope(path, () =>
+      called ? this.#call(called, node, proto, frame) : this.#results(node, proto, frame),
+    )
     for (const [i, name] of (proto.output ?? []).entries())
       if (name) frame.scope.define(name, results[i] ?? missing(i, proto))
-    return this.#functions.get(proto) || node.type === 'If' ? null : this.#kept[kept]?.reason
+    return called || node.type === 'If' ? null : this.#kept[kept]?.reason
   }
 
   #results(node: NodeReader, proto: NodeProto, frame: Frame): Results {
-    const called = this.#functions.get(proto)
-    if (called) return this.#call(called, node, proto, frame)
     const known = this.#followed < MOST_FOLLOWED ? knownResults(node) : undefined
     if (known) {
       refuseUnread(node)
@@ -306,13 +301,13 @@ export class Importer {
     if (this.#looping) this.#count(1 + node.length + initializer.length + input.length + output.length)
     const scope = new Scope(frame.scope)
     this.#initializers(graph, scope)
-    for (const [i, { name }] of (graph.input ?? []).entries()) {
+    for (const [i, { name }] of input.entries()) {
       const given = inputs[i]
       if (given) scope.define(name, given)
     }
-    const inner = { ...frame, scope, later: outputsOf(graph.node), path: currentScope() }
-    this.#nodes(graph.node, inner)
-    return (graph.output ?? []).map(o => this.#value(o.name ?? '', inner))
+    const inner = { ...frame, scope, later: outputsOf(node), path: currentScope() }
+    this.#nodes(node, inner)
+    return output.map(o => this.#value(o.name ?? '', inner))
   }
 
   /** Operators that run a graph; undefined for all others. */
@@ -338,17 +333,6 @@ export class Importer {
     }
   }
 }
-
-const computed = (t: AnyTensor): Value => ({ tensor: () => t })
-
-const isValue = (result: AnyTensor | Value): result is Value => 'tensor' in result
-
-function valuesOf(outputs: Outputs): Results {
-  const all = isList(outputs) ? outputs : [outputs]
-  return all.map(result => result && (isValue(result) ? result : computed(result)))
-}
-
-const isList = (outputs: Outputs): outputs is readonly (AnyTensor | undefined)[] => Array.isArray(outputs)
 
 const typeName = (domain = '', type = '?'): string =>
   printable(domain && domain !== 'ai.onnx' ? `${domain}.${type}` : type)

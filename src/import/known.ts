@@ -1,6 +1,5 @@
 import { sizeOfDims } from '../graph/array.ts'
 import { constant, sizeOf } from '../graph/leaf.ts'
-import { nth } from '../graph/present.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { concat, reshape } from '../ops/layout.ts'
 import { RULES, SHAPE_RULES } from './known-rules.ts'
@@ -59,6 +58,3 @@ const isSmall = ({ shape, values }: Known): boolean =>
   values.length <= MOST && shape.length <= MOST_AXES && values.length === sizeOfDims(shape)
 
 const bounded = (v: Element): Element => (typeof v !== 'string' || v.length <= LONGEST_DIM ? v : undefined)
-
-/** The one element of a value. */
-export const onlyElement = ({ values }: Known): Element => (values.length === 1 ? nth(values, 0) : undefined)

@@ -5,8 +5,9 @@ import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import type { FileNode } from './file-node.ts'
+import { isNumber } from './sizes.ts'
 import { unsupported } from './unsupported.ts'
-import { type Element, MOST, type Value } from './value.ts'
+import { MOST, type Value } from './value.ts'
 
 interface Kinds {
   readonly float: number
@@ -60,8 +61,6 @@ const READ: { readonly [K in keyof Kinds]: (a: AttributeProto) => Kinds[K] } = {
 }
 
 const decoded = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
-
-const isNumber = (v: Element): v is Int64 => typeof v === 'number' || typeof v === 'bigint'
 
 /** A node of a file as importing reads it; what is wrong with it is thrown without the node's name. */
 export class NodeReader implements FileNode {
@@ -144,6 +143,11 @@ export class NodeReader implements FileNode {
   /** An input that must be there, as data. */
   data(i: number): AnyTensor {
     return this.value(i).tensor()
+  }
+
+  /** All inputs as data, of an operator that takes any number of them. */
+  all(): AnyTensor[] {
+    return this.inputs.map((_, i) => this.data(i))
   }
 
   /** An input as data; `undefined` where it is left out. */

@@ -1,13 +1,12 @@
 import type { Attr, AttrForm, Attrs, OnnxNode } from '../graph/attributes.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Int64, saturated } from '../graph/int64.ts'
-import { Constant, constantOf } from '../graph/leaf.ts'
 import { countOf, type Names } from '../graph/names.ts'
 import type { Signature } from '../graph/node.ts'
 import { printable } from '../graph/printable.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { asNumber, type NodeReader } from './node-reader.ts'
-import { importedType } from './tensor.ts'
+import { constantNumber, importedType } from './tensor.ts'
 import { Unsupported, unsupported } from './unsupported.ts'
 
 /** What an op or a composite is built of: the node's data inputs, and attributes with ONNX's defaults. */
@@ -116,10 +115,8 @@ function scalarInput(
 ): Int64 | undefined {
   const value = node.input(input)
   if (!value) return undefined
-  const t = value.tensor()
-  const [number] = t.node.op === Constant ? constantOf(t.node) : []
-  if (number === undefined || t.shape.some((d: unknown) => d !== 1))
-    return unsupported(`${name} (input ${input}) is not a constant number`)
+  const number = constantNumber(value.tensor())
+  if (number === undefined) return unsupported(`${name} (input ${input}) is not a constant number`)
   if (kind === 'scalar') return number
   return saturates ? saturated(number) : asNumber(number, name)
 }

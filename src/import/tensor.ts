@@ -3,7 +3,7 @@ import { DATA_TYPE, dtypeOf, readTensor } from '../export/tensor-data.ts'
 import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { exact, type Int64 } from '../graph/int64.ts'
-import { constant } from '../graph/leaf.ts'
+import { Constant, constant, constantOf } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { type Known, MOST, type Value } from './value.ts'
 
@@ -58,6 +58,10 @@ export function constantValue(values: ArrayLike<Int64>, dtype: DType, dims: read
   }
   return values.length > MOST ? { tensor } : { tensor, known: knownOf(values, dtype, dims) }
 }
+
+/** The number of a constant of one element; undefined for any other tensor. */
+export const constantNumber = ({ node, shape }: AnyTensor): Int64 | undefined =>
+  node.op === Constant && shape.every((d: unknown) => d === 1) ? constantOf(node)[0] : undefined
 
 /** The elements of a small tensor. */
 export const knownOf = (values: ArrayLike<Int64>, dtype: DType, shape: readonly number[]): Known => ({

@@ -3,10 +3,10 @@ import { nth } from '../graph/present.ts'
 import { axisOf, show } from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
 import { concat, reshape, select } from '../ops/layout.ts'
-import { toTensor } from './known.ts'
+import { knownValue } from './known.ts'
 import type { NodeReader } from './node-reader.ts'
 import { unsupported } from './unsupported.ts'
-import type { Known, Value } from './value.ts'
+import { computed, onlyElement, type Value } from './value.ts'
 
 /** Loops of a file, unrolled: each round is a copy of the body, so that a gradient can be taken through all of them. */
 
@@ -16,17 +16,13 @@ export type Body = (inputs: readonly (Value | undefined)[]) => readonly Value[]
 /** More rounds make a graph that takes minutes to load. */
 const MOST_ROUNDS = 1024
 
-const value = (t: AnyTensor): Value => ({ tensor: () => t })
-const number = (v: number): Value => {
-  const known: Known = { dtype: 'int64', shape: [], values: [v] }
-  return constantOf(known)
-}
-const truth: Known = { dtype: 'bool', shape: [], values: [1] }
-const constantOf = (known: Known): Value => ({ known, tensor: () => toTensor(known) })
+const number = (v: number): Value => knownValue({ dtype: 'int64', shape: [], values: [v] })
+const truth = knownValue({ dtype: 'bool', shape: [], values: [1] })
 
+/** A number of rounds or a condition, where it is known. */
 const only = (v: Value | undefined): number | undefined => {
-  const [first] = v?.known?.values ?? []
-  return typeof first === 'number' ? first : undefined
+  const element = onlyElement(v)
+  return typeof element === 'number' ? element : undefined
 }
 
 function checkRounds(rounds: number): void {
@@ -59,7 +55,7 @@ export function loop(node: NodeReader, states: number, body: Body): readonly Val
   let goes: number | undefined = first ?? 1
   for (let i = 0; goes && i < (most ?? Number.POSITIVE_INFINITY); i++) {
     checkRounds(i + 1)
-    const [next, ...results] = body([number(i), constantOf(truth), ...carried])
+    const [next, ...results] = body([number(i), truth, ...carried])
     goes = only(next)
     if (goes === undefined) return unsupported('a condition that only the run time knows is not supported')
     carried = results.slice(0, states)
@@ -68,7 +64,7 @@ export function loop(node: NodeReader, states: number, body: Body): readonly Val
       scanned[k].push(result.tensor())
     }
   }
-  return [...carried.map(v => v ?? missing()), ...scanned.map(tensors => value(stacked(tensors, 0)))]
+  return [...carried.map(v => v ?? missing()), ...scanned.map(tensors => computed(stacked(tensors, 0)))]
 }
 
 const missing = (): never => {
@@ -110,7 +106,7 @@ export function scan(
   const scanned: AnyTensor[][] = Array.from({ length: results }, () => [])
   for (let i = 0; i < length; i++) {
     const slices = scannedInputs.map(({ t, axis }, k) =>
-      value(select(t, axis, directions[k] ? length - 1 - i : i)),
+      computed(select(t, axis, directions[k] ? length - 1 - i : i)),
     )
     const outputs = body([...carried, ...slices])
     carried = outputs.slice(0, states)
@@ -121,7 +117,7 @@ export function scan(
     ...scanned.map((tensors, k) => {
       const [sample] = tensors
       const axis = axisOf('scan', outAxes[k] ?? 0, (sample?.shape.length ?? 0) + 1)
-      return value(stacked(outDirections[k] ? tensors.toReversed() : tensors, axis))
+      return computed(stacked(outDirections[k] ? tensors.toReversed() : tensors, axis))
     }),
   ]
 }

@@ -30,3 +30,12 @@ export interface Value {
   /** The tensor in the graph, made when a node first reads it as data. */
   readonly tensor: () => AnyTensor
 }
+
+/** The value of a tensor that a node computes. */
+export const computed = (t: AnyTensor): Value => ({ tensor: () => t })
+
+/** The one element of a value, where it is known. */
+export const onlyElement = (value: Value | undefined): Element => {
+  const values = value?.known?.values
+  return values?.length === 1 ? values[0] : undefined
+}

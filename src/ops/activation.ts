@@ -84,6 +84,7 @@ export const softplus: FloatUnaryFn = typed(
 
 /** x / (1 + |x|). */
 export const softsign: FloatUnaryFn = typed((x: AnyTensor): AnyTensor => div(x, add(abs(x), 1)), one)
+
 /** x · clip(x + 3, 0, 6) / 6 (Howard et al. 2019); the gradient at ±3 is that of the parabola, x / 3 + 1 / 2. */
 export const hardswish: FloatUnaryFn = typed(
   (x: AnyTensor): AnyTensor => mul(x, div(clip(add(x, 3), 0, 6), 6)),

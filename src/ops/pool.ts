@@ -167,9 +167,10 @@ const AveragePool = op('AveragePool', {
     ...averageForms,
     ...CEIL_MODE,
     // Only given where they are not 1.
-    dilations: attr.ints<readonly number[] | undefined>({ optional: true, from: 19 }),
+    dilations: attr.ints<readonly number[] | undefined>({ optional: true }),
     count_include_pad: attr.int(),
   },
+  needs: ({ dilations }) => (dilations ? 19 : 0),
   infer: ([x], { dilations, ...attrs }) => {
     const window = { ...attrs, dilations: dilations ?? attrs.kernel_shape.map(() => 1) }
     return [{ dtype: x.dtype, shape: pool(windowName('avgPool', attrs.kernel_shape), x.shape, window) }]

@@ -47,6 +47,10 @@ const PRelu = fileOp('PRelu', {
   samples: [sample(x, f32(8)), sample(f32(2, 3, 4).distinct(), f32(3, 1))],
 })
 
+/** clip(α x + β, 0, 1), in elementary ops. */
+export const hardSigmoid = (x: AnyTensor, alpha: number, beta: number): AnyTensor =>
+  clip(add(mul(x, alpha), beta), 0, 1)
+
 const HardSigmoid = fileOp('HardSigmoid', {
   inputs: ['X'],
   attrs: { alpha: attr.float({ default: 0.2 }), beta: attr.float({ default: 0.5 }) },
@@ -56,7 +60,7 @@ const HardSigmoid = fileOp('HardSigmoid', {
   vjp: ({ y: [y], dy, attrs: { alpha } }) => [
     mul(dy, mul(mask(greater(mul(y, sub(onesLike(y), y)), 0), dy), alpha)),
   ],
-  decompose: ([x], { alpha, beta }) => [clip(add(mul(x, alpha), beta), 0, 1)],
+  decompose: ([x], { alpha, beta }) => [hardSigmoid(x, alpha, beta)],
   lacks: single,
   samples: [sample(x, { alpha: 0.3, beta: 0.4 })],
 })

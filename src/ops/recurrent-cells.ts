@@ -2,26 +2,11 @@ import { ShapeError, UserError } from '../graph/errors.ts'
 import { constant } from '../graph/leaf.ts'
 import { nth } from '../graph/present.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
-import {
-  abs,
-  add,
-  cast,
-  clip,
-  div,
-  exp,
-  greater,
-  log,
-  maximum,
-  minimum,
-  mul,
-  relu,
-  sigmoid,
-  sub,
-  tanh,
-  where,
-} from './elementwise.ts'
+import { elu, leakyRelu, softplus, softsign } from './activation.ts'
+import { add, cast, clip, greater, mul, relu, sigmoid, sub, tanh } from './elementwise.ts'
 import { slice } from './layout.ts'
 import { matmul } from './matmul.ts'
+import { hardSigmoid } from './rectifiers.ts'
 
 type Activation = (x: AnyTensor) => AnyTensor
 
@@ -32,23 +17,19 @@ interface ActivationForm {
   readonly of: (alpha: number, beta: number) => Activation
 }
 
-const ofSign = (x: AnyTensor, above: AnyTensor, below: AnyTensor): AnyTensor =>
-  where(greater(x, 0), above, below)
-
 /** ONNX's activations of recurrent operators, by their names in lower case. */
 const ACTIVATIONS: Readonly<Record<string, ActivationForm>> = {
   relu: { of: () => relu },
   tanh: { of: () => tanh },
   sigmoid: { of: () => sigmoid },
   affine: { alpha: 1, beta: 0, of: (a, b) => x => add(mul(x, a), b) },
-  leakyrelu: { alpha: 0.01, of: a => x => ofSign(x, x, mul(x, a)) },
+  leakyrelu: { alpha: 0.01, of: a => x => leakyRelu(x, a) },
   thresholdedrelu: { alpha: 1, of: a => x => mul(x, cast(greater(x, a), x.dtype)) },
   scaledtanh: { alpha: 1, beta: 1, of: (a, b) => x => mul(tanh(mul(x, b)), a) },
-  hardsigmoid: { alpha: 0.2, beta: 0.5, of: (a, b) => x => clip(add(mul(x, a), b), 0, 1) },
-  // Without overflow on the side that is not taken.
-  elu: { alpha: 1, of: a => x => ofSign(x, x, mul(sub(exp(minimum(x, 0)), 1), a)) },
-  softsign: { of: () => x => div(x, add(abs(x), 1)) },
-  softplus: { of: () => x => add(maximum(x, 0), log(add(exp(mul(abs(x), -1)), 1))) },
+  hardsigmoid: { alpha: 0.2, beta: 0.5, of: (a, b) => x => hardSigmoid(x, a, b) },
+  elu: { alpha: 1, of: a => x => elu(x, a) },
+  softsign: { of: () => softsign },
+  softplus: { of: () => softplus },
 }
 
 /** Whether an activation is known. */

@@ -1,6 +1,6 @@
 import { METADATA } from '../export/export.ts'
-import { leastRuntime } from '../export/lower.ts'
 import type { NodeProto, ValueInfoProto } from '../export/onnx-proto.ts'
+import { leastRuntime } from '../export/opsets.ts'
 import { type FileInfo, isWeight } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
 import { BYTES } from '../graph/dtype.ts'

@@ -140,7 +140,7 @@ export function configRecord(config: RunConfig, file: string): RunRecord {
   return readRecord({ [RECORD]: JSON.stringify(record) }, file)
 }
 
-/** Where a run stands that goes on. */
+/** Where a run stands that is resumed. */
 export interface Resumable {
   /** Of the newest checkpoint, else of the settings, at step 0. */
   readonly record: RunRecord
@@ -154,11 +154,11 @@ export interface Resumable {
   readonly config: RunConfig
   /** Time of the run so far, in seconds. */
   readonly seconds: number
-  /** Files that are written anew before the run goes on, by path. */
+  /** Files that are written again before the run resumes, by path. */
   readonly repairs: ReadonlyMap<string, Uint8Array | string>
 }
 
-/** Reads all that a run needs to go on from its folder, and changes nothing. @throws UserError */
+/** Reads from its folder all that a run needs to resume; changes nothing. @throws UserError */
 export async function readResumable(folder: string, build: Build, notice: Notice): Promise<Resumable> {
   const file = (name: keyof typeof RUN_FILES) => join(folder, RUN_FILES[name])
   const config = await readConfig(folder)

@@ -1,4 +1,5 @@
-import { lower, OPSETS } from '../export/lower.ts'
+import { lower } from '../export/lower.ts'
+import { OPSETS } from '../export/opsets.ts'
 import { readOnnx } from '../export/read.ts'
 import type { Attrs } from '../graph/attributes.ts'
 import type { Graph, Tensors } from '../graph/graph.ts'

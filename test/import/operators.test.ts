@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { lower, OPSETS } from '../../src/export/lower.ts'
+import { lower } from '../../src/export/lower.ts'
+import { OPSETS } from '../../src/export/opsets.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { toTyped } from '../../src/export/tensor-data.ts'
 import { isFloat } from '../../src/graph/dtype.ts'

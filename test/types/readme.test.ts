@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { leastRuntime, OPSETS } from '../../src/export/lower.ts'
+import { leastRuntime, OPSETS } from '../../src/export/opsets.ts'
 import { type Block, blocksOf, check, PAGES, textOfPage } from './blocks.ts'
 
 const blocks = PAGES.flatMap(blocksOf)

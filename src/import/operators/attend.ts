@@ -6,7 +6,7 @@ import { type Shape, show } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { hideFuture } from '../../ops/causal.ts'
 import { add, cast, div, greater, less, mul, sub, tanh, where } from '../../ops/elementwise.ts'
-import { expand, padAxis, reshape, transposeLast } from '../../ops/layout.ts'
+import { concat, expand, padAxis, reshape, transposeLast } from '../../ops/layout.ts'
 import { matmul } from '../../ops/matmul.ts'
 import { softmax } from '../../ops/norm.ts'
 import { max } from '../../ops/reduce.ts'
@@ -36,6 +36,10 @@ export interface Steps {
   readonly biased: AnyTensor
   readonly weights: AnyTensor
 }
+
+/** Keys or values after those of earlier tokens. */
+export const after = (past: AnyTensor | undefined, now: AnyTensor): AnyTensor =>
+  past ? concat([past, now], 2) : now
 
 /** @throws UserError for a tensor of another number of dims */
 export function checkRank(what: string, x: AnyTensor, rank: number): void {
@@ -120,10 +124,10 @@ export function reachBias(
   const rows = reshape(positions(tokens), [tokens, 1])
   const starts = offset.shape.length ? reshape(offset, [offset.shape[0], 1, 1, 1]) : offset
   // How far a token stands after a key.
-  const after = sub(add(rows, starts), positions(keys))
+  const behind = sub(add(rows, starts), positions(keys))
   return sumOfBiases([
-    right < 0 ? undefined : hiding(greater(add(after, right), -1)),
-    left < 0 ? undefined : hiding(less(after, left + 1)),
+    right < 0 ? undefined : hiding(greater(add(behind, right), -1)),
+    left < 0 ? undefined : hiding(less(behind, left + 1)),
   ])
 }
 

@@ -10,6 +10,7 @@ import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
 import { unsupported } from '../unsupported.ts'
 import {
+  after,
   attend,
   checkRank,
   lengthBias,
@@ -21,10 +22,6 @@ import {
 } from './attend.ts'
 import { groupQueryAttention } from './group-attention.ts'
 import { joinHeads, microsoftRotaryEmbedding, rotaryEmbedding, splitHeads } from './rotary.ts'
-
-/** Keys or values after those of earlier tokens. */
-const after = (past: AnyTensor | undefined, now: AnyTensor): AnyTensor =>
-  past ? concat([past, now], 2) : now
 
 const lengthOf = (x: AnyTensor): Dim => x.shape[2]
 

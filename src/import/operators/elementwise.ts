@@ -1,10 +1,7 @@
-import type { Attrs } from '../../graph/attributes.ts'
 import { type DType, isFloat } from '../../graph/dtype.ts'
 import { UserError } from '../../graph/errors.ts'
 import type { Int64 } from '../../graph/int64.ts'
 import { Constant, constant, constantOf } from '../../graph/leaf.ts'
-import { makeNode } from '../../graph/node.ts'
-import { opOf } from '../../graph/op.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 // Loaded for what their modules declare: operators that are an op themselves.
 import '../../ops/bits.ts'
@@ -14,9 +11,10 @@ import '../../ops/rounding.ts'
 import '../../ops/trigonometry.ts'
 import * as ops from '../../ops/elementwise.ts'
 import { reshape } from '../../ops/layout.ts'
+import { applied } from '../applied.ts'
 import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
-import { importedType } from '../tensor.ts'
+import { constantNumber, importedType } from '../tensor.ts'
 import { unsupported } from '../unsupported.ts'
 
 type Binary = (a: AnyTensor, b: AnyTensor) => AnyTensor
@@ -57,12 +55,6 @@ function operands(n: NodeReader): readonly [AnyTensor, AnyTensor] {
   return [a, reshape(b, [...b.shape, ...new Array<number>(behind).fill(1)])]
 }
 
-/** The first output of an op that is declared for files alone. */
-function applied(type: string, inputs: readonly AnyTensor[], attrs: Attrs = {}): AnyTensor {
-  const op = opOf(type)
-  return (op && makeNode(op, inputs, attrs).outputs[0]) ?? unsupported(`operator ${type} is not supported`)
-}
-
 const binary = (f: Binary) => (n: NodeReader) => f(...operands(n))
 const logical = (type: string) => (n: NodeReader) => applied(type, operands(n))
 
@@ -91,7 +83,7 @@ function remainder([a, b]: readonly [AnyTensor, AnyTensor], fmod: boolean): AnyT
 /** All inputs, of an operator that takes any number of them. */
 function all(n: NodeReader): readonly [AnyTensor, ...AnyTensor[]] {
   if (!n.inputs.length) throw new UserError('has 0 inputs; expected 1 or more')
-  return [n.data(0), ...n.inputs.slice(1).map((_, i) => n.data(i + 1))]
+  return [n.data(0), ...n.all().slice(1)]
 }
 
 const NO_EXTREME: readonly DType[] = ['int16', 'uint16']
@@ -107,8 +99,7 @@ const choice = (condition: AnyTensor, a: AnyTensor, b: AnyTensor) =>
 function bound(n: NodeReader, name: string, i: number): Int64 | AnyTensor | undefined {
   if (n.has(name)) return n.attribute(name, 'float')
   const t = n.optional(i)
-  if (t?.node.op !== Constant || t.shape.some((d: unknown) => d !== 1)) return t
-  return constantOf(t.node)[0]
+  return t && (constantNumber(t) ?? t)
 }
 
 /** Bounds that only the run time knows get the gradient of the elements that they replace. */
@@ -125,16 +116,23 @@ function clip(n: NodeReader): AnyTensor {
   return high ? choice(ops.greater(raised, high), high, raised) : raised
 }
 
+/** How floats of 8 bits are rounded; those of other dtypes are not. */
+function anyRounding(n: NodeReader): void {
+  n.attribute('saturate', 'int')
+  n.attribute('round_mode', 'string')
+}
+
 /** A cast; half precision is float32 here, so that a cast to it changes nothing. */
 function cast(n: NodeReader): AnyTensor {
   const code = n.attribute('to', 'int')
-  // Of float8 alone.
-  n.attribute('saturate', 'int')
-  n.attribute('round_mode', 'string')
+  anyRounding(n)
   const to = importedType(code)
   if (!to) return unsupported(`element type ${code ?? 'unknown'} is not supported`)
   return ops.cast(n.data(0), to)
 }
+
+/** x σ(αx). */
+export const swish = (x: AnyTensor, alpha: number): AnyTensor => ops.mul(x, ops.sigmoid(ops.mul(x, alpha)))
 
 /** Functions of each element by itself, and arithmetic with broadcasting. */
 export const ELEMENTWISE: Operators = {
@@ -152,6 +150,7 @@ export const ELEMENTWISE: Operators = {
   Xor: logical('Xor'),
   Max: extreme(ops.maximum),
   Min: extreme(ops.minimum),
+  Sum: n => all(n).reduce((a, b) => ops.add(a, b)),
   Mean: n => {
     const inputs = all(n)
     return ops.div(
@@ -175,12 +174,8 @@ export const ELEMENTWISE: Operators = {
   Where: n => choice(n.data(0), n.data(1), n.data(2)),
   Cast: cast,
   CastLike: n => {
-    n.attribute('saturate', 'int')
-    n.attribute('round_mode', 'string')
+    anyRounding(n)
     return ops.cast(n.data(0), n.data(1).dtype)
   },
-  Swish: n => {
-    const x = n.data(0)
-    return ops.mul(x, ops.sigmoid(ops.mul(x, n.float('alpha', 1))))
-  },
+  Swish: n => swish(n.data(0), n.float('alpha', 1)),
 }

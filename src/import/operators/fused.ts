@@ -9,45 +9,10 @@ import { dequantize } from '../../ops/quantize.ts'
 import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
 import { unsupported } from '../unsupported.ts'
+import { swish } from './elementwise.ts'
+import { activated } from './fused-activation.ts'
 
 const plus = (x: AnyTensor, bias: AnyTensor | undefined): AnyTensor => (bias ? ops.add(x, bias) : x)
-
-/** Functions that the optimizer puts at the end of a product. */
-function activationOf(n: NodeReader): (x: AnyTensor) => AnyTensor {
-  const name = n.text('activation', [
-    '',
-    'Relu',
-    'LeakyRelu',
-    'Elu',
-    'Sigmoid',
-    'HardSigmoid',
-    'Tanh',
-    'Softplus',
-    'Softsign',
-  ])
-  const [alpha, beta] = [n.attribute('activation_alpha', 'float'), n.attribute('activation_beta', 'float')]
-  n.float('activation_gamma', 0)
-  switch (name) {
-    case 'Relu':
-      return x => ops.relu(x)
-    case 'LeakyRelu':
-      return x => ops.leakyRelu(x, alpha ?? 0.01)
-    case 'Elu':
-      return x => ops.elu(x, alpha ?? 1)
-    case 'Sigmoid':
-      return x => ops.sigmoid(x)
-    case 'HardSigmoid':
-      return x => ops.clip(ops.add(ops.mul(x, alpha ?? 0.2), beta ?? 0.5), 0, 1)
-    case 'Tanh':
-      return x => ops.tanh(x)
-    case 'Softplus':
-      return x => ops.softplus(x)
-    case 'Softsign':
-      return x => ops.softsign(x)
-    default:
-      return x => x
-  }
-}
 
 /** alpha A B of operands that are read in another order of their axes; a vector has one order. */
 function fusedMatMul(n: NodeReader): AnyTensor {
@@ -118,12 +83,26 @@ function matMulNBits(n: NodeReader): AnyTensor {
   return plus(ops.matmul(n.data(0), ops.transpose(used, [1, 0])), n.optional(5))
 }
 
+const FUSED_INTO_GEMM = [
+  '',
+  'Relu',
+  'LeakyRelu',
+  'Elu',
+  'Sigmoid',
+  'HardSigmoid',
+  'Tanh',
+  'Softplus',
+  'Softsign',
+] as const
+
 /** Products and activations that onnxruntime's optimizer puts together. */
 export const FUSED: Operators = {
   FusedGemm(n, read) {
-    const activation = activationOf(n)
-    const inputs = n.inputs.map((_, i) => n.data(i))
-    return activation(read('Gemm', inputs))
+    const activation = n.text('activation', FUSED_INTO_GEMM)
+    const parameters = ['activation_alpha', 'activation_beta', 'activation_gamma'].map(name =>
+      n.attribute(name, 'float'),
+    )
+    return activated(read('Gemm', n.all()), activation, parameters)
   },
   FusedMatMul: fusedMatMul,
   TransposeMatMul: fusedMatMul,
@@ -131,8 +110,5 @@ export const FUSED: Operators = {
   Gelu: n => ops.gelu(n.data(0)),
   BiasGelu: n => ops.gelu(ops.add(n.data(0), n.data(1))),
   FastGelu: n => ops.gelu(plus(n.data(0), n.optional(1)), 'tanh'),
-  QuickGelu(n) {
-    const x = n.data(0)
-    return mul(x, ops.sigmoid(mul(x, n.float('alpha', 1.702))))
-  },
+  QuickGelu: n => swish(n.data(0), n.float('alpha', 1.702)),
 }

@@ -5,11 +5,11 @@ import { type Dim, show } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { add, cast, maximum, sub } from '../../ops/elementwise.ts'
 import { gather } from '../../ops/gather.ts'
-import { concat, reshape, split } from '../../ops/layout.ts'
+import { reshape, split } from '../../ops/layout.ts'
 import type { NodeReader } from '../node-reader.ts'
 import { positions } from '../positions.ts'
 import { unsupported } from '../unsupported.ts'
-import { attend, checkRank, reachBias, sumOfBiases } from './attend.ts'
+import { after, attend, checkRank, reachBias, sumOfBiases } from './attend.ts'
 import { joinHeads, rotated, splitHeads } from './rotary.ts'
 
 /** What is not computed unless it says nothing. */
@@ -54,8 +54,7 @@ export function groupQueryAttention(n: NodeReader): readonly AnyTensor[] {
   const offset = maximum(reshape(before, [-1]), 0)
   n.input(6) // The length of all keys follows from their shapes.
   const [q, newKey] = turned(n, offset, tokens, [nth(parts, 0), nth(parts, 1)])
-  const k = pastKey ? concat([pastKey, newKey], 2) : newKey
-  const v = pastValue ? concat([pastValue, nth(parts, 2)], 2) : nth(parts, 2)
+  const [k, v] = [after(pastKey, newKey), after(pastValue, nth(parts, 2))]
   const keys: Dim = k.shape[2]
   const window = n.int('local_window_size', -1)
   const near = reachBias(tokens, keys, { right: 0, left: window < 0 ? -1 : window - 1, offset })

@@ -2,15 +2,14 @@ import { isRedefined } from '../../graph/op.ts'
 import type { Operator, Operators } from '../operator.ts'
 import { ownOperator } from '../own.ts'
 import { ACTIVATIONS } from './activation.ts'
-import { ARITHMETIC } from './arithmetic.ts'
 import { ATTENTION, FUSED_ATTENTION } from './attention.ts'
-import { EINSUM } from './einsum.ts'
 import { ELEMENTWISE } from './elementwise.ts'
 import { FUSED } from './fused.ts'
 import { INDEXING } from './indexing.ts'
 import { LAYOUT } from './layout.ts'
 import { LOSSES } from './losses.ts'
 import { MICROSOFT_NORMS, NORMS } from './norm.ts'
+import { PRODUCTS } from './products.ts'
 import { QUANTIZED } from './quantize.ts'
 import { FUSED_QUANTIZED } from './quantize-fused.ts'
 import { REARRANGING } from './rearranging.ts'
@@ -28,9 +27,8 @@ import { FUSED_WINDOWS, WINDOWS } from './window.ts'
 export const OPERATORS: Readonly<Record<string, Operators>> = {
   '': {
     ...ACTIVATIONS,
-    ...ARITHMETIC,
     ...ATTENTION,
-    ...EINSUM,
+    ...PRODUCTS,
     ...ELEMENTWISE,
     ...INDEXING,
     ...LAYOUT,

@@ -18,7 +18,7 @@ import type { Operators } from '../operator.ts'
 import { positions } from '../positions.ts'
 import { combined, isNumber } from '../sizes.ts'
 import { unsupported } from '../unsupported.ts'
-import type { Element, Value } from '../value.ts'
+import { onlyElement, type Value } from '../value.ts'
 
 /** A dim of known size. */
 function counted(what: string, dim: Dim): number {
@@ -30,14 +30,11 @@ function counted(what: string, dim: Dim): number {
 /** `n` dims of 1, but for `size` at `axis`. */
 const along = (n: number, axis: number, size: Dim): Shape => new Array<Dim>(n).fill(1).with(axis, size)
 
-/** The one element of a value, where it is known. */
-const onlyOf = ({ known }: Value): Element => (known?.values.length === 1 ? known.values[0] : undefined)
-
 const scalar = (value: Value): AnyTensor => reshape(value.tensor(), [])
 
 /** How many elements a range has. */
 function sizeOfRange(...values: readonly Value[]): Dim {
-  const [start, limit, delta] = values.map(onlyOf)
+  const [start, limit, delta] = values.map(onlyElement)
   if (isNumber(start) && isNumber(limit) && isNumber(delta) && Number(delta))
     return Math.max(0, Math.ceil((Number(limit) - Number(start)) / Number(delta)))
   const size = delta === 1 ? combined('Sub', 'int64', limit, start) : undefined
@@ -60,7 +57,7 @@ const NON_ZEROS = ['float32', 'int32', 'int64', 'uint8', 'bool']
 function trilu(n: NodeReader): AnyTensor {
   const [given, upper, k] = [n.data(0), n.flag('upper', true), n.input(1)]
   const x: AnyTensor = TRIANGLES.includes(given.dtype) ? given : cast(given, 'int64')
-  const value = k ? onlyOf(k) : 0
+  const value = k ? onlyElement(k) : 0
   if (!isNumber(value)) return cast(triangle(x, upper, scalar(n.value(1))), given.dtype)
   return cast(upper ? triu(x, saturated(value)) : tril(x, saturated(value)), given.dtype)
 }

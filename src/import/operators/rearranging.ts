@@ -62,10 +62,7 @@ export const REARRANGING: Operators = {
   Concat(n) {
     const axis = n.attribute('axis', 'int') ?? (n.opset < 4 ? 1 : undefined)
     if (axis === undefined) throw new UserError('attribute axis is missing')
-    return concat(
-      n.inputs.map((_, i) => n.data(i)),
-      axis,
-    )
+    return concat(n.all(), axis)
   },
   Split(n) {
     const x = n.data(0)

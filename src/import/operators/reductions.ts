@@ -1,7 +1,5 @@
 import type { DType } from '../../graph/dtype.ts'
 import { sizeOf } from '../../graph/leaf.ts'
-import { makeNode } from '../../graph/node.ts'
-import { opOf } from '../../graph/op.ts'
 import { nth } from '../../graph/present.ts'
 import * as shapes from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
@@ -10,15 +8,10 @@ import '../../ops/reductions.ts'
 import { cast, sub } from '../../ops/elementwise.ts'
 import { reshape, slice } from '../../ops/layout.ts'
 import { logSoftmax, softmax } from '../../ops/norm.ts'
+import { applied } from '../applied.ts'
 import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
-import { unsupported } from '../unsupported.ts'
 import { widened } from './elementwise.ts'
-
-function applied(type: string, x: AnyTensor, attrs: Record<string, number | boolean | readonly number[]>) {
-  const op = opOf(type)
-  return (op && makeNode(op, [x], attrs).outputs[0]) ?? unsupported(`operator ${type} is not supported`)
-}
 
 /** onnxruntime has no kernels of these. */
 const NARROW: readonly DType[] = ['int8', 'uint8', 'int16', 'uint16', 'uint32', 'uint64']
@@ -37,9 +30,9 @@ const reduction = (type: string, without: readonly DType[]) => (n: NodeReader) =
 
 /** Without axes each element is reduced by itself: to its size, its square and so on. */
 function reduced(type: string, x: AnyTensor, axes: readonly number[], keepdims: boolean): AnyTensor {
-  if (axes.length) return applied(type, x, { axes, keepdims })
+  if (axes.length) return applied(type, [x], { axes, keepdims })
   if (KEEPING.has(type)) return x
-  return applied(type, reshape(x, [...x.shape, 1]), { axes: [x.shape.length], keepdims: false })
+  return applied(type, [reshape(x, [...x.shape, 1])], { axes: [x.shape.length], keepdims: false })
 }
 
 /** Reductions that are the identity on one element. */
@@ -57,7 +50,7 @@ const place = (type: string) => (n: NodeReader) => {
   const axis = shapes.axisOf(type, n.int('axis', 0), x.shape.length)
   const keepdims = n.flag('keepdims', true)
   const last = n.flag('select_last_index')
-  const from = (x: AnyTensor) => applied(type, x, { axis, keepdims })
+  const from = (x: AnyTensor) => applied(type, [x], { axis, keepdims })
   const narrow: readonly DType[] = ['int16', 'uint16', 'uint32']
   const found = (x: AnyTensor) => (narrow.includes(x.dtype) ? from(cast(x, 'int64')) : from(x))
   if (!last) return found(x)
@@ -92,5 +85,5 @@ export const REDUCTIONS: Operators = {
   ArgMin: place('ArgMin'),
   Softmax: along(softmax),
   LogSoftmax: along(logSoftmax),
-  Hardmax: along((x, axis) => applied('Hardmax', x, { axis })),
+  Hardmax: along((x, axis) => applied('Hardmax', [x], { axis })),
 }

@@ -4,9 +4,8 @@ import { paddingOf, reachOf, type WindowAttrs } from '../../graph/images.ts'
 import { nth } from '../../graph/present.ts'
 import { equalShape, product, type Shape, show, sum as sumOf, UNKNOWN } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
-import { leakyRelu } from '../../ops/activation.ts'
 import convs from '../../ops/conv.ts'
-import { abs, add, clip, mul, pow, relu, sigmoid, sqrt, tanh } from '../../ops/elementwise.ts'
+import { abs, add, mul, pow, sqrt } from '../../ops/elementwise.ts'
 import { scatterAdd } from '../../ops/gather.ts'
 import { pad, reshape } from '../../ops/layout.ts'
 import pools from '../../ops/pool.ts'
@@ -14,6 +13,7 @@ import { max, mean, sum } from '../../ops/reduce.ts'
 import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
 import { unsupported } from '../unsupported.ts'
+import { activated } from './fused-activation.ts'
 import { paddingFor, padsOf, perAxis, poolOf, transposedOf, windowOf } from './window-attrs.ts'
 
 /** Sizes of the filters of a weight; a node may say them once more. */
@@ -130,30 +130,12 @@ function maxUnpool(n: NodeReader): AnyTensor {
   return reshape(scatterAdd([product(to)], flat(indices), flat(x), 0), to)
 }
 
-/** Functions that onnxruntime's optimizer moves into a convolution, with their parameters. */
-const FUSED: Readonly<Record<string, (y: AnyTensor, a: number, b: number) => AnyTensor>> = {
-  '': y => y,
-  Relu: y => relu(y),
-  Tanh: y => tanh(y),
-  Sigmoid: y => sigmoid(y),
-  LeakyRelu: (y, alpha) => leakyRelu(y, alpha),
-  Clip: (y, least, most) => clip(y, least, most),
-  HardSigmoid: (y, alpha, beta) => clip(add(mul(y, alpha), beta), 0, 1),
-}
-const PARAMETERS: Readonly<Record<string, readonly number[]>> = {
-  LeakyRelu: [0.01],
-  Clip: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-  HardSigmoid: [0.2, 0.5],
-}
-
 function fusedConv(n: NodeReader): AnyTensor {
   const y = convolution(n)
   const z = n.optional(3)
-  const name = n.attribute('activation', 'string') ?? ''
-  const apply = Object.hasOwn(FUSED, name) ? FUSED[name] : undefined
+  const name = n.text('activation', ['', 'Relu', 'Tanh', 'Sigmoid', 'LeakyRelu', 'Clip', 'HardSigmoid'])
   const given = n.attribute('activation_params', 'floats') ?? []
-  const [a = 0, b = 0] = given.length ? given : (PARAMETERS[name] ?? [])
-  return apply?.(z ? add(y, z) : y, a, b) ?? unsupported(`activation ${name} is not supported`)
+  return activated(z ? add(y, z) : y, name, given.length ? [given[0] ?? 0, given[1] ?? 0] : [])
 }
 
 /** What windows see: convolutions and pooling over any number of axes. */

@@ -1,22 +1,20 @@
 import { UserError } from '../../graph/errors.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
+import { einsum } from '../../ops/einsum.ts'
 import { add, mul } from '../../ops/elementwise.ts'
 import { transposeLast } from '../../ops/layout.ts'
 import { matmul } from '../../ops/matmul.ts'
-import type { NodeReader } from '../node-reader.ts'
 import type { Operators } from '../operator.ts'
-
-/** All inputs, of an operator that takes any number of them. */
-function all(n: NodeReader): AnyTensor[] {
-  if (!n.inputs.length) throw new UserError('has 0 inputs; expected 1 or more')
-  return n.inputs.map((_, i) => n.data(i))
-}
 
 const scaled = (t: AnyTensor, factor: number): AnyTensor => (factor === 1 ? t : mul(t, factor))
 
-/** Arithmetic on elements and matrices. */
-export const ARITHMETIC: Operators = {
-  Sum: n => all(n).reduce((a, b) => add(a, b)),
+/** Sums of products, by ops that have a gradient. */
+export const PRODUCTS: Operators = {
+  Einsum(n) {
+    const equation = n.attribute('equation', 'string')
+    if (equation === undefined) throw new UserError('attribute equation is missing')
+    return einsum(equation, n.all())
+  },
   // alpha A B + beta C, by ops that have a gradient
   Gemm(n) {
     const [a, b, c] = [n.data(0), n.data(1), n.optional(2)]
