@@ -33,6 +33,7 @@ export {
   writeSafetensors,
 } from './export/safetensors.ts'
 export { readWeightsFile, writeWeightsFile } from './export/weights.ts'
+export * from './finetune/index.ts'
 export type { ArrayTypes, NdArray, TypedArray } from './graph/array.ts'
 // The parts of a custom op; test it with onnxgrad/testing.
 export {

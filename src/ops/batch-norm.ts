@@ -91,3 +91,5 @@ export const runningStatistics = (
   return { mean: mixed(runningMean, mean(x, axes)), variance: mixed(runningVar, unbiased) }
 }
 example(runningStatistics, t => [t(4, 3, 2, 2), t(3), t(3)])
+
+export default { BatchNormalization }

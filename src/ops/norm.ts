@@ -177,4 +177,4 @@ export const groupNorm: GroupNormFn = typed(
 )
 
 /** Primitives that passes look for. `ops` has functions alone: `export *` leaves this out. */
-export default { LayerNormalization, Softmax }
+export default { LayerNormalization, LogSoftmax, Softmax }

@@ -1,0 +1,149 @@
+import { UserError } from '../graph/errors.ts'
+import { nodesOf, type Rule } from '../graph/graph.ts'
+import { isParameter, type Parameter } from '../graph/leaf.ts'
+import { match } from '../graph/match.ts'
+import { makeNode, type Node } from '../graph/node.ts'
+import { lookup } from '../graph/present.ts'
+import { show } from '../graph/shape.ts'
+import type { Tensor } from '../graph/tensor.ts'
+import type { Model } from '../nn/model.ts'
+import type { TrainedModel } from '../nn/trained.ts'
+import norms from '../ops/norm.ts'
+import { Reshape, Softmax } from '../ops/primitives.ts'
+import { staticNodes } from '../passes/match.ts'
+import { outputOf } from '../tasks/outputs.ts'
+import { edited, namesOf, restarted, startingAt } from './edit.ts'
+import { type WeightUse, weightUseOf } from './weight-use.ts'
+
+const { LogSoftmax } = norms
+
+/** Options of `headOf` and `replaceHead`. */
+export interface HeadOptions {
+  /** The output that the head computes. @default `logits`, or the only float output */
+  readonly output?: string | undefined
+}
+
+/** The last layers of a classifier: those whose outputs are the classes. */
+export interface Head {
+  /** The output that they compute. */
+  readonly output: string
+  /** Number of classes. */
+  readonly classes: number
+  /** Names of their weights and biases. */
+  readonly parameters: readonly string[]
+}
+
+interface Found extends Head {
+  /** Logits, before a softmax that the file ends with. */
+  readonly logits: Tensor
+  readonly weights: readonly WeightUse[]
+  readonly biases: readonly Parameter[]
+}
+
+/** The logits that a softmax at the end of a model reads. */
+function beforeSoftmax(t: Tensor): Tensor {
+  const last = match(t.node, Softmax) ?? match(t.node, LogSoftmax)
+  return last ? last.inputs[0] : t
+}
+
+function findHead(model: Model, { output }: HeadOptions): Found {
+  const { key, tensor } = outputOf('replaceHead', model, 'logits', output)
+  const logits = beforeSoftmax(tensor)
+  const classes = logits.shape.at(-1)
+  const fail = (why: string): never => {
+    throw new UserError(
+      `${model.name}: its output ${key} ${show(tensor.shape)} is not computed by a linear layer or convolution with a bias at the end: ${why}; take a part of it with model.layer({ output }), and add a head of your own`,
+    )
+  }
+  if (typeof classes !== 'number' || classes < 1) return fail('its number of classes is not known')
+  const names = namesOf(model)
+  const fixed = staticNodes(nodesOf(model.graph))
+  const weights: WeightUse[] = []
+  const biases: Parameter[] = []
+  const seen = new Set<Node>()
+  const visit = (t: Tensor): undefined => {
+    const { node } = t
+    if (seen.has(node)) return
+    seen.add(node)
+    const use = weightUseOf(node)
+    if (use) {
+      if (use.outputs === undefined || use.groups !== 1 || use.weight.shape[use.outputs] !== classes)
+        return fail(`${names.get(use.weight)} is ${show(use.weight.shape)}`)
+      weights.push(use)
+      const bias = use.kind === 'conv' ? node.inputs[2] : undefined
+      if (bias && isParameter(bias)) biases.push(bias)
+      return
+    }
+    const computed = node.inputs.filter(input => !fixed.has(input.node))
+    if (!computed.length) return fail('nothing before it has parameters')
+    for (const input of node.inputs)
+      if (isParameter(input)) {
+        if (input.shape.at(-1) !== classes) return fail(`${names.get(input)} is ${show(input.shape)}`)
+        biases.push(input)
+      }
+    for (const input of computed) visit(input)
+  }
+  visit(logits)
+  const parameters = [...new Set([...weights.map(w => w.weight), ...biases])].map(p => lookup(names, p))
+  return { output: key, classes, parameters, logits, weights, biases }
+}
+
+/**
+ * The head of a classifier, found from its output: the linear layer, or the convolution before a pooling, whose outputs are the
+ * classes.
+ * @throws UserError when the output is computed in another way
+ */
+export function headOf(source: Model | TrainedModel, options: HeadOptions = {}): Head {
+  const { output, classes, parameters } = findHead(startingAt(source), options)
+  return { output, classes, parameters }
+}
+
+/** A target shape that counted classes. */
+const recount =
+  (before: number, after: number): Rule =>
+  (node, inputs) => {
+    const shaped = match(node, Reshape, inputs)
+    const was = node.inputs[0]?.shape
+    if (!shaped || shaped.inputs[0].shape.every((d: unknown, i: number) => d === was?.[i])) return undefined
+    const shape = shaped.attrs.shape.map(d => (d === before ? after : d))
+    return makeNode(node.op, inputs, { shape }).outputs
+  }
+
+/**
+ * A classifier with a new head for other classes: the weight and bias of its last layer are initialized as PyTorch does it, under the
+ * same names; everything before keeps its weights. A softmax at the end is left out, and the output is named `logits`.
+ * @param classes number of classes
+ * @returns a model with the output `logits`, `[batch, classes]`
+ * @throws UserError when the last layer cannot be found
+ * @example
+ * const net = replaceHead(await load('mnist.onnx'), 5)
+ * const run = await train(net, { data, freeze: /^(?!fc)/ })
+ */
+export function replaceHead(source: Model | TrainedModel, classes: number, options: HeadOptions = {}): Model {
+  if (!Number.isInteger(classes) || classes < 1)
+    throw new UserError(
+      `replaceHead: the number of classes must be a whole number of at least 1, not ${classes}`,
+    )
+  const model = startingAt(source)
+  const head = findHead(model, options)
+  const made = new Map<Tensor, Parameter>()
+  const fanIns = head.weights.map(({ weight, outputs = 0 }) => {
+    const shape = (weight.shape as readonly number[]).map((d, i) => (i === outputs ? classes : d))
+    const fanIn = shape.reduce((a, b) => a * b, 1) / classes
+    made.set(weight, restarted(weight, { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) }, shape))
+    return fanIn
+  })
+  for (const bias of head.biases) {
+    const shape = (bias.shape as readonly number[]).map((d, i, all) => (i === all.length - 1 ? classes : d))
+    const bound = 1 / Math.sqrt(Math.max(...fanIns))
+    made.set(bias, restarted(bias, { kind: 'uniform', bound }, shape))
+  }
+  const parameters = new Map([...model.parameters].map(([name, p]) => [name, made.get(p) ?? p] as const))
+  return edited(model, {
+    parameters,
+    config: 'classes' in model.config ? { ...model.config, classes } : model.config,
+    replaced: made,
+    rule: recount(head.classes, classes),
+    outputs: () => ({ logits: head.logits }),
+  })
+}

@@ -1,0 +1,6 @@
+export { type AdapterOptions, adapterInputs, writeAdapter } from './adapter.ts'
+export { type BatchNormOptions, setBatchNorm } from './batch-norm.ts'
+export { type DropoutPlace, withDropout } from './dropout.ts'
+export { type Head, type HeadOptions, headOf, replaceHead } from './head.ts'
+export { LORA, type LoraOptions, lora } from './lora.ts'
+export { mergeLora } from './merge.ts'
