@@ -1,6 +1,8 @@
 export { type AdapterOptions, adapterInputs, writeAdapter } from './adapter.ts'
 export { type BatchNormOptions, setBatchNorm } from './batch-norm.ts'
+export { type ClassifierOptions, type FileClassifier, imageClassifier } from './classifier.ts'
 export { type DropoutPlace, withDropout } from './dropout.ts'
 export { type Head, type HeadOptions, headOf, replaceHead } from './head.ts'
 export { LORA, type LoraOptions, lora } from './lora.ts'
 export { mergeLora } from './merge.ts'
+export { IMAGENET, PREPARATION_FILES, type Preparation, preparationOf } from './preparation.ts'

@@ -126,9 +126,21 @@ function namesOf(own: readonly string[], asked: readonly string[]): Readonly<Rec
 export function loadOnnx<const I extends PortSpecs = PortSpecs>(
   bytes: Uint8Array,
   name: string,
-  { inputs, freeBatch = false }: LoadOptions<I> = {},
+  options: LoadOptions<I> = {},
 ): ModelOf<I, Readonly<Record<string, AnyTensor>>, object> {
-  const info = readOnnx(bytes, name)
+  return loadInfo(readOnnx(bytes, name), name, options) as ModelOf<
+    I,
+    Readonly<Record<string, AnyTensor>>,
+    object
+  >
+}
+
+/** {@link loadOnnx} for a file that was read already. */
+export function loadInfo(
+  info: FileInfo,
+  name: string,
+  { inputs, freeBatch = false }: LoadOptions = {},
+): Model {
   const declared = inputsOf(info, name, { freeBatch })
   const names = namesOf(Object.keys(declared), Object.keys(inputs ?? {}))
   const own = Object.fromEntries(Object.entries(declared).map(([key, t]) => [names[key] ?? key, t]))
@@ -147,7 +159,8 @@ export function loadOnnx<const I extends PortSpecs = PortSpecs>(
     }),
   )
   const base = name.replace(/^.*[\\/]/, '').replace(/\.onnx$/i, '')
-  const model: Model = modelOf({
+  const images = Object.keys(specs).filter(key => specs[key]?.shape.length === 3)
+  return modelOf({
     name: base || 'model',
     config: {},
     inputs: specs,
@@ -155,6 +168,9 @@ export function loadOnnx<const I extends PortSpecs = PortSpecs>(
     parameters: named,
     leaves: graph.inputs,
     outputs,
+    // Files of onnxgrad say so when their graph normalizes the image.
+    ...(info.normalization && images.length === 1
+      ? { normalization: { [nth(images, 0)]: info.normalization } }
+      : {}),
   })
-  return model as ModelOf<I, Readonly<Record<string, AnyTensor>>, object>
 }

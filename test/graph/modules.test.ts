@@ -14,7 +14,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   tasks: ['nn', 'ops', 'graph'],
   optim: ['nn', 'ops', 'graph'],
   passes: ['ops', 'graph'],
-  finetune: ['export', 'tasks', 'optim', 'passes', 'nn', 'ops', 'graph'],
+  finetune: ['import', 'export', 'tasks', 'optim', 'passes', 'nn', 'ops', 'graph'],
   export: ['passes', 'nn', 'ops', 'graph'],
   import: ['export', 'passes', 'nn', 'ops', 'graph'],
   runtime: ['export', 'passes', 'ops', 'graph'],

@@ -1,0 +1,174 @@
+import type { FileInfo } from '../export/read.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Normalization } from '../graph/normalization.ts'
+import { nth, zip } from '../graph/present.ts'
+import { type Dim, type Shape, show } from '../graph/shape.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { inputsOf } from '../import/import.ts'
+import { loadInfo } from '../import/load.ts'
+import { imageInput, insert, type Model, modelOf, portTensors } from '../nn/model.ts'
+import { normalized } from '../nn/normalize.ts'
+import { concat, slice, transpose } from '../ops/layout.ts'
+import { headOf } from './head.ts'
+import { IMAGENET, type Preparation } from './preparation.ts'
+
+/** Options of `imageClassifier`. */
+export interface ClassifierOptions {
+  /** What is said beside the file of how its pictures were prepared. @default nothing */
+  readonly preparation?: Preparation | undefined
+  /**
+   * Normalization of pixels in [0, 1]: a mean and deviation per channel, `imagenet`, or `none` where the file takes them as they are.
+   * @default what file and `preparation` say; else ImageNet's for 3 channels and none for 1
+   */
+  readonly normalize?: 'imagenet' | 'none' | Normalization | undefined
+  /** Height and width of the pictures, where the file leaves them open. @default what `preparation` says */
+  readonly size?: readonly [height: number, width: number] | undefined
+}
+
+/** A classifier of pictures that a file holds. */
+export interface FileClassifier {
+  /** Reads `image`, `[batch, channels, height, width]` with pixels in [0, 1]. */
+  readonly model: Model
+  /** The number of classes of its output. */
+  readonly classes: number
+  /** Their names, where they are known. */
+  readonly classNames?: readonly string[]
+  /** What was assumed, in sentences for the user. */
+  readonly notes: readonly string[]
+}
+
+type Layout = 'first' | 'last'
+
+interface ImagePort {
+  readonly name: string
+  readonly layout: Layout
+  readonly shape: readonly [channels: number, height: number, width: number]
+}
+
+const isChannels = (d: Dim | undefined): boolean => d === 1 || d === 3
+
+/** The image that a file takes. @throws UserError for another input, or sizes that nobody knows */
+function portOf(
+  path: string,
+  inputs: Readonly<Record<string, Tensor>>,
+  { size, preparation }: ClassifierOptions,
+): ImagePort {
+  const all = Object.entries(inputs)
+  const shown = all.map(([name, t]) => `${name} ${t.dtype} ${show(t.shape)}`).join(', ') || 'no input'
+  const [name, t] = all[0] ?? []
+  if (all.length !== 1 || !name || t?.dtype !== 'float32' || t.shape.length !== 4)
+    throw new UserError(
+      `${path}: takes ${shown}; a classifier of pictures takes one input, float32 [batch, channels, height, width]`,
+    )
+  const layout: Layout = !isChannels(t.shape[1]) && isChannels(t.shape[3]) ? 'last' : 'first'
+  const channels = t.shape[layout === 'last' ? 3 : 1]
+  if (typeof channels !== 'number' || !isChannels(channels))
+    throw new UserError(`${path}: takes ${shown}; pictures have 1 or 3 channels`)
+  const places: Shape = layout === 'last' ? t.shape.slice(1, 3) : t.shape.slice(2)
+  const wanted = size ?? preparation?.size
+  const sides = places.map((d, i) => {
+    if (typeof d === 'number' && d > 0) return d
+    if (wanted) return nth(wanted, i)
+    throw new UserError(`${path}: takes ${shown}: give the size of its pictures`)
+  })
+  return { name, layout, shape: [channels, nth(sides, 0), nth(sides, 1)] }
+}
+
+/** A model whose image is changed before it reads it. @param shape of the image that it takes then */
+function reading(
+  model: Model,
+  shape: readonly [number, number, number],
+  change: (image: AnyTensor) => AnyTensor,
+  normalization: Model['normalization'] = {},
+): Model {
+  const { name, config, layers, parameters, graph } = model
+  const inputs = { image: imageInput(...shape) }
+  const leaves = portTensors(name, inputs)
+  const image = nth(Object.values(leaves), 0)
+  const keys = Object.keys(model.outputs)
+  const made = insert(name, graph.inputs, { image: change(image) }, Object.values(model.outputs))
+  const outputs = Object.fromEntries(zip(keys, made))
+  return modelOf({ name, config, inputs, layers, parameters, leaves, outputs, normalization })
+}
+
+/** Mean 0 and deviation 1. */
+const plain = (channels: number): Normalization => ({
+  mean: Array.from({ length: channels }, () => 0),
+  std: Array.from({ length: channels }, () => 1),
+})
+
+/** What normalizes pixels before the file reads them, and what was assumed. */
+function normalizationOf(
+  path: string,
+  channels: number,
+  { normalize, preparation }: ClassifierOptions,
+): { readonly values: Normalization; readonly note?: string } {
+  if (typeof normalize === 'object') return { values: normalize }
+  if (normalize === 'none') return { values: plain(channels) }
+  if (normalize === 'imagenet' && channels !== 3)
+    throw new UserError(`${path}: takes ${channels} channel; the normalization of ImageNet is for 3`)
+  const said = normalize ? undefined : preparation?.normalization
+  if (said && said.mean.length === channels && said.std.length === channels)
+    return { values: said, note: `pixels are normalized as ${preparation?.from.join(' and ')} says` }
+  if (said)
+    throw new UserError(
+      `${path}: takes ${channels} channels, but ${preparation?.from.join(' and ')} normalizes ${said.mean.length}`,
+    )
+  if (normalize === 'imagenet') return { values: IMAGENET }
+  return channels === 3
+    ? {
+        values: IMAGENET,
+        note: `${path} does not say how its pictures were normalized: mean and deviation of ImageNet are assumed`,
+      }
+    : {
+        values: plain(channels),
+        note: `${path} does not say how its pictures were normalized: pixels in [0, 1] are assumed`,
+      }
+}
+
+/**
+ * A file as a classifier of pictures, whatever its layout (channels first or last, RGB or BGR) and normalization: it reads `image` with
+ * pixels in [0, 1], as models of onnxgrad do. Its weights are parameters under the names that they have in the file.
+ * @param path the file's name in messages
+ * @throws UserError when the file takes no picture, or does not classify it
+ */
+export function imageClassifier(
+  info: FileInfo,
+  path: string,
+  options: ClassifierOptions = {},
+): FileClassifier {
+  const { preparation } = options
+  const port = portOf(path, inputsOf(info, path, { freeBatch: true }), options)
+  const [channels, height, width] = port.shape
+  const sizes = port.layout === 'last' ? [height, width, channels] : port.shape
+  const loaded = loadInfo(info, path, { inputs: { image: { shape: sizes } }, freeBatch: true })
+  const { classes } = headOf(loaded)
+  const classNames = info.classes ?? preparation?.classes
+  if (classNames && classNames.length !== classes)
+    throw new UserError(
+      `${path}: has ${classes} classes, but ${info.classes ? 'its metadata' : preparation?.from.join(' and ')} names ${classNames.length}`,
+    )
+  const shared = { classes, ...(classNames ? { classNames } : {}) }
+  // The graph normalizes already.
+  if (Object.hasOwn(loaded.normalization, 'image')) return { ...shared, model: loaded, notes: [] }
+  const { values, note } = normalizationOf(path, channels, options)
+  const bgr = preparation?.bgr === true && channels === 3
+  const ordered = (x: AnyTensor): AnyTensor =>
+    bgr
+      ? concat(
+          [2, 1, 0].map(i => slice(x, 1, i, i + 1)),
+          1,
+        )
+      : x
+  const turned = (x: AnyTensor): AnyTensor => (port.layout === 'last' ? transpose(x, [0, 2, 3, 1]) : x)
+  const net = reading(loaded, port.shape, x => turned(ordered(x)))
+  const isPlain = values.mean.every(m => m === 0) && values.std.every(s => s === 1)
+  const model = isPlain
+    ? reading(net, port.shape, x => x, { image: values })
+    : normalized(net, 'image', values)
+  const notes = [
+    note,
+    bgr && `channels are given in the order blue, green, red, as ${preparation?.from.join(' and ')} says`,
+  ]
+  return { ...shared, model, notes: notes.flatMap(n => (n ? [n] : [])) }
+}
