@@ -4,6 +4,7 @@ import type { LabClient } from './client.ts'
 import { openModel } from './drop.ts'
 import { KeepView } from './keep/index.tsx'
 import { SeeView } from './see/index.tsx'
+import { chooseBase } from './train/form.ts'
 import { TrainView } from './train/index.tsx'
 import { Controls } from './train/standing.tsx'
 import { TryView } from './try/index.tsx'
@@ -108,6 +109,7 @@ function ModelBar({ lab }: { readonly lab: LabClient }) {
       <p id="model">{facts ? facts.join(' · ') : 'No model yet: train one, or open a file'}</p>
       <div class="row">
         <OtherModel lab={lab} />
+        <FineTune lab={lab} />
         <Pick
           id="file"
           label="Open a model …"
@@ -130,6 +132,23 @@ function OtherModel({ lab }: { readonly lab: LabClient }) {
   return (
     <button type="button" onClick={() => void lab.attempt(lab.ask('use', other))}>
       {other === 'run' ? 'Back to the model trained here' : `Switch to ${name}`}
+    </button>
+  )
+}
+
+/** Makes the file that is open the start of a training. */
+function FineTune({ lab }: { readonly lab: LabClient }) {
+  const file = lab.file.value
+  if (!file?.name.endsWith('.onnx') || lab.which.value !== 'file' || lab.running.value !== 'idle') return null
+  return (
+    <button
+      type="button"
+      onClick={() => {
+        lab.tab.value = 'train'
+        void chooseBase(lab, file)
+      }}
+    >
+      Fine-tune this model
     </button>
   )
 }

@@ -2,6 +2,7 @@ import { batch, type Signal, signal } from '@preact/signals'
 import { printable, shownName } from '../../src/graph/printable.ts'
 import { WorkerLink } from './link.ts'
 import type {
+  BaseAbout,
   CheckpointAbout,
   CurvePoint,
   DataChoice,
@@ -40,7 +41,8 @@ export interface Saved {
 /** Of an epoch that is not the last one the numbers are enough. */
 const inShort = (report: EpochReport): EpochReport => ({ ...report, confusion: [], mistakes: [] })
 
-interface OpenFile {
+/** A file that was opened. */
+export interface OpenFile {
   readonly name: string
   readonly bytes: Uint8Array
 }
@@ -84,7 +86,9 @@ export class LabClient {
 
   readonly #link: WorkerLink
   /** The file that is open, to be opened again in another worker. */
-  #file: OpenFile | undefined
+  readonly file: Signal<OpenFile | undefined> = signal(undefined)
+  /** The file that is fine-tuned, to be read again in another worker. */
+  #base: OpenFile | undefined
   #glanced = 0
 
   /** @param start makes the worker */
@@ -98,7 +102,7 @@ export class LabClient {
 
   /** @throws LabError with a text for the reader */
   ask<K extends keyof Requests>(name: K, ...args: Requests[K]['args']): Promise<Requests[K]['value']> {
-    const unknown = name === 'open' || (name === 'look' && this.which.value === 'file')
+    const unknown = name === 'open' || name === 'base' || (name === 'look' && this.which.value === 'file')
     return this.#link.ask(name, args, unknown)
   }
 
@@ -121,9 +125,16 @@ export class LabClient {
     this.say(`Loading ${name} …`)
     const about = await this.attempt(this.ask('open', name, bytes))
     if (!about) return
-    this.#file = { name, bytes }
+    this.file.value = { name, bytes }
     this.say('')
     if (name.endsWith('.safetensors')) await this.offer(name, bytes)
+  }
+
+  /** Reads a file that is to be fine-tuned. @throws LabError where it is no classifier of pictures */
+  async readBase(file: OpenFile): Promise<BaseAbout> {
+    const about = await this.ask('base', file.name, file.bytes)
+    this.#base = file
+    return about
   }
 
   /** Offers to resume the run of a checkpoint. */
@@ -213,7 +224,8 @@ export class LabClient {
   async #recover(): Promise<void> {
     const state = await this.ask('devices').catch(() => undefined)
     if (state) this.devices.value = state.devices
-    const file = this.#file ?? this.#lastRun()
+    if (this.#base) await this.ask('base', this.#base.name, this.#base.bytes).catch(() => {})
+    const file = this.file.value ?? this.#lastRun()
     // Where it cannot be opened any more, the page says already that something is wrong.
     if (file) await this.ask('open', file.name, file.bytes).catch(() => {})
   }

@@ -1,6 +1,6 @@
 import type { LabClient } from './client.ts'
 import type { DataChoice } from './protocol.ts'
-import { chooseData, form } from './train/form.ts'
+import { chooseData, chooseFile, FILE, form } from './train/form.ts'
 
 /** A file and the path of its folder. */
 interface Found {
@@ -52,6 +52,7 @@ async function inside(entry: FileSystemEntry, folders: readonly string[]): Promi
   }
 }
 
+const isOnnx = (name: string): boolean => /\.onnx$/i.test(name)
 const isModel = (name: string): boolean => /\.(onnx|safetensors)$/i.test(name)
 const isIdx = (name: string): boolean => /idx\d?-?u?byte|\.idx|ubyte/i.test(name)
 
@@ -61,6 +62,12 @@ export async function takeFiles(lab: LabClient, found: readonly Found[]): Promis
   if (!first) return
   const choice = dataIn(found)
   const model = found.find(({ file }) => isModel(file.name))
+  const setup = lab.tab.value === 'train' && lab.running.value === 'idle' && form.preset.value === FILE
+  // A model is opened to be tried; beside data, or where the form asks for one, it is what is trained.
+  if (model && isOnnx(model.file.name) && (choice || setup)) {
+    await chooseFile(lab, model.file)
+    if (!choice) return
+  }
   if (choice) {
     lab.tab.value = 'train'
     await chooseData(lab, choice)

@@ -1,14 +1,26 @@
 // The protocol between the page and its worker. All training and inference happens in the worker.
 import type { Fingerprints } from '../../src/data/fingerprint.ts'
 import type { PlacedFile } from '../../src/data/folder-web.ts'
-import type { Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
+import type { ImageShape, Preprocessing, PreprocessingKind } from '../../src/data/preprocess.ts'
+import type { TrainedPart } from '../../src/runs/record.ts'
 import type { Settings } from '../../src/runs/settings.ts'
 import type { WebDeviceName } from '../../src/runtime/web.ts'
 
+/** An architecture of `onnxgrad/models` and its configuration. */
+export interface KnownModel {
+  readonly name: string
+  readonly config: object
+}
+
+/** The file that `base` read, and what is trained of it. */
+export interface FileModel {
+  readonly file: { readonly name: string; readonly sha256: string }
+  readonly part: TrainedPart
+}
+
 /** How the page wants a model to be trained. */
 export interface TrainSettings {
-  /** An architecture of `onnxgrad/models` and its configuration. */
-  readonly model: { readonly name: string; readonly config: object }
+  readonly model: KnownModel | FileModel
   readonly device: WebDeviceName
   /** The settings that have a field; the others have their defaults. */
   readonly settings: Settings
@@ -40,9 +52,24 @@ export interface DataAbout {
   readonly classes: readonly string[]
 }
 
+/** What a file is as the start of a training. */
+export interface BaseAbout {
+  readonly name: string
+  readonly sha256: string
+  readonly input: ImageShape
+  readonly parameters: number
+  /** Number of classes, and their names where the file has them. */
+  readonly classes: number
+  readonly classNames?: readonly string[]
+  /** What was assumed of it, in sentences. */
+  readonly notes: readonly string[]
+}
+
 /** What a checkpoint says of its run. */
 export interface CheckpointAbout {
-  readonly model: { readonly name: string; readonly config: object }
+  readonly model: KnownModel
+  /** The file that it fine-tunes, which is needed to resume it. */
+  readonly file?: { readonly name: string; readonly sha256: string }
   readonly input: readonly [channels: number, height: number, width: number]
   readonly classes: readonly string[]
   readonly parameters: number
@@ -165,7 +192,9 @@ export interface Requests {
   /** The devices of this browser, and onnxruntime-web's version. */
   devices: { args: []; value: { readonly runtime: string; readonly devices: readonly DeviceState[] } }
   /** Reads data ahead of a run; pictures are made as large as the model takes them. */
-  data: { args: [choice: DataChoice, image: { channels: number; side: number }]; value: DataAbout }
+  data: { args: [choice: DataChoice, shape: ImageShape]; value: DataAbout }
+  /** Reads an `.onnx` file that is to be fine-tuned. */
+  base: { args: [name: string, bytes: Uint8Array]; value: BaseAbout }
   /** Says what a checkpoint file holds. */
   inspect: { args: [name: string, bytes: Uint8Array]; value: CheckpointAbout }
   /** Starts a run; ends when it is stopped or done. */

@@ -98,6 +98,13 @@ export function headOf(source: Model | TrainedModel, options: HeadOptions = {}):
   return { output, classes, parameters }
 }
 
+/** A classifier with the head that it has, as {@link replaceHead} returns one: its only output is `logits`, without a softmax at the end. */
+export function keepHead(source: Model | TrainedModel, options: HeadOptions = {}): Model {
+  const model = startingAt(source)
+  const { logits } = findHead(model, options)
+  return edited(model, { outputs: () => ({ logits }) })
+}
+
 /** A target shape that counted classes. */
 const recount =
   (before: number, after: number): Rule =>

@@ -5,6 +5,7 @@ import { UserError } from '../graph/errors.ts'
 import { fieldsOf, isKey, isObject } from '../graph/keys.ts'
 import type { Normalization } from '../graph/normalization.ts'
 import { lookup } from '../graph/present.ts'
+import type { ParameterGroup } from '../optim/groups.ts'
 import { OPTIMIZERS, type Optimizer } from '../optim/optimizer.ts'
 import { SCHEDULES, type Schedule, stepDecay, withWarmup } from '../optim/schedule.ts'
 import type { EpochSums } from '../train/epoch.ts'
@@ -21,6 +22,17 @@ export interface RecordedModel {
   readonly config: object
 }
 
+/** What is trained of a model that starts from a file: the head for an epoch and then everything, the head only, or everything. */
+export const TRAINED_PARTS = ['headFirst', 'head', 'all'] as const
+export type TrainedPart = (typeof TRAINED_PARTS)[number]
+
+/** The `.onnx` file that a run fine-tunes. */
+export interface RecordedFile {
+  readonly name: string
+  readonly sha256: string
+  readonly part: TrainedPart
+}
+
 /** What a run needs beside its state to be resumed, in Node or in a page: part of every checkpoint. */
 export interface RunRecord {
   readonly model: RecordedModel
@@ -35,6 +47,8 @@ export interface RunRecord {
   readonly warmup?: number
   /** The module that defines the run; missing for models that come with onnxgrad. */
   readonly module?: string
+  /** The file that the model comes from; missing for one that starts at random weights. */
+  readonly file?: RecordedFile
   readonly labelSmoothing?: number
   readonly clipNorm?: number
   /** Batches that make a step. */
@@ -114,6 +128,12 @@ function updated({ images, tally, best, ...record }: Record<string, unknown>): R
   }
 }
 
+const isFile = (file: Partial<RecordedFile> | undefined): boolean =>
+  file === undefined ||
+  (typeof file.name === 'string' &&
+    typeof file.sha256 === 'string' &&
+    TRAINED_PARTS.some(part => part === file.part))
+
 const isList = (value: unknown): boolean => Array.isArray(value) && value.every(Number.isFinite)
 
 const isSums = (sums: Partial<EpochSums> | undefined): boolean =>
@@ -152,6 +172,7 @@ function isWhole(record: Partial<RunRecord>): record is RunRecord {
     Array.isArray(record.classes) &&
     record.classes.every(name => typeof name === 'string') &&
     isNormalization(record.normalization) &&
+    isFile(record.file) &&
     isSums(record.sums) &&
     isBest(record.best) &&
     (record.fingerprints === undefined || areFingerprints(record.fingerprints)) &&
@@ -166,14 +187,21 @@ export const stepsPerEpoch = ({
   accumulate = 1,
 }: Pick<RunRecord, 'examples' | 'batch' | 'accumulate'>): number => Math.ceil(examples / (batch * accumulate))
 
-/** The optimizer that a record names. @throws UserError when it is not known, or a setting is none of its */
-export function recordedOptimizer({ name, ...settings }: Named): Optimizer {
+/**
+ * The optimizer that a record names.
+ * @param groups of parameters, which records do not hold
+ * @throws UserError when it is not known, or a setting is none of its
+ */
+export function recordedOptimizer(
+  { name, ...settings }: Named,
+  groups: readonly ParameterGroup[] = [],
+): Optimizer {
   if (!isKey(OPTIMIZERS, name)) throw new UserError(`optimizer ${name} is not known`)
   if (settings.groups !== undefined)
     throw new UserError(`${name} had groups of parameters; resume it with \`train\` and the same groups`)
   const { make }: { readonly make: (settings: object) => Optimizer } = OPTIMIZERS[name]
   const { beta1, beta2, ...others } = settings
-  return make(beta1 === undefined ? others : { ...others, betas: [beta1, beta2] })
+  return make({ ...others, ...(beta1 === undefined ? {} : { betas: [beta1, beta2] }), groups })
 }
 
 /** The schedule that a record names. @throws UserError when it is not known */

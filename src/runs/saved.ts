@@ -1,4 +1,6 @@
 import { type ImageShape, presumedPreprocessing } from '../data/preprocess.ts'
+import { UserError } from '../graph/errors.ts'
+import { printable } from '../graph/printable.ts'
 import type { Model } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -46,11 +48,24 @@ export interface Saved {
 }
 
 /** @param file what errors call it @throws UserError when it is not a checkpoint of a run, or is damaged */
-export async function readSavedBytes(bytes: Uint8Array, file: string, build: Build): Promise<Saved> {
+export const readSavedBytes = (bytes: Uint8Array, file: string, build: Build): Promise<Saved> =>
+  readSavedOf(bytes, file, record => {
+    if (!record.file) return builtFrom(build, record)
+    throw new UserError(
+      `${file}: fine-tunes ${printable(record.file.name)} in the lab: open that file and the checkpoint there`,
+    )
+  })
+
+/** As {@link readSavedBytes}. @param built the model of a record */
+export async function readSavedOf(
+  bytes: Uint8Array,
+  file: string,
+  built: (record: RunRecord) => Built | Promise<Built>,
+): Promise<Saved> {
   const checkpoint = readCheckpoint(bytes, file)
   const record = readRecord(checkpoint.metadata, file)
   const training = readTraining(checkpoint.metadata, file)
-  const made = await builtFrom(build, record)
+  const made = await built(record)
   const { model } = made
   const layout = runLayout(made)
   const { step } = record

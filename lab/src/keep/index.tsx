@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { shownName } from '../../../src/graph/printable.ts'
 import type { LabClient } from '../client.ts'
 import { openModel } from '../drop.ts'
 import { form } from '../train/form.ts'
@@ -91,7 +92,7 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
   const saved = lab.saved.value
   const kept = useSignal('')
   const busy = lab.running.value !== 'idle'
-  const model = saved?.about.model.name ?? 'run'
+  const model = saved ? fileName(saved.about.model.name) : 'run'
   const save = async () => {
     const bytes = busy ? await lab.attempt(lab.ask('checkpoint')) : saved?.bytes
     if (!bytes) return
@@ -105,7 +106,7 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
       <h2 id="keep-run">The run</h2>
       <p>
         A checkpoint holds the parameters, the optimizer’s moments and all settings, so that training resumes
-        exactly where it stopped, here or in Node.
+        exactly where it stopped{saved?.about.file ? '.' : ', here or in Node.'}
       </p>
       <dl class="facts">
         <Fact
@@ -138,10 +139,18 @@ function RunCard({ lab }: { readonly lab: LabClient }) {
       <p class="quiet" role="status">
         {kept.value && `Saved ${kept.value}`}
       </p>
-      <p class="quiet">In Node:</p>
-      <pre>
-        <code>{`npx onnxgrad train --resume ${model}.safetensors --data ${form.data.value.kind === 'bundled' ? 'digits' : 'FOLDER'}`}</code>
-      </pre>
+      {saved?.about.file ? (
+        <p class="quiet">
+          It fine-tunes {shownName(saved.about.file.name)}, which is needed beside it, and is resumed here.
+        </p>
+      ) : (
+        <>
+          <p class="quiet">In Node:</p>
+          <pre>
+            <code>{`npx onnxgrad train --resume ${model}.safetensors --data ${form.data.value.kind === 'bundled' ? 'digits' : 'FOLDER'}`}</code>
+          </pre>
+        </>
+      )}
     </section>
   )
 }

@@ -4,7 +4,7 @@ import type { LabClient } from '../client.ts'
 import type { DataChoice } from '../protocol.ts'
 import { Choice, Pick, Select } from '../ui/field.tsx'
 import { count } from '../ui/text.ts'
-import { chooseData, form, found, readData } from './form.ts'
+import { chooseData, FILE, form, found, readData } from './form.ts'
 
 const SIDES = { 28: '28 × 28', 32: '32 × 32', 64: '64 × 64' } as const
 const PREPARED: Readonly<Record<PreprocessingKind, string>> = {
@@ -88,24 +88,29 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
   }
   return (
     <div class="fields wide">
-      <Select
-        label="Size"
-        value={String(form.side.value)}
-        options={SIDES}
-        onChange={side => {
-          form.side.value = Number(side)
-          again()
-        }}
-      />
-      <Select
-        label="Color"
-        value={String(form.channels.value)}
-        options={COLOURS}
-        onChange={channels => {
-          form.channels.value = channels === '3' ? 3 : 1
-          again()
-        }}
-      />
+      {/* A file that is fine-tuned takes pictures of its own size. */}
+      {form.preset.value !== FILE && (
+        <>
+          <Select
+            label="Size"
+            value={String(form.side.value)}
+            options={SIDES}
+            onChange={side => {
+              form.side.value = Number(side)
+              again()
+            }}
+          />
+          <Select
+            label="Color"
+            value={String(form.channels.value)}
+            options={COLOURS}
+            onChange={channels => {
+              form.channels.value = channels === '3' ? 3 : 1
+              again()
+            }}
+          />
+        </>
+      )}
       <Select
         label="Preprocessing"
         value={form.preprocess.value}

@@ -1,6 +1,6 @@
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { buildModel, MODELS } from '../../../models/index.ts'
-import type { PreprocessingKind } from '../../../src/data/preprocess.ts'
+import type { ImageShape, PreprocessingKind } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { isKey, keysOf } from '../../../src/graph/keys.ts'
 import { lookup, nth, present } from '../../../src/graph/present.ts'
@@ -8,8 +8,9 @@ import { parameterCount } from '../../../src/nn/model.ts'
 import { optimizerOf } from '../../../src/optim/optimizer.ts'
 import { SETTINGS } from '../../../src/runs/settings.ts'
 import { problemOf, type Schema, type Setting, type SettingField } from '../../../src/settings/setting.ts'
-import type { LabClient } from '../client.ts'
+import type { LabClient, OpenFile } from '../client.ts'
 import type { DataAbout, DataChoice, TrainSettings } from '../protocol.ts'
+import { base, baseInput, misfitOf, part, readBase } from './base.ts'
 
 // The form's state: the value of each field, and what is wrong with it.
 
@@ -32,6 +33,8 @@ export const PRESETS: Readonly<Record<string, Preset>> = Object.fromEntries(
   }),
 )
 const FIRST = nth(Object.keys(PRESETS), 0)
+/** Where the name of a preset stands, a file to fine-tune. */
+export const FILE = 'file'
 
 /** The settings of a training that have a field here. */
 export const TRAINING: Schema = Object.fromEntries(
@@ -75,11 +78,12 @@ export type Found =
   | { readonly state: 'ready'; readonly about: DataAbout }
 export const found: Signal<Found> = signal({ state: 'reading' })
 
-const chosen = (): Preset => lookup(PRESETS, form.preset.value)
+/** Undefined for a file. */
+const chosen = (): Preset | undefined => PRESETS[form.preset.value]
 
 export function choosePreset(preset: string): void {
   form.preset.value = preset
-  for (const [name, value] of Object.entries(chosen().config))
+  for (const [name, value] of Object.entries(chosen()?.config ?? {}))
     if (isKey(texts, name)) textOf(name).value = String(value)
 }
 choosePreset(FIRST)
@@ -90,6 +94,37 @@ export function choose(name: string, text: string): void {
   if (name === 'optimizer') textOf('lr').value = String(optimizerOf(text).lr)
 }
 choose('optimizer', textOf('optimizer').value)
+
+/** What pictures are made into: what the file takes that is fine-tuned, else as chosen. */
+const pictureShape = (): ImageShape => {
+  const { channels, side, preset } = form
+  return (preset.value === FILE ? baseInput.value : undefined) ?? [channels.value, side.value, side.value]
+}
+
+/** Changes the model; pictures are read again where they are made into others for it. */
+export async function chooseModel(lab: LabClient, preset: string): Promise<void> {
+  const before = pictureShape()
+  choosePreset(preset)
+  await readAgain(lab, before)
+}
+
+async function readAgain(lab: LabClient, before: ImageShape): Promise<void> {
+  if (form.data.value.kind === 'folders' && pictureShape().join() !== before.join()) await readData(lab)
+}
+
+/** Makes a file the model that is trained. */
+export async function chooseBase(lab: LabClient, file: OpenFile): Promise<void> {
+  const before = pictureShape()
+  choosePreset(FILE)
+  await readBase(lab, file)
+  await readAgain(lab, before)
+}
+
+/** {@link chooseBase} for a file that was chosen or dropped. */
+export async function chooseFile(lab: LabClient, file: File): Promise<void> {
+  const bytes = await lab.attempt(file.arrayBuffer())
+  if (bytes) await chooseBase(lab, { name: file.name, bytes: new Uint8Array(bytes) })
+}
 
 export async function chooseData(lab: LabClient, choice: DataChoice): Promise<void> {
   form.data.value = choice
@@ -107,8 +142,7 @@ export async function readData(lab: LabClient): Promise<void> {
   }
   tell({ state: 'reading' })
   try {
-    const size = { channels: form.channels.value, side: form.side.value }
-    tell({ state: 'ready', about: await lab.ask('data', form.data.value, size) })
+    tell({ state: 'ready', about: await lab.ask('data', form.data.value, pictureShape()) })
   } catch (error) {
     tell({ state: 'failed', reason: error instanceof Error ? error.message : String(error) })
   }
@@ -125,9 +159,10 @@ const numberIn = (name: string): number => {
 const isList = (name: string): boolean => settingOf(name).kind === 'numbers'
 
 /** Which fields the chosen model has. */
-export const modelFields: ReadonlySignal<readonly string[]> = computed(() =>
-  fieldsOf(chosen()).map(([name]) => name),
-)
+export const modelFields: ReadonlySignal<readonly string[]> = computed(() => {
+  const preset = chosen()
+  return preset ? fieldsOf(preset).map(([name]) => name) : []
+})
 
 const divisors = (n: number): string => {
   const all = Array.from({ length: n }, (_, i) => i + 1).filter(d => n % d === 0)
@@ -173,14 +208,19 @@ export const problems: ReadonlySignal<Readonly<Record<string, string>>> = comput
 
 const sideOf = (data: Found): number => (data.state === 'ready' ? data.about.shape[1] : form.side.value)
 
-/** The model that the fields describe, or why it cannot be built. */
-export const model: ReadonlySignal<{
-  readonly name: string
-  readonly config: object
-  readonly parameters?: number
-  readonly problem?: string
-}> = computed(() => {
-  const { model: name, config: preset } = chosen()
+/** The model that the fields describe, or why it cannot be built; undefined for a file. */
+export const model: ReadonlySignal<
+  | {
+      readonly name: string
+      readonly config: object
+      readonly parameters?: number
+      readonly problem?: string
+    }
+  | undefined
+> = computed(() => {
+  const described = chosen()
+  if (!described) return undefined
+  const { model: name, config: preset } = described
   const data = found.value
   const [channels, image, width] = data.state === 'ready' ? data.about.shape : [1, 28, 28]
   const classes = data.state === 'ready' ? data.about.classes.length : 10
@@ -196,13 +236,24 @@ export const model: ReadonlySignal<{
   }
 })
 
+/** The model to train, where there is nothing wrong with it. */
+function start(data: DataAbout): TrainSettings['model'] | undefined {
+  if (model.value) {
+    const { name, config, parameters } = model.value
+    return parameters === undefined ? undefined : { name, config }
+  }
+  if (base.value.state !== 'ready' || misfitOf(base.value.about, data)) return undefined
+  const { name, sha256 } = base.value.about
+  return { file: { name, sha256 }, part: part.value }
+}
+
 /** The settings, where there is nothing wrong with them. */
 export const settings: ReadonlySignal<TrainSettings | undefined> = computed(() => {
-  const { name, config, parameters } = model.value
-  if (parameters === undefined || found.value.state !== 'ready' || Object.keys(problems.value).length)
-    return undefined
+  const data = found.value
+  const own = data.state === 'ready' ? start(data.about) : undefined
+  if (!own || Object.keys(problems.value).length) return undefined
   return {
-    model: { name, config },
+    model: own,
     device: form.device.value,
     settings: Object.fromEntries(Object.keys(TRAINING).map(field => [field, valueIn(field)])),
   }

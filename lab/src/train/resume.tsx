@@ -1,10 +1,12 @@
 import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
 import { compare } from '../../../src/data/fingerprint.ts'
+import { shownName } from '../../../src/graph/printable.ts'
 import type { LabClient, Saved } from '../client.ts'
 import type { CheckpointAbout, DataAbout } from '../protocol.ts'
 import { Field } from '../ui/field.tsx'
 import { count } from '../ui/text.ts'
+import { base } from './base.ts'
 import { form, found } from './form.ts'
 
 /** The saved run that can be resumed. */
@@ -17,7 +19,9 @@ export function Resume({ lab, saved }: { readonly lab: LabClient; readonly saved
   const epochs = Number(value)
   const fine = Number.isInteger(epochs) && epochs > epoch && epochs <= 1000
   const data = found.value
-  const misfit = data.state === 'ready' ? whyNot(saved.about, data.about) : 'Reading the data …'
+  const misfit =
+    whyNotFile(saved.about) ??
+    (data.state === 'ready' ? whyNot(saved.about, data.about) : 'Reading the data …')
   const go = () => void lab.resume({ device: form.device.value, epochs }, form.data.value)
   return (
     <div class="resume">
@@ -54,6 +58,13 @@ export function Resume({ lab, saved }: { readonly lab: LabClient; readonly saved
       {misfit && <p class="problem">{misfit}</p>}
     </div>
   )
+}
+
+/** Why a run cannot be resumed before its file is chosen; undefined if it can, or has none. */
+function whyNotFile({ file }: CheckpointAbout): string | undefined {
+  const now = base.value
+  if (!file || (now.state === 'ready' && now.about.sha256 === file.sha256)) return undefined
+  return `It fine-tunes ${shownName(file.name)}: choose that file below, under Model, to resume.`
 }
 
 /** Why a run cannot be resumed with these data; undefined if it can. */

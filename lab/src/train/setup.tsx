@@ -5,10 +5,12 @@ import type { LabClient } from '../client.ts'
 import type { TrainSettings } from '../protocol.ts'
 import { Choice, Field, Select } from '../ui/field.tsx'
 import { count } from '../ui/text.ts'
+import { BasePart } from './base.tsx'
 import { DataPart } from './data.tsx'
 import {
   choose,
-  choosePreset,
+  chooseModel,
+  FILE,
   fieldOf,
   form,
   isWhole,
@@ -24,7 +26,8 @@ import { Resume } from './resume.tsx'
 
 const labelsOf = <K extends string>(table: Readonly<Record<K, { readonly label: string }>>) =>
   Object.fromEntries(keysOf(table).map(key => [key, table[key].label])) as Record<K, string>
-const PRESET_NAMES = labelsOf(PRESETS)
+const MODEL_NAMES = { ...labelsOf(PRESETS), [FILE]: 'A file (.onnx)' }
+
 /** Settings of a run, before it starts. */
 export function Setup({ lab }: { readonly lab: LabClient }) {
   const busy = lab.running.value !== 'idle'
@@ -46,11 +49,17 @@ export function Setup({ lab }: { readonly lab: LabClient }) {
         <Select
           label="Architecture"
           value={form.preset.value}
-          options={PRESET_NAMES}
-          onChange={choosePreset}
+          options={MODEL_NAMES}
+          onChange={preset => void chooseModel(lab, preset)}
         />
-        <Numbers names={modelFields.value} />
-        <ModelLine />
+        {form.preset.value === FILE ? (
+          <BasePart lab={lab} />
+        ) : (
+          <>
+            <Numbers names={modelFields.value} />
+            <ModelLine />
+          </>
+        )}
       </fieldset>
       <fieldset disabled={busy}>
         <legend>Training</legend>
@@ -130,6 +139,7 @@ function Numbers({ names, wide = false }: { readonly names: readonly string[]; r
 
 /** The model that the fields describe. */
 function ModelLine() {
+  if (!model.value) return null
   const { parameters, problem, config } = model.value
   if (problem) return <p class="problem">{problem}</p>
   if (parameters === undefined) return null

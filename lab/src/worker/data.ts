@@ -5,22 +5,13 @@ import { fingerprints } from '../../../src/data/fingerprint.ts'
 import { imageFolder } from '../../../src/data/folder-web.ts'
 import { idxData } from '../../../src/data/idx-web.ts'
 import { joined } from '../../../src/data/notice.ts'
-import type { Preprocessing } from '../../../src/data/preprocess.ts'
+import type { ImageShape, Preprocessing } from '../../../src/data/preprocess.ts'
 import type { DataAbout, DataChoice } from '../protocol.ts'
 
-export interface ImageSize {
-  readonly channels: number
-  readonly side: number
-}
-
-const read = (
-  choice: DataChoice,
-  { channels, side }: ImageSize,
-  known?: Preprocessing,
-): Promise<ImageSource> => {
+const read = (choice: DataChoice, shape: ImageShape, known?: Preprocessing): Promise<ImageSource> => {
   if (choice.kind === 'idx') return idxData(choice.files)
   if (choice.kind === 'folders')
-    return imageFolder(choice.files, [channels, side, side], {
+    return imageFolder(choice.files, shape, {
       preprocessing: known ?? { kind: choice.preprocess },
     }).then(withoutValidation)
   // The worker's script lies elsewhere than the page, whose address is the worker's name.
@@ -35,11 +26,16 @@ function withoutValidation({ val, ...source }: ImageSource): ImageSource {
 }
 
 /** Equal for equal choices. */
-const keyOf = (choice: DataChoice, size: ImageSize): string => {
+const keyOf = (choice: DataChoice, shape: ImageShape): string => {
   const file = ({ name, size, lastModified }: File) => [name, size, lastModified]
   if (choice.kind === 'idx') return JSON.stringify(['idx', choice.files.map(file)])
   if (choice.kind === 'folders')
-    return JSON.stringify(['folders', size, choice.preprocess, choice.files.map(f => [f.path, file(f.file)])])
+    return JSON.stringify([
+      'folders',
+      shape,
+      choice.preprocess,
+      choice.files.map(f => [f.path, file(f.file)]),
+    ])
   return 'bundled'
 }
 
@@ -49,11 +45,11 @@ export class Data {
   #source: Promise<ImageSource> | undefined
 
   /** @param known how the pictures of a run are prepared that is resumed */
-  get(choice: DataChoice, size: ImageSize, known?: Preprocessing): Promise<ImageSource> {
-    const key = keyOf(choice, size) + JSON.stringify(known ?? null)
+  get(choice: DataChoice, shape: ImageShape, known?: Preprocessing): Promise<ImageSource> {
+    const key = keyOf(choice, shape) + JSON.stringify(known ?? null)
     if (key !== this.#key || !this.#source) {
       this.#key = key
-      const source = read(choice, size, known)
+      const source = read(choice, shape, known)
       // What failed may work the next time, as where a connection broke.
       source.catch(() => {
         if (this.#source === source) this.#source = undefined
@@ -65,7 +61,7 @@ export class Data {
 
   /** What was read last, else the bundled digits. */
   current(): Promise<ImageSource> {
-    return this.#source ?? this.get({ kind: 'bundled' }, { channels: 1, side: 28 })
+    return this.#source ?? this.get({ kind: 'bundled' }, [1, 28, 28])
   }
 }
 

@@ -1,11 +1,10 @@
 import { buildModel } from '../../../models/index.ts'
-import type { ImageSource } from '../../../src/data/dataset.ts'
 import { compare, fingerprints } from '../../../src/data/fingerprint.ts'
-import { type Preprocessing, presumedPreprocessing } from '../../../src/data/preprocess.ts'
+import { presumedPreprocessing } from '../../../src/data/preprocess.ts'
 import { UserError } from '../../../src/graph/errors.ts'
-import type { Model } from '../../../src/nn/model.ts'
 import { type WebDeviceName, webDevices } from '../../../src/runtime/web.ts'
-import type { DataChoice, Event, Requests } from '../protocol.ts'
+import type { DataChoice, Event, Requests, TrainSettings } from '../protocol.ts'
+import { Bases, dataOf } from './base.ts'
 import { CurrentModel } from './current-model.ts'
 import { aboutData, Data } from './data.ts'
 import { imageOf } from './reader.ts'
@@ -39,9 +38,25 @@ export function makeLab(tell: (event: Event) => void): Handlers {
   /** Requested while a run is being prepared or in progress. */
   let stopping = false
 
-  const dataFor = (choice: DataChoice, model: Model, known?: Preprocessing): Promise<ImageSource> => {
-    const [channels, side] = imageOf(model)
-    return data.get(choice, { channels, side }, known)
+  const bases = new Bases()
+
+  /** What a training of the page starts from. */
+  async function startOf(
+    { model: start, settings }: TrainSettings,
+    choice: DataChoice,
+  ): Promise<Pick<RunOptions, 'settings' | 'model' | 'data'>> {
+    if (!('file' in start)) {
+      const model = buildModel(start.name, start.config)
+      const source = await data.get(choice, imageOf(model))
+      return { model, data: source, settings: await recordFor(settings, model, source) }
+    }
+    const base = bases.need(start.file)
+    const found = await data.get(choice, base.input)
+    const model = base.modelFor(found.train.classes)
+    const source = dataOf(base, model, found)
+    const record = await recordFor(settings, model, source)
+    const file = { name: base.name, sha256: base.sha256, part: start.part }
+    return { model, data: source, settings: { ...record, file } }
   }
 
   /** Trains to the end, or until it is stopped. @throws DeviceLost */
@@ -86,28 +101,24 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       const { version } = await viewing()
       return { runtime: version, devices: await webDevices() }
     },
-    data: async (choice, size) => aboutData(await data.get(choice, size)),
+    data: async (choice, shape) => aboutData(await data.get(choice, shape)),
+    base: (name, bytes) => bases.read(name, bytes),
     inspect: async (name, bytes) => {
-      const { record, model } = await readCheckpoint(name, bytes)
+      const { record, model } = await readCheckpoint(name, bytes, bases)
       return aboutCheckpoint(record, model)
     },
     train: (settings, choice) =>
-      alone(async () => {
-        const model = buildModel(settings.model.name, settings.model.config)
-        const source = await dataFor(choice, model)
-        const record = await recordFor(settings, model, source)
-        return toTheEnd(settings.device, { settings: record, model, data: source })
-      }),
+      alone(async () => toTheEnd(settings.device, await startOf(settings, choice))),
     resume: ({ device, epochs }, choice, checkpoint) =>
       alone(async () => {
-        const { model, state, record } = await readCheckpoint('the checkpoint', checkpoint)
+        const { model, state, record } = await readCheckpoint('the checkpoint', checkpoint, bases)
         if (record.valSplit !== undefined)
           throw new UserError(
             'this run uses a validation split; resume it in Node: onnxgrad train --resume RUN',
           )
         const { step: _step, sums, ...settings } = { ...record, epochs }
         const { classes, preprocessing = presumedPreprocessing(imageOf(model), classes) } = record
-        const source = await dataFor(choice, model, preprocessing)
+        const source = await data.get(choice, imageOf(model), preprocessing)
         if (source.fromPictures && !record.preprocessing)
           throw new UserError(
             'onnxgrad 0.1.0 preprocessed the pictures of this run differently; train it again from the start',
@@ -137,8 +148,11 @@ export function makeLab(tell: (event: Event) => void): Handlers {
       run?.stop()
     },
     async open(name, bytes) {
-      const show = name.endsWith('.safetensors') ? shownCheckpoint : shownFile
-      return current.put('file', await show(await viewing(), name, bytes))
+      const runtime = await viewing()
+      const shown = name.endsWith('.safetensors')
+        ? await shownCheckpoint(runtime, name, bytes, bases)
+        : await shownFile(runtime, name, bytes)
+      return current.put('file', shown)
     },
     use: which => current.use(which),
     look: (pixels, deep) => current.look(pixels, deep),

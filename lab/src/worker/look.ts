@@ -60,9 +60,9 @@ export class Insides {
     this.#reader = new Reader(runtime, withStages(model, this.#config.depth))
   }
 
-  /** Undefined for a model that is not a ViT. */
+  /** Undefined for a model that is not a ViT of `onnxgrad/models`; one of a file may be called so. */
   static of(runtime: Runtime, model: Model): Insides | undefined {
-    return model.name === 'vit' ? new Insides(runtime, model) : undefined
+    return model.name === 'vit' && 'patch' in model.config ? new Insides(runtime, model) : undefined
   }
 
   /**

@@ -11,10 +11,11 @@ import {
   stepsPerEpoch,
 } from '../../../src/runs/record.ts'
 import { recordOf } from '../../../src/runs/recorded.ts'
-import { readSavedBytes, type Saved } from '../../../src/runs/saved.ts'
+import { readSavedOf, type Saved } from '../../../src/runs/saved.ts'
 import { SETTINGS } from '../../../src/runs/settings.ts'
 import { checkSettings } from '../../../src/settings/setting.ts'
 import type { CheckpointAbout, TrainSettings } from '../protocol.ts'
+import { Bases, partsOf } from './base.ts'
 import { imageOf } from './reader.ts'
 
 /** Settings of a run, without its progress. */
@@ -22,7 +23,7 @@ export type RunSettings = Omit<RunRecord, 'step' | 'versions' | 'best' | 'sums'>
 
 /** Settings of the page as a checkpoint records them. @throws UserError for values that cannot be */
 export async function recordFor(
-  { settings }: TrainSettings,
+  settings: TrainSettings['settings'],
   model: Model,
   data: ImageSource,
 ): Promise<RunSettings> {
@@ -46,10 +47,16 @@ export async function recordFor(
 
 /**
  * A run to resume, or to look at.
+ * @param bases has the file that it fine-tunes
  * @throws UserError when the file is not a checkpoint, is damaged, or is of a run that cannot be resumed here
  */
-export async function readCheckpoint(name: string, bytes: Uint8Array): Promise<Saved> {
-  const saved = await readSavedBytes(bytes, name, buildModel)
+export async function readCheckpoint(name: string, bytes: Uint8Array, bases = new Bases()): Promise<Saved> {
+  const saved = await readSavedOf(bytes, name, record => {
+    const { file, model, classes } = record
+    if (!file) return { model: buildModel(model.name, model.config) }
+    const tuned = bases.need(file).modelFor(classes)
+    return { model: tuned, program: partsOf(tuned, record) }
+  })
   // The best epoch's parameters are in the folder that the file comes from.
   const { best: _best, versions: _versions, ...record } = saved.record
   recordedOptimizer(record.optimizer)
@@ -59,9 +66,10 @@ export async function readCheckpoint(name: string, bytes: Uint8Array): Promise<S
 }
 
 export function aboutCheckpoint({ step, ...record }: RunRecord, model: Model): CheckpointAbout {
-  const { epochs, classes, examples, fingerprints } = record
+  const { epochs, classes, examples, fingerprints, file } = record
   return {
     model: record.model,
+    ...(file ? { file: { name: file.name, sha256: file.sha256 } } : {}),
     input: imageOf(model),
     classes,
     parameters: parameterCount(model),

@@ -2,7 +2,7 @@ import { augmentation, mixes } from '../../../src/data/augment.ts'
 import type { ImageSource } from '../../../src/data/dataset.ts'
 import { present } from '../../../src/graph/present.ts'
 import { shownName } from '../../../src/graph/printable.ts'
-import { initialize, layoutOf } from '../../../src/nn/layout.ts'
+import { initialize } from '../../../src/nn/layout.ts'
 import type { Model } from '../../../src/nn/model.ts'
 import { normalized } from '../../../src/nn/normalize.ts'
 import type { TrainedModel } from '../../../src/nn/trained.ts'
@@ -10,12 +10,15 @@ import { recordedOptimizer, recordedSchedule } from '../../../src/runs/record.ts
 import { type Training, writeSaved } from '../../../src/runs/saved.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { classification } from '../../../src/tasks/classification.ts'
+import { cacheable } from '../../../src/train/features/cacheable.ts'
 import { fit } from '../../../src/train/fit.ts'
 import type { FitOptions, RunningFit } from '../../../src/train/fit-options.ts'
+import { layoutFor } from '../../../src/train/plans.ts'
 import { type EpochResult, judged, type RunState } from '../../../src/train/progress.ts'
 import { answeringParams, completeVectors } from '../../../src/train/state.ts'
-import { ONLY, type StateLayout, wholeLayout } from '../../../src/train/step/state.ts'
+import { ONLY, type StateLayout } from '../../../src/train/step/state.ts'
 import type { Event } from '../protocol.ts'
+import { type Parts, partsOf } from './base.ts'
 import { Curve, scoresOf } from './curve.ts'
 import { Gate, Stopped } from './gate.ts'
 import { outcome } from './outcome.ts'
@@ -51,8 +54,9 @@ export class Run implements Source {
   /** On what is held out, after the last epoch. */
   accuracy: number | undefined
   readonly #options: RunOptions
-  /** With the data's normalization in front. */
+  /** With the data's normalization in front, unless it has its own. */
   readonly #model: Model
+  readonly #parts: Parts
   readonly #layout: StateLayout
   /** The last known state, with its prediction weights; training may be further ahead. */
   #reached: { readonly state: RunState; readonly params: Float32Array }
@@ -65,8 +69,9 @@ export class Run implements Source {
     const { model, data, settings, from, viewer } = options
     this.#options = options
     this.data = data
-    this.#model = normalized(model, 'image', data.normalization)
-    this.#layout = wholeLayout(layoutOf(model.parameters))
+    this.#model = model.normalization.image ? model : normalized(model, 'image', data.normalization)
+    this.#parts = partsOf(model, settings)
+    this.#layout = layoutFor(model, { [ONLY]: {} }, this.#parts.freeze)
     const start = (): RunState => {
       const params = initialize(this.#layout.all, settings.seed)
       return { step: 0, steps: { [ONLY]: 0 }, vectors: completeVectors([], this.#layout, params) }
@@ -129,14 +134,19 @@ export class Run implements Source {
     const { epochs, batch, accumulate, seed, clipNorm, ema } = settings
     const changes = augment && augmentation(augment)
     const targets = changes && mixes(changes) ? 'mixed' : 'labels'
+    const task = classification({ targets, ...(labelSmoothing === undefined ? {} : { labelSmoothing }) })
+    const { freeze, groups } = this.#parts
     return {
-      task: classification({ targets, ...(labelSmoothing === undefined ? {} : { labelSmoothing }) }),
+      task,
+      freeze,
+      cacheFeatures:
+        freeze !== undefined && !cacheable(this.#model, task, { freeze, augment: changes, data }),
       data,
       epochs,
       batch,
       accumulate,
       seed,
-      optimizer: recordedOptimizer(optimizer),
+      optimizer: recordedOptimizer(optimizer, groups),
       schedule: recordedSchedule(schedule),
       clipNorm,
       ema,

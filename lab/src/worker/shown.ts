@@ -10,6 +10,7 @@ import { savedModel } from '../../../src/runs/saved.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
 import { fileInput, imageShapeOf, openClassifier } from '../../../src/train/classifier.ts'
 import type { ModelAbout } from '../protocol.ts'
+import type { Bases } from './base.ts'
 import { Insides, trainedOf } from './look.ts'
 import { imageOf, Reader, type Reading } from './reader.ts'
 import { readCheckpoint } from './record.ts'
@@ -114,9 +115,14 @@ function aboutModel(name: string, trained: TrainedModel): ModelAbout {
   }
 }
 
-/** The model of a checkpoint. @throws UserError when it is not one */
-export async function shownCheckpoint(runtime: Runtime, name: string, bytes: Uint8Array): Promise<Shown> {
-  const trained = savedModel(await readCheckpoint(name, bytes))
+/** The model of a checkpoint. @param bases has the file that it fine-tunes @throws UserError when it is not one */
+export async function shownCheckpoint(
+  runtime: Runtime,
+  name: string,
+  bytes: Uint8Array,
+  bases: Bases,
+): Promise<Shown> {
+  const trained = savedModel(await readCheckpoint(name, bytes, bases))
   return shownModel(runtime, {
     name,
     reader: new Reader(runtime, trained.model),
