@@ -63,7 +63,7 @@ function Ready({ about }: { readonly about: BaseAbout }) {
         </p>
       ))}
       <Select
-        label="Train"
+        label="Trained layers"
         value={part.value}
         options={PARTS}
         onChange={value => {
