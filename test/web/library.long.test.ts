@@ -1,4 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { mlp } from '../../models/index.ts'
+import { exportOnnx } from '../../src/export/export.ts'
+import { initialized } from '../../src/nn/trained.ts'
+import { nodeRuntime } from '../../src/runtime/node.ts'
+import { openPredictor } from '../../src/train/predictor.ts'
 import type * as web from '../../src/web.ts'
 import { apart } from './apart.ts'
 import { launch, noBrowser } from './browser.ts'
@@ -6,7 +11,7 @@ import { images, libraryPages, nodeLogits, PIXELS } from './library-page.ts'
 import { noSwiftShader } from './swiftshader.ts'
 
 describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, () => {
-  const { open } = libraryPages()
+  const { open, put } = libraryPages()
 
   test.skipIf(noSwiftShader)(
     `WebGPU trains to the losses of WASM and says when the GPU is lost${noSwiftShader ? ` (${noSwiftShader})` : ''}`,
@@ -90,4 +95,40 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
       expect(complaints).toEqual([])
     },
   )
+
+  test('fine-tunes a file for other classes, which then gives the same scores in Node', async () => {
+    const { page, complaints } = await open('/empty.html')
+    const net = mlp({ image: 8, channels: 1, hidden: [16], classes: 7 })
+    await put('net.onnx', exportOnnx(initialized(net, 1)))
+    const pixels = Array.from({ length: 60 * 64 }, (_, i) => {
+      const [image, row] = [Math.floor(i / 64), Math.floor((i % 64) / 8)]
+      return row < 4 === (image % 2 === 0) ? 200 - ((image * i) % 50) : (image * i) % 60
+    })
+    const got = await page.evaluate(async pixels => {
+      const { exportOnnx, headOf, load, predictor, replaceHead, train } = window.web
+      const net = replaceHead(await load('net.onnx'), 2)
+      const data = {
+        image: { data: Float32Array.from(pixels, v => v / 255), dims: [60, 1, 8, 8] },
+        label: Int32Array.from({ length: 60 }, (_, i) => i % 2),
+      }
+      const run = await train(net, { data, train: headOf(net).parameters, epochs: 100, batch: 10, seed: 1 })
+      const answers = await predictor(run.model)
+      const { logits } = await answers.run({ image: data.image })
+      await answers.close()
+      return {
+        losses: run.epochs.map(e => e.train.loss),
+        measured: run.train,
+        logits: [...(logits!.data as Float32Array)],
+        onnx: [...exportOnnx(run.model)],
+      }
+    }, pixels)
+    expect(got.losses.at(-1)).toBeLessThan(got.losses[0]! / 2)
+    expect(got.measured!.accuracy).toBe(1)
+    const own = await openPredictor(await nodeRuntime('cpu'), Uint8Array.from(got.onnx))
+    const image = { data: Float32Array.from(pixels, v => v / 255), dims: [60, 1, 8, 8] }
+    const { logits } = await own.run({ image })
+    await own.close()
+    expect(apart(got.logits, logits!.data as Float32Array)).toBeLessThan(1e-5)
+    expect(complaints).toEqual([])
+  })
 })

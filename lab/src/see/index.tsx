@@ -1,9 +1,11 @@
 import { useSignal, useSignalEffect } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
+import { MODELS } from '../../../models/index.ts'
 import { UserError } from '../../../src/graph/errors.ts'
+import { isKey } from '../../../src/graph/keys.ts'
 import { present } from '../../../src/graph/present.ts'
 import type { LabClient } from '../client.ts'
-import type { Stage } from '../protocol.ts'
+import type { ModelAbout, Stage } from '../protocol.ts'
 import { Encoder } from './encoder.tsx'
 import { Head, Scores } from './head.tsx'
 import { newest } from './newest.ts'
@@ -86,6 +88,13 @@ async function see(lab: LabClient, at: number, count: { value: number }): Promis
   return { sight: { pixels, about, look, ...(label === undefined ? {} : { label }) }, positions }
 }
 
+function whyOutside({ name, model }: ModelAbout): string {
+  if (!model) return `${name} does not name its architecture, so the page cannot show its parts.`
+  if (model.name !== 'vit' && isKey(MODELS, model.name))
+    return `The architecture of ${name} is ${model.name}: it has no patches, CLS token or attention maps to show.`
+  return `The graph of ${name} comes from a file (${model.name}), and the page does not know its parts.`
+}
+
 /** The view of a model that is not a ViT. */
 function Outside({ sight }: { readonly sight: Sight }) {
   const { about } = sight
@@ -93,10 +102,7 @@ function Outside({ sight }: { readonly sight: Sight }) {
     <section class="card see-part" aria-labelledby="outside-title">
       <h2 id="outside-title">Only its answer can be shown</h2>
       <p class="see-intro">
-        {about.model
-          ? `The architecture of ${about.name} is ${about.model.name}: it has no patches, CLS token or attention maps to show.`
-          : `${about.name} does not name its architecture, so the page cannot show its parts.`}{' '}
-        Train a ViT here, or open one that onnxgrad exported, to see all three parts.
+        {whyOutside(about)} Train a ViT here, or open one that onnxgrad exported, to see all three parts.
       </p>
       <Scores sight={sight} />
     </section>

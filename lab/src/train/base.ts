@@ -53,7 +53,7 @@ export async function readBase(lab: LabClient, { name, bytes }: OpenFile): Promi
 
 /** A size in words. */
 export const sizeOf = ([channels, height, width]: ImageShape): string =>
-  `${height} × ${width}${channels === 3 ? ' in color' : ' in gray'}`
+  `${height} × ${width}${channels === 3 ? ' in colour' : ' in gray'}`
 
 /** Why the file cannot be trained on the data; undefined where it can. */
 export function misfitOf({ input }: BaseAbout, { shape }: DataAbout): string | undefined {
