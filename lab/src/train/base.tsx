@@ -59,7 +59,7 @@ function Ready({ about }: { readonly about: BaseAbout }) {
       {misfit && <p class="problem">{misfit}</p>}
       {notes.map(note => (
         <p key={note} class="quiet">
-          {note}
+          {note}.
         </p>
       ))}
       <Select

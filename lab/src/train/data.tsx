@@ -87,7 +87,7 @@ function PictureSize({ lab }: { readonly lab: LabClient }) {
     if (form.data.value.kind === 'folders') void readData(lab)
   }
   return (
-    <div class="fields wide">
+    <div class={form.preset.value === FILE ? 'fields whole' : 'fields wide'}>
       {/* A file that is fine-tuned takes pictures of its own size. */}
       {form.preset.value !== FILE && (
         <>
