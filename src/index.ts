@@ -80,6 +80,7 @@ export { imports } from './import/own.ts'
 export * from './nn/index.ts'
 export * as ops from './ops/index.ts'
 export type { Grouping, ParameterGroup } from './optim/groups.ts'
+export { type LayerDecayOptions, layerDecay } from './optim/layer-decay.ts'
 export {
   type AdagradOptions,
   type AdamOptions,
