@@ -125,8 +125,9 @@ const CACHE = ''
 export async function fromCache(
   name: string,
   { files: known, mirrors, classes, system: packaged }: IdxFiles,
-  { cache: own, env = process.env, offline, system = packaged, log = () => {}, ...web }: MnistOptions,
+  given: MnistOptions,
 ): Promise<ImageSource> {
+  const { cache: own, env = process.env, offline, system = packaged, log = () => {}, ...web } = given
   const folder = cacheFolder({ ...env, ...(own ? { ONNXGRAD_CACHE: own } : {}) }, process.platform, name)
   const cache = new DownloadCache(folder, log)
   const options = { ...LIMITS, ...web, mirrors: offline ? [] : (web.mirrors ?? mirrors), log }
