@@ -1,4 +1,4 @@
-import { emptyArray, type TypedArray } from '../graph/array.ts'
+import { arrayOver, type TypedArray } from '../graph/array.ts'
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { fromBfloat } from '../graph/half.ts'
@@ -78,11 +78,12 @@ export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
   for (const { key, dtype, brain, shape, start, end } of found) {
     if (start !== at || end > body.length)
       fail(`tensor ${key} has offsets ${start}…${end} in ${body.length} bytes of data; expected ${at}`)
+    const content = new Uint8Array(end - start)
+    content.set(body.subarray(start, end))
     const data = brain
-      ? new Uint16Array((end - start) / BFLOAT.bytes)
-      : emptyArray(dtype, (end - start) / BYTES[dtype])
-    new Uint8Array(data.buffer).set(body.subarray(start, end))
-    tensors[key] = { dtype, shape, data: brain ? fromBfloat(data) : data }
+      ? fromBfloat(new Uint16Array(content.buffer))
+      : arrayOver(dtype, content.buffer, 0, (end - start) / BYTES[dtype])
+    tensors[key] = { dtype, shape, data }
     at = end
   }
   if (at !== body.length) fail(`its tensors take ${at} bytes, but the file has ${body.length}`)
