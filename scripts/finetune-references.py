@@ -1,13 +1,14 @@
 """Networks with batch norms as PyTorch exports and fine-tunes them: the fixtures in test/finetune/torch.
 
     pip install torch onnx onnxscript safetensors numpy
-    python3 scripts/finetune-references.py FOLDER
+    python3 scripts/finetune-references.py FOLDER [MNIST]
 
 Only this script needs Python; the tests read what it wrote. Each KIND.bin.gz is a safetensors file:
   onnx               the bytes of the file
   x, label           ten batches, [10, B, 3, 8, 8] and [10, B]
   loss.MODE          the loss of each of ten steps of SGD with momentum, in float64; MODE is evaluation (`.eval()`) or training
   after.MODE.NAME    parameters and running statistics after the steps
+mnist.onnx.gz is a small convolutional network that PyTorch trained for two epochs on the gzipped IDX files in the folder MNIST.
 Kinds: preserved and dynamo (exported in evaluation mode, batch norms kept), trained (exported in training mode).
 """
 import copy
@@ -78,6 +79,40 @@ def tuned(net, xs, labels, mode):
     return np.array(losses, np.float32), after
 
 
+def digits(folder, split):
+    read = lambda name, skip: np.frombuffer(gzip.decompress((folder / f"{name}.gz").read_bytes()), np.uint8)[skip:].copy()
+    images = torch.from_numpy(read(f"{split}-images-idx3-ubyte", 16)).view(-1, 1, 28, 28).float() / 255
+    return images, torch.from_numpy(read(f"{split}-labels-idx1-ubyte", 8)).long()
+
+
+def mnist(source):
+    """Reads pixels in [0, 1], as torchvision's ToTensor gives them."""
+    torch.manual_seed(1)
+    net = nn.Sequential()
+    net.conv1, net.relu1, net.pool1 = nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2)
+    net.conv2, net.relu2, net.pool2 = nn.Conv2d(16, 32, 3), nn.ReLU(), nn.MaxPool2d(2)
+    net.flat, net.drop, net.fc1, net.relu3 = nn.Flatten(), nn.Dropout(0.2), nn.Linear(800, 32), nn.ReLU()
+    net.fc2 = nn.Linear(32, 10)
+    images, labels = digits(source, "train")
+    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
+    for epoch in range(2):
+        for rows in torch.randperm(len(images)).split(128):
+            loss = F.cross_entropy(net(images[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    net.eval()
+    images, labels = digits(source, "t10k")
+    print("mnist", (net(images).argmax(1) == labels).float().mean().item())
+    with torch.no_grad():
+        for p in net.parameters():  # values of few bits compress well
+            p.copy_((p * 2**12).round() / 2**12)
+    buffer = io.BytesIO()
+    torch.onnx.export(net, (images[:2],), buffer, dynamo=False, opset_version=17, input_names=["input"],
+                      output_names=["output"], dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}})
+    return buffer.getvalue()
+
+
 def main():
     folder = Path(sys.argv[1])
     warnings.simplefilter("ignore")
@@ -95,6 +130,10 @@ def main():
             tensors |= {f"after.{mode}.{name}": values for name, values in after.items()}
         path = folder / f"{kind}.bin.gz"
         path.write_bytes(gzip.compress(save(tensors), 9, mtime=0))
+        print(path, path.stat().st_size)
+    if len(sys.argv) > 2:
+        path = folder / "mnist.onnx.gz"
+        path.write_bytes(gzip.compress(mnist(Path(sys.argv[2])), 9, mtime=0))
         print(path, path.stat().st_size)
 
 
