@@ -143,6 +143,7 @@ function FineTune({ lab }: { readonly lab: LabClient }) {
   return (
     <button
       type="button"
+      id="fine-tune"
       onClick={() => {
         lab.tab.value = 'train'
         void chooseBase(lab, file)

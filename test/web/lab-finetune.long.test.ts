@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
+import { buildModel } from '../../models/index.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import { readOnnx, readWeights } from '../../src/export/read.ts'
 import { conv2d } from '../../src/nn/conv.ts'
@@ -11,6 +12,7 @@ import { imageInput, model } from '../../src/nn/model.ts'
 import { initialized } from '../../src/nn/trained.ts'
 import { relu } from '../../src/ops/elementwise.ts'
 import { mean } from '../../src/ops/reduce.ts'
+import { readSavedBytes } from '../../src/runs/saved.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import { temporaryFolder } from '../data/files.ts'
 import { noBrowser } from './browser.ts'
@@ -148,6 +150,10 @@ describe.skipIf(noBrowser)(`fine-tuning in the lab${noBrowser ? ` (${noBrowser})
     const checkpoint = await downloaded(page, '#save-checkpoint')
     expect(await textOf(page, '.keep')).toContain('It fine-tunes tiny.onnx, which is needed beside it')
     expect(complaints).toEqual([])
+
+    await expect(readSavedBytes(checkpoint.bytes, checkpoint.name, buildModel)).rejects.toThrow(
+      'tiny.safetensors: fine-tunes tiny.onnx in the lab: open that file and the checkpoint there',
+    )
 
     // Elsewhere it is resumed once its file is chosen.
     const other = await lab.open()

@@ -131,7 +131,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
       expect(await textOf(page, ':focus')).toBe(tab)
     }
     // What is next, in the order of the page: a file, then the board's own button, then the board.
-    for (const place of ['file', 'clear', 'board']) {
+    for (const place of ['fine-tune', 'file', 'clear', 'board']) {
       await page.keyboard.press('Tab')
       expect(await page.evaluate(() => document.activeElement?.id)).toBe(place)
     }
@@ -204,7 +204,7 @@ describe.skipIf(noBrowser)(`the lab page${noBrowser ? ` (${noBrowser})` : ''}`, 
     const broken = MODELS.vit.build(MODELS.vit.presets.lecture)
     const { params, model: own } = initialized(broken, 1)
     await choose(page, 'broken.onnx', exportOnnx({ model: own, params: params.fill(Number.NaN) }))
-    await shows(page, '#message').toMatch(/^broken\.onnx: its scores are not all numbers/)
+    await shows(page, '#message').toMatch(/^broken\.onnx: some of its scores are not finite/)
     await shows(page, '#predicted').toBe('–')
 
     await choose(page, 'mine.onnx', model.bytes)

@@ -1,9 +1,14 @@
 import type { LabClient } from '../client.ts'
+import type { ModelAbout } from '../protocol.ts'
 import { argmax, spread } from '../see/maths.ts'
 import { Picture } from '../see/pixels.tsx'
 import { insideOf, largest, type Sight } from '../see/sight.ts'
 import { percent } from '../ui/text.ts'
 import { drawn } from './drawing.ts'
+
+/** Drawings are gray. */
+const whatToDo = ({ input: [channels] }: ModelAbout): string =>
+  channels === 1 ? 'draw a digit' : 'choose a picture'
 
 /** With more classes, only the most likely are listed. */
 const MOST_CLASSES = 20
@@ -29,7 +34,7 @@ export function Reading({ lab, sight }: { readonly lab: LabClient; readonly sigh
             <bdi>{names[best] ?? '–'}</bdi>
           </b>{' '}
           <span id="certainty">
-            {probabilities ? percent(Number(probabilities[best])) : about ? 'draw a digit' : 'needs a model'}
+            {probabilities ? percent(Number(probabilities[best])) : about ? whatToDo(about) : 'needs a model'}
           </span>
         </output>
         <Eyes sight={sight} shape={about?.input ?? [1, 28, 28]} />
