@@ -1,5 +1,4 @@
 import { lookup } from '../../graph/present.ts'
-import type { Model } from '../../nn/model.ts'
 import { AUTHORS_CCT } from './names-cct.ts'
 import { HUGGING_FACE_RESNET, HUGGING_FACE_VIT, TORCHVISION_VIT } from './names-models.ts'
 import type { Naming, Rules } from './naming.ts'
