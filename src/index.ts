@@ -81,6 +81,7 @@ export { imports } from './import/own.ts'
 export * from './nn/index.ts'
 export * as ops from './ops/index.ts'
 export type { Grouping, ParameterGroup } from './optim/groups.ts'
+export { type LayerDecayOptions, layerDecay } from './optim/layer-decay.ts'
 export {
   type AdagradOptions,
   type AdamOptions,
@@ -118,6 +119,7 @@ export { DivergenceError } from './train/divergence.ts'
 export type { EpochSums } from './train/epoch.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { Ports } from './train/examples.ts'
+export { type CacheableOptions, cacheable } from './train/features/cacheable.ts'
 export type { FitOptions, FitResult, RunningFit, StopSignal } from './train/fit-options.ts'
 export type { ImagePredictor, Prediction } from './train/image-predictor.ts'
 export type { Evaluation, Measured } from './train/measured.ts'

@@ -12,6 +12,12 @@ export interface ParameterGroup {
   readonly lr?: number
   /** Also applies to parameters that have none by default, such as biases. */
   readonly weightDecay?: number
+  /**
+   * Steps of the training before which the parameters stay exactly as they are: step `from + 1` is the first that trains
+   * them, and the optimizer's moments and count of steps begin there. Until then their gradient counts as 0, in `gradNorm`
+   * and `clipNorm` as well. @default 0
+   */
+  readonly from?: number
 }
 
 /** An optimizer's groups with what they depart from. */
@@ -38,12 +44,23 @@ export function checkGroups(name: string, { groups, lr }: Grouping): void {
     for (const [key, value] of Object.entries(settings))
       if (!(value >= 0 && Number.isFinite(value)))
         throw new UserError(`${name}: ${key} of group ${match} must be a number of at least 0, not ${value}`)
+    if (!Number.isInteger(settings.from ?? 0))
+      throw new UserError(
+        `${name}: from of group ${match} must be a whole number of steps, not ${settings.from}`,
+      )
     if (settings.lr !== undefined && lr === 0)
       throw new UserError(`${name}: group ${match} has a learning rate, so the optimizer's must be above 0`)
   }
 }
 
 const matches = ({ match }: ParameterGroup, name: string): boolean => matchesName(match, name)
+
+/** A setting of a parameter: that of the last group that has one. */
+export const settingOf = (
+  groups: readonly ParameterGroup[],
+  slot: Slot,
+  key: 'lr' | 'weightDecay' | 'from',
+): number | undefined => groups.findLast(g => g[key] !== undefined && matches(g, slot.name))?.[key]
 
 export interface Factors {
   /** What each parameter's learning rate is multiplied by; left out where all learn at the optimizer's. */
@@ -70,12 +87,10 @@ export function checkMatches({ slots }: Layout, { groups }: Grouping): void {
  */
 export function factorsOf({ slots, size }: Layout, grouping: Grouping): Factors {
   const { groups, lr, weightDecay } = grouping
-  const setting = (slot: Slot, key: 'lr' | 'weightDecay'): number | undefined =>
-    groups.findLast(g => g[key] !== undefined && matches(g, slot.name))?.[key]
   const reference = referenceDecay(grouping)
-  const rate = (slot: Slot): number => (setting(slot, 'lr') ?? lr) / lr
+  const rate = (slot: Slot): number => (settingOf(groups, slot, 'lr') ?? lr) / lr
   const decay = (slot: Slot): number => {
-    const own = setting(slot, 'weightDecay') ?? (slot.decay ? weightDecay : 0)
+    const own = settingOf(groups, slot, 'weightDecay') ?? (slot.decay ? weightDecay : 0)
     return reference ? own / reference : Number(slot.decay)
   }
   const rated = groups.some(g => g.lr !== undefined)
@@ -86,7 +101,7 @@ export function factorsOf({ slots, size }: Layout, grouping: Grouping): Factors 
 }
 
 /** A number for each parameter as a flat vector; one scalar when they are all equal. */
-function spread(slots: readonly Slot[], size: number, value: (slot: Slot) => number): AnyTensor {
+export function spread(slots: readonly Slot[], size: number, value: (slot: Slot) => number): AnyTensor {
   const first = slots[0] ? value(slots[0]) : 1
   if (slots.every(s => value(s) === first)) return constant(first, 'float32', [])
   const flat = new Float64Array(size)

@@ -6,6 +6,7 @@ import { add, div, minimum, mul, sqrt, sub } from '../ops/elementwise.ts'
 import { sum } from '../ops/reduce.ts'
 import { EMA, EMA_RATE, emaDecay } from './ema.ts'
 import { factorsOf } from './groups.ts'
+import { lateOf, lateScalars } from './late.ts'
 import type { Optimizer } from './optimizer.ts'
 
 /** What goes into every update as scalars: the optimizer's, and the decay of the average where there is one. */
@@ -38,6 +39,7 @@ export const scalarValues = (
   lr: number,
 ): Readonly<Record<string, number>> => ({
   ...optimizer.scalars(step, lr),
+  ...lateScalars(optimizer, step, lr),
   ...(ema === undefined ? {} : { [EMA_RATE]: 1 - emaDecay(ema, step) }),
 })
 
@@ -56,17 +58,22 @@ export function update(
   scalars: Readonly<Record<string, AnyTensor>>,
   { optimizer, clipNorm }: UpdateOptions,
 ): { readonly next: readonly UpdatedPart[]; readonly norm: AnyTensor } {
-  const norm = sqrt(parts.map(({ gradient: g }) => sum(mul(g, g))).reduce((a, b) => add(a, b)))
+  const begun = parts.map(part => {
+    const late = lateOf(part.part, optimizer, scalars)
+    return { ...part, late, gradient: late.gradient(part.gradient) }
+  })
+  const norm = sqrt(begun.map(({ gradient: g }) => sum(mul(g, g))).reduce((a, b) => add(a, b)))
   const scale = clipNorm === undefined ? undefined : clipFactor(norm, clipNorm)
-  const next = parts.map(({ part, params, moments: { [EMA]: average, ...state }, gradient }): UpdatedPart => {
+  const next = begun.map((own): UpdatedPart => {
+    const { part, params, gradient, late } = own
+    const { [EMA]: average, ...state } = own.moments
     const g = scale ? mul(gradient, scale) : gradient
-    const { p, state: moments } = optimizer.update({
-      p: params,
-      g,
-      state,
-      scalars,
-      ...factorsOf(part, optimizer.grouping),
-    })
+    const factors = factorsOf(part, optimizer.grouping)
+    const updated = optimizer.update({ p: params, g, state, scalars: late.scalars, ...factors })
+    const p = late.gated(updated.p, params)
+    const moments = Object.fromEntries(
+      Object.entries(updated.state).map(([name, t]) => [name, late.gated(t, lookup(state, name))]),
+    )
     // a ← d a + (1 − d) p
     const averaged = average && { [EMA]: add(average, mul(sub(p, average), lookup(scalars, EMA_RATE))) }
     return { params: p, moments: { ...moments, ...averaged } }

@@ -50,6 +50,12 @@ export interface FitOptions<M extends string = string> extends StepSpec<M>, Omit
    * @default one or two seconds of work, at most 8; 1 where a run blocks the calling thread, or the state stays on a device
    */
   readonly stepsPerRun?: number | undefined
+  /**
+   * Computes what depends on frozen parameters only once per data set, before the first step, and keeps it in memory; epochs
+   * then train the rest (linear probing). Results are the same but for rounding. Data must be in memory, without
+   * augmentation; `cacheable` says whether it is possible. @default false
+   */
+  readonly cacheFeatures?: boolean | undefined
   /** State to resume from; with otherwise the same settings, the result is that of an uninterrupted run. */
   readonly resume?: RunState | undefined
   /** Stop after this many of the `epochs`; the schedule still covers all of them, and the run can be resumed. */
@@ -114,7 +120,7 @@ export interface FitResult<M extends Model = Model> {
   readonly stopped: boolean
   /** Training and evaluation time, in the whole run. */
   readonly seconds: number
-  /** Time to compile the step and load it. */
+  /** Time to compile the step and load it, and to compute cached features. */
   readonly setupSeconds: number
   /** Of the training steps, without evaluation. */
   readonly examplesPerSecond: number

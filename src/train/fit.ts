@@ -11,6 +11,9 @@ import type { TracedObjective } from '../tasks/task.ts'
 import { checkDataset, checkMixing } from './check-data.ts'
 import { DEFAULTS } from './defaults.ts'
 import { portsOf } from './examples.ts'
+import { planFeatures } from './features/cacheable.ts'
+import { cachedSource } from './features/encode.ts'
+import type { Split } from './features/split.ts'
 import type { FitOptions, FitResult } from './fit-options.ts'
 import { Loop } from './loop.ts'
 import { monitorOf } from './progress.ts'
@@ -55,6 +58,14 @@ function prepared(model: Model, { train, normalization }: DataSource): Model {
     .reduce((net, [name]) => normalized(net, name, normalization), model)
 }
 
+/** How the model is split where features are cached. @throws UserError when that is not possible */
+function splitFor(net: Model, data: DataSource, options: FitOptions): Split | undefined {
+  if (!options.cacheFeatures) return undefined
+  const plan = planFeatures(net, options.task, { ...options, data })
+  if (typeof plan !== 'string') return plan
+  throw new UserError(`${net.name}: cacheFeatures is not possible: ${plan}`)
+}
+
 /**
  * Trains a model: seeded shuffling, one graph run for one or several steps, evaluation after each epoch. Where the runtime
  * has a thread of its own, the next batch is made while a step runs.
@@ -94,9 +105,12 @@ export async function fit<M extends Model>(
 
   // State that stays on a device costs nothing between runs.
   const copies = runtime.parallel && !runtime.device.resident
+  const began = performance.now()
   const net = prepared(model, data)
-  const stepsPerRun = options.stepsPerRun ?? (copies ? defaultStepsPerRun(model, batch) : 1)
-  const trainer = new Trainer(runtime, net, { ...options, optimizer })
+  const split = splitFor(net, data, options)
+  const trainee = split?.tail ?? net
+  const stepsPerRun = options.stepsPerRun ?? (copies ? defaultStepsPerRun(trainee, batch) : 1)
+  const trainer = new Trainer(runtime, trainee, { ...options, optimizer })
   const settings = {
     epochs,
     batch,
@@ -108,9 +122,14 @@ export async function fit<M extends Model>(
     stepsPerRun,
     schedule,
     optimizer,
+    model: net,
+    began,
   }
   try {
-    const result = await new Loop(runtime, trainer, data, { ...options, ...settings }).run()
+    const source = split
+      ? await cachedSource(runtime, split, (await trainer.trained()).params, data, { ...options, batch })
+      : data
+    const result = await new Loop(runtime, trainer, source, { ...options, ...settings }).run()
     // Normalization changes neither inputs nor outputs.
     return result as FitResult<M>
   } finally {

@@ -2,6 +2,7 @@ import type { DataSource, Dataset } from '../data/dataset.ts'
 import { UserError } from '../graph/errors.ts'
 import { nth } from '../graph/present.ts'
 import { layoutOf } from '../nn/layout.ts'
+import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import type { Schedule } from '../optim/schedule.ts'
@@ -33,6 +34,10 @@ export interface LoopOptions extends FitOptions {
   readonly optimizer: Optimizer
   readonly perEpoch: number | undefined
   readonly mode?: FitOptions['mode']
+  /** The model that results are of: the trainer may train a part of it. */
+  readonly model: Model
+  /** When the training began, in milliseconds. */
+  readonly began: number
 }
 
 type Settings = Omit<LoopOptions, 'monitor'> & { readonly monitor: Monitor }
@@ -43,7 +48,6 @@ export class Loop {
   readonly #trainer: Trainer
   readonly #data: DataSource
   readonly #o: Settings
-  readonly #began = performance.now()
   readonly #results: EpochResult[] = []
   readonly #counters: EpochCounter[] = []
   /** Steps done that callbacks were told of; others may have been asked for. */
@@ -69,7 +73,7 @@ export class Loop {
   }
 
   get #seconds(): number {
-    return (performance.now() - this.#began) / 1000
+    return (performance.now() - this.#o.began) / 1000
   }
 
   /** Steps of the whole run. */
@@ -225,7 +229,7 @@ export class Loop {
       train: { classes },
       preprocessing,
     } = this.#data
-    const { model } = this.#trainer
+    const { model } = this.#o
     return {
       model,
       params: this.#trainer.answering(vectors),

@@ -106,6 +106,13 @@ test('the last group that has a setting gives it, and the configuration shows al
   ])
 })
 
+test('a group may be of parameters that this training freezes', async () => {
+  const optimizer = sgd({ groups: [{ match: 'blocks.*', lr: 0.01 }] })
+  const run = new Trainer<SingleStep>(cpu, model, { task: classification(), freeze: 'blocks.*', optimizer })
+  expect((await run.step(batch)).loss).toBeGreaterThan(0)
+  await run.close()
+})
+
 test.each([
   [
     () => trained(sgd({ groups: [{ match: 'haed.*', lr: 0 }] })),

@@ -76,7 +76,7 @@ function check(plan: TaskPlan): void {
     throw new UserError(
       `${task.name}: no parameter is trained: ${layout.all.slots.length ? 'all of them are frozen' : `${task.model.name} has none`}`,
     )
-  checkMatches({ slots: own.flatMap(b => b.layout.slots), size: 0 }, optimizer.grouping)
+  checkMatches(layout.all, optimizer.grouping)
 }
 
 const SCALAR = 'scalar.'
