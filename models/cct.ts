@@ -37,6 +37,11 @@ export interface CCTConfig {
   readonly dropout?: number
   /** Fraction of images that skip a residual branch of the last block in training (stochastic depth); less in earlier blocks. @default 0 */
   readonly dropPath?: number
+  /**
+   * Whether the blocks are those of the authors' code, for their weights: the MLP's norm also normalizes the residual stream, and the
+   * norms' epsilon is 1e-5. @default false: the blocks of the paper
+   */
+  readonly residualNorm?: boolean
 }
 
 /** Image → tokens: convolutions, each with a ReLU and a max-pool that halves the image; a place is a token. */
@@ -63,12 +68,13 @@ const tokenizer = ({ image, channels, kernel, planes, dim }: CCTConfig) => {
 /**
  * Compact Convolutional Transformer (Hassani et al. 2021): a convolutional tokenizer in place of patches, learned
  * positions, and sequence pooling in place of the CLS token. `[B, channels, image, image]` → logits `[B, classes]`.
- * CCT-n/k×c has `depth` n, `kernel` k and c convolutions. The blocks are the ViT's, as in the paper; the authors' code
- * leaves out the bias of the queries, keys and values.
+ * CCT-n/k×c has `depth` n, `kernel` k and c convolutions. The blocks are the ViT's, as in the paper. The authors' code differs:
+ * `residualNorm` is its form. It leaves out the bias of the queries, keys and values, which is zero here with their weights.
  * @throws UserError for a configuration that cannot be built, with its numbers
  */
 export const cct = (config: CCTConfig) => {
   const { image, channels, kernel, planes, dim, depth, heads, mlp, classes, dropout: rate = 0 } = config
+  const eps = config.residualNorm ? 1e-5 : 1e-6
   checkSizes('cct', { image, channels, kernel, dim, heads, mlp, classes })
   checkDepth('cct', depth)
   checkLayers('cct', { planes })
@@ -80,8 +86,8 @@ export const cct = (config: CCTConfig) => {
     tokenizer: tokenize,
     positional_emb: parameter([1, tokens, dim], { kind: 'truncNormal', std: 0.2 }, { decay: false }),
     pos_drop: dropout(rate),
-    blocks: encoderBlocks(depth, config),
-    norm: layerNorm(dim),
+    blocks: encoderBlocks(depth, { ...config, eps }),
+    norm: layerNorm(dim, eps),
     attention_pool: linear(dim, 1),
     fc: linear(dim, classes),
   }

@@ -1,16 +1,19 @@
 import { UserError } from '../src/graph/errors.ts'
 import { isKey } from '../src/graph/keys.ts'
 import type { Model } from '../src/nn/model.ts'
-import { choice, sizes, whole } from '../src/settings/setting.ts'
+import { choice, sizes, toggle, whole } from '../src/settings/setting.ts'
 import { type CCTConfig, cct } from './cct.ts'
 import { type GPTConfig, gpt } from './gpt.ts'
 import { type LeNetConfig, lenet } from './lenet.ts'
 import { type MLPConfig, mlp } from './mlp.ts'
+import { type ResNetConfig, resnet } from './resnet.ts'
 import { DROP_PATH, DROPOUT, ENCODER, IMAGE, type SettingsOf } from './settings.ts'
 import { type ViTConfig, vit } from './vit.ts'
 
-const imageNet = { image: 224, channels: 3, patch: 16, depth: 12, classes: 1000 } as const
+const photos = { image: 224, channels: 3, classes: 1000 } as const
+const imageNet = { ...photos, patch: 16, depth: 12 } as const
 const cifar10 = { image: 32, channels: 3, classes: 10 } as const
+const small = { block: 'basic', widths: [16, 32, 64], stem: 'cifar' } as const
 const mnist = { image: 28, channels: 1, classes: 10 } as const
 
 /**
@@ -30,6 +33,9 @@ export const MODELS = {
       ...ENCODER,
       head: sizes('hidden sizes of the classification head'),
       pool: choice('what the head reads: the CLS token, or the mean of the patch tokens', ['cls', 'mean']),
+      distilled: toggle(
+        'a distillation token with a head of its own (DeiT); logits are the mean of both heads',
+      ),
       ...DROPOUT,
       ...DROP_PATH,
     } as const satisfies SettingsOf<ViTConfig>,
@@ -43,6 +49,7 @@ export const MODELS = {
       tiny16: { ...imageNet, dim: 192, heads: 3, mlp: 768 },
       small16: { ...imageNet, dim: 384, heads: 6, mlp: 1536 },
       base16: { ...imageNet, dim: 768, heads: 12, mlp: 3072 },
+      'deit-tiny16': { ...imageNet, dim: 192, heads: 3, mlp: 768, distilled: true },
     } as const satisfies Record<string, ViTConfig>,
   },
   lenet: {
@@ -53,6 +60,25 @@ export const MODELS = {
     accuracy: { mnist: 0.99 },
     presets: { mnist } as const satisfies Record<string, LeNetConfig>,
   },
+  resnet: {
+    about: 'residual network: convolutions with batch norm and shortcuts',
+    build: resnet,
+    settings: {
+      ...IMAGE,
+      block: choice('two 3×3 convolutions, or a bottleneck of three', ['basic', 'bottleneck']),
+      layers: sizes('blocks of each stage'),
+      widths: sizes("channels of each stage's 3×3 convolutions"),
+      stem: choice('first convolution: 7×7 with pooling, or 3×3 for small images', ['imagenet', 'cifar']),
+    } as const satisfies SettingsOf<ResNetConfig>,
+    presets: {
+      mnist: { ...mnist, ...small, layers: [1, 1, 1] },
+      // He et al. 2016, section 4.2; its shortcuts have no parameters where these have convolutions.
+      resnet20: { ...cifar10, ...small, layers: [3, 3, 3] },
+      resnet18: { ...photos, block: 'basic', layers: [2, 2, 2, 2] },
+      resnet26: { ...photos, block: 'bottleneck', layers: [2, 2, 2, 2] },
+      resnet50: { ...photos, block: 'bottleneck', layers: [3, 4, 6, 3] },
+    } as const satisfies Record<string, ResNetConfig>,
+  },
   cct: {
     about: 'Compact Convolutional Transformer: convolutional tokens, encoder blocks, sequence pooling',
     build: cct,
@@ -61,6 +87,7 @@ export const MODELS = {
       kernel: whole("height and width of the tokenizer's kernels"),
       planes: sizes("output channels of the tokenizer's convolutions before the last"),
       ...ENCODER,
+      residualNorm: toggle("blocks of the authors' code, for their weights, in place of the paper's"),
       ...DROPOUT,
       ...DROP_PATH,
     } as const satisfies SettingsOf<CCTConfig>,

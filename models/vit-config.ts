@@ -30,6 +30,11 @@ export interface ViTConfig {
   readonly head?: readonly number[]
   /** What the head reads: the CLS token, or the mean of the patches' tokens. @default 'cls' */
   readonly pool?: 'cls' | 'mean'
+  /**
+   * Whether there is a distillation token with a head of its own (DeiT, Touvron et al. 2021). Logits are the mean of both heads, in
+   * training too. @default false
+   */
+  readonly distilled?: boolean
 }
 
 /** `C`, or the run time's message in place of the number that does not fit. */
@@ -59,7 +64,19 @@ export type MakeViT = <const C extends ViTConfig>(
 
 /** @throws UserError for a configuration that cannot be built, with its numbers */
 export function checkViT(config: ViTConfig): void {
-  const { image, channels, patch, dim, depth, heads, mlp, classes, head = [], pool = 'cls' } = config
+  const {
+    image,
+    channels,
+    patch,
+    dim,
+    depth,
+    heads,
+    mlp,
+    classes,
+    head = [],
+    pool = 'cls',
+    distilled,
+  } = config
   checkSizes('vit', { image, channels, patch, dim, heads, mlp, classes })
   checkDepth('vit', depth)
   checkLayers('vit', { head })
@@ -68,4 +85,8 @@ export function checkViT(config: ViTConfig): void {
   checkDropout('vit', config)
   if (pool !== 'cls' && pool !== 'mean')
     throw new UserError(`vit: pool must be cls or mean, not ${shown(pool)}`)
+  if (distilled && pool === 'mean')
+    throw new UserError(
+      'vit: distilled has a head for each of two tokens, so pool cannot be mean; leave one out',
+    )
 }

@@ -2,11 +2,13 @@ import { type FileSource, pathOf } from './data/file-source-node.ts'
 import { readBytes, writeAtomic } from './data/files-node.ts'
 import { type Picture, readPicture } from './data/loaders-node.ts'
 import type { ExportOptions } from './export/export.ts'
+import { readSafetensors } from './export/safetensors.ts'
 import { readWeightsFile } from './export/weights.ts'
 import type { AnyTensor } from './graph/tensor.ts'
 import { type LoadOptions, loadOnnx } from './import/load.ts'
 import type { Model, ModelOf, PortSpecs } from './nn/model.ts'
 import type { TrainedModel } from './nn/trained.ts'
+import { type Pretrained, startFrom } from './pretrained/start.ts'
 import { type DeviceName, defaultDevice } from './runtime/node.ts'
 import type { Runtime } from './runtime/session.ts'
 import { workerRuntime } from './runtime/worker-node.ts'
@@ -216,6 +218,16 @@ export async function load<const I extends PortSpecs = PortSpecs>(
 export async function loadWeights(source: FileSource): Promise<Readonly<Record<string, Float32Array>>> {
   const path = pathOf(source)
   return readWeightsFile(await readBytes(path), path)
+}
+
+/**
+ * A model that starts from a `.safetensors` file of timm, torchvision, transformers or onnxgrad, and what became of each of its
+ * weights: {@link startFrom}.
+ * @throws UserError when the file cannot be read, none of its names is the model's, or another shape does not fit
+ */
+export async function loadPretrained<M extends Model>(model: M, source: FileSource): Promise<Pretrained<M>> {
+  const path = pathOf(source)
+  return startFrom(model, readSafetensors(await readBytes(path), path).tensors)
 }
 
 /**

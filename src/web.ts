@@ -2,12 +2,14 @@ import { blobOf } from './data/blob-web.ts'
 import { fetchBytes } from './data/fetch-web.ts'
 import { type Picture, readPicture } from './data/image-web.ts'
 import type { ExportOptions } from './export/export.ts'
+import { readSafetensors } from './export/safetensors.ts'
 import { readWeightsFile } from './export/weights.ts'
 import { UserError } from './graph/errors.ts'
 import type { AnyTensor } from './graph/tensor.ts'
 import { type LoadOptions, loadOnnx } from './import/load.ts'
 import type { Model, ModelOf, PortSpecs } from './nn/model.ts'
 import type { TrainedModel } from './nn/trained.ts'
+import { type Pretrained, startFrom } from './pretrained/start.ts'
 import { type WebOptions, webRuntime } from './runtime/web.ts'
 import {
   type Closable,
@@ -150,6 +152,15 @@ export async function load<const I extends PortSpecs = PortSpecs>(
 /** Weights of a `.safetensors` file, by name, for the `weights` option. @throws UserError when it cannot be read */
 export async function loadWeights(source: FileSource): Promise<Readonly<Record<string, Float32Array>>> {
   return readWeightsFile(await bytesOf(source), nameOf(source))
+}
+
+/**
+ * A model that starts from a `.safetensors` file of timm, torchvision, transformers or onnxgrad, and what became of each of its
+ * weights: {@link startFrom}.
+ * @throws UserError when the file cannot be read, none of its names is the model's, or another shape does not fit
+ */
+export async function loadPretrained<M extends Model>(model: M, source: FileSource): Promise<Pretrained<M>> {
+  return startFrom(model, readSafetensors(await bytesOf(source), nameOf(source)).tensors)
 }
 
 /**

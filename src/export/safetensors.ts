@@ -1,6 +1,7 @@
-import { emptyArray, type TypedArray } from '../graph/array.ts'
+import { arrayOver, type TypedArray } from '../graph/array.ts'
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { fromBfloat } from '../graph/half.ts'
 import { keysOf } from '../graph/keys.ts'
 import { nth } from '../graph/present.ts'
 import { printable } from '../graph/printable.ts'
@@ -41,12 +42,15 @@ const NAMES: Readonly<Record<DType, string>> = {
 }
 const DTYPES = new Map<string, DType>(keysOf(NAMES).map(dtype => [NAMES[dtype], dtype]))
 
+/** bfloat16 has no dtype: it is read as float32, which holds all of its values. */
+const BFLOAT = { name: 'BF16', bytes: 2 } as const
+
 /** A sixth of the format's own limit: reading a header takes ten times its size, and real ones are far smaller. */
 const MAX_HEADER = 2 ** 24
 
 /**
  * Reads a safetensors file: 8 bytes with the header's length, a JSON header, the tensors' bytes without gaps
- * (https://github.com/huggingface/safetensors#format). Names are own properties of objects without a prototype.
+ * (https://github.com/huggingface/safetensors#format). BF16 becomes float32. Names are own properties of objects without a prototype.
  * @param name the file's name in error messages
  * @throws UserError when the bytes are not such a file; nothing is allocated for missing data
  */
@@ -71,11 +75,14 @@ export function readSafetensors(bytes: Uint8Array, name: string): SafeTensors {
     .sort((a, b) => a.start - b.start || a.end - b.end)
   const tensors: Record<string, SafeTensor> = Object.create(null)
   let at = 0
-  for (const { key, dtype, shape, start, end } of found) {
+  for (const { key, dtype, brain, shape, start, end } of found) {
     if (start !== at || end > body.length)
       fail(`tensor ${key} has offsets ${start}…${end} in ${body.length} bytes of data; expected ${at}`)
-    const data = emptyArray(dtype, (end - start) / BYTES[dtype])
-    new Uint8Array(data.buffer).set(body.subarray(start, end))
+    const content = new Uint8Array(end - start)
+    content.set(body.subarray(start, end))
+    const data = brain
+      ? fromBfloat(new Uint16Array(content.buffer))
+      : arrayOver(dtype, content.buffer, 0, (end - start) / BYTES[dtype])
     tensors[key] = { dtype, shape, data }
     at = end
   }
@@ -105,18 +112,25 @@ function entryOf(key: string, value: unknown, fail: Fail) {
   if (key === '__proto__') return fail('a tensor is named __proto__')
   const { dtype: type, shape, data_offsets: offsets } = isObject(value) ? value : {}
   if (typeof type !== 'string') return fail(`tensor ${key} has no dtype`)
-  const dtype =
-    DTYPES.get(type) ??
-    fail(`tensor ${key} has dtype ${type}`, `store it as one of ${[...DTYPES.keys()].join(', ')}`)
+  const brain = type === BFLOAT.name
+  const dtype = brain
+    ? 'float32'
+    : (DTYPES.get(type) ??
+      fail(
+        `tensor ${key} has dtype ${type}`,
+        `store it as one of ${[...DTYPES.keys(), BFLOAT.name].join(', ')}`,
+      ))
   if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`tensor ${key} has an invalid shape`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
     return fail(`tensor ${key} has invalid data_offsets`)
   const range: readonly number[] = offsets
   const [start, end] = [nth(range, 0), nth(range, 1)]
-  const size = shape.reduce((a, b) => a * b, 1) * BYTES[dtype]
+  const size = shape.reduce((a, b) => a * b, 1) * (brain ? BFLOAT.bytes : BYTES[dtype])
   if (end - start !== size)
-    fail(`tensor ${key} has ${end - start} bytes, but ${dtype} [${shape.join()}] needs ${size}`)
-  return { dtype, shape, start, end }
+    fail(
+      `tensor ${key} has ${end - start} bytes, but ${brain ? 'bfloat16' : dtype} [${shape.join()}] needs ${size}`,
+    )
+  return { dtype, brain, shape, start, end }
 }
 
 function metadataOf(value: unknown, fail: Fail): Record<string, string> {

@@ -2,6 +2,7 @@ import type { TensorProto } from '../export/onnx-proto.ts'
 import { DATA_TYPE, dtypeOf, readTensor } from '../export/tensor-data.ts'
 import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
+import { fromBfloat, fromHalf } from '../graph/half.ts'
 import { exact, type Int64 } from '../graph/int64.ts'
 import { Constant, constant, constantOf } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -16,19 +17,6 @@ const BFLOAT16 = 16
  */
 export const importedType = (code: number | undefined): DType | undefined =>
   code === BFLOAT16 || code === DATA_TYPE.float16 ? 'float32' : dtypeOf(code)
-
-/** Value of IEEE half precision bits. */
-export function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 0x1f
-  const mantissa = bits & 0x3ff
-  if (exponent === 0x1f) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY
-  return exponent ? sign * (1 + mantissa / 1024) * 2 ** (exponent - 15) : sign * mantissa * 2 ** -24
-}
-
-/** Float32 of bfloat16 bits. */
-const fromBfloat = (bits: ArrayLike<number>): Float32Array =>
-  new Float32Array(Uint32Array.from(bits, v => v << 16).buffer)
 
 /** Elements of a tensor of a file, those of half precision as float32. @throws UserError as readTensor does */
 export function readElements(proto: TensorProto): {

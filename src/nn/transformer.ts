@@ -18,6 +18,13 @@ export interface EncoderBlockConfig<N extends number = number> {
   readonly causal?: boolean
   /** Fraction of examples for which a residual branch is skipped in training (stochastic depth). @default 0 */
   readonly dropPath?: number
+  /** Added to the variance in layer norms. @default 1e-6 */
+  readonly eps?: number
+  /**
+   * Whether the MLP's norm also normalizes the residual stream, y = norm₂(x + attention(norm₁(x))), y + MLP(y), as in the authors'
+   * code of CCT. @default false
+   */
+  readonly residualNorm?: boolean
 }
 
 /**
@@ -31,17 +38,23 @@ export const encoderBlock = <const N extends number>({
   dropout: rate,
   causal,
   dropPath = 0,
+  eps,
+  residualNorm = false,
 }: EncoderBlockConfig<N>) =>
   layer(
     {
-      norm1: layerNorm(dim),
+      norm1: layerNorm(dim, eps),
       attn: attention(dim, heads, rate, causal),
-      norm2: layerNorm(dim),
+      norm2: layerNorm(dim, eps),
       mlp: feedForward(dim, hidden, rate),
     },
     ['B', 'T', dim],
     (self, x) => {
       const y = add(x, skip(self.attn(self.norm1(x)), dropPath))
+      if (residualNorm) {
+        const z = self.norm2(y)
+        return add(z, skip(self.mlp(z), dropPath))
+      }
       return add(y, skip(self.mlp(self.norm2(y)), dropPath))
     },
   )

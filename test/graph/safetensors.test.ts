@@ -125,7 +125,7 @@ describe('a damaged file is refused in one line', () => {
       no JSON ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
       no object ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
       no UTF-8 ⇒ w.safetensors: its header is not a JSON object; the file is damaged or not a safetensors file
-      unknown dtype ⇒ w.safetensors: tensor a has dtype F8_E4M3; store it as one of F16, F32, F64, I8, U8, I16, U16, I32, U32, I64, U64, BOOL
+      unknown dtype ⇒ w.safetensors: tensor a has dtype F8_E4M3; store it as one of F16, F32, F64, I8, U8, I16, U16, I32, U32, I64, U64, BOOL, BF16
       entry that is no object ⇒ w.safetensors: tensor a has no dtype; the file is damaged or not a safetensors file
       negative dim ⇒ w.safetensors: tensor a has an invalid shape; the file is damaged or not a safetensors file
       huge dims ⇒ w.safetensors: tensor a has 4 bytes, but float32 [1099511627776,1099511627776] needs 4.835703278458517e+24; the file is damaged or not a safetensors file
