@@ -1,7 +1,6 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { filesBeside } from '../data/beside-node.ts'
-import { readBytes, reason } from '../data/files-node.ts'
+import { readBytes } from '../data/files-node.ts'
 import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
@@ -13,18 +12,11 @@ import type { Runtime } from '../runtime/session.ts'
 import type { Context } from './definition.ts'
 import { recordedBuild } from './definition-node.ts'
 import { RUN_FILES, readRun } from './folder-node.ts'
+import { isFolder } from './is-folder-node.ts'
 
 export interface ModelFile {
   readonly path: string
   readonly info: FileInfo
-}
-
-export const isFolder = async (path: string): Promise<boolean> => {
-  try {
-    return (await stat(path)).isDirectory()
-  } catch (error) {
-    throw new UserError(`${path} ${reason(error)}`)
-  }
 }
 
 export interface LoadOptions {
