@@ -62,10 +62,14 @@ async function newData(
   context: Context,
 ) {
   const own = asked.valSplit as number | undefined
-  const follow = {
-    channels: asked.channels === undefined,
-    size: (side: number) => takesSide(draft, config, asked, side),
-  }
+  // Weights are for pictures of the model's size and channels.
+  const follow =
+    asked.weights === undefined
+      ? {
+          channels: asked.channels === undefined,
+          size: (side: number) => takesSide(draft, config, asked, side),
+        }
+      : {}
   const known =
     asked.preprocess === undefined ? {} : { preprocessing: { kind: asked.preprocess as 'resize' } }
   const settings: DataSettings = { ...values, valSplit: own }
