@@ -87,6 +87,18 @@ export async function readStart(given: string): Promise<StartWeights> {
 const few = (names: readonly string[]): string =>
   printable(names.slice(0, 3).join(', ') + (names.length > 3 ? `, … (${names.length})` : ''), 400)
 
+/** Weights without a head for other classes. */
+const withoutOtherHead = (
+  tensors: PretrainedWeights,
+  { parameters }: Model,
+  head: readonly string[],
+): PretrainedWeights =>
+  Object.fromEntries(
+    Object.entries(tensors).filter(
+      ([name, { shape }]) => !head.includes(name) || shape.join() === lookup(parameters, name).shape.join(),
+    ),
+  )
+
 /** A model that starts from weights. */
 export interface Started {
   readonly model: Model
@@ -105,8 +117,8 @@ export function startedFrom(
   { notice }: Pick<Context, 'notice'>,
 ): Started {
   const name = basename(path)
-  const start = startFrom(model, tensors)
   const head = headOf(model).parameters
+  const start = startFrom(model, withoutOtherHead(tensors, model, head))
   const fits = head.every(key => start.loaded.includes(key))
   const same = had !== undefined && had.join('\n') === classes.join('\n')
   const newHead = !fits || !same
