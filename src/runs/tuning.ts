@@ -101,7 +101,9 @@ export function cachesFeatures(
   if (cacheFeatures === false || (cacheFeatures === undefined && (freeze === undefined || augmented)))
     return false
   if (cacheFeatures && freeze === undefined && values.lora === undefined)
-    throw new UserError(`${label('cacheFeatures')} needs ${label('freeze')}, such as ${BACKBONE}: nothing is frozen`)
+    throw new UserError(
+      `${label('cacheFeatures')} needs ${label('freeze')}, such as ${BACKBONE}: nothing is frozen`,
+    )
   const why = augmented
     ? 'augmentation makes new images in every epoch'
     : cacheable(model, task, { ...program, data })

@@ -105,7 +105,7 @@ test('a file on the bundled digits, and what is refused there in one line', asyn
     complaint(await onnxgrad('train', ...args, '--out', at('no'))).join()
   await save(initialized(lenet({ image: 20, channels: 3, classes: 5 }), 1), at('colours.onnx'))
   expect(await said(at('colours.onnx'), '--data', 'digits')).toContain(
-    'takes pictures of 3×20×20, but mnist-10k has 1×28×28: only pictures in one folder per class are resized',
+    'takes pictures of 3×20×20, but digits/train has 1×28×28: only pictures in one folder per class are resized',
   )
   expect(await said(file, '--depth', '3')).toContain('--depth is not a setting of letters; it has image')
   expect(await said(file, '--lora-alpha', '8')).toBe(

@@ -8,6 +8,7 @@ import { lenet, resnet, vit } from '../../models/index.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
 import { rng } from '../../src/graph/random.ts'
+import { weightsOf } from '../../src/nn/trained.ts'
 import type * as Library from '../../src/node.ts'
 import { initialized, type SaveSource, save } from '../../src/node.ts'
 import { bundled } from '../shared.ts'
@@ -173,15 +174,12 @@ describe('a run that trains a file further', () => {
     // Nothing but updates and head has moved.
     const [before, after] = [initialized(tiny, 1), run.trained]
     expect(after.model.parameters.has('blocks.0.norm1.weight')).toBe(true)
-    const of = ({ model, params }: { model: Library.Model; params: Float32Array }) => {
-      const at = [...model.parameters].map(
-        ([name, p]) => [name, p.shape.reduce<number>((a, b) => a * Number(b), 1)] as const,
-      )
-      let offset = 0
-      return new Map(at.map(([name, size]) => [name, params.slice(offset, (offset += size))]))
-    }
-    expect(of(after).get('blocks.0.norm1.weight')).toEqual(of(before).get('blocks.0.norm1.weight'))
-    expect(of(after).get('blocks.0.mlp.fc1.weight')).not.toEqual(of(before).get('blocks.0.mlp.fc1.weight'))
+    expect(weightsOf(after).get('blocks.0.norm1.weight')).toEqual(
+      weightsOf(before).get('blocks.0.norm1.weight'),
+    )
+    expect(weightsOf(after).get('blocks.0.mlp.fc1.weight')).not.toEqual(
+      weightsOf(before).get('blocks.0.mlp.fc1.weight'),
+    )
   })
 
   test('with a frozen backbone learns the same with cached features as without', async () => {
