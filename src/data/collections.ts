@@ -14,6 +14,8 @@ export interface IdxFiles {
   /** SHA-256 of each file's uncompressed bytes. */
   readonly files: Readonly<Record<FileName, string>>
   readonly mirrors: readonly string[]
+  /** Folder in which a package of the system puts the files, as `.gz`. */
+  readonly system?: string
 }
 
 /** A data set known by its name. */
@@ -64,6 +66,8 @@ const fashionMnist: IdxFiles = {
     'https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion',
     'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com',
   ],
+  // Debian's package dataset-fashion-mnist.
+  system: '/usr/share/datasets/fashion-mnist',
 }
 
 /** Data sets that have a name. */

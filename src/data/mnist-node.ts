@@ -8,7 +8,7 @@ import { COLLECTIONS, type Collection, FILE_NAMES, type FileName, type IdxFiles 
 import { type ImageSource, imageSource, statistics } from './dataset.ts'
 import { DIGITS } from './digit.ts'
 import { packagedDigits } from './digits-node.ts'
-import { type FetchOptions, fetchIdx, UnwritableError, verified } from './fetch-node.ts'
+import { type Expected, type FetchOptions, fetchIdx, UnwritableError, verified } from './fetch-node.ts'
 import { findEntry, reason } from './files-node.ts'
 import { heldOut } from './held-out.ts'
 import { idxDataset, idxPreprocessing, type NamedBytes } from './idx.ts'
@@ -30,7 +30,8 @@ type Files = Readonly<Record<FileName, NamedBytes>>
 export interface MnistOptions extends Partial<FetchOptions> {
   /**
    * A folder with the four IDX files, gzip or raw; or a name. `mnist` or nothing means the search that `mnist` describes, `digits`
-   * the 10,000 digits bundled with onnxgrad, any other name, such as `fashion-mnist`, means the cache folder or a download.
+   * the 10,000 digits bundled with onnxgrad, any other name, such as `fashion-mnist`, means the cache folder, the files of a Debian package, or a
+   * download.
    */
   readonly data?: string
   /**
@@ -44,11 +45,13 @@ export interface MnistOptions extends Partial<FetchOptions> {
   readonly env?: Env
   /** Whether to work without downloads. */
   readonly offline?: boolean
+  /** @internal Folder of the system's package with the files, for tests. @default the collection's */
+  readonly system?: string
 }
 
 /**
  * MNIST, or a data set in the same four files, from the first of these: the folder `data`; the folder `ONNXGRAD_DATA` (each is used
- * or rejected, never skipped); the user's cache folder; a download into it; the 10,000 digits bundled with onnxgrad, as `notice`
+ * or rejected, never skipped); the user's cache folder; the folder of a Debian package, if there is one; a download into the cache; the 10,000 digits bundled with onnxgrad, as `notice`
  * then says. Throws a `UserError` that names the file where a given folder cannot be used.
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<ImageSource> {
@@ -111,20 +114,37 @@ function spellings(name: FileName): readonly string[] {
   return [name, `${name}.gz`, dotted, `${dotted}.gz`]
 }
 
-/** @throws Error with each mirror's reason */
-async function fromCache(
+/** The cache folder, whatever it turns out to be. */
+const CACHE = ''
+
+/**
+ * A data set from the cache folder, the system's package or a download, each file from the first that has it with the right
+ * checksum.
+ * @throws Error with each mirror's reason
+ */
+export async function fromCache(
   name: string,
-  { files: known, mirrors, classes }: IdxFiles,
-  { cache: own, env = process.env, offline, log = () => {}, ...web }: MnistOptions,
+  { files: known, mirrors, classes, system: packaged }: IdxFiles,
+  given: MnistOptions,
 ): Promise<ImageSource> {
+  const { cache: own, env = process.env, offline, system = packaged, log = () => {}, ...web } = given
   const folder = cacheFolder({ ...env, ...(own ? { ONNXGRAD_CACHE: own } : {}) }, process.platform, name)
   const cache = new DownloadCache(folder, log)
   const options = { ...LIMITS, ...web, mirrors: offline ? [] : (web.mirrors ?? mirrors), log }
+  const places = new Set<string>()
+  const found = async (folder: string | undefined, file: FileName, expected: Expected, place: string) => {
+    const had = folder && (await verified(join(folder, `${file}.gz`), expected))
+    if (had) places.add(place)
+    return had
+  }
   try {
     const files = await readAll(async file => {
       const expected = { sha256: known[file], bytes: BYTES[file] }
-      const had = cache.folder && (await verified(join(cache.folder, `${file}.gz`), expected))
+      const had =
+        (await found(cache.folder, file, expected, CACHE)) ||
+        (await found(system, file, expected, `the folder ${system}`))
       if (had) return had
+      places.add(CACHE)
       if (!options.mirrors.length) throw new Error('downloads are disabled')
       const download = async (to: string) => fetchIdx(`${file}.gz`, join(to, `${file}.gz`), expected, options)
       return await download(await cache.writable()).catch(async (error: unknown) => {
@@ -132,7 +152,8 @@ async function fromCache(
         return download(await cache.giveUp(`the cache folder cannot be used (${error.message})`))
       })
     })
-    const from = cache.isTemporary ? 'a download' : `the cache folder ${cache.folder}`
+    const kept = cache.isTemporary ? 'a download' : `the cache folder ${cache.folder}`
+    const from = [...places].map(place => (place === CACHE ? kept : place)).join(' and ')
     return { ...source(name, files, classes, from), location: name }
   } finally {
     await cache.close()

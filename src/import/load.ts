@@ -6,6 +6,7 @@ import { lookup, nth } from '../graph/present.ts'
 import { type Dim, show, unify } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.ts'
+import { inEvaluation } from './evaluation.ts'
 import { type Imported, type ImportOptions, importOnnx, inputsOf } from './import.ts'
 import { Unsupported } from './unsupported.ts'
 
@@ -137,10 +138,11 @@ export function loadOnnx<const I extends PortSpecs = PortSpecs>(
 
 /** {@link loadOnnx} for a file that was read already. */
 export function loadInfo(
-  info: FileInfo,
+  file: FileInfo,
   name: string,
   { inputs, freeBatch = false }: LoadOptions = {},
 ): Model {
+  const info = inEvaluation(file)
   const declared = inputsOf(info, name, { freeBatch })
   const names = namesOf(Object.keys(declared), Object.keys(inputs ?? {}))
   const own = Object.fromEntries(Object.entries(declared).map(([key, t]) => [names[key] ?? key, t]))

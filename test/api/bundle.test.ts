@@ -26,7 +26,7 @@ const PROGRAMS = [
   },
   {
     name: 'training, data, export, and one model',
-    budget: 95,
+    budget: 98,
     program: `import { adamW, digits, exportOnnx, train } from './src/web.ts'; import { vit } from './models/index.ts'
       console.log(adamW, digits, exportOnnx, train, vit)`,
   },

@@ -105,7 +105,7 @@ describe('bad flags cost nothing', () => {
 
   it('an unknown verb and an unknown model', async () => {
     expect(await refused('trian')).toContain('train')
-    expect(await refused('train', 'resnet')).toContain('resnet')
+    expect(await refused('train', 'alexnet')).toContain('alexnet')
   })
 
   it('a device that this machine does not have says how to get it', async () => {

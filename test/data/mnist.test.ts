@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { cacheFolder, DownloadCache } from '../../src/data/cache-node.ts'
+import { COLLECTIONS, type IdxFiles } from '../../src/data/collections.ts'
 import type { Labels } from '../../src/data/dataset.ts'
-import { labelNames, loadMnist } from '../../src/data/mnist-node.ts'
+import { fromCache, labelNames, loadMnist } from '../../src/data/mnist-node.ts'
 import { UserError } from '../../src/graph/errors.ts'
 import { deadMirror, idx, mirror, mnistFolder, temporaryFolder, tiny, writeTiny } from './files.ts'
 
@@ -180,11 +182,71 @@ test('Fashion-MNIST is downloaded into a cache of its own, or refused with the r
   })
   const env = { XDG_CACHE_HOME: await temporaryFolder() }
   const mirrors = [wrong, await deadMirror()]
-  await expect(loadMnist({ data: 'fashion-mnist', env, mirrors, timeoutMs: 20_000 })).rejects.toThrow(
+  await expect(
+    loadMnist({ data: 'fashion-mnist', env, mirrors, system: '', timeoutMs: 20_000 }),
+  ).rejects.toThrow(
     /^Fashion-MNIST could not be downloaded \(127\.0\.0\.1:\d+: sent a file with the wrong SHA-256 checksum; 127\.0\.0\.1:\d+: connection refused\); give a folder with its four files: --data DIR$/,
   )
   expect(asked).toEqual(['/mnist/train-images-idx3-ubyte.gz'])
   expect(await readdir(cacheFolder(env, process.platform, 'fashion-mnist')!)).toEqual([])
+})
+
+describe("the files of the system's package", () => {
+  const files = async (folder: string) => {
+    const names = (await readdir(folder)).sort()
+    const known: Record<string, string> = {}
+    for (const name of names) {
+      const bytes = await readFile(join(folder, name))
+      known[name] = createHash('sha256').update(bytes).digest('hex')
+      await writeFile(join(folder, `${name}.gz`), gzipSync(bytes))
+      await rm(join(folder, name))
+    }
+    return known as IdxFiles['files']
+  }
+  const classes = [...'abcdefghij']
+
+  test('are read after the cache folder and before a download, and named', async () => {
+    const [system, cache] = [await temporaryFolder(), await temporaryFolder()]
+    await writeTiny(system)
+    const collection = { classes, files: await files(system), mirrors: [await deadMirror()], system }
+    const load = () => fromCache('things', collection, { env: {}, cache })
+    const { train, origin, location } = await load()
+    expect([train.size, train.classes[1], location]).toEqual([5, 'b', 'things'])
+    expect(origin).toBe(`5 + 2 images from the folder ${system}`)
+    // Nothing was downloaded or copied; a file in the cache comes first.
+    expect(await readdir(cache)).toEqual([])
+    await mkdir(join(cache, 'things'))
+    const [name] = (await readdir(system)).sort()
+    await rename(join(system, name!), join(cache, 'things', name!))
+    expect((await load()).origin).toBe(
+      `5 + 2 images from the folder ${system} and the cache folder ${join(cache, 'things')}`,
+    )
+  })
+
+  test('are not used with another checksum, or where there are none', async () => {
+    const [system, cache] = [await temporaryFolder(), await temporaryFolder()]
+    await writeTiny(system)
+    const collection = { classes, files: await files(system), mirrors: [] }
+    const load = (folder: string) =>
+      fromCache('things', { ...collection, system: folder }, { env: {}, cache })
+    expect((await load(system)).train.size).toBe(5)
+    await writeFile(join(system, 't10k-labels-idx1-ubyte.gz'), gzipSync(tiny(3).labels))
+    await expect(load(system)).rejects.toThrow('downloads are disabled')
+    await expect(load(join(system, 'none'))).rejects.toThrow('downloads are disabled')
+  })
+
+  const debian = '/usr/share/datasets/fashion-mnist'
+  test('are looked for where Debian puts those of Fashion-MNIST', () => {
+    expect(COLLECTIONS['fashion-mnist'].idx.system).toBe(debian)
+  })
+
+  test.runIf(existsSync(debian))('are Fashion-MNIST where the package is installed', async () => {
+    const options = { env: {}, cache: await temporaryFolder(), offline: true }
+    const { origin, normalization, train } = await loadMnist({ data: 'fashion-mnist', ...options })
+    expect(origin).toBe(`60,000 + 10,000 images from the folder ${debian}`)
+    expect(normalization).toEqual({ mean: [0.286], std: [0.353] })
+    expect(train.classes[9]).toBe('Ankle boot')
+  })
 })
 
 describe('a cache folder that cannot be written', () => {
@@ -202,6 +264,7 @@ describe('a cache folder that cannot be written', () => {
         ...options,
         data: 'fashion-mnist',
         mirrors: [wrong],
+        system: '',
         log: line => log.push(line),
       })
       await expect(load).rejects.toThrow('sent a file with the wrong SHA-256 checksum')

@@ -3,6 +3,7 @@ import { nth } from '../../graph/present.ts'
 import { axesOf, axisOf, type Dim, type Shape, show, UNKNOWN } from '../../graph/shape.ts'
 import type { AnyTensor } from '../../graph/tensor.ts'
 import { depthToSpace, depthToSpacePlain, spaceToDepth, spaceToDepthPlain } from '../../ops/depth-space.ts'
+import { dropout } from '../../ops/dropout.ts'
 import { greater, where } from '../../ops/elementwise.ts'
 import layout, { concat, fill, pad, reshape, slice, split } from '../../ops/layout.ts'
 import { tile } from '../../ops/tile.ts'
@@ -138,12 +139,12 @@ export const REARRANGING: Operators = {
   Dropout(n) {
     for (const name of ['seed', 'is_test']) n.attribute(name, 'int')
     const x = n.data(0)
-    const isTraining = n.number('training_mode', 2)
-    if (isTraining && n.number('ratio', 1) !== 0)
-      throw new UserError('dropout in training mode is not supported')
-    // The rate does not count here.
+    const rate = n.number('training_mode', 2) ? (n.number('ratio', 1) ?? 0.5) : 0
+    // The rate does not count elsewhere.
     n.attribute('ratio', 'float')
     n.input(1)
+    // A file that was exported in training mode: training steps drop, nothing else does.
+    if (rate) return dropout(x, rate)
     if (n.outputs < 2) return n.value(0)
     // Nothing is dropped; before opset 12 onnxruntime gives zeros.
     const [kept, dtype] = [Number(n.opset >= 12), n.opset < 10 ? x.dtype : 'bool']
