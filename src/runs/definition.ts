@@ -37,6 +37,12 @@ export type SettingValues = Readonly<Record<string, unknown>>
 /** Options of `fit` that only a program can give: a file of settings cannot hold them. */
 export type ProgramOptions = Pick<FitOptions, 'train' | 'freeze' | 'stepsPerEpoch' | 'cacheFeatures'>
 
+/** A model, and which of its parameters are trained. */
+export interface Built {
+  readonly model: Model
+  readonly program?: ProgramOptions | undefined
+}
+
 /** What a run trains, for what, and on what, for certain values of its settings. */
 export interface Prepared {
   readonly model: Model

@@ -19,7 +19,7 @@ import type { Context, Definition, Prepared, SettingValues } from './definition.
 import { preparationBeside, sha256Of } from './pretrained-node.ts'
 import { type Tuned, tuned } from './tuned.ts'
 import { checkTuning } from './tuning-check.ts'
-import { preparedTuning, reopenedTuning } from './tuning-run.ts'
+import { preparedTuning, reopenedTuning } from './tuning-run-node.ts'
 
 /** Whether a text names a model file rather than a model that comes with onnxgrad. */
 export const namesFile = (text: string | undefined): boolean =>

@@ -7,7 +7,7 @@ import { normalizationFor, readStart, type StartWeights, startedFrom } from './p
 import type { RunRecord } from './record.ts'
 import { tuned } from './tuned.ts'
 import { checkTuning, refuseTuning } from './tuning-check.ts'
-import { preparedTuning, reopenedTuning, type Shared } from './tuning-run.ts'
+import { preparedTuning, reopenedTuning, type Shared } from './tuning-run-node.ts'
 
 // Runs of known models that start from weights.
 

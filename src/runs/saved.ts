@@ -6,15 +6,9 @@ import { readCheckpoint, stateCheckpoint, vectorsOf } from '../train/checkpoint.
 import { layoutFor } from '../train/plans.ts'
 import { answeringParams, type TrainState } from '../train/state.ts'
 import { ONLY, type StateLayout } from '../train/step/state.ts'
-import type { ProgramOptions } from './definition.ts'
+import type { Built } from './definition.ts'
 import { RECORD, type RunRecord, readRecord, readTraining, TRAINING } from './record.ts'
 import { answering } from './tuned.ts'
-
-/** A model, and which of its parameters are trained. */
-export interface Built {
-  readonly model: Model
-  readonly program?: ProgramOptions | undefined
-}
 
 /** Makes a model from its recorded name, settings and module. */
 export type Build = (name: string, config: object, module?: string) => Model | Built | Promise<Model | Built>

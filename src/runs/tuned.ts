@@ -6,9 +6,8 @@ import { hasLora, mergeLora } from '../finetune/merge.ts'
 import { fieldsOf } from '../graph/keys.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
-import type { ProgramOptions, SettingValues } from './definition.ts'
+import type { Built, ProgramOptions, SettingValues } from './definition.ts'
 import { GRAPH_SETTINGS } from './finetune-settings.ts'
-import type { Built } from './saved.ts'
 
 // The model of a run that starts from trained weights, made of the settings in its configuration.
 
