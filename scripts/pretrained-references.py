@@ -1,4 +1,4 @@
-"""Small checkpoints of timm, torchvision, transformers and CCT's authors: the fixtures in test/pretrained/checkpoints.
+"""Small checkpoints of timm, torchvision, transformers and CCT's authors: the fixtures in test/finetune/pretrained/checkpoints.
 
     pip install torch torchvision timm transformers safetensors
     git clone https://github.com/SHI-Labs/Compact-Transformers

@@ -101,8 +101,6 @@ export {
 } from './optim/optimizer.ts'
 export type { NamePattern } from './optim/patterns.ts'
 export { constantRate, cosine, oneCycle, type Schedule, stepDecay, withWarmup } from './optim/schedule.ts'
-export { type Adapted, type Pretrained, startFrom } from './pretrained/start.ts'
-export type { PretrainedTensor, PretrainedWeights } from './pretrained/weights.ts'
 export type { Device, DeviceInfo, DeviceName } from './runtime/device.ts'
 export type {
   Feeds,

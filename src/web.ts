@@ -4,12 +4,12 @@ import { type Picture, readPicture } from './data/image-web.ts'
 import type { ExportOptions } from './export/export.ts'
 import { readSafetensors } from './export/safetensors.ts'
 import { readWeightsFile } from './export/weights.ts'
+import { type Pretrained, startFrom } from './finetune/pretrained/start.ts'
 import { UserError } from './graph/errors.ts'
 import type { AnyTensor } from './graph/tensor.ts'
 import { type LoadOptions, loadOnnx } from './import/load.ts'
 import type { Model, ModelOf, PortSpecs } from './nn/model.ts'
 import type { TrainedModel } from './nn/trained.ts'
-import { type Pretrained, startFrom } from './pretrained/start.ts'
 import { type WebOptions, webRuntime } from './runtime/web.ts'
 import {
   type Closable,

@@ -1,8 +1,8 @@
-import { sizeOfDims, type TypedArray } from '../graph/array.ts'
-import { type DType, isFloat } from '../graph/dtype.ts'
-import { UserError } from '../graph/errors.ts'
-import { fromHalf } from '../graph/half.ts'
-import { show } from '../graph/shape.ts'
+import { sizeOfDims, type TypedArray } from '../../graph/array.ts'
+import { type DType, isFloat } from '../../graph/dtype.ts'
+import { UserError } from '../../graph/errors.ts'
+import { fromHalf } from '../../graph/half.ts'
+import { show } from '../../graph/shape.ts'
 
 /** A tensor of a checkpoint, such as `readSafetensors` returns. */
 export interface PretrainedTensor {

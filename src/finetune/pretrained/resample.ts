@@ -1,4 +1,4 @@
-import { nth } from '../graph/present.ts'
+import { nth } from '../../graph/present.ts'
 import type { Values } from './weights.ts'
 
 /** A matrix, row by row. */

@@ -1,4 +1,4 @@
-import type { Rules } from './names.ts'
+import type { Rules } from './naming.ts'
 
 /**
  * `ViTForImageClassification` and DeiT's classes of transformers, as files have their names (`vit.encoder.layer.0.attention…`), and

@@ -1,11 +1,11 @@
-import { UserError } from '../graph/errors.ts'
-import { type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
-import { printable } from '../graph/printable.ts'
-import { equalShape } from '../graph/shape.ts'
-import type { Model, ModelOf } from '../nn/model.ts'
+import { UserError } from '../../graph/errors.ts'
+import { type Parameter, parameter, parameterAttrs } from '../../graph/leaf.ts'
+import { printable } from '../../graph/printable.ts'
+import { equalShape } from '../../graph/shape.ts'
+import type { Model, ModelOf } from '../../nn/model.ts'
+import { withParameters } from '../edit.ts'
 import { type Adapted, adapt, type Place } from './adapt.ts'
 import { byModelNames } from './names.ts'
-import { withParameters } from './replace.ts'
 import { floatsOf, type PretrainedWeights, type Values } from './weights.ts'
 
 export type { Adapted }

@@ -1,6 +1,6 @@
-import { UserError } from '../graph/errors.ts'
-import { nth } from '../graph/present.ts'
-import { equalShape, show } from '../graph/shape.ts'
+import { UserError } from '../../graph/errors.ts'
+import { nth } from '../../graph/present.ts'
+import { equalShape, show } from '../../graph/shape.ts'
 import { resampleGrid, resamplePatch } from './resample.ts'
 import type { Values } from './weights.ts'
 

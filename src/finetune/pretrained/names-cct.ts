@@ -1,4 +1,4 @@
-import type { Naming } from './names.ts'
+import type { Naming } from './naming.ts'
 
 /** The CCT of its authors (SHI-Labs/Compact-Transformers, src/utils/transformers.py), whose `norm1` is the second of a block. */
 export const AUTHORS_CCT: Naming = {

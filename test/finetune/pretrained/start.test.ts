@@ -2,14 +2,20 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { cct, resnet, vit } from '../../models/index.ts'
-import { exportOnnx } from '../../src/export/export.ts'
-import { writeSafetensors } from '../../src/export/safetensors.ts'
-import { parameterAttrs } from '../../src/graph/leaf.ts'
-import type { Model } from '../../src/nn/model.ts'
-import { normalized } from '../../src/nn/normalize.ts'
-import { initialized, weightsOf } from '../../src/nn/trained.ts'
-import { classification, loadPretrained, type PretrainedWeights, startFrom, train } from '../../src/node.ts'
+import { cct, resnet, vit } from '../../../models/index.ts'
+import { exportOnnx } from '../../../src/export/export.ts'
+import { writeSafetensors } from '../../../src/export/safetensors.ts'
+import { parameterAttrs } from '../../../src/graph/leaf.ts'
+import type { Model } from '../../../src/nn/model.ts'
+import { normalized } from '../../../src/nn/normalize.ts'
+import { initialized, weightsOf } from '../../../src/nn/trained.ts'
+import {
+  classification,
+  loadPretrained,
+  type PretrainedWeights,
+  startFrom,
+  train,
+} from '../../../src/node.ts'
 
 const TINY = { image: 8, channels: 1, patch: 4, dim: 4, depth: 1, heads: 2, mlp: 4, classes: 3 } as const
 const RESNET = {

@@ -1,18 +1,8 @@
-import { lookup } from '../graph/present.ts'
-import type { Model } from '../nn/model.ts'
+import { lookup } from '../../graph/present.ts'
 import { AUTHORS_CCT } from './names-cct.ts'
 import { HUGGING_FACE_RESNET, HUGGING_FACE_VIT, TORCHVISION_VIT } from './names-models.ts'
+import type { Naming, Rules } from './naming.ts'
 import type { Values } from './weights.ts'
-
-/** What a part of a name is replaced by, in this order; `[0]`, `[1]` … at its end: rows of one tensor, from the top. */
-export type Rules = readonly (readonly [RegExp, string])[]
-
-/** How a library names the parameters of a model that has other names here. */
-export interface Naming {
-  readonly rules: Rules
-  /** Why a model of the same names cannot take the weights all the same, and what to do. */
-  readonly refusal?: (model: Pick<Model, 'name' | 'config'>) => string | undefined
-}
 
 const NAMINGS: readonly Naming[] = [
   { rules: [] },
