@@ -5,6 +5,7 @@ import { MODELS } from '../../models/index.ts'
 import { isKey } from '../graph/keys.ts'
 import type { Definition } from '../runs/definition.ts'
 import { definitionOf, importRun, namesModule, recordedDefinition } from '../runs/definition-node.ts'
+import { namesFile } from '../runs/file-run-node.ts'
 import { readConfig } from '../runs/saved-node.ts'
 import { KNOWN, optionsOf } from './flags.ts'
 
@@ -26,7 +27,10 @@ async function definitionIn(args: readonly string[]): Promise<Definition | undef
   )
   // What is wrong with the folder is said where it is read for good.
   const config = isFolder ? await readConfig(resume).catch(() => undefined) : undefined
-  return config?.module === undefined ? undefined : recordedDefinition(config.model.name, config.module)
+  // A file has the settings that every classifier has.
+  return config?.module === undefined || namesFile(config.module)
+    ? undefined
+    : recordedDefinition(config.model.name, config.module)
 }
 
 let asked: ReturnType<typeof definitionIn> | undefined

@@ -21,6 +21,7 @@ import { definitionAsked, named } from './definition-in.ts'
 import { KNOWN, optionsOf, ownSchema, settingsIn } from './flags.ts'
 import { readFlags } from './options.ts'
 import { repeat } from './repeat.ts'
+import { shownConfig, tuningInWords } from './tuning-words.ts'
 import type { Verb } from './verb.ts'
 
 /** Flags of `train`. @param own the module that is trained */
@@ -28,7 +29,7 @@ export const trainFlags = (yargs: Argv, own?: Definition) =>
   yargs
     .positional('model', {
       type: 'string',
-      describe: `${Object.keys(MODELS).join(', ')}, or a module (.ts, .js) with: export default defineRun({ … }); not needed with --resume`,
+      describe: `${Object.keys(MODELS).join(', ')}; an .onnx file, which is trained further; or a module (.ts, .js) with: export default defineRun({ … }); not needed with --resume`,
     })
     .options(optionsOf(own ? ownSchema(own) : KNOWN))
     .option('resume', {
@@ -52,11 +53,25 @@ export const trainFlags = (yargs: Argv, own?: Definition) =>
     )
     .example('$0 train vit --patch 4 --dim 96 --depth 6 --heads 6 --mlp 192', 'another size')
     .example('$0 train my-run.ts --epochs 20', 'your own model, task and data')
+    .example(
+      '$0 train resnet18.onnx --data pictures/',
+      'fine-tune a file: a new head for the classes of your pictures',
+    )
+    .example(
+      '$0 train vit --preset tiny16 --weights vit.safetensors --data pictures/',
+      'fine-tune weights of timm',
+    )
     .example('$0 train --resume runs/vit-lecture', 'resume a run that was stopped')
 
 /** The words that say how it is trained. */
-const method = ({ name: rule, ...settings }: { readonly name: string }) =>
-  Object.keys(settings).length ? `${rule} (${inWords(settings)})` : rule
+const method = ({
+  name: rule,
+  groups: _,
+  ...settings
+}: {
+  readonly name: string
+  readonly groups?: unknown
+}) => (Object.keys(settings).length ? `${rule} (${inWords(settings)})` : rule)
 
 /** What a run says of itself before it begins. */
 function aboutRun({ plan, runtime, out }: RunStart) {
@@ -74,7 +89,9 @@ function aboutRun({ plan, runtime, out }: RunStart) {
   const more = Object.entries({ ema, labelSmoothing: labelSmoothing || undefined, clipNorm, patience })
   const extras = inWords(Object.fromEntries(more.filter(([, value]) => value !== undefined)))
   const name = [record.model.name, label].filter(Boolean).join(' ')
-  const config = Object.keys(record.model.config).length ? `: ${inWords(record.model.config)}` : ''
+  const own = shownConfig(record.model.config)
+  const config = Object.keys(own).length ? `: ${inWords(own)}` : ''
+  const tuning = tuningInWords(record)
   return [
     ['model', `${name}${config}; ${count(parameterCount(model))} parameters`],
     ['data', `${data.origin}: ${sizes.join(', ')}`],
@@ -86,6 +103,7 @@ function aboutRun({ plan, runtime, out }: RunStart) {
       'training',
       `${epochs} epochs, ${batches}, ${method(record.optimizer)}, ${method(record.schedule)} schedule, ${extras && `${extras}, `}seed ${seed}`,
     ],
+    ...(tuning ? [['tuning', tuning] as const] : []),
     ['device', `${runtime.device.name} (onnxruntime ${runtime.version})`],
     ['run', out],
   ] as const

@@ -45,7 +45,7 @@ export const tuneFlags = (yargs: Argv, own?: Definition) =>
   yargs
     .positional('model', {
       type: 'string',
-      describe: `${Object.keys(MODELS).join(', ')}, or a module (.ts, .js) with: export default defineRun({ … }); not needed with --resume`,
+      describe: `${Object.keys(MODELS).join(', ')}; an .onnx file; or a module (.ts, .js) with: export default defineRun({ … }); not needed with --resume`,
     })
     .options(optionsOf(schemaOf(own)))
     .option('space', {

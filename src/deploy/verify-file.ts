@@ -17,7 +17,8 @@ export function rebuilt(
   path: string,
   build: (name: string, config: object) => Model,
 ): TrainedModel | undefined {
-  if (!info.model) return undefined
+  // A model that was made of a file has no configuration to build it from.
+  if (!info.model || !Object.keys(info.model.config).length) return undefined
   const model = build(info.model.name, info.model.config)
   const layout = layoutOf(model.parameters)
   const weights = readWeights(info)

@@ -33,6 +33,9 @@ function normsOf(model: Model): Node[] {
   })
 }
 
+/** Whether a model has batch norms that keep running statistics. */
+export const hasBatchNorm = (model: Model): boolean => normsOf(model).length > 0
+
 /**
  * Sets whether training steps use the statistics of their batch in batch norms and update the running ones (`training`), or use the
  * running statistics, as prediction does, and leave them as they are (`evaluation`, PyTorch's `.eval()`). Batch norms of a file are

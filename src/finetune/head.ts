@@ -4,10 +4,12 @@ import { isParameter, type Parameter } from '../graph/leaf.ts'
 import { match } from '../graph/match.ts'
 import { makeNode, type Node } from '../graph/node.ts'
 import { lookup } from '../graph/present.ts'
+import { withScope } from '../graph/scope.ts'
 import { show } from '../graph/shape.ts'
-import type { Tensor } from '../graph/tensor.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
+import { dropout } from '../ops/dropout.ts'
 import norms from '../ops/norm.ts'
 import { Reshape, Softmax } from '../ops/primitives.ts'
 import { staticNodes } from '../passes/match.ts'
@@ -98,11 +100,43 @@ export function headOf(source: Model | TrainedModel, options: HeadOptions = {}):
   return { output, classes, parameters }
 }
 
-/** A classifier with the head that it has, as {@link replaceHead} returns one: its only output is `logits`, without a softmax at the end. */
-export function keepHead(source: Model | TrainedModel, options: HeadOptions = {}): Model {
+const quoted = (name: string): string => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
+/** A pattern of the names of all parameters but these, such as a head's: for `freeze`, or a group of an optimizer. */
+export const allBut = (names: readonly string[]): RegExp =>
+  new RegExp(`^(?!(?:${names.map(quoted).join('|')})$)`)
+
+/**
+ * A classifier whose only output is `logits`, before a softmax that it ends with; its head is kept.
+ * @throws UserError when the last layer cannot be found
+ */
+export function withLogits(source: Model | TrainedModel, options: HeadOptions = {}): Model {
   const model = startingAt(source)
   const { logits } = findHead(model, options)
   return edited(model, { outputs: () => ({ logits }) })
+}
+
+/**
+ * A classifier whose head does not see a fraction of its inputs in a training step.
+ * @throws UserError when the last layer cannot be found, or the rate is not at least 0 and below 1
+ */
+export function withHeadDropout(
+  source: Model | TrainedModel,
+  rate: number,
+  options: HeadOptions = {},
+): Model {
+  const model = startingAt(source)
+  const layers = new Set(findHead(model, options).weights.map(({ node }) => node))
+  return edited(model, {
+    rule: (node, [x, ...others]) =>
+      x && layers.has(node)
+        ? makeNode(
+            node.op,
+            [withScope('head.dropout', () => dropout(x as AnyTensor, rate)), ...others],
+            node.attrs,
+          ).outputs
+        : undefined,
+  })
 }
 
 /** A target shape that counted classes. */

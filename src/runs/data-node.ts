@@ -105,6 +105,7 @@ export const placed = (settings: SettingValues): SettingValues => ({
         ? resolve(settings.data)
         : settings.data,
     text: typeof settings.text === 'string' ? resolve(settings.text) : undefined,
+    weights: typeof settings.weights === 'string' ? resolve(settings.weights) : undefined,
   }),
 })
 

@@ -8,6 +8,7 @@ import { codeOf, reason } from '../data/files-node.ts'
 import { UserError } from '../graph/errors.ts'
 import { isKey } from '../graph/keys.ts'
 import { type Definition, isDefinition } from './definition.ts'
+import { fileRun, namesFile } from './file-run-node.ts'
 import { knownRun } from './known-node.ts'
 import type { Build } from './saved.ts'
 
@@ -95,9 +96,10 @@ export async function importRun(path: string): Promise<Definition> {
   return { ...exported, module: resolve(path) }
 }
 
-/** What is trained: a model that comes with onnxgrad, a module, or a definition. @throws UserError */
+/** What is trained: a model that comes with onnxgrad, an `.onnx` file, a module, or a definition. @throws UserError */
 export async function definitionOf(what: string | Definition): Promise<Definition> {
   if (typeof what !== 'string') return what
+  if (namesFile(what)) return fileRun(what)
   return namesModule(what) && !isKey(MODELS, what) ? importRun(what) : knownRun(what)
 }
 
@@ -108,9 +110,17 @@ export async function recordedDefinition(
   given?: Definition,
 ): Promise<Definition> {
   if (given) {
-    if (given.name !== name) throw new UserError(`the run is of ${name}, not of ${given.name}`)
+    // A file is known by its content, wherever it is now.
+    if (given.name !== name && !(namesFile(given.module) && namesFile(module)))
+      throw new UserError(`the run is of ${name}, not of ${given.name}`)
     return given
   }
+  if (module !== undefined && namesFile(module))
+    return fileRun(module).catch((error: unknown) => {
+      throw new UserError(
+        `the run trains a file: ${error instanceof Error ? error.message : error}; if it has been moved, name it: onnxgrad train FILE.onnx --resume RUN`,
+      )
+    })
   if (module !== undefined)
     return importRun(module).catch((error: unknown) => {
       throw new UserError(

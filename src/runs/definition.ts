@@ -35,7 +35,13 @@ export const messages = (options: {
 export type SettingValues = Readonly<Record<string, unknown>>
 
 /** Options of `fit` that only a program can give: a file of settings cannot hold them. */
-export type ProgramOptions = Pick<FitOptions, 'train' | 'freeze' | 'stepsPerEpoch'>
+export type ProgramOptions = Pick<FitOptions, 'train' | 'freeze' | 'stepsPerEpoch' | 'cacheFeatures'>
+
+/** A model, and which of its parameters are trained. */
+export interface Built {
+  readonly model: Model
+  readonly program?: ProgramOptions | undefined
+}
 
 /** What a run trains, for what, and on what, for certain values of its settings. */
 export interface Prepared {
@@ -48,11 +54,21 @@ export interface Prepared {
   readonly data: DataSource
   /** The validation split that `data` has; its definition may leave it to the data. */
   readonly valSplit?: number | undefined
+  /** Values of common settings that were decided where nobody gave them; they are recorded. */
+  readonly settings?: SettingValues | undefined
   /** Which data, as settings name them. */
   readonly source?: SettingValues | undefined
   readonly optimizer?: Optimizer | undefined
   readonly schedule?: Schedule | undefined
   readonly program?: ProgramOptions | undefined
+}
+
+/** How a run is opened again. */
+export interface Reopening extends Context {
+  /** Settings that are given now. */
+  readonly changes: SettingValues
+  /** Whether there is a state to go on from; else the run needs its initial weights. */
+  readonly begun: boolean
 }
 
 /**
@@ -72,11 +88,11 @@ export interface Definition {
   readonly defaults: (asked: SettingValues) => SettingValues
   /** @internal @param asked what was given @param values that, over recipe and defaults */
   readonly prepare: (asked: SettingValues, values: SettingValues, context: Context) => Promise<Prepared>
-  /** @internal The same for a run that is resumed. @param changes settings that are given now */
+  /** @internal The same for a run that is resumed. */
   readonly reopen: (
     record: Omit<RunRecord, 'step'>,
     source: SettingValues,
-    context: Context & { readonly changes: SettingValues },
+    context: Reopening,
   ) => Promise<Prepared>
   /** @internal The model from its recorded settings, and which parameters are trained. */
   readonly build: (config: object) => { readonly model: Model; readonly program?: ProgramOptions }

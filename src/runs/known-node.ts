@@ -1,26 +1,19 @@
 import { buildModel, MODELS } from '../../models/index.ts'
-import { augmentation, mixes } from '../data/augment.ts'
 import { withValidation } from '../data/held-out.ts'
-import { presumedPreprocessing } from '../data/preprocess.ts'
 import { UserError } from '../graph/errors.ts'
 import { isKey, picked } from '../graph/keys.ts'
 import { lookup, nth } from '../graph/present.ts'
 import type { Model } from '../nn/model.ts'
 import type { Schema } from '../settings/setting.ts'
-import { classification } from '../tasks/classification.ts'
-import type { Task } from '../tasks/task.ts'
 import { modelInput } from '../train/classifier.ts'
-import { type DataSettings, type LabelledSource, loadData, sourceAgain, sourceOf } from './data-node.ts'
+import { taskFor } from './classifier-task.ts'
+import { dataAgain } from './data-again-node.ts'
+import { type DataSettings, loadData, sourceOf } from './data-node.ts'
 import type { Context, Definition, Prepared, SettingValues } from './definition.ts'
 import { built, drafted, fitted, takesSide } from './fitted-node.ts'
+import { preparedFrom, reopenedFrom, startFor } from './from-weights-node.ts'
 import { RECIPES } from './recipes.ts'
-import { AUGMENT_SETTINGS } from './settings.ts'
-
-/** The augmentation that settings ask for; undefined where they ask for nothing. */
-export function augmentOptions(values: SettingValues): SettingValues | undefined {
-  const given = Object.keys(AUGMENT_SETTINGS).filter(key => values[key])
-  return given.length ? Object.fromEntries(given.map(key => [key, values[key]])) : undefined
-}
+import { isTuned, plainConfig, tuned } from './tuned.ts'
 
 /** The settings of a known model. @throws UserError for an unknown name */
 function settingsOf(name: string): Schema {
@@ -31,12 +24,13 @@ function settingsOf(name: string): Schema {
   return MODELS[name].settings
 }
 
-/** The configuration of a preset, with the given settings in place of its own. @throws UserError for one of another model */
+/** The configuration of a preset, with the given settings in place of its own. @param own that of weights, in place of the preset's @throws UserError for one of another model */
 export function resolveConfig(
   name: string,
   preset: unknown,
   values: SettingValues,
   label: Context['label'] = key => key,
+  own?: object,
 ): { readonly preset: string; readonly config: object } {
   const settings = settingsOf(name)
   const presets: Readonly<Record<string, object>> = lookup<{
@@ -50,21 +44,14 @@ export function resolveConfig(
     throw new UserError(
       `${label(stray)} is not a setting of ${name}; it has ${Object.keys(settings).join(', ')}`,
     )
-  return { preset: chosen, config: { ...lookup(presets, chosen), ...picked(values, Object.keys(settings)) } }
+  return {
+    preset: chosen,
+    config: { ...(own ?? lookup(presets, chosen)), ...picked(values, Object.keys(settings)) },
+  }
 }
 
 /** The settings of all known models. */
 const MODEL_NAMES = [...new Set(Object.values(MODELS).flatMap(({ settings }) => Object.keys(settings)))]
-
-function taskFor(values: SettingValues): Task {
-  const augment = augmentOptions(values)
-  const targets = augment && mixes(augmentation(augment)) ? 'mixed' : 'labels'
-  const { labelSmoothing } = values
-  return classification({
-    targets,
-    ...(labelSmoothing === undefined ? {} : { labelSmoothing: Number(labelSmoothing) }),
-  })
-}
 
 /** The data of a new run. The recipe's validation split is for data that bring no validation set along. */
 async function newData(
@@ -75,10 +62,14 @@ async function newData(
   context: Context,
 ) {
   const own = asked.valSplit as number | undefined
-  const follow = {
-    channels: asked.channels === undefined,
-    size: (side: number) => takesSide(draft, config, asked, side),
-  }
+  // Weights are for pictures of the model's size and channels.
+  const follow =
+    asked.weights === undefined
+      ? {
+          channels: asked.channels === undefined,
+          size: (side: number) => takesSide(draft, config, asked, side),
+        }
+      : {}
   const known =
     asked.preprocess === undefined ? {} : { preprocessing: { kind: asked.preprocess as 'resize' } }
   const settings: DataSettings = { ...values, valSplit: own }
@@ -100,29 +91,33 @@ export function knownRun(name: string): Definition {
       ...RECIPES[name]?.[resolveConfig(name, asked.preset, {}).preset],
     }),
     async prepare(asked, values, context): Promise<Prepared> {
-      const { preset, config } = resolveConfig(name, values.preset, values, context.label)
+      const start = await startFor(name, asked, values, context)
+      const own = asked.preset === undefined ? start?.model?.config : undefined
+      const { preset, config } = resolveConfig(name, values.preset, values, context.label, own)
       const draft = drafted(name, config, values)
       const { data, valSplit } = await newData(draft, config, asked, values, context)
       const fit = fitted(config, data, values)
       for (const line of fit.notes) context.notice(line)
       const model = built(name, fit.config, data)
       const source = sourceOf(values, data)
-      return { model, config: model.config, label: preset, task: taskFor(values), data, valSplit, source }
+      const shared = { data, valSplit, source, label: preset, task: taskFor(values) }
+      return start
+        ? preparedFrom(start, model, shared, asked, values, context)
+        : { ...shared, model, config: model.config }
     },
-    async reopen(record, source, { changes, ...context }): Promise<Prepared> {
-      const model = buildModel(name, record.model.config)
-      const input = modelInput(model)
-      const { classes = [], preprocessing = presumedPreprocessing(input.shape, classes), valSplit } = record
-      const settings = { ...sourceAgain(source, changes), valSplit }
-      const data: LabelledSource = await loadData(input, settings, { classes, preprocessing, ...context })
-      if (data.fromPictures && !record.preprocessing)
-        throw new UserError(
-          `the run's pictures were prepared in another way by onnxgrad ${record.versions?.onnxgrad ?? '0.1.0'}; resume it with that release, or train it again from the start`,
-        )
-      const values = { ...record, ...record.augment }
-      const found = sourceOf(settings, data)
-      return { model, config: model.config, task: taskFor(values), data, valSplit, source: found }
+    async reopen(record, source, context): Promise<Prepared> {
+      const { config } = record.model
+      const model = buildModel(name, plainConfig(config))
+      const found = await dataAgain(modelInput(model), record, source, context)
+      const task = taskFor({ ...record, ...record.augment })
+      const shared = { ...found, valSplit: record.valSplit, task }
+      return isTuned(config)
+        ? reopenedFrom(model, record, shared, context)
+        : { ...shared, model, config: model.config }
     },
-    build: config => ({ model: buildModel(name, config) }),
+    build(config) {
+      const model = buildModel(name, plainConfig(config))
+      return isTuned(config) ? tuned(model, config) : { model }
+    },
   }
 }

@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { filesBeside } from '../data/beside-node.ts'
-import { readBytes, reason } from '../data/files-node.ts'
+import { readBytes } from '../data/files-node.ts'
 import { exportOnnx } from '../export/export.ts'
 import { type FileInfo, readOnnx } from '../export/read.ts'
+import { hasLora } from '../finetune/merge.ts'
 import { UserError } from '../graph/errors.ts'
 import { isBounded } from '../import/bounded.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -13,18 +13,13 @@ import type { Runtime } from '../runtime/session.ts'
 import type { Context } from './definition.ts'
 import { recordedBuild } from './definition-node.ts'
 import { RUN_FILES, readRun } from './folder-node.ts'
+import { isFolder } from './is-folder-node.ts'
+import { trainedModel } from './saved.ts'
+import { readCheckpointOf } from './saved-node.ts'
 
 export interface ModelFile {
   readonly path: string
   readonly info: FileInfo
-}
-
-export const isFolder = async (path: string): Promise<boolean> => {
-  try {
-    return (await stat(path)).isDirectory()
-  } catch (error) {
-    throw new UserError(`${path} ${reason(error)}`)
-  }
 }
 
 export interface LoadOptions {
@@ -77,3 +72,15 @@ export const loadRun = (
   notice: Context['notice'],
   which?: 'last' | 'best',
 ): Promise<TrainedModel> => readRun(path, recordedBuild(), which, notice)
+
+/** The model of a run that was trained with `lora`, with the updates beside its weights. @throws UserError for another run */
+export async function loadAdapted(
+  path: string,
+  notice: Context['notice'],
+  which?: 'last' | 'best',
+): Promise<TrainedModel> {
+  const trained = trainedModel(await readCheckpointOf(path, recordedBuild(), which, notice))
+  if (!hasLora(trained.model))
+    throw new UserError(`${path} was not trained with --lora: it has no adapter; export it without --adapter`)
+  return trained
+}

@@ -29,6 +29,6 @@ export async function openRun(
   const trained = await readRun(folder, (_, own) => definition.build(own), undefined, context.notice)
   const record = configRecord(config, join(folder, RUN_FILES.config))
   const source = fieldsOf(config.source)
-  const { data } = await definition.reopen(record, source, { ...context, changes: asked })
+  const { data } = await definition.reopen(record, source, { ...context, changes: asked, begun: true })
   return { trained, data }
 }

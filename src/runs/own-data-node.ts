@@ -8,6 +8,7 @@ import { fieldsOf } from '../graph/keys.ts'
 import type { ExampleInput } from '../train/classifier.ts'
 import { type DataSettings, type Known, loadData, sourceAgain } from './data-node.ts'
 import { messages, type SettingValues } from './definition.ts'
+import { namesFile } from './file-run-node.ts'
 import { openRun } from './open-node.ts'
 import { RUN_FILES, type RunConfig, readConfig } from './saved-node.ts'
 
@@ -40,7 +41,7 @@ export async function dataOfRun(
   known: Known,
 ): Promise<DataSource> {
   const given: SettingValues = { data: asked.data, text: asked.text, skipBad: asked.skipBad }
-  if (config.module !== undefined && asked.data === undefined) {
+  if (config.module !== undefined && !namesFile(config.module) && asked.data === undefined) {
     const context = messages({ onNotice: known.notice, label: known.label })
     return (await openRun(folder, given, context)).data
   }

@@ -13,6 +13,7 @@ import type { Task } from '../tasks/task.ts'
 import { monitorFor } from '../train/fit.ts'
 import type { RunState } from '../train/progress.ts'
 import { answeringParams } from '../train/state.ts'
+import { augmentOptions } from './classifier-task.ts'
 import {
   type Context,
   type Definition,
@@ -24,9 +25,8 @@ import {
 } from './definition.ts'
 import { recordedBuild, recordedDefinition } from './definition-node.ts'
 import { RunFolder } from './folder-node.ts'
-import { augmentOptions } from './known-node.ts'
+import { isFolder } from './is-folder-node.ts'
 import { optimizerFor, scheduleFor } from './method.ts'
-import { isFolder } from './model-file-node.ts'
 import { withRecipe } from './recipes.ts'
 import { type RunRecord, recordedOptimizer, recordedSchedule, stepsPerEpoch } from './record.ts'
 import { executionOf, recordOf } from './recorded.ts'
@@ -154,7 +154,7 @@ export async function newPlan(definition: Definition, asked: SettingValues, cont
   const record = recordOf({
     model: { name: definition.name, config: prepared.config },
     module: definition.module,
-    values: { ...values, metric, device, valSplit: prepared.valSplit },
+    values: { ...values, ...prepared.settings, metric, device, valSplit: prepared.valSplit },
     augment: augmented,
     ...{ optimizer, schedule, data, examples },
     fingerprints: await fingerprints(data),
@@ -262,7 +262,11 @@ async function resumedFrom(
     module: given?.module ?? recorded.module,
   })
   const record: Omit<RunRecord, 'step'> = { ...recorded, ...more }
-  const prepared = await definition.reopen(record, known, { ...context, changes: asked })
+  const prepared = await definition.reopen(record, known, {
+    ...context,
+    changes: asked,
+    begun: reached !== undefined,
+  })
   const { data } = prepared
   if (!recorded.fingerprints && data.train.size !== record.examples)
     throw new UserError(

@@ -5,6 +5,7 @@ import type { Optimizer } from '../optim/optimizer.ts'
 import type { Schedule } from '../optim/schedule.ts'
 import type { Setting } from '../settings/setting.ts'
 import type { SettingValues } from './definition.ts'
+import { GRAPH_SETTINGS } from './finetune-settings.ts'
 import type { RecordedModel, RunRecord } from './record.ts'
 import { AUGMENT_SETTINGS, OPTIMIZER_SETTINGS, SETTINGS } from './settings.ts'
 
@@ -13,6 +14,7 @@ const STRUCTURED: readonly string[] = [
   ...['preset', 'preprocess', 'optimizer', 'schedule', 'data', 'text', 'skipBad', 'limit'],
   ...Object.keys(AUGMENT_SETTINGS),
   ...Object.keys(OPTIMIZER_SETTINGS),
+  ...GRAPH_SETTINGS,
 ]
 
 const namesOf = (isOf: (setting: Setting) => boolean): readonly string[] =>

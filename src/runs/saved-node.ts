@@ -203,12 +203,20 @@ export async function readResumable(folder: string, build: Build, notice: Notice
  * with, as `fit` does: the best where there is a validation set, else the last.
  * @throws UserError when a file is missing or damaged, and no other can stand in for it
  */
-export async function readRun(
+export const readRun = async (
+  folder: string,
+  build: Build,
+  which?: 'last' | 'best',
+  notice?: Notice,
+): Promise<TrainedModel> => savedModel(await readCheckpointOf(folder, build, which, notice))
+
+/** The checkpoint that {@link readRun} reads. */
+export async function readCheckpointOf(
   folder: string,
   build: Build,
   which?: 'last' | 'best',
   notice: Notice = () => {},
-): Promise<TrainedModel> {
+): Promise<Saved> {
   const config = await readConfig(folder)
   const saved =
     which === 'best'
@@ -219,7 +227,7 @@ export async function readRun(
   if (!saved)
     throw new UserError(`${folder} has no checkpoint yet; resume it with: onnxgrad train --resume ${folder}`)
   await checkModel(saved, folder, config, build)
-  return savedModel(saved)
+  return saved
 }
 
 const readBest = (folder: string, build: Build): Promise<Saved> =>

@@ -8,14 +8,9 @@ import { readCheckpoint, stateCheckpoint, vectorsOf } from '../train/checkpoint.
 import { layoutFor } from '../train/plans.ts'
 import { answeringParams, type TrainState } from '../train/state.ts'
 import { ONLY, type StateLayout } from '../train/step/state.ts'
-import type { ProgramOptions } from './definition.ts'
+import type { Built } from './definition.ts'
 import { RECORD, type RunRecord, readRecord, readTraining, TRAINING } from './record.ts'
-
-/** A model, and which of its parameters are trained. */
-export interface Built {
-  readonly model: Model
-  readonly program?: ProgramOptions | undefined
-}
+import { answering } from './tuned.ts'
 
 /** Makes a model from its recorded name, settings and module. */
 export type Build = (name: string, config: object, module?: string) => Model | Built | Promise<Model | Built>
@@ -83,7 +78,10 @@ export const writeSaved = (
   stateCheckpoint(layout, state, { [RECORD]: JSON.stringify(record), [TRAINING]: JSON.stringify(training) })
 
 /** The model of a checkpoint, as it answers. */
-export function savedModel({ record, model: own, layout, state, training }: Saved): TrainedModel {
+export const savedModel = (saved: Saved): TrainedModel => answering(trainedModel(saved))
+
+/** The model of a checkpoint, as it is trained: with updates of `lora` beside its weights. */
+export function trainedModel({ record, model: own, layout, state, training }: Saved): TrainedModel {
   const { classes, normalization, preprocessing } = record
   const image = own.inputs.image?.shape as ImageShape | undefined
   return {

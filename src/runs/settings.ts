@@ -16,6 +16,7 @@ import {
   whole,
 } from '../settings/setting.ts'
 import { DEFAULTS } from '../train/defaults.ts'
+import { FINETUNE_SETTINGS } from './finetune-settings.ts'
 
 // Every setting of a training stands here once: flags, files of settings, the lab's form, config.json, the space of a search and the
 // table of the documentation are made of it.
@@ -182,6 +183,8 @@ export const SETTINGS = {
     common: true,
     field: { label: 'Seed', least: 0, most: 2 ** 31 },
   }),
+
+  ...FINETUNE_SETTINGS,
 
   device: choice('Where to run (see: onnxgrad doctor)', keysOf(DEVICES), {
     ...DEVICE,

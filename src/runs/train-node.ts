@@ -18,6 +18,7 @@ import { runLog } from './log-node.ts'
 import type { Plan } from './plan-node.ts'
 import { reportOfRun } from './report-node.ts'
 import { runLayout } from './saved.ts'
+import { answering } from './tuned.ts'
 
 /** Callbacks of a run. */
 export interface Watch {
@@ -212,7 +213,7 @@ export async function runPlan(
   async function finish(run: FitResult): Promise<RunResult> {
     const { steps, state, best, sums } = run
     const training = aboutRun(run, plan)
-    const trained = { ...run.model, training }
+    const trained = answering({ ...run.model, training })
     await save({ ...state, best, sums }, training)
     const bytes = exportOnnx(trained)
     await folder.model(bytes)

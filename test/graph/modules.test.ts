@@ -26,6 +26,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   runs: [
     ...[
       'report',
+      'finetune',
       'train',
       'runtime',
       'import',
@@ -49,6 +50,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'serve',
     'settings',
     'report',
+    'finetune',
     'train',
     'runtime',
     'export',

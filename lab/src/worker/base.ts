@@ -4,7 +4,7 @@ import type { ImageSource } from '../../../src/data/dataset.ts'
 import type { ImageShape } from '../../../src/data/preprocess.ts'
 import { readOnnx } from '../../../src/export/read.ts'
 import { type FileClassifier, imageClassifier } from '../../../src/finetune/classifier.ts'
-import { headOf, keepHead, replaceHead } from '../../../src/finetune/head.ts'
+import { allBut, headOf, replaceHead, withLogits } from '../../../src/finetune/head.ts'
 import { UserError } from '../../../src/graph/errors.ts'
 import { shownName } from '../../../src/graph/printable.ts'
 import { type Model, parameterCount } from '../../../src/nn/model.ts'
@@ -48,7 +48,7 @@ export class Base {
   modelFor(classes: readonly string[]): Model {
     const { model, classNames } = this.#classifier
     const same = classNames?.length === classes.length && classNames.every((name, i) => name === classes[i])
-    return same ? keepHead(model) : replaceHead(model, classes.length)
+    return same ? withLogits(model) : replaceHead(model, classes.length)
   }
 }
 
@@ -88,15 +88,13 @@ export interface Parts {
   readonly groups?: readonly ParameterGroup[]
 }
 
-const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-
 /** How settings of a run train the parts of its model: a file's layers before the head learn slower than the new head. */
 export function partsOf(model: Model, settings: Pick<RunSettings, 'file' | 'optimizer'> & Epochs): Parts {
   const { file, optimizer } = settings
   if (!file || file.part === 'all') return {}
   const { parameters } = headOf(model)
   if (parameters.length === model.parameters.size) return {}
-  const body = new RegExp(`^(?!(?:${parameters.map(escaped).join('|')})$)`)
+  const body = allBut(parameters)
   if (file.part === 'head') return { freeze: body }
   return { groups: [{ match: body, lr: Number(optimizer.lr) / 10, from: stepsPerEpoch(settings) }] }
 }
