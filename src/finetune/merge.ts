@@ -8,8 +8,9 @@ import type { Model } from '../nn/model.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
 import elementwise from '../ops/elementwise.ts'
 import { edited, namesOf } from './edit.ts'
-import { LORA, loraNames, weightUses } from './lora.ts'
-import { unread, type WeightUse } from './weight-use.ts'
+import { LORA, loraNames } from './lora.ts'
+import { adaptableWeights } from './lora-weights.ts'
+import { unread } from './weight-use.ts'
 
 const { Add, Mul } = elementwise
 
@@ -37,21 +38,22 @@ function withoutLora(model: Model): Model {
   })
 }
 
-/** `scale · B A` as the operand that a layer reads: `[in, out]`, or a convolution's `[out, in, ...]`. */
-function updateOf({ kind, node }: WeightUse, a: Float32Array, b: Float32Array, scale: number): Float32Array {
-  const sizes = sizesOf(nth(node.inputs, 1).shape)
-  const size = sizes.reduce((x, y) => x * y, 1)
-  const outputs = kind === 'linear' ? nth(sizes, 1) : nth(sizes, 0)
-  const inputs = size / outputs
-  const rank = b.length / outputs
-  const operand = new Float32Array(size)
+/** `scale · B A` as a layer reads it: `[in, out]` of a linear layer, else `[out, in, ...]`. */
+function updateOf(
+  a: Float32Array,
+  b: Float32Array,
+  scale: number,
+  { outputs, rank, linear }: { readonly outputs: number; readonly rank: number; readonly linear: boolean },
+): Float32Array {
+  const inputs = a.length / rank
+  const update = new Float32Array(outputs * inputs)
   for (let o = 0; o < outputs; o++)
     for (let i = 0; i < inputs; i++) {
       let sum = 0
       for (let r = 0; r < rank; r++) sum += Number(b[o * rank + r]) * Number(a[r * inputs + i])
-      operand[kind === 'linear' ? i * outputs + o : o * inputs + i] = scale * sum
+      update[linear ? i * outputs + o : o * inputs + i] = scale * sum
     }
-  return operand
+  return update
 }
 
 /**
@@ -65,14 +67,17 @@ export function mergeLora(trained: TrainedModel): TrainedModel {
   const given = weightsOf(trained)
   const layout = layoutOf(model.parameters)
   const params = new Float32Array(layout.size)
-  const uses = weightUses(model)
+  const { whole } = adaptableWeights(model)
   for (const [name, place] of views(layout, params)) {
     place.set(lookup(given, name))
     const names = loraNames(name)
     const [a, b, scale] = [names.a, names.b, names.scale].map(key => given.get(key))
     if (!a || !b || !scale) continue
-    const use = nth(lookup(uses, lookup(model.parameters, name)), 0)
-    const update = unread(use, updateOf(use, a, b, nth(scale, 0)))
+    const use = whole.get(lookup(model.parameters, name))?.[0]
+    const [rank = 1] = sizesOf(lookup(trained.model.parameters, names.a).shape)
+    const linear = use?.kind === 'linear'
+    const operand = updateOf(a, b, nth(scale, 0), { outputs: b.length / rank, rank, linear })
+    const update = use ? unread(use, operand) : operand
     for (let i = 0; i < place.length; i++) place[i] = Number(place[i]) + Number(update[i])
   }
   return { ...trained, model, params }

@@ -186,10 +186,23 @@ describe('lora', () => {
     expect(() => mergeLora(initialized(tiny))).toThrow('has no updates')
   })
 
-  test('of a file with transposed weights', async () => {
+  test('of a file that reads a joint projection in pieces', async () => {
     const file = loadOnnx(exportOnnx(initialized(tiny, 3)), 'vit.onnx')
     const batch = pictures(8)
-    const tuned = await trained(lora(file, { rank: 2 }), batch, { train: LORA })
+    const adapted = lora(file, { rank: 2, match: '*.qkv.weight' })
+    expect(adapted.parameters.get('blocks.0.attn.qkv.lora_A.weight')?.shape).toEqual([2, 16])
+    const tuned = await trained(adapted, batch, { train: LORA })
+    expect(byName(mergeLora(tuned)).get('blocks.0.attn.qkv.weight')).not.toEqual(
+      byName(initialized(file)).get('blocks.0.attn.qkv.weight'),
+    )
+    const { tensors } = readSafetensors(writeAdapter(tuned), 'adapter')
+    const adapter = Object.fromEntries(
+      Object.entries(tensors).map(([name, { data, shape }]) => [name, { data, dims: shape }]),
+    )
+    close(
+      (await outputs(exportOnnx(adapterInputs(tuned)), { image: batch.image, ...adapter })).logits,
+      (await outputs(tuned, { image: batch.image })).logits,
+    )
     const { image } = batch
     close((await outputs(mergeLora(tuned), { image })).logits, (await outputs(tuned, { image })).logits)
   })
