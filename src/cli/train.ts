@@ -12,6 +12,7 @@ import type { Definition, SettingValues } from '../runs/definition.ts'
 import { holdsRepeats } from '../runs/repeat-node.ts'
 import { type RunStart, resumeRun, trainRun } from '../runs/run-node.ts'
 import type { RunResult } from '../runs/train-node.ts'
+import { trainedCount } from '../runs/tuning.ts'
 import { profileLines } from '../runtime/profile-node.ts'
 import { duration, note, percent, result, say, sayLines } from '../terminal/output.ts'
 import { followed } from '../terminal/progress.ts'
@@ -103,7 +104,9 @@ function aboutRun({ plan, runtime, out }: RunStart) {
       'training',
       `${epochs} epochs, ${batches}, ${method(record.optimizer)}, ${method(record.schedule)} schedule, ${extras && `${extras}, `}seed ${seed}`,
     ],
-    ...(tuning ? [['tuning', tuning] as const] : []),
+    ...(tuning
+      ? [['tuning', `${tuning}; ${count(trainedCount(plan))} parameters are trained`] as const]
+      : []),
     ['device', `${runtime.device.name} (onnxruntime ${runtime.version})`],
     ['run', out],
   ] as const

@@ -1,6 +1,10 @@
 import { resolve } from 'node:path'
+import { buildModel, MODELS } from '../../models/index.ts'
+import { inferredConfig } from '../../models/inferred.ts'
+import { shapesAs } from '../finetune/pretrained/start.ts'
 import { UserError } from '../graph/errors.ts'
 import { fieldsOf } from '../graph/keys.ts'
+import { lookup } from '../graph/present.ts'
 import type { Model } from '../nn/model.ts'
 import type { Context, Prepared, Reopening, SettingValues } from './definition.ts'
 import { normalizationFor, readStart, type StartWeights, startedFrom } from './pretrained-node.ts'
@@ -33,7 +37,18 @@ export async function startFor(
     throw new UserError(
       `${start.path} has the weights of ${start.model.name}, not of ${name}: train ${start.model.name}, or give other ${label('weights')}`,
     )
-  return start
+  return start.model ? start : { ...start, model: inferred(name, start) }
+}
+
+/** The model that weights of another library are of. */
+function inferred(name: string, { tensors }: StartWeights): StartWeights['model'] {
+  const [preset] = Object.values<object>(
+    lookup<{ readonly presets: object }>(MODELS, name).presets as Record<string, object>,
+  )
+  const names = new Set(buildModel(name, preset ?? {}).parameters.keys())
+  const { shapes, config } = shapesAs(names, tensors)
+  const found = inferredConfig(name, shapes)
+  return found && { name, config: { ...found, ...config } }
 }
 
 /** A new run of a known model that starts from weights. @throws UserError when they are not the model's */

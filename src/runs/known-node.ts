@@ -100,7 +100,7 @@ export function knownRun(name: string): Definition {
       for (const line of fit.notes) context.notice(line)
       const model = built(name, fit.config, data)
       const source = sourceOf(values, data)
-      const shared = { data, valSplit, source, label: preset, task: taskFor(values) }
+      const shared = { data, valSplit, source, label: own ? 'finetune' : preset, task: taskFor(values) }
       return start
         ? preparedFrom(start, model, shared, asked, values, context)
         : { ...shared, model, config: model.config }

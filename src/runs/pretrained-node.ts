@@ -28,6 +28,8 @@ export interface StartWeights {
   readonly model?: { readonly name: string; readonly config: object } | undefined
   readonly classes?: readonly string[] | undefined
   readonly normalization?: Normalization | undefined
+  /** The files beside it that say how pictures are normalized. */
+  readonly from?: readonly string[]
 }
 
 export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
@@ -80,8 +82,8 @@ export async function readStart(given: string): Promise<StartWeights> {
       )
     return { ...about, tensors, model, classes, normalization }
   }
-  const { normalization, classes } = await preparationBeside(path)
-  return { ...about, tensors, classes, normalization }
+  const { normalization, classes, from } = await preparationBeside(path)
+  return { ...about, tensors, classes, normalization, from }
 }
 
 const few = (names: readonly string[]): string =>
@@ -139,11 +141,14 @@ export function startedFrom(
 
 /** How pixels are normalized for weights, where that is known. @param channels of the data's images */
 export function normalizationFor(
-  { path, normalization }: StartWeights,
+  { path, normalization, from = [] }: StartWeights,
   channels: number,
   { notice }: Pick<Context, 'notice'>,
 ): Normalization | undefined {
-  if (normalization?.mean.length === channels) return normalization
+  if (normalization?.mean.length === channels) {
+    if (from.length) notice(`pixels are normalized as ${from.join(' and ')} beside ${basename(path)} says`)
+    return normalization
+  }
   if (normalization || channels !== 3) return undefined
   notice(
     `${basename(path)} does not say how its pictures were normalized: mean and deviation of ImageNet are assumed`,

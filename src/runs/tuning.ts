@@ -1,7 +1,9 @@
 import { allBut } from '../finetune/head.ts'
+import { sizeOfDims } from '../graph/array.ts'
 import { UserError } from '../graph/errors.ts'
 import { defined, fieldsOf } from '../graph/keys.ts'
 import { parameterAttrs } from '../graph/leaf.ts'
+import { lookup } from '../graph/present.ts'
 import type { ParameterGroup } from '../optim/groups.ts'
 import { layerDecay } from '../optim/layer-decay.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
@@ -34,9 +36,16 @@ const isTrained = ({ train, freeze }: ProgramOptions, name: string): boolean =>
   (train === undefined || matchesAny(train, name)) && !matchesAny(freeze, name)
 
 /** Names of the parameters that are trained. */
-export const trainedNames = ({ model, program }: Tuned): string[] =>
+export const trainedNames = ({ model, program }: Pick<Tuned, 'model' | 'program'>): string[] =>
   [...model.parameters].flatMap(([name, p]) =>
     !parameterAttrs(p).buffer && isTrained(program, name) ? [name] : [],
+  )
+
+/** How many values are trained. */
+export const trainedCount = (built: Pick<Tuned, 'model' | 'program'>): number =>
+  trainedNames(built).reduce(
+    (n, name) => n + sizeOfDims(parameterAttrs(lookup(built.model.parameters, name)).shape),
+    0,
   )
 
 function groupsOf(built: Tuned, values: SettingValues, lr: number, perEpoch: number): ParameterGroup[] {

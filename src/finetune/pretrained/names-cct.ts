@@ -10,6 +10,7 @@ export const AUTHORS_CCT: Naming = {
     [/^(blocks\.\d+)\.self_attn\./, '$1.attn.'],
     [/^(blocks\.\d+)\.linear(\d)\./, '$1.mlp.fc$2.'],
   ],
+  config: { residualNorm: true },
   refusal: ({ name, config }) =>
     name === 'cct' && !('residualNorm' in config && config.residualNorm)
       ? "cct: these are weights of the authors' code, whose blocks normalize the residual stream; build the model with residualNorm: true"

@@ -123,3 +123,16 @@ export function startFrom<M extends Model>(model: M, weights: PretrainedWeights)
     adapted: [...adapted, ...biases],
   }
 }
+
+/**
+ * Shapes of a checkpoint's tensors under the names of a model, and settings that follow from how they are named.
+ * @param names of the parameters of a model of that kind, whatever its size
+ */
+export function shapesAs(
+  names: ReadonlySet<string>,
+  weights: PretrainedWeights,
+): { readonly shapes: ReadonlyMap<string, readonly number[]>; readonly config: object } {
+  const { tensors, naming } = byModelNames(floatsOf(weights).floats, names)
+  const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape] as const))
+  return { shapes, config: naming.config ?? {} }
+}

@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buildModel } from '../../../models/index.ts'
+import { buildModel, MODELS, type ViTConfig } from '../../../models/index.ts'
+import { inferredConfig } from '../../../models/inferred.ts'
 import { readSafetensors, type SafeTensor } from '../../../src/export/safetensors.ts'
-import { startFrom } from '../../../src/finetune/pretrained/start.ts'
+import { shapesAs, startFrom } from '../../../src/finetune/pretrained/start.ts'
 import { initialized } from '../../../src/nn/trained.ts'
 import { nodeRuntime } from '../../../src/runtime/node.ts'
 import type { Runtime } from '../../../src/runtime/session.ts'
@@ -86,3 +87,21 @@ test('what was adapted is listed with both shapes', () => {
     'blocks.1.attn.qkv.bias [] → [48]: zero: the weights have no bias',
   ])
 })
+
+test.each(names.filter(name => !/adapted|patches|one-channel/.test(name)))(
+  'the configuration of %s follows from its shapes',
+  name => {
+    const { model, weights } = fixture(name)
+    const kind = model.name as 'vit'
+    const preset = MODELS[kind].presets
+    const { shapes, config } = shapesAs(
+      new Set(buildModel(kind, Object.values(preset)[0]!).parameters.keys()),
+      weights,
+    )
+    // Small models have smaller heads, and nothing shows a ResNet's image.
+    const { heads: _, image, ...own } = { ...inferredConfig(kind, shapes), ...config } as ViTConfig
+    const { heads: __, image: side, ...wanted } = model.config as ViTConfig
+    expect(own).toEqual({ ...(name.includes('resnet') ? { stem: 'imagenet' } : {}), ...wanted })
+    if (kind === 'vit') expect(image).toBe(side)
+  },
+)
