@@ -6,7 +6,7 @@ import { show } from '../../graph/shape.ts'
 
 /** A tensor of a checkpoint, such as `readSafetensors` returns. */
 export interface PretrainedTensor {
-  /** Element type. @default 'float32' */
+  /** Element type. @default 'float32' for a Float32Array; other arrays are no weights without one */
   readonly dtype?: DType
   /** Sizes of the axes. */
   readonly shape: readonly number[]
@@ -44,7 +44,8 @@ export function floatsOf(weights: PretrainedWeights): {
   const others: string[] = []
   for (const [name, tensor] of Object.entries(weights)) {
     if (IGNORED.test(name)) continue
-    const { dtype = 'float32', shape } = tensor
+    const { shape } = tensor
+    const { dtype = tensor.data instanceof Float32Array ? 'float32' : 'int64' } = tensor
     if (!isFloat(dtype)) {
       others.push(name)
       continue
