@@ -7,7 +7,9 @@ import { adapterInputs, writeAdapter } from '../finetune/adapter.ts'
 import { edited } from '../finetune/edit.ts'
 import { headOf } from '../finetune/head.ts'
 import { UserError } from '../graph/errors.ts'
+import { fieldsOf } from '../graph/keys.ts'
 import { loadAdapted, loadRun } from '../runs/model-file-node.ts'
+import { trainedBeside } from '../runs/tuned.ts'
 import { whole } from '../settings/setting.ts'
 import { note, result, say } from '../terminal/output.ts'
 import { numberOption } from './numbers.ts'
@@ -78,7 +80,8 @@ async function exportAdapter(flags: Flags): Promise<void> {
   const files = { base: join(out, 'base.onnx'), adapter: join(out, 'adapter.safetensors') }
   await refuseExisting(Object.values(files), flags)
   const trained = await loadAdapted(run, note, checkpoint)
-  const options = { include: headOf(trained).parameters }
+  const { config } = trained.model
+  const options = { include: trainedBeside(headOf(trained).parameters, fieldsOf(config)) }
   const { model, ...rest } = adapterInputs(trained, options)
   const base = exportOnnx({ ...rest, model: edited(model, { config: {} }) }, { opset, probabilities })
   const adapter = writeAdapter(trained, options)

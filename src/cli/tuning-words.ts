@@ -3,7 +3,10 @@ import type { RunRecord } from '../runs/record.ts'
 import { BACKBONE, isTuned } from '../runs/tuned.ts'
 
 /** What of a configuration is told apart from the model, or is of no use to read. */
-const ASIDE = ['sha256', 'startedFrom', 'normalization', 'head', 'freeze', 'lora', 'loraAlpha', 'loraMatch']
+const ASIDE = [
+  ...['sha256', 'startedFrom', 'normalization', 'head', 'freeze'],
+  ...['lora', 'loraAlpha', 'loraMatch', 'loraTrain'],
+]
 
 /** A model's configuration as a run tells it. */
 export const shownConfig = (config: object): object =>
@@ -17,11 +20,11 @@ const epochs = (n: number): string => `${n} ${n === 1 ? 'epoch' : 'epochs'}`
 export function tuningInWords(record: Omit<RunRecord, 'step'>): string | undefined {
   const { config } = record.model
   if (!isTuned(config)) return undefined
-  const { freeze, lora } = fieldsOf(config)
+  const { freeze, lora, loraTrain } = fieldsOf(config)
   const { freezeEpochs, backboneRate, layerDecay, cacheFeatures } = fieldsOf(record)
   const rest =
     lora !== undefined
-      ? `head and updates of rank ${lora} (lora)`
+      ? `head${loraTrain === undefined ? '' : `, ${loraTrain}`} and updates of rank ${lora} (lora)`
       : freeze === BACKBONE
         ? 'head only'
         : layerDecay === undefined

@@ -27,8 +27,11 @@ function slotsOf({ model }: TrainedModel, { include }: AdapterOptions): Slot[] {
     pattern => !slots.some(slot => matchesAny(pattern, slot.name)),
   )
   if (idle !== undefined) throw new UserError(`adapter: no parameter of ${model.name} matches ${idle}`)
-  const own = slots.filter(({ name }) => isLora(name) || matchesAny(include, name))
-  if (own.length) return own
+  const own = slots.filter(
+    // Running statistics that training steps update are the adapter's too.
+    ({ name }) => isLora(name) || Object.hasOwn(model.assigned, name) || matchesAny(include, name),
+  )
+  if (own.some(({ name }) => isLora(name))) return own
   throw new UserError(`adapter: ${model.name} has no updates that lora has added`)
 }
 

@@ -46,6 +46,10 @@ export const FINETUNE_SETTINGS = {
     ...TUNING,
     usually: 'linear layers and convolutions, but for the head',
   }),
+  loraTrain: text(
+    'Further parameters that are trained with the updates of --lora: names with * for any characters, such as *norm*',
+    { ...TUNING, usually: 'none but the head' },
+  ),
   batchNorm: choice(
     'What batch norms use in training steps. evaluation: the running statistics that they came with; training: those of the batch',
     ['evaluation', 'training'],
@@ -68,6 +72,6 @@ export const FINETUNE_SETTINGS = {
 
 /** Settings that decide the graph of a model and what of it is trained: a run has them among those of its model. */
 export const GRAPH_SETTINGS = [
-  ...(['freeze', 'lora', 'loraAlpha', 'loraDropout', 'loraMatch', 'batchNorm', 'headDropout'] as const),
-  'normalize',
+  ...(['freeze', 'lora', 'loraAlpha', 'loraDropout', 'loraMatch', 'loraTrain'] as const),
+  ...(['batchNorm', 'headDropout', 'normalize'] as const),
 ] as const

@@ -36,8 +36,13 @@ export function graphSettings(model: Model, values: SettingValues): SettingValue
   return hasBatchNorm(model) ? { batchNorm: 'evaluation', ...given } : given
 }
 
-function programOf(head: readonly string[], { freeze, lora: rank }: SettingValues): ProgramOptions {
-  if (rank !== undefined) return { train: [LORA, ...head] }
+/** What is trained beside the updates of `lora`. @param head names of its parameters */
+export const trainedBeside = (head: readonly string[], { loraTrain }: SettingValues): readonly string[] =>
+  loraTrain === undefined ? head : [...head, String(loraTrain)]
+
+function programOf(head: readonly string[], settings: SettingValues): ProgramOptions {
+  const { freeze, lora: rank } = settings
+  if (rank !== undefined) return { train: [LORA, ...trainedBeside(head, settings)] }
   if (freeze === BACKBONE) return { train: head }
   return freeze === undefined ? {} : { freeze: String(freeze) }
 }

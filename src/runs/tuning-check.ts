@@ -9,6 +9,7 @@ const NEEDS = [
   ['loraAlpha', 'lora'],
   ['loraDropout', 'lora'],
   ['loraMatch', 'lora'],
+  ['loraTrain', 'lora'],
 ] as const
 
 /** Settings that contradict each other, and why. */
