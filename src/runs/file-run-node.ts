@@ -1,4 +1,5 @@
 import { basename, extname, resolve } from 'node:path'
+import { filesBeside } from '../data/beside-node.ts'
 import { COLLECTIONS } from '../data/collections.ts'
 import { readBytes } from '../data/files-node.ts'
 import { isPreprocessing } from '../data/preprocess.ts'
@@ -41,6 +42,19 @@ interface File {
   readonly path: string
   readonly info: FileInfo
   readonly sha256: string
+}
+
+/** A file with what it keeps in files beside it, as PyTorch does: they are part of its digest. */
+function openFile(path: string, bytes: Uint8Array): File {
+  const beside = filesBeside(resolve(path))
+  const files = new Map<string, Uint8Array>()
+  const external = (name: string): Uint8Array => {
+    const read = files.get(name) ?? beside(name)
+    files.set(name, read)
+    return read
+  }
+  const info = readOnnx(bytes, path, { external })
+  return { path, info, sha256: sha256Of(bytes, ...files.values()) }
 }
 
 /** @throws UserError when the file is not the one that the run began with */
@@ -115,7 +129,7 @@ const count = (n: number): string => n.toLocaleString('en-US')
 export async function fileRun(path: string): Promise<Definition> {
   const module = resolve(path)
   const bytes = await readBytes(module)
-  const file: File = { path, info: readOnnx(bytes, path), sha256: sha256Of(bytes) }
+  const file = openFile(path, bytes)
   const name = basename(path).replace(/\.onnx$/i, '')
   return {
     name,

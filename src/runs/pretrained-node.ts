@@ -32,7 +32,9 @@ export interface StartWeights {
   readonly from?: readonly string[]
 }
 
-export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+/** SHA-256 of files, one after the other. */
+export const sha256Of = (...files: readonly Uint8Array[]): string =>
+  files.reduce((hash, bytes) => hash.update(bytes), createHash('sha256')).digest('hex')
 
 /** What files beside a model say of how its pictures were prepared. @throws UserError for one that is not JSON */
 export async function preparationBeside(path: string): Promise<Preparation> {

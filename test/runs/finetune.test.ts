@@ -5,8 +5,11 @@ import { pathToFileURL } from 'node:url'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { lenet, resnet, vit } from '../../models/index.ts'
+import { encode } from '../../src/export/codec.ts'
+import { Model } from '../../src/export/onnx-proto.ts'
 import { readOnnx } from '../../src/export/read.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
+import { lookup } from '../../src/graph/present.ts'
 import { rng } from '../../src/graph/random.ts'
 import type * as Library from '../../src/node.ts'
 import { initialized, type SaveSource, save } from '../../src/node.ts'
@@ -108,6 +111,32 @@ describe('a run that trains a file further', () => {
     expect(info.classes).toEqual(CLASSES)
     expect(info.model).toEqual({ name: 'lenet12', config: {} })
     // The head alone was trained in the first epoch: it is of another size, and all else was the file's until then.
+  })
+
+  test('reads weights that PyTorch keeps in a second file, and knows both again', async () => {
+    const path = at('apart.onnx')
+    const { proto } = onnx(await readFile(lenetFile))
+    const weights = new Map(
+      (proto.graph?.initializer ?? []).map(t => [t.name, t.rawData ?? new Uint8Array()]),
+    )
+    let offset = 0
+    const initializer = (proto.graph?.initializer ?? []).map(({ rawData, ...t }) => {
+      if (!rawData || t.name === 'fc3.bias') return { ...t, ...(rawData ? { rawData } : {}) }
+      const entries = { location: 'apart.onnx.data', offset, length: rawData.length }
+      offset += rawData.length
+      const externalData = Object.entries(entries).map(([key, value]) => ({ key, value: String(value) }))
+      return { ...t, dataLocation: 1, externalData }
+    })
+    const data = Buffer.concat(
+      initializer.flatMap(t => ('externalData' in t ? [lookup(weights, t.name)] : [])),
+    )
+    await writeFile(`${path}.data`, data)
+    await writeFile(path, encode(Model, { ...proto, graph: { ...proto.graph, initializer } }))
+    const [whole, apart] = [await train(lenetFile, { epochs: 2 }), await train(path, { epochs: 2 })]
+    expect(apart.trained.params).toEqual(whole.trained.params)
+    data[5] = Number(data[5]) ^ 1
+    await writeFile(`${path}.data`, data)
+    await expect(resumeRun(apart.out, { epochs: 3 })).rejects.toThrow('it has changed')
   })
 
   test('keeps a head for the same classes, prepares pictures as they were, and stays close to the weights', async () => {
