@@ -22,4 +22,4 @@ def scales(name):
 
 models = {name: scales(name) for name in ('vit_tiny_patch16_224', 'resnet18')}
 path = Path(__file__).parent.parent / 'test/oracles/optim/layer-decay.json'
-path.write_text(json.dumps({'timm': timm.__version__, 'decay': DECAY, 'models': models}, indent=1) + '\n')
+path.write_text(json.dumps({'timm': timm.__version__, 'decay': DECAY, 'models': models}, indent=2) + '\n')
