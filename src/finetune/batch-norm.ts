@@ -92,7 +92,9 @@ function trained(model: Model, chosen: ReadonlySet<Node>, momentum: number | und
       if (!norm) return undefined
       const [x, weight, bias, mean, variance] = norm.inputs
       const { epsilon, momentum: kept } = norm.attrs
-      const own = runningStatistics(x, mean, variance, momentum ?? 1 - kept)
+      // A batch norm that is used twice is updated twice.
+      const [mu, v] = [mean, variance].map(t => next.get(lookup(names, t)) ?? t)
+      const own = runningStatistics(x, mu ?? mean, v ?? variance, momentum ?? 1 - kept)
       next.set(lookup(names, mean), own.mean)
       next.set(lookup(names, variance), own.variance)
       return [

@@ -5,12 +5,12 @@ import { nth, zip } from '../graph/present.ts'
 import { type Dim, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { inputsOf } from '../import/import.ts'
-import { loadInfo } from '../import/load.ts'
+import { type LoadOptions, loadInfo } from '../import/load.ts'
 import { imageInput, insert, type Model, modelOf, portTensors } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
 import { concat, slice, transpose } from '../ops/layout.ts'
 import { headOf } from './head.ts'
-import { IMAGENET, type Preparation } from './preparation.ts'
+import { forChannels, IMAGENET, type Preparation } from './preparation.ts'
 
 /** Options of `imageClassifier`. */
 export interface ClassifierOptions {
@@ -60,6 +60,10 @@ function portOf(
     throw new UserError(
       `${path}: takes ${shown}; a classifier of pictures takes one input, float32 [batch, channels, height, width]`,
     )
+  if (typeof t.shape[0] === 'number')
+    throw new UserError(
+      `${path}: takes ${shown}: it was exported for ${t.shape[0]} examples at a time; export it with a dynamic batch, or for one example`,
+    )
   const layout: Layout = !isChannels(t.shape[1]) && isChannels(t.shape[3]) ? 'last' : 'first'
   const channels = t.shape[layout === 'last' ? 3 : 1]
   if (typeof channels !== 'number' || !isChannels(channels))
@@ -69,7 +73,7 @@ function portOf(
   const sides = places.map((d, i) => {
     if (typeof d === 'number' && d > 0) return d
     if (wanted) return nth(wanted, i)
-    throw new UserError(`${path}: takes ${shown}: give the size of its pictures`)
+    throw new UserError(`${path}: takes ${shown}: set the size of its pictures (--image, or the option size)`)
   })
   return { name, layout, shape: [channels, nth(sides, 0), nth(sides, 1)] }
 }
@@ -106,13 +110,13 @@ function normalizationOf(
   if (typeof normalize === 'object') return { values: normalize }
   if (normalize === 'none') return { values: plain(channels) }
   if (normalize === 'imagenet' && channels !== 3)
-    throw new UserError(`${path}: takes ${channels} channel; the normalization of ImageNet is for 3`)
-  const said = normalize ? undefined : preparation?.normalization
+    throw new UserError(`${path}: takes 1 channel; the normalization of ImageNet is for 3`)
+  const said = normalize ? undefined : forChannels(preparation?.normalization, channels)
   if (said && said.mean.length === channels && said.std.length === channels)
     return { values: said, note: `pixels are normalized as ${preparation?.from.join(' and ')} says` }
   if (said)
     throw new UserError(
-      `${path}: takes ${channels} channels, but ${preparation?.from.join(' and ')} normalizes ${said.mean.length}`,
+      `${path}: takes ${channels} ${channels === 1 ? 'channel' : 'channels'}, but ${preparation?.from.join(' and ')} normalizes ${said.mean.length}; decide it by the option normalize: imagenet, or none`,
     )
   if (normalize === 'imagenet') return { values: IMAGENET }
   return channels === 3
@@ -124,6 +128,19 @@ function normalizationOf(
         values: plain(channels),
         note: `${path} does not say how its pictures were normalized: pixels in [0, 1] are assumed`,
       }
+}
+
+/** {@link loadInfo}; a file of one example may hold that number in more places than its input. */
+function loadFreed(info: FileInfo, path: string, options: LoadOptions): Model {
+  try {
+    return loadInfo(info, path, options)
+  } catch (error) {
+    const [input] = Object.values(inputsOf(info, path))
+    if (!(error instanceof UserError) || input?.shape[0] !== 1) throw error
+    throw new UserError(`${error.message}; it was exported for one example: export it with a dynamic batch`, {
+      cause: error,
+    })
+  }
 }
 
 /**
@@ -141,16 +158,22 @@ export function imageClassifier(
   const port = portOf(path, inputsOf(info, path, { freeBatch: true }), options)
   const [channels, height, width] = port.shape
   const sizes = port.layout === 'last' ? [height, width, channels] : port.shape
-  const loaded = loadInfo(info, path, { inputs: { image: { shape: sizes } }, freeBatch: true })
+  const loaded = loadFreed(info, path, { inputs: { image: { shape: sizes } }, freeBatch: true })
   const { classes } = headOf(loaded)
-  const classNames = info.classes ?? preparation?.classes
-  if (classNames && classNames.length !== classes)
-    throw new UserError(
-      `${path}: has ${classes} classes, but ${info.classes ? 'its metadata' : preparation?.from.join(' and ')} names ${classNames.length}`,
-    )
+  if (info.classes && info.classes.length !== classes)
+    throw new UserError(`${path}: has ${classes} classes, but its metadata names ${info.classes.length}`)
+  // A config.json may be of another model.
+  const beside = preparation?.classes
+  const others = beside && beside.length !== classes
+  const classNames = info.classes ?? (others ? undefined : beside)
+  const ignored =
+    others && !info.classes
+      ? `the ${beside.length} names of classes in config.json are left out: ${path} has ${classes} classes`
+      : undefined
   const shared = { classes, ...(classNames ? { classNames } : {}) }
   // The graph normalizes already.
-  if (Object.hasOwn(loaded.normalization, 'image')) return { ...shared, model: loaded, notes: [] }
+  if (Object.hasOwn(loaded.normalization, 'image'))
+    return { ...shared, model: loaded, notes: ignored ? [ignored] : [] }
   const { values, note } = normalizationOf(path, channels, options)
   const bgr = preparation?.bgr === true && channels === 3
   const ordered = (x: AnyTensor): AnyTensor =>
@@ -169,6 +192,7 @@ export function imageClassifier(
   const notes = [
     note,
     bgr && `channels are given in the order blue, green, red, as ${preparation?.from.join(' and ')} says`,
+    ignored,
   ]
   return { ...shared, model, notes: notes.flatMap(n => (n ? [n] : [])) }
 }

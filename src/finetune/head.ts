@@ -1,23 +1,20 @@
 import { UserError } from '../graph/errors.ts'
 import { nodesOf, type Rule } from '../graph/graph.ts'
-import { isParameter, type Parameter } from '../graph/leaf.ts'
+import { filledWith, isParameter, type Parameter } from '../graph/leaf.ts'
 import { match } from '../graph/match.ts'
 import { makeNode, type Node } from '../graph/node.ts'
 import { lookup } from '../graph/present.ts'
 import { withScope } from '../graph/scope.ts'
-import { show } from '../graph/shape.ts'
+import { equalShape, product, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { dropout } from '../ops/dropout.ts'
-import norms from '../ops/norm.ts'
-import { Reshape, Softmax } from '../ops/primitives.ts'
+import { Reshape } from '../ops/primitives.ts'
 import { staticNodes } from '../passes/match.ts'
 import { outputOf } from '../tasks/outputs.ts'
 import { edited, namesOf, restarted, startingAt } from './edit.ts'
 import { type WeightUse, weightUseOf } from './weight-use.ts'
-
-const { LogSoftmax } = norms
 
 /** Options of `headOf` and `replaceHead`. */
 export interface HeadOptions {
@@ -36,33 +33,51 @@ export interface Head {
 }
 
 interface Found extends Head {
-  /** Logits, before a softmax that the file ends with. */
   readonly logits: Tensor
+  /** The softmax or sigmoid at the end of the file, which makes probabilities of the logits. */
+  readonly activation: Node | undefined
   readonly weights: readonly WeightUse[]
   readonly biases: readonly Parameter[]
 }
 
-/** The logits that a softmax at the end of a model reads. */
-function beforeSoftmax(t: Tensor): Tensor {
-  const last = match(t.node, Softmax) ?? match(t.node, LogSoftmax)
-  return last ? last.inputs[0] : t
+/** Ops that give other shapes to what they read. */
+const FORMS = new Set(['Reshape', 'Transpose', 'Cast'])
+
+/** Ops that may come between a head and the logits: none of them has parameters, or mixes classes. */
+const BETWEEN = new Set([
+  ...FORMS,
+  ...['Add', 'AveragePool', 'Dropout', 'GlobalAveragePool', 'Identity', 'ReduceMean', 'Relu'],
+])
+
+const ACTIVATIONS = new Set(['LogSoftmax', 'Sigmoid', 'Softmax'])
+
+/** What makes probabilities of logits at the end of a model, whatever their shape. */
+function activationBefore(t: Tensor): Node | undefined {
+  let { node } = t
+  while (FORMS.has(node.op.type) && node.inputs[0]) node = node.inputs[0].node
+  return ACTIVATIONS.has(node.op.type) ? node : undefined
 }
 
 function findHead(model: Model, { output }: HeadOptions): Found {
-  const { key, tensor } = outputOf('replaceHead', model, 'logits', output)
-  const logits = beforeSoftmax(tensor)
+  const { key, tensor: logits } = outputOf('replaceHead', model, 'logits', output)
   const classes = logits.shape.at(-1)
   const fail = (why: string): never => {
     throw new UserError(
-      `${model.name}: its output ${key} ${show(tensor.shape)} is not computed by a linear layer or convolution with a bias at the end: ${why}; take a part of it with model.layer({ output }), and add a head of your own`,
+      `${model.name}: its output ${key} ${show(logits.shape)} is not computed by a linear layer or convolution at the end: ${why}; take a part of it with model.layer({ output }), and add a head of your own`,
     )
   }
   if (typeof classes !== 'number' || classes < 1) return fail('its number of classes is not known')
   const names = namesOf(model)
   const fixed = staticNodes(nodesOf(model.graph))
+  const activation = activationBefore(logits)
   const weights: WeightUse[] = []
   const biases: Parameter[] = []
   const seen = new Set<Node>()
+  /** Whether a node only moves, averages or scales all classes alike. */
+  const passes = (node: Node): boolean =>
+    node === activation ||
+    BETWEEN.has(node.op.type) ||
+    (['Mul', 'Div'].includes(node.op.type) && node.inputs.some(t => filledWith(t) !== undefined))
   const visit = (t: Tensor): undefined => {
     const { node } = t
     if (seen.has(node)) return
@@ -78,6 +93,7 @@ function findHead(model: Model, { output }: HeadOptions): Found {
     }
     const computed = node.inputs.filter(input => !fixed.has(input.node))
     if (!computed.length) return fail('nothing before it has parameters')
+    if (!passes(node)) return fail(`a ${node.op.type} comes after it`)
     for (const input of node.inputs)
       if (isParameter(input)) {
         if (input.shape.at(-1) !== classes) return fail(`${names.get(input)} is ${show(input.shape)}`)
@@ -87,7 +103,7 @@ function findHead(model: Model, { output }: HeadOptions): Found {
   }
   visit(logits)
   const parameters = [...new Set([...weights.map(w => w.weight), ...biases])].map(p => lookup(names, p))
-  return { output: key, classes, parameters, logits, weights, biases }
+  return { output: key, classes, parameters, logits, activation, weights, biases }
 }
 
 /**
@@ -112,8 +128,11 @@ export const allBut = (names: readonly string[]): RegExp =>
  */
 export function withLogits(source: Model | TrainedModel, options: HeadOptions = {}): Model {
   const model = startingAt(source)
-  const { logits } = findHead(model, options)
-  return edited(model, { outputs: () => ({ logits }) })
+  const { logits, activation } = findHead(model, options)
+  return edited(model, {
+    rule: (node, inputs) => (node === activation ? inputs.slice(0, 1) : undefined),
+    outputs: () => ({ logits }),
+  })
 }
 
 /**
@@ -145,14 +164,19 @@ const recount =
   (node, inputs) => {
     const shaped = match(node, Reshape, inputs)
     const was = node.inputs[0]?.shape
-    if (!shaped || shaped.inputs[0].shape.every((d: unknown, i: number) => d === was?.[i])) return undefined
-    const shape = shaped.attrs.shape.map(d => (d === before ? after : d))
-    return makeNode(node.op, inputs, { shape }).outputs
+    if (!shaped || equalShape(shaped.inputs[0].shape, was ?? [])) return undefined
+    const { shape } = shaped.attrs
+    const size = product(shaped.inputs[0].shape)
+    // One dim counts the classes; others may happen to be as large.
+    const counted = shape
+      .map((d, i) => (d === before ? shape.with(i, after) : shape))
+      .find((own, i) => i > 0 && own !== shape && product(own) === size)
+    return makeNode(node.op, inputs, { shape: counted ?? shape }).outputs
   }
 
 /**
  * A classifier with a new head for other classes: the weight and bias of its last layer are initialized as PyTorch does it, under the
- * same names; everything before keeps its weights. A softmax at the end is left out, and the output is named `logits`.
+ * same names; everything before keeps its weights. A softmax or sigmoid at the end is left out, and the output is named `logits`.
  * @param classes number of classes
  * @returns a model with the output `logits`, `[batch, classes]`
  * @throws UserError when the last layer cannot be found
@@ -168,6 +192,8 @@ export function replaceHead(source: Model | TrainedModel, classes: number, optio
   const model = startingAt(source)
   const head = findHead(model, options)
   const made = new Map<Tensor, Parameter>()
+  const heads = new Set(head.weights.map(({ node }) => node))
+  const counted = recount(head.classes, classes)
   const fanIns = head.weights.map(({ weight, outputs = 0 }) => {
     const shape = (weight.shape as readonly number[]).map((d, i) => (i === outputs ? classes : d))
     const fanIn = shape.reduce((a, b) => a * b, 1) / classes
@@ -184,7 +210,12 @@ export function replaceHead(source: Model | TrainedModel, classes: number, optio
     parameters,
     config: 'classes' in model.config ? { ...model.config, classes } : model.config,
     replaced: made,
-    rule: recount(head.classes, classes),
+    rule: (node, inputs) => {
+      if (node === head.activation) return inputs.slice(0, 1)
+      // A bias that is a constant of the file counts the classes that it had.
+      const constant = inputs[2] && !isParameter(inputs[2]) && heads.has(node)
+      return constant ? makeNode(node.op, inputs.slice(0, 2), node.attrs).outputs : counted(node, inputs)
+    },
     outputs: () => ({ logits: head.logits }),
   })
 }

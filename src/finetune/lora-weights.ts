@@ -2,6 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { nodesOf } from '../graph/graph.ts'
 import { isParameter, parameterAttrs } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
+import { nth } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import type { Model } from '../nn/model.ts'
 import { MatMul, Reshape, Slice, Split, Transpose } from '../ops/primitives.ts'
@@ -14,7 +15,7 @@ import { type WeightUse, weightUseOf } from './weight-use.ts'
 export interface Adaptable {
   /** Weights that linear layers and convolutions alone read, each whole, with those layers. */
   readonly whole: ReadonlyMap<Tensor, readonly WeightUse[]>
-  /** Matrices that linear layers read in pieces, such as a joint projection of queries, keys and values. */
+  /** Matrices that linear layers read in pieces, such as a joint projection of queries, keys and values, or in several forms. */
   readonly pieces: ReadonlySet<Tensor>
 }
 
@@ -32,6 +33,12 @@ function usersBehind(nodes: readonly Node[], kinds: ReadonlySet<object>): (t: Te
   return users
 }
 
+/** Whether layers read a weight in the same form: one may read it transposed. */
+function readAlike(uses: readonly WeightUse[]): boolean {
+  const forms = uses.map(({ kind, turns, node }) => JSON.stringify([kind, turns, nth(node.inputs, 1).shape]))
+  return new Set(forms).size === 1
+}
+
 /** Weights of linear layers and convolutions; none that something else reads too, such as an embedding, which would change. */
 export function adaptableWeights(model: Model): Adaptable {
   const nodes = nodesOf({ ...model.graph, outputs: allRoots(model) })
@@ -41,17 +48,18 @@ export function adaptableWeights(model: Model): Adaptable {
   const users = usersBehind(nodes, FORMS)
   const whole = [...found].filter(([weight, uses]) => {
     const own = new Set(uses.map(use => use.node))
-    return users(weight).every(([node]) => own.has(node))
+    return users(weight).every(([node]) => own.has(node)) && readAlike(uses)
   })
+  const alike = new Map(whole)
   const behind = usersBehind(nodes, PIECES)
   const isWeight = ([{ op, inputs }, t]: [Node, Tensor]) =>
     op === MatMul && inputs[1] === t && inputs[0] !== t
   const pieces = [...model.parameters.values()].filter(p => {
-    if (p.shape.length !== 2 || found.has(p)) return false
+    if (p.shape.length !== 2 || alike.has(p)) return false
     const own = behind(p)
     return own.length > 0 && own.every(isWeight)
   })
-  return { whole: new Map(whole), pieces: new Set(pieces) }
+  return { whole: alike, pieces: new Set(pieces) }
 }
 
 /** A model without an output of classes has no head. */

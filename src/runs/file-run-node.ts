@@ -162,7 +162,7 @@ export async function fileRun(path: string): Promise<Definition> {
       context.notice(
         kept
           ? `head kept: ${basename(path)} has the data's classes`
-          : `head: ${count(found.classes)} classes of ${basename(path)} replaced by the data's ${count(classes.length)}`,
+          : `head: ${count(found.classes)} classes of ${basename(path)} replaced by the data's ${count(classes.length)}${found.classes === classes.length ? `: ${found.classNames ? 'they have other names' : 'their names are not known'}` : ''}`,
       )
       const normalization = lookup(found.model.normalization, 'image')
       const head = kept ? 'kept' : 'new'

@@ -3,7 +3,7 @@ import { buildModel, MODELS } from '../../models/index.ts'
 import { inferredConfig } from '../../models/inferred.ts'
 import { shapesAs } from '../finetune/pretrained/start.ts'
 import { UserError } from '../graph/errors.ts'
-import { fieldsOf } from '../graph/keys.ts'
+import { fieldsOf, isKey } from '../graph/keys.ts'
 import { lookup } from '../graph/present.ts'
 import type { Model } from '../nn/model.ts'
 import type { Context, Prepared, Reopening, SettingValues } from './definition.ts'
@@ -35,7 +35,9 @@ export async function startFor(
   const start = await readStart(String(asked.weights))
   if (start.model && start.model.name !== name)
     throw new UserError(
-      `${start.path} has the weights of ${start.model.name}, not of ${name}: train ${start.model.name}, or give other ${label('weights')}`,
+      isKey(MODELS, start.model.name)
+        ? `${start.path} has the weights of ${start.model.name}, not of ${name}: train ${start.model.name}, or give other ${label('weights')}`
+        : `${start.path} has the weights of ${start.model.name}, not of ${name}: train the file itself: onnxgrad train ${start.path}`,
     )
   return start.model ? start : { ...start, model: inferred(name, start) }
 }

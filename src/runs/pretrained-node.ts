@@ -5,7 +5,13 @@ import { type FileInfo, isWeight, readOnnx, readWeights } from '../export/read.t
 import { readSafetensors } from '../export/safetensors.ts'
 import { withParameters } from '../finetune/edit.ts'
 import { headOf } from '../finetune/head.ts'
-import { IMAGENET, PREPARATION_FILES, type Preparation, preparationOf } from '../finetune/preparation.ts'
+import {
+  forChannels,
+  IMAGENET,
+  PREPARATION_FILES,
+  type Preparation,
+  preparationOf,
+} from '../finetune/preparation.ts'
 import { startFrom } from '../finetune/pretrained/start.ts'
 import type { PretrainedWeights } from '../finetune/pretrained/weights.ts'
 import { UserError } from '../graph/errors.ts'
@@ -143,10 +149,11 @@ export function startedFrom(
 
 /** How pixels are normalized for weights, where that is known. @param channels of the data's images */
 export function normalizationFor(
-  { path, normalization, from = [] }: StartWeights,
+  { path, normalization: said, from = [] }: StartWeights,
   channels: number,
   { notice }: Pick<Context, 'notice'>,
 ): Normalization | undefined {
+  const normalization = forChannels(said, channels)
   if (normalization?.mean.length === channels) {
     if (from.length) notice(`pixels are normalized as ${from.join(' and ')} beside ${basename(path)} says`)
     return normalization

@@ -7,7 +7,7 @@ import { type RunRecord, stepsPerEpoch } from './record.ts'
 import { graphSettings, type Tuned, tuned } from './tuned.ts'
 import {
   cachesFeatures,
-  checkFrozen,
+  checkNames,
   tuningOptimizer,
   tuningOptimizerAgain,
   tuningSettings,
@@ -28,7 +28,7 @@ export function preparedTuning(
   const { data, task } = shared
   const own = { ...config, ...graphSettings(base, values) }
   const run = tuned(base, own)
-  checkFrozen(run, values, context)
+  checkNames(run, values, newHead, context)
   const decided = tuningSettings(values, newHead)
   const cacheFeatures = cachesFeatures(run, task, data, values, augmentOptions(values) !== undefined, context)
   const [batch, accumulate] = [values.batch, values.accumulate].map(Number)

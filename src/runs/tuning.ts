@@ -79,17 +79,34 @@ export function tuningOptimizerAgain(built: Tuned, record: Omit<RunRecord, 'step
   return tuningOptimizer(built, { ...fieldsOf(record), ...rates, optimizer: name }, stepsPerEpoch(record))
 }
 
-/** Checks what is frozen. @throws UserError when a pattern matches nothing, or everything */
-export function checkFrozen(built: Tuned, values: SettingValues, { label }: Context): void {
-  const { freeze } = values
+/**
+ * Checks names of parameters in settings.
+ * @param newHead whether the head has random weights
+ * @throws UserError when a pattern matches nothing, everything, or a new head
+ */
+export function checkNames(
+  built: Tuned,
+  { freeze, loraTrain }: SettingValues,
+  newHead: boolean,
+  { label }: Context,
+): void {
+  const { model, head } = built
+  const names = [...model.parameters].flatMap(([name, p]) => (parameterAttrs(p).buffer ? [] : [name]))
+  const like = `the names of ${model.name} are like ${names.slice(0, 3).join(', ')}`
+  const matching = (pattern: unknown) => names.filter(name => matchesName(String(pattern), name))
+  if (loraTrain !== undefined && !matching(loraTrain).length)
+    throw new UserError(`${label('loraTrain')}: no parameter matches ${loraTrain}; ${like}`)
   if (freeze === undefined || freeze === BACKBONE) return
-  const names = [...built.model.parameters.keys()]
-  const like = `the names of ${built.model.name} are like ${names.slice(0, 3).join(', ')}`
-  if (!names.some(name => matchesName(String(freeze), name)))
+  if (!matching(freeze).length)
     throw new UserError(`${label('freeze')}: no parameter matches ${freeze}; ${like}; or give ${BACKBONE}`)
   if (!trainedNames(built).length)
     throw new UserError(
       `${label('freeze')}: ${freeze} matches all parameters, so nothing is trained; ${like}`,
+    )
+  const frozenHead = newHead && head.find(name => matchesName(String(freeze), name))
+  if (frozenHead)
+    throw new UserError(
+      `${label('freeze')}: ${freeze} matches ${frozenHead}, which is new for the data's classes and has to be trained; give ${BACKBONE} for all but the head`,
     )
 }
 

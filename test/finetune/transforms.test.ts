@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { lenet, vit } from '../../models/index.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import { readSafetensors } from '../../src/export/safetensors.ts'
+import { withLogits } from '../../src/finetune/head.ts'
 import {
   adapterInputs,
   headOf,
@@ -14,14 +15,16 @@ import {
   writeAdapter,
 } from '../../src/finetune/index.ts'
 import { rng } from '../../src/graph/random.ts'
+import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { loadOnnx } from '../../src/import/load.ts'
 import { batchNorm2d, conv2d } from '../../src/nn/conv.ts'
 import { embedding, linear } from '../../src/nn/layers.ts'
 import { layoutOf, views } from '../../src/nn/layout.ts'
 import { type Model, model } from '../../src/nn/model.ts'
 import { initialized, type TrainedModel } from '../../src/nn/trained.ts'
-import { relu } from '../../src/ops/elementwise.ts'
-import { linear as linearOp } from '../../src/ops/matmul.ts'
+import { add, mul, relu, sigmoid, tanh } from '../../src/ops/elementwise.ts'
+import { reshape } from '../../src/ops/layout.ts'
+import { linear as linearOp, matmul } from '../../src/ops/matmul.ts'
 import { softmax } from '../../src/ops/norm.ts'
 import { mean } from '../../src/ops/reduce.ts'
 import { adamW, sgd } from '../../src/optim/optimizer.ts'
@@ -116,7 +119,56 @@ describe('replaceHead', () => {
     }
   })
 
+  test.each([
+    ['a softmax that is flattened', (x: AnyTensor) => reshape(softmax(x, 1), [-1, 4])],
+    ['a sigmoid', (x: AnyTensor) => sigmoid(reshape(x, [-1, 4]))],
+  ])('leaves out %s', async (_, end) => {
+    const net = model({
+      inputs: { x: { shape: [1, 8, 8] } },
+      layers: { body: conv2d(1, 4, 3), classifier: conv2d(4, 4, 1) },
+      forward: (self, { x }) => ({ p: end(mean(self.classifier(relu(self.body(x))), [2, 3], true)) }),
+    })
+    const x = numbers(3, 1, 8, 8)
+    const file = loadOnnx(exportOnnx(net), 'net.onnx')
+    const own = (await outputs(withLogits(file), { x })).logits!
+    const again = model({
+      inputs: { x: { shape: [4, 1, 1] } },
+      layers: {},
+      forward: (_, { x }) => ({ p: end(x) }),
+    })
+    close(
+      (await outputs(again, { x: { data: Float32Array.from(own), dims: [3, 4, 1, 1] } })).p,
+      (await outputs(file, { x })).p,
+    )
+    expect((await outputs(replaceHead(file, 6), { x })).logits).toHaveLength(18)
+  })
+
+  test('counts only the classes anew where other dims are as large, and has one logit no trouble', async () => {
+    const of = (classes: number) =>
+      model({
+        inputs: { x: { shape: [1, 4, 4] } },
+        layers: { body: conv2d(1, 6, 1), classifier: conv2d(6, classes, 1) },
+        forward: (self, { x }) => {
+          const maps: AnyTensor = self.classifier(relu(self.body(x)))
+          return { y: mean(reshape(maps, [-1, classes, 16]), 2) }
+        },
+      })
+    for (const classes of [4, 1, 16]) {
+      const made = replaceHead(loadOnnx(exportOnnx(of(classes)), 'net.onnx'), 3)
+      expect(made.outputs.logits?.shape).toEqual(['batch', 3])
+      expect((await outputs(made, { x: numbers(2, 1, 4, 4) })).logits).toHaveLength(6)
+    }
+  })
+
   test('refuses a model whose outputs are no classes of a last layer', () => {
+    const normedEnd = model({
+      inputs: { x: { shape: [3, 2, 2] } },
+      layers: { a: conv2d(3, 5, 1), bn: batchNorm2d(5) },
+      forward: (self, { x }) => ({ y: mean(self.bn(self.a(x)), [2, 3]) }),
+    })
+    expect(() => replaceHead(setBatchNorm(normedEnd, 'evaluation'), 3)).toThrow(
+      'a BatchNormalization comes after it',
+    )
     const net = model({
       inputs: { x: { shape: [3] } },
       layers: { a: linear(3, 4), b: linear(4, 6) },
@@ -167,6 +219,23 @@ describe('lora', () => {
       close((await outputs(file, { image, ...second })).logits, (await outputs(other, { image })).logits)
     },
   )
+
+  test('of a weight that is read as it is and transposed merges to the same numbers', async () => {
+    const square = linear(6, 6)
+    const net = model({
+      inputs: { image: { shape: [6] } },
+      layers: { square, head: linear(6, 4) },
+      forward: (self, { image }) => ({
+        logits: self.head(tanh(matmul(tanh(self.square(image)), self.square.weight))),
+      }),
+    })
+    const batch = { image: numbers(5, 6), label: Int32Array.from([0, 1, 2, 3, 0]) }
+    const tuned = await trained(lora(net, { rank: 2 }), batch, { train: LORA })
+    const { image } = batch
+    const answer = (await outputs(tuned, { image })).logits
+    expect(answer).not.toEqual((await outputs(net, { image })).logits)
+    close((await outputs(mergeLora(tuned), { image })).logits, answer)
+  })
 
   test('takes the weights that a pattern names, and none that an embedding shares', () => {
     const names = (m: Model) => [...m.parameters.keys()].filter(name => LORA.test(name))
@@ -260,6 +329,24 @@ describe('setBatchNorm', () => {
     expect(file.assigned).toEqual({})
     const free = setBatchNorm(file, 'training')
     expect(Object.keys(free.assigned)).toHaveLength(2)
+  })
+
+  test('updates the running statistics of a batch norm for each of its uses', async () => {
+    const twice = model({
+      inputs: { x: { shape: [2, 4, 4] } },
+      layers: { bn: batchNorm2d(2), fc: linear(2, 2) },
+      forward: (self, { x }) => ({ y: self.fc(mean(add(self.bn(x), self.bn(mul(x, 3))), [2, 3])) }),
+    })
+    const free = setBatchNorm(setBatchNorm(twice, 'evaluation'), 'training')
+    const one = async (net: Model) =>
+      byName(await trained(net, batch, { task: regression(), optimizer: sgd({ lr: 0 }) }, 1))
+    const means = [0, 1].map(c => {
+      const own = batch.x.data.filter((_, i) => Math.floor(i / 16) % 2 === c)
+      return own.reduce((a, b) => a + b, 0) / own.length
+    })
+    const expected = means.map(m => 0.9 * (0.1 * m) + 0.1 * 3 * m)
+    close([...(await one(twice)).get('bn.running_mean')!], expected, 1e-6)
+    close([...(await one(free)).get('bn.running_mean')!], expected, 1e-6)
   })
 
   test('refuses a model without running statistics, or a name that none has', () => {
