@@ -28,6 +28,8 @@ export const InstanceNormalization = fileOp('InstanceNormalization', {
     sameDType('instanceNorm', [x, scale, bias], FLOATS)
     if (x.shape.length < 3)
       throw new ShapeError(`instanceNorm: takes [n, channels, ...], not ${show(x.shape)}`)
+    if (x.shape.slice(2).includes(0))
+      throw new ShapeError(`instanceNorm: ${show(x.shape)} has no places to take a mean of`)
     channels('instanceNorm', x.shape, { scale: scale.shape, bias: bias.shape })
     return [x]
   },

@@ -4,7 +4,6 @@ import type { AnyTensor } from '../graph/tensor.ts'
 import { FusedMatMul } from '../ops/fused-matmul.ts'
 import { centreWeights } from './centre.ts'
 import { columnSums } from './column-sums.ts'
-import { limitFanout } from './fanout.ts'
 import { withDType } from './float64.ts'
 import { foldNorms } from './fold-norm.ts'
 import { fuseMatMuls } from './fused-matmul.ts'
@@ -12,7 +11,7 @@ import { biasIntoGemm } from './gemm.ts'
 import { inOrder, runPasses, type Trace } from './pass.ts'
 import { recompute } from './recompute.ts'
 import { rowDots } from './row-dots.ts'
-import { DECOMPOSE } from './runnable.ts'
+import { DECOMPOSE, FANOUT } from './runnable.ts'
 import { SLICES } from './serving.ts'
 import { moveShifts } from './shifts.ts'
 import { simplify } from './simplify.ts'
@@ -76,7 +75,7 @@ const COMPLETE = inOrder<Purpose>([
   { name: 'transpose', run: transposeByProduct, when: p => fuses(p) && prefersProducts(p) },
   { name: 'views', run: simplifyViews },
   // Splits nodes with more inputs or outputs than the target allows.
-  { name: 'fanout', run: (g, p) => limitFanout(g, p.target.maxFanout), required: true },
+  FANOUT,
   // Makes a step smaller, not faster, and plans for the order of all nodes: only when asked for, after all others.
   { name: 'recompute', run: recompute, when: p => p.recompute === true, required: true },
 ])

@@ -57,6 +57,12 @@ const NO_WEBGPU: Readonly<Record<string, (attrs: Attrs) => boolean>> = {
   Sign: () => true,
   // The kernel refuses a second output.
   MaxPool: ({ indices }) => indices === true,
+  // "Conv3D does not support grouped convolution", "Only Conv2d or Conv1d are supported".
+  Conv: ({ kernel_shape, group }) => numbersOf(kernel_shape).length > 2 && Number(group) > 1,
+  ConvTranspose: ({ kernel_shape }) => numbersOf(kernel_shape).length > 2,
+  // Other functions than the default ones are refused, and so is smoothing.
+  GRU: ({ activations }) => activations !== undefined,
+  Resize: ({ antialias }) => antialias === true,
   // Steps back from another element than the last give wrong elements.
   Slice: ({ starts = [], steps = [] }) =>
     numbersOf(steps).some((step, i) => step < 0 && numbersOf(starts)[i] !== -1),
@@ -96,7 +102,12 @@ export const DEVICES: Readonly<Record<DeviceName, Device>> = {
       maxFanout: 6,
       statePart: Number.POSITIVE_INFINITY,
       lacks: (op, dtype, attrs = {}) => Boolean(NO_WEBGPU[op]?.(attrs)) || lacks(op, dtype),
-      inexact: { Sin: WGSL_TRIGONOMETRY, Cos: WGSL_TRIGONOMETRY },
+      inexact: {
+        Sin: WGSL_TRIGONOMETRY,
+        Cos: WGSL_TRIGONOMETRY,
+        Tan: WGSL_TRIGONOMETRY,
+        Acos: WGSL_TRIGONOMETRY,
+      },
     },
     resident: true,
     preallocated: false,

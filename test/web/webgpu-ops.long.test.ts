@@ -16,6 +16,36 @@ interface Report {
   readonly left: readonly string[]
 }
 
+/** Operators that files alone are read with, and that onnxruntime has no kernel for on WebGPU. */
+const OF_FILES = [
+  ...[
+    'BitShift',
+    'BitwiseAnd',
+    'BitwiseNot',
+    'BitwiseOr',
+    'BitwiseXor',
+    'Or',
+    'Xor',
+    'IsInf',
+    'IsNaN',
+    'Mod',
+  ],
+  ...[
+    'Celu',
+    'Col2Im',
+    'DepthToSpace',
+    'Det',
+    'EyeLike',
+    'GatherND',
+    'GridSample',
+    'Hardmax',
+    'LRN',
+    'NonZero',
+  ],
+  ...['RNN', 'Resize', 'ReverseSequence', 'Round', 'Selu', 'Shrink', 'SpaceToDepth'],
+  ...['ConvInteger', 'DequantizeLinear', 'DynamicQuantizeLinear', 'MatMulInteger', 'QuantizeLinear'],
+]
+
 describe.skipIf(noSwiftShader)(`WebGPU${noSwiftShader ? ` (${noSwiftShader})` : ''}`, () => {
   let report: Report
   beforeAll(async () => {
@@ -32,6 +62,8 @@ describe.skipIf(noSwiftShader)(`WebGPU${noSwiftShader ? ` (${noSwiftShader})` : 
 
   test('computes everything itself but int64, float64 and what no graph for it has', () => {
     // Indices of the gradients of gather and max pooling; casts; the identity that dropout is in a file.
-    expect([...report.left].sort()).toEqual(['Cast', 'Dropout', 'Gather', 'MaxPool'])
+    expect(report.left.filter(type => !OF_FILES.includes(type)).sort()).toEqual([
+      ...['Cast', 'Dropout', 'Gather', 'MaxPool'],
+    ])
   })
 })
