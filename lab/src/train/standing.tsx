@@ -87,7 +87,7 @@ function titleOf(lab: LabClient): string {
   const progress = lab.progress.value
   const state = lab.running.value
   if (state !== 'idle' && !progress) return 'Compiling the training step …'
-  if (!progress) return 'A Vision Transformer, trained in this page'
+  if (!progress) return 'Train a model in this page'
   const { epoch, epochs, step, steps } = progress
   if (state === 'idle')
     return step === steps ? `Done: ${epochs} epochs` : `Stopped in epoch ${epoch} of ${epochs}`
