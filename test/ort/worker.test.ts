@@ -81,8 +81,10 @@ describe('while steps run', () => {
     // One thread, because two that share a busy machine wait for each other.
     const options = { task: classification(), optimizer: sgd({ lr: 1e-3 }), threads: 1 }
     const run = new Trainer<SingleStep>(apart, model, options)
-    const batch = { image: new Float32Array(128 * 784), label: new Int32Array(128) }
-    await run.executor.prepare('', { batch: 128 })
+    // As many that a step takes many turns of the timer, on a fast machine too.
+    const count = 512
+    const batch = { image: new Float32Array(count * 784), label: new Int32Array(count) }
+    await run.executor.prepare('', { batch: count })
     let ticks = 0
     const timer = setInterval(() => ticks++, 5)
     /** How often the timer fired while each step ran; where the thread waits for the step, it fires before and after. */
