@@ -99,7 +99,7 @@ export {
   type Update,
   type Updated,
 } from './optim/optimizer.ts'
-export type { NamePattern } from './optim/patterns.ts'
+export { allBut, type NamePattern } from './optim/patterns.ts'
 export { constantRate, cosine, oneCycle, type Schedule, stepDecay, withWarmup } from './optim/schedule.ts'
 export type { Device, DeviceInfo, DeviceName } from './runtime/device.ts'
 export type {

@@ -2,11 +2,12 @@ import { type SafeTensor, writeSafetensors } from '../export/safetensors.ts'
 import { UserError } from '../graph/errors.ts'
 import { rewriteTensors } from '../graph/graph.ts'
 import { input } from '../graph/leaf.ts'
-import { lookup, zip } from '../graph/present.ts'
+import { lookup } from '../graph/present.ts'
 import type { Shape } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { copyShared, layoutOf, type Slot } from '../nn/layout.ts'
 import { modelOf, type PortSpec } from '../nn/model.ts'
+import { remade } from '../nn/rewrite.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
 import { matchesAny, type NamePattern } from '../optim/patterns.ts'
 import { LORA } from './lora.ts'
@@ -62,18 +63,7 @@ export function adapterInputs(trained: TrainedModel, options: AdapterOptions = {
   const replaced = new Map<Tensor, Tensor>(
     slots.map(({ name }) => [lookup(model.parameters, name), lookup(leaves, name)]),
   )
-  const groups = [model.outputs, model.intermediates]
-  const made = rewriteTensors(
-    groups.flatMap(g => Object.values(g)),
-    () => undefined,
-    replaced,
-  )
-  const named = zip(
-    groups.flatMap(g => Object.keys(g)),
-    made,
-  )
   const parameters = new Map([...model.parameters].filter(([name]) => !Object.hasOwn(ports, name)))
-  const count = Object.keys(model.outputs).length
   const base = modelOf({
     name: model.name,
     config: model.config,
@@ -81,8 +71,8 @@ export function adapterInputs(trained: TrainedModel, options: AdapterOptions = {
     layers: Object.fromEntries(parameters),
     parameters,
     leaves: { ...model.graph.inputs, ...leaves },
-    outputs: Object.fromEntries(named.slice(0, count)),
-    intermediates: Object.fromEntries(named.slice(count)),
+    // A file is for prediction: it assigns nothing.
+    ...remade({ ...model, assigned: {} }, roots => rewriteTensors(roots, () => undefined, replaced)),
     normalization: model.normalization,
   })
   const layout = layoutOf(parameters)

@@ -1,13 +1,14 @@
 import type { FileInfo } from '../export/read.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Normalization } from '../graph/normalization.ts'
-import { nth, zip } from '../graph/present.ts'
+import { nth } from '../graph/present.ts'
 import { type Dim, type Shape, show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { inputsOf } from '../import/import.ts'
 import { type LoadOptions, loadInfo } from '../import/load.ts'
-import { imageInput, insert, type Model, modelOf, portTensors } from '../nn/model.ts'
+import { imageInput, type Model } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
+import { reading } from '../nn/rewrite.ts'
 import { concat, slice, transpose } from '../ops/layout.ts'
 import { headOf } from './head.ts'
 import { forChannels, IMAGENET, type Preparation } from './preparation.ts'
@@ -76,23 +77,6 @@ function portOf(
     throw new UserError(`${path}: takes ${shown}: set the size of its pictures (--image, or the option size)`)
   })
   return { name, layout, shape: [channels, nth(sides, 0), nth(sides, 1)] }
-}
-
-/** A model whose image is changed before it reads it. @param shape of the image that it takes then */
-function reading(
-  model: Model,
-  shape: readonly [number, number, number],
-  change: (image: AnyTensor) => AnyTensor,
-  normalization: Model['normalization'] = {},
-): Model {
-  const { name, config, layers, parameters, graph } = model
-  const inputs = { image: imageInput(...shape) }
-  const leaves = portTensors(name, inputs)
-  const image = nth(Object.values(leaves), 0)
-  const keys = Object.keys(model.outputs)
-  const made = insert(name, graph.inputs, { image: change(image) }, Object.values(model.outputs))
-  const outputs = Object.fromEntries(zip(keys, made))
-  return modelOf({ name, config, inputs, layers, parameters, leaves, outputs, normalization })
 }
 
 /** Mean 0 and deviation 1. */
@@ -184,11 +168,13 @@ export function imageClassifier(
         )
       : x
   const turned = (x: AnyTensor): AnyTensor => (port.layout === 'last' ? transpose(x, [0, 2, 3, 1]) : x)
-  const net = reading(loaded, port.shape, x => turned(ordered(x)))
   const isPlain = values.mean.every(m => m === 0) && values.std.every(s => s === 1)
-  const model = isPlain
-    ? reading(net, port.shape, x => x, { image: values })
-    : normalized(net, 'image', values)
+  const net = reading(loaded, 'image', {
+    port: imageInput(...port.shape),
+    change: x => turned(ordered(x)),
+    ...(isPlain ? { normalization: values } : {}),
+  })
+  const model = isPlain ? net : normalized(net, 'image', values)
   const notes = [
     note,
     bgr && `channels are given in the order blue, green, red, as ${preparation?.from.join(' and ')} says`,

@@ -2,9 +2,9 @@ import type { Rule, Tensors } from '../graph/graph.ts'
 import { rewriteTensors } from '../graph/graph.ts'
 import type { Init } from '../graph/init.ts'
 import { type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
-import { nth, zip } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { type Model, modelOf } from '../nn/model.ts'
+import { remade } from '../nn/rewrite.ts'
 import { isTrained, type TrainedModel, weightsOf } from '../nn/trained.ts'
 
 /** How a model differs from the one that it is made of. */
@@ -23,13 +23,6 @@ export interface Edit {
   readonly assigned?: (assigned: Tensors) => Tensors
 }
 
-const remade = (group: Tensors, made: ReadonlyMap<Tensor, Tensor>): Tensors =>
-  Object.fromEntries(Object.entries(group).map(([key, t]) => [key, made.get(t) ?? t]))
-
-/** Names of a model's parameters. */
-export const namesOf = ({ parameters }: Model): ReadonlyMap<Tensor, string> =>
-  new Map([...parameters].map(([name, p]) => [p, name]))
-
 /** Everything that a model computes, under names that say what it is. */
 export const allRoots = ({ outputs, assigned, intermediates }: Model): Tensors =>
   Object.fromEntries(
@@ -42,10 +35,8 @@ export const allRoots = ({ outputs, assigned, intermediates }: Model): Tensors =
 export function edited(model: Model, edit: Edit): Model {
   const { name, inputs, graph, normalization } = model
   const { rule = () => undefined, replaced = new Map(), parameters = model.parameters } = edit
-  const groups = [edit.outputs?.(model.outputs) ?? model.outputs, model.assigned, model.intermediates]
-  const roots = groups.flatMap(group => Object.values(group))
-  const made = new Map(zip(roots, rewriteTensors(roots, rule, replaced)))
-  const assigned = remade(model.assigned, made)
+  const outputs = edit.outputs?.(model.outputs) ?? model.outputs
+  const made = remade({ ...model, outputs }, roots => rewriteTensors(roots, rule, replaced))
   return modelOf({
     name,
     config: edit.config ?? model.config,
@@ -54,9 +45,8 @@ export function edited(model: Model, edit: Edit): Model {
     layers: Object.fromEntries(parameters),
     parameters,
     leaves: graph.inputs,
-    outputs: remade(nth(groups, 0), made),
-    assigned: edit.assigned?.(assigned) ?? assigned,
-    intermediates: remade(model.intermediates, made),
+    ...made,
+    assigned: edit.assigned?.(made.assigned) ?? made.assigned,
     normalization,
   })
 }

@@ -5,10 +5,9 @@ import type { Node } from '../graph/node.ts'
 import { lookup } from '../graph/present.ts'
 import { show } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import type { Model } from '../nn/model.ts'
+import { type Model, namesOf } from '../nn/model.ts'
 import { staticNodes } from '../passes/match.ts'
 import { outputOf } from '../tasks/outputs.ts'
-import { namesOf } from './edit.ts'
 import { type WeightUse, weightUseOf } from './weight-use.ts'
 
 /** Options of `headOf` and `replaceHead`. */

@@ -25,12 +25,6 @@ export function headOf(source: Model | TrainedModel, options: HeadOptions = {}):
   return { output, classes, parameters }
 }
 
-const quoted = (name: string): string => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-
-/** A pattern of the names of all parameters but these, such as a head's: for `freeze`, or a group of an optimizer. */
-export const allBut = (names: readonly string[]): RegExp =>
-  new RegExp(`^(?!(?:${names.map(quoted).join('|')})$)`)
-
 /**
  * A classifier whose only output is `logits`, before a softmax that it ends with; its head is kept.
  * @throws UserError when the last layer cannot be found

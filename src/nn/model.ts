@@ -124,7 +124,7 @@ export function model<const I extends PortSpecs, O extends Tensors, L extends ob
     outputs: checkOutputs(name, forward(layers, given)),
     intermediates: intermediates?.(layers, given) ?? {},
   }))
-  const names = new Map<Tensor, string>([...parameters].map(([key, p]) => [p, key]))
+  const names = namesOf({ parameters })
   const assigned = Object.fromEntries(
     [...traced.assigned].map(([b, value]) => [nameOf(b, names, name), value]),
   )
@@ -134,6 +134,10 @@ export function model<const I extends PortSpecs, O extends Tensors, L extends ob
     L
   >
 }
+
+/** Names of a model's parameters and buffers. */
+export const namesOf = ({ parameters }: Pick<Model, 'parameters'>): ReadonlyMap<Tensor, string> =>
+  new Map([...parameters].map(([name, p]) => [p, name]))
 
 const nameOf = (t: Tensor, names: ReadonlyMap<Tensor, string>, model: string): string =>
   names.get(t) ?? refuseStray(model, t)

@@ -1,10 +1,9 @@
 import { UserError } from '../graph/errors.ts'
-import type { Tensors } from '../graph/graph.ts'
 import { constant } from '../graph/leaf.ts'
 import type { Normalization } from '../graph/normalization.ts'
-import { lookup, zip } from '../graph/present.ts'
 import { div, sub } from '../ops/elementwise.ts'
-import { insert, type Model, modelOf, portTensors } from './model.ts'
+import type { Model } from './model.ts'
+import { reading } from './rewrite.ts'
 
 /**
  * A model that first normalizes an image input, (x − mean) / std per channel. It has the same names and parameters; the
@@ -24,21 +23,8 @@ export function normalized(model: Model, input: string, { mean, std }: Normaliza
     if (values.length !== channels)
       throw new UserError(`normalization: ${values.length} values of ${what} for ${channels} channels`)
   const perChannel = (values: readonly number[]) => constant(values, 'float32', [values.length, 1, 1])
-  const leaves = portTensors(name, inputs)
-  const pixels = lookup(leaves, input)
-  const given = { ...leaves, [input]: div(sub(pixels, perChannel(mean)), perChannel(std)) }
-  const groups = [model.outputs, model.assigned, model.intermediates]
-  const roots = groups.flatMap(group => Object.values(group))
-  const made = new Map(zip(roots, insert(name, graph.inputs, given, roots)))
-  const remade = (group: Tensors): Tensors =>
-    Object.fromEntries(Object.entries(group).map(([key, t]) => [key, lookup(made, t)]))
-  const normalization = { ...model.normalization, [input]: { mean, std } }
-  const { config, layers, parameters } = model
-  const parts = { name, config, inputs, layers, parameters, leaves, normalization }
-  return modelOf({
-    ...parts,
-    outputs: remade(model.outputs),
-    assigned: remade(model.assigned),
-    intermediates: remade(model.intermediates),
+  return reading(model, input, {
+    change: pixels => div(sub(pixels, perChannel(mean)), perChannel(std)),
+    normalization: { mean, std },
   })
 }

@@ -1,9 +1,12 @@
 /** Names of parameters: a pattern that is found in a name, or a whole name with `*` for any characters. */
 export type NamePattern = RegExp | string
 
+/** A text as a pattern of itself. */
+const quoted = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
 export function matchesName(pattern: NamePattern, name: string): boolean {
   if (typeof pattern !== 'string') return name.search(pattern) >= 0
-  const parts = pattern.split('*').map(part => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  const parts = pattern.split('*').map(quoted)
   return new RegExp(`^${parts.join('.*')}$`).test(name)
 }
 
@@ -12,3 +15,7 @@ export const matchesAny = (
   patterns: NamePattern | readonly NamePattern[] | undefined,
   name: string,
 ): boolean => patterns !== undefined && [patterns].flat().some(pattern => matchesName(pattern, name))
+
+/** A pattern of the names of all parameters but these, such as a head's: for `freeze`, or a group of an optimizer. */
+export const allBut = (names: readonly string[]): RegExp =>
+  new RegExp(`^(?!(?:${names.map(quoted).join('|')})$)`)

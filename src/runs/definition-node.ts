@@ -134,7 +134,13 @@ export async function recordedDefinition(
 }
 
 /** Builds the models of recorded runs, those of modules too. @param given by the program, where no module can be imported */
-export const recordedBuild =
-  (given?: Definition): Build =>
-  async (name, config, module) =>
-    (await recordedDefinition(name, module, given)).build(config)
+export function recordedBuild(given?: Definition): Build {
+  // A run has several checkpoints of one model, and its file may be large.
+  const known = new Map<string, Promise<Definition>>()
+  return async (name, config, module) => {
+    const key = JSON.stringify([name, module])
+    const definition = known.get(key) ?? recordedDefinition(name, module, given)
+    known.set(key, definition)
+    return (await definition).build(config)
+  }
+}

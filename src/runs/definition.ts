@@ -67,7 +67,7 @@ export interface Prepared {
 export interface Reopening extends Context {
   /** Settings that are given now. */
   readonly changes: SettingValues
-  /** Whether there is a state to go on from; else the run needs its initial weights. */
+  /** Whether the run has a state to resume from; otherwise it needs its initial weights. */
   readonly begun: boolean
 }
 

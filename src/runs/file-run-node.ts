@@ -47,14 +47,14 @@ interface File {
 /** A file with what it keeps in files beside it, as PyTorch does: they are part of its digest. */
 function openFile(path: string, bytes: Uint8Array): File {
   const beside = filesBeside(resolve(path))
-  const files = new Map<string, Uint8Array>()
+  const files: Uint8Array[] = []
   const external = (name: string): Uint8Array => {
-    const read = files.get(name) ?? beside(name)
-    files.set(name, read)
+    const read = beside(name)
+    files.push(read)
     return read
   }
   const info = readOnnx(bytes, path, { external })
-  return { path, info, sha256: sha256Of(bytes, ...files.values()) }
+  return { path, info, sha256: sha256Of(bytes, ...files) }
 }
 
 /** @throws UserError when the file is not the one that the run began with */

@@ -1,6 +1,9 @@
 import { inMemory } from '../../data/batches.ts'
 import type { DataSource, Dataset } from '../../data/dataset.ts'
 import { sourceOf } from '../../data/source.ts'
+import { sizeOfDims } from '../../graph/array.ts'
+import { sizesOf } from '../../graph/bind.ts'
+import { BYTES } from '../../graph/dtype.ts'
 import { Input } from '../../graph/leaf.ts'
 import type { Node } from '../../graph/node.ts'
 import type { Tensor } from '../../graph/tensor.ts'
@@ -51,20 +54,10 @@ function readsInput(traced: TracedTask): string | undefined {
 const setsOf = ({ train, val, test }: DataSource): Dataset[] =>
   [train, val, test].filter(s => s !== undefined)
 
-const BYTES: Readonly<Record<string, number>> = {
-  float64: 8,
-  int64: 8,
-  uint64: 8,
-  float32: 4,
-  int32: 4,
-  uint32: 4,
-}
-
 /** Bytes of the features of one example. */
 const bytesOf = ({ encoder }: Split): number =>
   Object.values(encoder.outputs).reduce(
-    (n, { dtype, shape }) =>
-      n + (BYTES[dtype] ?? 2) * shape.slice(1).reduce<number>((a, d) => a * Number(d), 1),
+    (n, { dtype, shape }) => n + BYTES[dtype] * sizeOfDims(sizesOf(shape.slice(1))),
     0,
   )
 

@@ -1,10 +1,12 @@
+import { isConcrete } from '../../graph/bind.ts'
 import { type Graph, isLeaf, postorder, rewriteTensors, type Tensors } from '../../graph/graph.ts'
 import { Input, isParameter } from '../../graph/leaf.ts'
 import type { Node } from '../../graph/node.ts'
 import { lookup, zip } from '../../graph/present.ts'
 import { show } from '../../graph/shape.ts'
 import type { Tensor } from '../../graph/tensor.ts'
-import { type Model, modelOf, type PortSpecs, portTensors } from '../../nn/model.ts'
+import { type Model, modelOf, namesOf, type PortSpecs, portTensors } from '../../nn/model.ts'
+import { remade } from '../../nn/rewrite.ts'
 import { Mode } from '../../ops/mode.ts'
 
 /** A model in two halves: what is the same in every epoch, and the rest. */
@@ -35,8 +37,7 @@ const describe = ({ op, scope }: Node): string => `${op.type}${scope ? ` in ${sc
 const batched = ({ shape }: Tensor): boolean => shape[0] === 'batch'
 
 /** Whether a tensor can lie in memory for all examples. */
-const storable = (t: Tensor): boolean =>
-  batched(t) && t.shape.slice(1).every(d => typeof d === 'number' && d >= 0)
+const storable = (t: Tensor): boolean => batched(t) && isConcrete(t.shape.slice(1))
 
 /** Why a node by itself makes what follows differ from step to step. */
 function obstacle(node: Node, read: boolean, names: ReadonlyMap<Tensor, string>, changes: Changes) {
@@ -49,14 +50,14 @@ function obstacle(node: Node, read: boolean, names: ReadonlyMap<Tensor, string>,
   if (node.op.random) return `${describe(node)} is random`
   if (node.op === Mode) return `${describe(node)} computes something else in a training step`
   // Where the batch is gone, its examples were put together.
-  const gone = (s: Tensor) => s.shape.every(d => typeof d === 'number' && d >= 0)
-  if (read && node.outputs.every(gone)) return `${describe(node)} puts the examples of a batch together`
+  if (read && node.outputs.every(({ shape }) => isConcrete(shape)))
+    return `${describe(node)} puts the examples of a batch together`
   return undefined
 }
 
 /** What is known of each node, and the first obstacle. */
 function factsOf(model: Model, changes: Changes) {
-  const names = new Map<Tensor, string>([...model.parameters].map(([name, p]) => [p, name]))
+  const names = namesOf(model)
   const facts = new Map<Node, Fact>()
   let first: string | undefined
   for (const node of postorder(rootsOf(model))) {
@@ -118,10 +119,9 @@ export function splitModel(model: Model, changes: Changes, taken: ReadonlySet<st
   const start = new Map<Tensor, Tensor>(
     zip(names, features).map(([name, t]): [Tensor, Tensor] => [t, lookup(leaves, name)]),
   )
-  const roots = rewriteTensors(rootsOf(model), () => undefined, start)
-  const made = new Map(zip(rootsOf(model), roots))
-  const remade = (group: Tensors): Tensors =>
-    Object.fromEntries(Object.entries(group).map(([name, t]) => [name, lookup(made, t)]))
+  const { outputs, assigned } = remade({ ...model, intermediates: {} }, roots =>
+    rewriteTensors(roots, () => undefined, start),
+  )
   const { name, config, layers, parameters, graph } = model
   const about = { name, config, layers, parameters }
   const isKept = (key: string) => kept.has(lookup(graph.inputs, key))
@@ -129,8 +129,8 @@ export function splitModel(model: Model, changes: Changes, taken: ReadonlySet<st
     ...about,
     inputs: { ...chosen(model.inputs, isKept), ...ports },
     leaves: { ...chosen(graph.inputs, isKept), ...leaves },
-    outputs: remade(model.outputs),
-    assigned: remade(model.assigned),
+    outputs,
+    assigned,
   })
   return { encoder: encoderOf(model, Object.fromEntries(zip(names, features))), tail }
 }
