@@ -11,6 +11,7 @@ import { forServing, inOpset } from '../passes/serving.ts'
 import { VERSION } from '../version.ts'
 import { lower } from './lower.ts'
 import { leastRuntime } from './opsets.ts'
+import { toTyped } from './tensor-data.ts'
 import { tracePasses } from './trace.ts'
 
 /** Options of `exportOnnx` and of `save` for `.onnx` files. */
@@ -129,6 +130,9 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
       ...names.map(name => [name, aboutOf(name)]),
       ...Object.entries(graph.outputs).map(([name, t]) => [name, typeText(t)]),
     ]),
-    weights: name => lookup(weights, name),
+    weights: name => {
+      const values = lookup(weights, name)
+      return toTyped(values, lookup(graph.parameters, name).dtype, values.length)
+    },
   })
 }

@@ -52,6 +52,7 @@ export function toHalf(value: number): number {
 
 /** Numbers as elements of a dtype; one value fills the array. @throws UserError for one that int64 or uint64 cannot hold */
 export function toTyped(values: ArrayLike<Int64>, dtype: DType, size: number): TypedArray {
+  if (dtype === 'float32' && values instanceof Float32Array && values.length === size) return values
   const out = emptyArray(dtype, size)
   const at = (i: number) => nth(values, values.length === 1 ? 0 : i)
   if (out instanceof BigInt64Array) for (let i = 0; i < size; i++) out[i] = toInt64(at(i))

@@ -5,13 +5,13 @@ import { match } from '../graph/match.ts'
 import type { Node } from '../graph/node.ts'
 import { lookup } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { allRoots, edited, startingAt } from '../nn/edit.ts'
 import { type Model, namesOf } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import primitives, { runningStatistics } from '../ops/batch-norm.ts'
 import { Mode, whenTraining } from '../ops/mode.ts'
 import { batchNorm } from '../ops/norm.ts'
 import { matchesAny, type NamePattern } from '../optim/patterns.ts'
-import { allRoots, edited, startingAt } from './edit.ts'
 
 const { BatchNormalization } = primitives
 

@@ -4,11 +4,11 @@ import { makeNode, type Node } from '../graph/node.ts'
 import { lookup, nth } from '../graph/present.ts'
 import { withScope } from '../graph/scope.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { edited, startingAt } from '../nn/edit.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { dropout } from '../ops/dropout.ts'
 import { matchesAny, type NamePattern } from '../optim/patterns.ts'
-import { edited, startingAt } from './edit.ts'
 
 /** Where `withDropout` drops: at layers by their paths, such as `blocks.*.mlp` or `fc`. */
 export type DropoutPlace =

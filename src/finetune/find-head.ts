@@ -6,9 +6,9 @@ import { lookup } from '../graph/present.ts'
 import { show } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { type Model, namesOf } from '../nn/model.ts'
+import { type WeightUse, weightUseOf } from '../nn/weight-use.ts'
 import { staticNodes } from '../passes/match.ts'
 import { outputOf } from '../tasks/outputs.ts'
-import { type WeightUse, weightUseOf } from './weight-use.ts'
 
 /** Options of `headOf` and `replaceHead`. */
 export interface HeadOptions {

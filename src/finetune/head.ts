@@ -6,11 +6,11 @@ import { makeNode } from '../graph/node.ts'
 import { withScope } from '../graph/scope.ts'
 import { equalShape, product } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
+import { edited, restarted, startingAt } from '../nn/edit.ts'
 import type { Model } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { dropout } from '../ops/dropout.ts'
 import { Reshape } from '../ops/primitives.ts'
-import { edited, restarted, startingAt } from './edit.ts'
 import { findHead, type Head, type HeadOptions } from './find-head.ts'
 
 export type { Head, HeadOptions }

@@ -4,12 +4,12 @@ import { isParameter, parameterAttrs } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
 import { nth } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { allRoots } from '../nn/edit.ts'
 import { type Model, namesOf } from '../nn/model.ts'
+import { type WeightUse, weightUseOf } from '../nn/weight-use.ts'
 import { MatMul, Reshape, Slice, Split, Transpose } from '../ops/primitives.ts'
 import { matchesAny, type NamePattern } from '../optim/patterns.ts'
-import { allRoots } from './edit.ts'
 import { headOf } from './head.ts'
-import { type WeightUse, weightUseOf } from './weight-use.ts'
 
 /** The weights of a model that low-rank updates can be added to. */
 export interface Adaptable {

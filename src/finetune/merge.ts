@@ -3,14 +3,14 @@ import { UserError } from '../graph/errors.ts'
 import { match } from '../graph/match.ts'
 import { lookup, nth } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { edited } from '../nn/edit.ts'
 import { layoutOf, views } from '../nn/layout.ts'
 import { type Model, namesOf } from '../nn/model.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
+import { unread } from '../nn/weight-use.ts'
 import elementwise from '../ops/elementwise.ts'
-import { edited } from './edit.ts'
 import { LORA, loraNames } from './lora.ts'
 import { adaptableWeights } from './lora-weights.ts'
-import { unread } from './weight-use.ts'
 
 const { Add, Mul } = elementwise
 

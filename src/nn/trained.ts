@@ -47,7 +47,7 @@ export function constantModel(trained: TrainedModel): (inputs: Tensors) => Tenso
   const fixed = new Map<Tensor, Tensor>(
     [...model.parameters].map(([name, p]) => [
       p,
-      constant(weights.get(name) ?? [], 'float32', sizesOf(p.shape)),
+      constant(weights.get(name) ?? [], p.dtype, sizesOf(p.shape)),
     ]),
   )
   const { outputs } = inferenceForm(model.graph)

@@ -195,3 +195,6 @@ export const DynamicQuantizeLinear = fileOp('DynamicQuantizeLinear', {
   decompose: ([x]) => dynamicPlain(x),
   samples: [sample(f32(3, 4)), sample(f32(2, 5).positive())],
 })
+
+/** Primitives that passes and deployment look for. `ops` has functions alone: `export *` leaves this out. */
+export default { DequantizeLinear, QuantizeLinear }

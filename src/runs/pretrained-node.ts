@@ -3,7 +3,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import { readBytes, readText } from '../data/files-node.ts'
 import { type FileInfo, isWeight, readOnnx, readWeights } from '../export/read.ts'
 import { readSafetensors } from '../export/safetensors.ts'
-import { withParameters } from '../finetune/edit.ts'
+import { withParameters } from '../nn/edit.ts'
 import { headOf } from '../finetune/head.ts'
 import {
   forChannels,

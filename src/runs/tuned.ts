@@ -1,5 +1,5 @@
 import { hasBatchNorm, setBatchNorm } from '../finetune/batch-norm.ts'
-import { edited } from '../finetune/edit.ts'
+import { edited } from '../nn/edit.ts'
 import { headOf, withHeadDropout } from '../finetune/head.ts'
 import { LORA, lora } from '../finetune/lora.ts'
 import { hasLora, mergeLora } from '../finetune/merge.ts'

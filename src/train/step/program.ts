@@ -6,6 +6,7 @@ import { hash } from '../../graph/random.ts'
 import type { Target } from '../../graph/target.ts'
 import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
 import type { Layout } from '../../nn/layout.ts'
+import { cast } from '../../ops/elementwise.ts'
 import { reshape, split } from '../../ops/layout.ts'
 import { optimizeFor, type Purpose } from '../../passes/index.ts'
 import type { Session } from '../../runtime/session.ts'
@@ -55,9 +56,11 @@ export function unflatten(
         0,
         slots.map(s => s.size),
       )
-      return zip(slots, pieces).map(
-        ([s, piece]) => [lookup(parameters, s.name), reshape(piece, s.shape)] as const,
-      )
+      return zip(slots, pieces).map(([s, piece]) => {
+        const p = lookup(parameters, s.name)
+        // State is float32, which holds the values of every dtype that a parameter has.
+        return [p, cast(reshape(piece, s.shape), p.dtype)] as const
+      })
     }),
   )
 }

@@ -3,9 +3,9 @@ import { rewriteTensors } from '../graph/graph.ts'
 import type { Init } from '../graph/init.ts'
 import { type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import { type Model, modelOf } from '../nn/model.ts'
-import { remade } from '../nn/rewrite.ts'
-import { isTrained, type TrainedModel, weightsOf } from '../nn/trained.ts'
+import { type Model, modelOf } from './model.ts'
+import { remade } from './rewrite.ts'
+import { isTrained, type TrainedModel, weightsOf } from './trained.ts'
 
 /** How a model differs from the one that it is made of. */
 export interface Edit {
