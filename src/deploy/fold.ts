@@ -6,17 +6,16 @@ import { isLeaf, postorder, rewriteTensors, usersOf } from '../graph/graph.ts'
 import { fromHalf } from '../graph/half.ts'
 import { input, isParameter, type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
 import { match } from '../graph/match.ts'
+import type { Node } from '../graph/node.ts'
 import { lookup, nth } from '../graph/present.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, modelOf, namesOf } from '../nn/model.ts'
 import { remade } from '../nn/rewrite.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
-import quantization from '../ops/quantize.ts'
+import { Cast, DequantizeLinear } from '../ops/primitives.ts'
 import { staticNodes } from '../passes/match.ts'
 import { evaluate } from '../runtime/evaluate.ts'
 import type { Runtime } from '../runtime/session.ts'
-
-const { DequantizeLinear } = quantization
 
 /** What is folded although it takes more room than what it is computed from. */
 const SMALL = 4096
@@ -26,6 +25,14 @@ export const asFloat32 = (data: TypedArray, dtype: DType): Float32Array =>
   data instanceof Float32Array
     ? data
     : Float32Array.from(data as ArrayLike<number>, dtype === 'float16' ? fromHalf : Number)
+
+/** Whether a node makes real numbers of a dtype that takes less room, which is the one that a file holds. */
+function isWidening(node: Node): boolean {
+  if (match(node, DequantizeLinear)) return true
+  const converted = match(node, Cast)
+  const from: Tensor | undefined = converted?.inputs[0]
+  return converted !== undefined && from !== undefined && BYTES[from.dtype] < BYTES[converted.attrs.to]
+}
 
 /** Parameters that a tensor depends on. */
 const parametersOf = (t: Tensor): Tensor[] =>
@@ -44,7 +51,7 @@ function foldable(roots: readonly Tensor[]): Tensor[] {
   const fixed = staticNodes(nodes)
   // What reads the integers of a quantized weight computes at run time, as random numbers do, and so does what follows.
   for (const node of nodes) {
-    const own = match(node, DequantizeLinear) || node.op.random || node.op.kept
+    const own = isWidening(node) || node.op.random || node.op.kept
     if (own || !node.inputs.every(t => fixed.has(t.node))) fixed.delete(node)
   }
   const results = new Set(roots)

@@ -4,10 +4,7 @@ import { match } from '../graph/match.ts'
 import type { Node } from '../graph/node.ts'
 import { nth } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import convolution from '../ops/conv.ts'
-import { MatMul, Reshape, Transpose } from '../ops/primitives.ts'
-
-const { Conv } = convolution
+import { Conv, MatMul, Reshape, Transpose } from '../ops/primitives.ts'
 
 /** A parameter as a node reads it: as it is, transposed or reshaped. */
 interface Chain {

@@ -327,4 +327,4 @@ export const where: WhereFn = typed(
 )
 
 /** Primitives that passes look for. `ops` has functions alone: `export *` leaves this out. */
-export default { Add, Div, Exp, Mul, Neg, Sqrt, Sub, Where }
+export default { Add, Cast, Clip, Div, Exp, Mul, Neg, Relu, Sqrt, Sub, Where }

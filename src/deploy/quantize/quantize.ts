@@ -1,0 +1,251 @@
+import { type DataInput, datasetOf } from '../../data/source.ts'
+import { UserError } from '../../graph/errors.ts'
+import { postorder } from '../../graph/graph.ts'
+import { match } from '../../graph/match.ts'
+import { nth } from '../../graph/present.ts'
+import type { Tensor } from '../../graph/tensor.ts'
+import { startingAt } from '../../nn/edit.ts'
+import type { Model } from '../../nn/model.ts'
+import { type TrainedModel, trainedOf } from '../../nn/trained.ts'
+import { QuantizeLinear } from '../../ops/primitives.ts'
+import { matchesAny, type NamePattern } from '../../optim/patterns.ts'
+import type { Runtime } from '../../runtime/session.ts'
+import { portsOf } from '../../train/examples.ts'
+import { fold } from '../fold.ts'
+import { optimizeModel } from '../optimize.ts'
+import { answersTo, type Calibration, calibrationOf, observe } from './calibrate.ts'
+import { compacted, withIntegerBiases } from './compact.ts'
+import { type Deviation, deviationOf } from './deviation.ts'
+import { withDynamicProducts } from './dynamic.ts'
+import type { Extremes } from './histogram.ts'
+import { type Product, productsOf, rootsOf } from './products.ts'
+import { CALIBRATION_METHODS, type CalibrationMethod, type Observed, rangeOf } from './ranges.ts'
+import { observedBy, withRounding } from './static.ts'
+
+/** Options of every quantization. */
+export interface LayerOptions {
+  /** Layers that stay float32, by the names of their weights, with `*` for any characters. @default those that measurement shows */
+  readonly keep?: NamePattern | readonly NamePattern[] | undefined
+}
+
+/** Options of `quantize` and `quantizationAware`. */
+export interface CalibrationOptions extends LayerOptions {
+  /** Examples like those that the model will see: arrays by name, a data set, or batches. Labels are not needed. */
+  readonly data: DataInput
+  /** How many of them are run. @default 512 */
+  readonly examples?: number | undefined
+  /** How ranges are chosen. @default the one whose outputs are closest to the model's */
+  readonly method?: CalibrationMethod | undefined
+  /** Called before each form that is tried, with how many are done. */
+  readonly onProgress?: ((what: string, done: number, of: number) => void) | undefined
+}
+
+/** How a quantized model was made. */
+export interface Quantization {
+  /** How ranges were chosen. */
+  readonly method: CalibrationMethod
+  /** Names of the weights that are int8. */
+  readonly layers: readonly string[]
+  /** Names of the weights that are not, because measurement shows that it pays. */
+  readonly kept: readonly string[]
+  /** On the calibration data. */
+  readonly deviation: Deviation
+}
+
+/** A model whose weights are 8-bit integers. */
+export type Quantized = TrainedModel & { readonly quantization?: Quantization }
+
+const EXAMPLES = 512
+/** Batches on which layers are compared with each other. */
+const SOME = 4
+/** Share of the weights that may stay float32, and by how much the error must fall for it. */
+const MOST_KEPT = 0.03
+const PAYS = 0.85
+
+/** What quantizing takes: the optimized model, ranges by each method, and what the model answers. */
+interface Calibrated {
+  readonly runtime: Runtime
+  readonly base: TrainedModel
+  readonly products: readonly Product[]
+  readonly observed: ReadonlyMap<Tensor, Observed>
+  readonly calibration: Calibration
+  readonly expected: Awaited<ReturnType<typeof answersTo>>
+}
+
+/** Which layers are quantized, and how. */
+interface Choice {
+  readonly method: CalibrationMethod
+  readonly products: readonly Product[]
+}
+
+const rangesBy = (
+  observed: ReadonlyMap<Tensor, Observed>,
+  method: CalibrationMethod,
+): ReadonlyMap<Tensor, Extremes> => new Map([...observed].map(([t, seen]) => [t, rangeOf(method, seen)]))
+
+/** Layers to quantize. @throws UserError when there are none */
+function layersOf({ model }: TrainedModel, { keep }: LayerOptions): readonly Product[] {
+  const all = productsOf(model)
+  const products = all.filter(({ name }) => !matchesAny(keep, name))
+  if (products.length) return products
+  throw new UserError(
+    all.length
+      ? `${model.name}: all of its ${all.length} layers are kept; leave at least one to quantize`
+      : `${model.name}: has no linear layer or convolution to quantize`,
+  )
+}
+
+async function calibrated(
+  runtime: Runtime,
+  trained: TrainedModel,
+  options: CalibrationOptions,
+): Promise<Calibrated> {
+  const { data, examples = EXAMPLES } = options
+  if (!Number.isInteger(examples) || examples < 1)
+    throw new UserError(`examples must be a whole number above 0, not ${examples}`)
+  const dataset = datasetOf('data', data, portsOf({ model: trained.model, targets: {} }))
+  const base = await optimizeModel(runtime, trained)
+  const products = layersOf(base, options)
+  const calibration = await calibrationOf(base, dataset, examples)
+  const observed = await observe(runtime, base, observedBy(base, products), calibration)
+  const expected = await answersTo(runtime, base, calibration)
+  return { runtime, base, products, observed, calibration, expected }
+}
+
+/** The model as its file has it: integers in place of the weights, everything else in as few bytes as it needs. */
+const stored = (runtime: Runtime, rounding: TrainedModel): Promise<TrainedModel> =>
+  fold(runtime, compacted(withIntegerBiases(rounding)))
+
+const roundingOf = ({ base, observed }: Calibrated, { method, products }: Choice): TrainedModel =>
+  withRounding(base, products, rangesBy(observed, method))
+
+async function deviation(
+  from: Calibrated,
+  choice: Choice,
+  most = Number.POSITIVE_INFINITY,
+): Promise<Deviation> {
+  const { runtime, calibration, expected } = from
+  const form = await stored(runtime, roundingOf(from, choice))
+  const got = await answersTo(runtime, form, calibration.slice(0, most))
+  return deviationOf(expected.slice(0, most), got)
+}
+
+/** The method whose outputs are closest to the model's. */
+async function methodOf(
+  from: Calibrated,
+  { method, onProgress }: CalibrationOptions,
+): Promise<CalibrationMethod> {
+  if (method) return method
+  const errors = []
+  for (const [i, method] of CALIBRATION_METHODS.entries()) {
+    onProgress?.(method, i, CALIBRATION_METHODS.length)
+    errors.push((await deviation(from, { method, products: from.products }, SOME)).error)
+  }
+  return nth(CALIBRATION_METHODS, errors.indexOf(Math.min(...errors)))
+}
+
+/** Layers by how much the outputs change when they alone are quantized, the most sensitive first. */
+async function bySensitivity(
+  from: Calibrated,
+  method: CalibrationMethod,
+  { onProgress }: CalibrationOptions,
+): Promise<readonly Product[]> {
+  const found: { product: Product; error: number }[] = []
+  for (const product of from.products) {
+    onProgress?.(product.name, found.length, from.products.length)
+    const { error } = await deviation(from, { method, products: [product] }, SOME)
+    found.push({ product, error })
+  }
+  return found.sort((a, b) => b.error - a.error).map(({ product }) => product)
+}
+
+/** Leaves the most sensitive layers float32, one after the other, as long as that pays. */
+async function chosen(
+  from: Calibrated,
+  options: CalibrationOptions,
+): Promise<Choice & Pick<Quantization, 'deviation'>> {
+  const method = await methodOf(from, options)
+  let best = {
+    method,
+    products: from.products,
+    deviation: await deviation(from, { method, products: from.products }),
+  }
+  if (options.keep !== undefined) return best
+  const sensitive = await bySensitivity(from, method, options)
+  let left = MOST_KEPT * from.products.reduce((sum, { size }) => sum + size, 0)
+  for (const product of sensitive) {
+    if (product.size > left) continue
+    const products = best.products.filter(p => p !== product)
+    if (!products.length) break
+    const next = { method, products, deviation: await deviation(from, { method, products }) }
+    if (!(next.deviation.error < PAYS * best.deviation.error)) break
+    best = next
+    left -= product.size
+  }
+  return best
+}
+
+/** Whether a model rounds to integers already. */
+const isRounding = (model: Model): boolean =>
+  postorder(rootsOf(model)).some(node => match(node, QuantizeLinear) !== undefined)
+
+/**
+ * A model of 8-bit integers for inference: its linear layers and convolutions multiply int8 weights, which have a scale for each output, with uint8
+ * activations, whose ranges are calibrated on data. Its file has QuantizeLinear and DequantizeLinear around float operators, which runtimes replace
+ * by integer kernels. A model from {@link quantizationAwareModel} that was trained gets its integers; it needs no data.
+ * @throws UserError when the model has nothing to quantize, or data does not fit it
+ */
+export async function quantizeModel(
+  runtime: Runtime,
+  source: TrainedModel | Model,
+  options: CalibrationOptions,
+): Promise<Quantized> {
+  const trained = trainedOf(source)
+  if (isRounding(trained.model)) return stored(runtime, trained)
+  const from = await calibrated(runtime, trained, options)
+  const choice = await chosen(from, options)
+  const quantization = quantizationOf(from, choice)
+  return { ...(await stored(runtime, roundingOf(from, choice))), quantization }
+}
+
+function quantizationOf(
+  { products }: Calibrated,
+  choice: Choice & Pick<Quantization, 'deviation'>,
+): Quantization {
+  const layers = choice.products.map(({ name }) => name)
+  return {
+    method: choice.method,
+    layers,
+    kept: products.map(({ name }) => name).filter(name => !layers.includes(name)),
+    deviation: choice.deviation,
+  }
+}
+
+/**
+ * A model for quantization-aware training: it starts at the weights of a trained one and rounds as its int8 file will, so that training finds
+ * weights that rounding hurts least. An epoch or two with a small learning rate are enough. `quantizeModel` makes the file of the result.
+ * @throws UserError as {@link quantizeModel} does
+ */
+export async function quantizationAwareModel(
+  runtime: Runtime,
+  source: TrainedModel | Model,
+  options: CalibrationOptions,
+): Promise<Model> {
+  const from = await calibrated(runtime, trainedOf(source), options)
+  const choice = await chosen(from, options)
+  return startingAt(roundingOf(from, choice))
+}
+
+/**
+ * A model whose weights are 8-bit integers, without calibration: linear layers multiply integers, with a scale of the activations that is found at
+ * each run.
+ * @throws UserError when the model has nothing to quantize
+ */
+export async function quantizeDynamically(
+  runtime: Runtime,
+  source: TrainedModel | Model,
+  options: LayerOptions = {},
+): Promise<TrainedModel> {
+  const base = await optimizeModel(runtime, trainedOf(source))
+  return fold(runtime, compacted(withDynamicProducts(base, layersOf(base, options))))
+}
