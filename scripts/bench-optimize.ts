@@ -49,9 +49,7 @@ function asTrained(model: Model): TrainedModel {
 }
 
 const sourceOf = (name: string): TrainedModel =>
-  name.endsWith('.onnx')
-    ? initialized(loadOnnx(readFileSync(name), name))
-    : asTrained(lookup(KNOWN, name)())
+  name.endsWith('.onnx') ? initialized(loadOnnx(readFileSync(name), name)) : asTrained(lookup(KNOWN, name)())
 
 function otherFiles(plain: Uint8Array): Record<string, Uint8Array> {
   const folder = mkdtempSync(join(tmpdir(), 'onnxgrad-optimize-'))
@@ -106,7 +104,7 @@ async function compare(name: string): Promise<void> {
         name.replace(/^.*\//, '').padEnd(20),
         kind.padEnd(10),
         String(bytes.length).padStart(10),
-        String((readOnnx(bytes, kind).proto.graph?.node?.length ?? 0)).padStart(5),
+        String(readOnnx(bytes, kind).proto.graph?.node?.length ?? 0).padStart(5),
         nth(one, i).toFixed(3).padStart(9),
         nth(many, i).toFixed(2).padStart(9),
         apart(nth(values, i)).toExponential(0).padStart(7),
