@@ -3,6 +3,7 @@ import { inferenceForm } from '../ops/mode.ts'
 import { joinViews } from './adjacent-views.ts'
 import { forOpset } from './decompose.ts'
 import { foldAffine } from './fold-affine.ts'
+import { layersIntoGemm } from './gemm.ts'
 import { inOrder, runPasses, type Trace } from './pass.ts'
 import { pushSlices } from './slices.ts'
 
@@ -33,6 +34,7 @@ const OPTIMIZED = inOrder<ServingPurpose>([
 ])
 const OPSET = inOrder<OpsetPurpose>([
   { name: 'opset', run: (g, p) => forOpset(g, p.opset, p.contrib), required: true },
+  { name: 'gemm', run: layersIntoGemm },
 ])
 
 /** A forward graph as evaluation and prediction compute it. */

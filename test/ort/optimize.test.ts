@@ -171,7 +171,7 @@ const CASES: Readonly<Record<string, readonly [Build, readonly string[], (readon
       const [k, b, before, behind] = [w(8, 5), w(8), normOf(w, 5), normOf(w, 8)]
       return x => behind(linear(before(x), k, b))
     },
-    ['MatMul', 'Add'],
+    ['Gemm'],
     [5],
   ],
   'a scale behind a linear layer of three axes': [
