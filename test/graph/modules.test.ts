@@ -20,7 +20,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   runtime: ['export', 'passes', 'ops', 'graph'],
   train: ['runtime', 'export', 'passes', 'tasks', 'optim', 'nn', 'ops', 'graph', 'data'],
   serve: ['runtime', 'graph', 'data'],
-  deploy: ['train', 'runtime', 'export', 'passes', 'tasks', 'nn', 'ops', 'graph', 'data'],
+  deploy: ['train', 'runtime', 'export', 'passes', 'tasks', 'optim', 'nn', 'ops', 'graph', 'data'],
   report: ['train', 'runtime', 'import', 'export', 'tasks', 'optim', 'nn', 'graph', 'data'],
   settings: ['graph'],
   runs: [
