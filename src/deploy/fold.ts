@@ -70,7 +70,9 @@ function shrinking(
   const stays = (p: Tensor): boolean =>
     results.has(p) || (users.get(p) ?? []).some(reader => !fixed.has(reader))
   const readBy = new Map<Tensor, number>()
-  const reads = new Map(found.map(t => [t, parametersOf(t)]))
+  const ends = new Set(found)
+  // What reads a candidate adds a copy of it: others read the candidate itself.
+  const reads = new Map(found.map(t => [t, [...rootsWithout(t.node.inputs, ends)]]))
   for (const own of reads.values()) for (const p of own) readBy.set(p, (readBy.get(p) ?? 0) + 1)
   return found.filter(t => {
     const size = bytesOf(t)
