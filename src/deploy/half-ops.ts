@@ -1,4 +1,5 @@
 import { sizeOfDims } from '../graph/array.ts'
+import type { Attr } from '../graph/attributes.ts'
 import { Constant, constantOf, filledWith } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
 import type { Tensor } from '../graph/tensor.ts'
@@ -24,7 +25,7 @@ const kinds = (kind: HalfKind, types: string): [string, HalfKind][] =>
 // ONNX allows float16 for all of these in opset 17 already; what it does not (Celu, Range, IsInf, QuantizeLinear) is not among them, and
 // neither are operators that are wrong, or missing, in a runtime for float16 (Resize, GridSample).
 const KINDS: ReadonlyMap<string, HalfKind> = new Map([
-  ...kinds('half', 'Conv ConvTranspose MatMul Gemm'),
+  ...kinds('half', 'Conv ConvTranspose MatMul Gemm LSTM GRU RNN'),
   ...kinds(
     'elementwise',
     'Add Sub Mul Neg Abs Sign Relu LeakyRelu PRelu ThresholdedRelu Elu Selu HardSigmoid HardSwish Sigmoid Tanh Erf Gelu Mish Clip Max Min Where Equal Greater Less GreaterOrEqual LessOrEqual',
@@ -47,6 +48,7 @@ export function kindOf(node: Node): HalfKind {
   // A condition is 0 or 1 in any precision.
   if (op.type === 'Cast') return inputs[0]?.dtype === 'bool' ? 'movement' : 'wide'
   if (op.type === 'Div') return inputs[1] && filledWith(inputs[1]) !== undefined ? 'elementwise' : 'wide'
+  if (op.type === 'Transpose' && takesBatchIn(attrs.perm)) return 'contained'
   if (op.type === 'AveragePool') {
     const window = attrs.kernel_shape
     const size = Array.isArray(window) ? sizeOfDims(window.map(Number)) : Number.POSITIVE_INFINITY
@@ -54,6 +56,13 @@ export function kindOf(node: Node): HalfKind {
   }
   return KINDS.get(op.type) ?? 'wide'
 }
+
+/**
+ * Whether a transpose moves the first of three or more axes to the last two. onnxruntime 1.30 crashes when it loads such a one, of float16,
+ * before a product on the CPU: it fuses both to a FusedMatMul with `transBatchA` (optimization `all`; `extended` is right).
+ */
+const takesBatchIn = (perm: Attr): boolean =>
+  Array.isArray(perm) && perm.length > 2 && perm.slice(-2).includes(0)
 
 /** Whether half precision holds a number up to its rounding; infinities are the same in both. */
 export const fitsHalf = (value: number): boolean => {
