@@ -60,7 +60,7 @@ function widenBefore(nodes: readonly Node[], half: Set<Node>, fixed: ReadonlySet
   for (const node of [...nodes].reverse()) {
     if (!half.has(node) || kindOf(node) !== 'elementwise') continue
     const readers = node.outputs.flatMap(t => users.get(t) ?? [])
-    const weighted = node.inputs.some(t => isParameter(t))
+    const weighted = node.inputs.some(t => isParameter(t) && isSingle(t))
     if (readers.length && !weighted && readers.every(user => !half.has(user) && !fixed.has(user)))
       half.delete(node)
   }
