@@ -3,7 +3,7 @@ import { sizeOfDims, type TypedArray } from '../graph/array.ts'
 import { isConcrete, sizesOf } from '../graph/bind.ts'
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { isLeaf, postorder, rewriteTensors, usersOf } from '../graph/graph.ts'
-import { fromHalf } from '../graph/half.ts'
+import { halfValues } from '../graph/half.ts'
 import { input, isParameter, type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
 import { match } from '../graph/match.ts'
 import { lookup, nth } from '../graph/present.ts'
@@ -25,7 +25,9 @@ const SMALL = 4096
 export const asFloat32 = (data: TypedArray, dtype: DType): Float32Array =>
   data instanceof Float32Array
     ? data
-    : Float32Array.from(data as ArrayLike<number>, dtype === 'float16' ? fromHalf : Number)
+    : dtype === 'float16' && data instanceof Uint16Array
+      ? halfValues(data)
+      : Float32Array.from(data as ArrayLike<number>, Number)
 
 /** Parameters that a tensor depends on. */
 const parametersOf = (t: Tensor): Tensor[] =>

@@ -1,11 +1,9 @@
 import { sizeOfDims } from '../graph/array.ts'
 import type { Attr } from '../graph/attributes.ts'
+import { HALF_MAX } from '../graph/half.ts'
 import { Constant, constantOf, filledWith } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
 import type { Tensor } from '../graph/tensor.ts'
-
-/** The largest finite number of half precision. */
-export const HALF_MAX = 65504
 
 /** The smallest that has all of its bits; below it, a number keeps fewer with each power of two. */
 export const HALF_NORMAL = 2 ** -14

@@ -1,8 +1,7 @@
 import { batches } from '../data/batches.ts'
 import { type DataInput, datasetOf } from '../data/source.ts'
 import { exportOnnx } from '../export/export.ts'
-import { toHalf } from '../export/tensor-data.ts'
-import { fromHalf } from '../graph/half.ts'
+import { fromHalf, HALF_MAX, toHalf } from '../graph/half.ts'
 import { constant, isParameter } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
 import { lookup } from '../graph/present.ts'
@@ -14,7 +13,6 @@ import { max } from '../ops/reduce.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { examplesOf } from '../train/examples.ts'
 import { openPredictor } from '../train/predictor.ts'
-import { HALF_MAX } from './half-ops.ts'
 
 /** Why a tensor does not become one of half precision, and its largest absolute value. */
 export interface Unfit {
