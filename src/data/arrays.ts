@@ -2,6 +2,7 @@ import { ARRAYS, type NdArray, sizeOfDims, type TypedArray } from '../graph/arra
 import { bindDim } from '../graph/bind.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { fromHalf, HALF_MAX, toHalf } from '../graph/half.ts'
 import { type Dim, type Shape, show } from '../graph/shape.ts'
 
 /** Numbers in arrays of arrays, as deep as the array has axes. */
@@ -9,7 +10,7 @@ export interface NestedArray extends ReadonlyArray<number | boolean | NestedArra
 
 /**
  * Values as users provide them: an array of numbers, nested or flat, in row-major order; a typed array of the expected element
- * type; either with its dims, `{ data, dims }`; or a number for a scalar.
+ * type, for float16 a Float32Array, or a Uint16Array of its bits; either with its dims, `{ data, dims }`; or a number for a scalar.
  */
 export type ArrayValue =
   | TypedArray
@@ -105,9 +106,32 @@ const NARROW = [Uint8Array, Int8Array, Int32Array] as const
 
 const flattened = (nested: readonly unknown[]): unknown[] => nested.flat(Number.POSITIVE_INFINITY)
 
+/** Half precision: 16 bits each, as they are, or the nearest of numbers. @throws UserError for a number that it does not hold */
+function halves(what: string, data: TypedArray | NestedArray): Uint16Array {
+  if (data instanceof Uint16Array) return data
+  // Of newer engines, which the declarations of this one do not have.
+  if (describe(data) === 'Float16Array' && isTyped(data))
+    return new Uint16Array(data.buffer, data.byteOffset, data.length)
+  if (isTyped(data) && !(data instanceof Float32Array || data instanceof Float64Array))
+    throw new UserError(
+      `${what}: is ${describe(data)}; expected float16: give numbers, such as a Float32Array, or a Uint16Array of their 16 bits`,
+    )
+  const flat: ArrayLike<unknown> = isTyped(data) ? data : flattened(data)
+  return Uint16Array.from(flat, (v, i) => {
+    const number = typeof v === 'boolean' ? Number(v) : v
+    const bits = typeof number === 'number' ? toHalf(number) : undefined
+    if (bits === undefined) throw new UserError(`${what}: value ${i} is ${String(v)}, which is not float16`)
+    if (Number.isFinite(number) && !Number.isFinite(fromHalf(bits)))
+      throw new UserError(
+        `${what}: value ${i} is ${String(v)}, but float16 ends at ${HALF_MAX}; scale it, or use a model with float32 inputs`,
+      )
+    return bits
+  })
+}
+
 /** Elements in the array type of a dtype; the same array where it is of that type. @throws UserError for another type */
 function elements(what: string, data: TypedArray | NestedArray, dtype: DType): TypedArray {
-  if (dtype === 'float16') throw new UserError(`${what}: float16 arrays are not supported; use float32`)
+  if (dtype === 'float16') return halves(what, data)
   const Wanted = ARRAYS[dtype]
   if (isTyped(data)) {
     if (data instanceof Wanted) return data

@@ -3,7 +3,7 @@ import { sizeOfDims, type TypedArray } from '../graph/array.ts'
 import { isConcrete, sizesOf } from '../graph/bind.ts'
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { isLeaf, postorder, rewriteTensors, usersOf } from '../graph/graph.ts'
-import { fromHalf } from '../graph/half.ts'
+import { halfValues } from '../graph/half.ts'
 import { input, isParameter, type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
 import { match } from '../graph/match.ts'
 import type { Node } from '../graph/node.ts'
@@ -24,7 +24,9 @@ const SMALL = 4096
 export const asFloat32 = (data: TypedArray, dtype: DType): Float32Array =>
   data instanceof Float32Array
     ? data
-    : Float32Array.from(data as ArrayLike<number>, dtype === 'float16' ? fromHalf : Number)
+    : dtype === 'float16' && data instanceof Uint16Array
+      ? halfValues(data)
+      : Float32Array.from(data as ArrayLike<number>, Number)
 
 /** Whether a node makes real numbers of a dtype that takes less room, which is the one that a file holds. */
 function isWidening(node: Node): boolean {
@@ -77,7 +79,9 @@ function shrinking(
   const stays = (p: Tensor): boolean =>
     results.has(p) || (users.get(p) ?? []).some(reader => !fixed.has(reader))
   const readBy = new Map<Tensor, number>()
-  const reads = new Map(found.map(t => [t, parametersOf(t)]))
+  const ends = new Set(found)
+  // What reads a candidate adds a copy of it: others read the candidate itself.
+  const reads = new Map(found.map(t => [t, [...rootsWithout(t.node.inputs, ends)]]))
   for (const own of reads.values()) for (const p of own) readBy.set(p, (readBy.get(p) ?? 0) + 1)
   return found.filter(t => {
     const size = bytesOf(t)

@@ -1,6 +1,7 @@
 import { emptyArray, type TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
+import { toHalf } from '../graph/half.ts'
 import { type Int64, toInt64 } from '../graph/int64.ts'
 import { keysOf } from '../graph/keys.ts'
 import { nth } from '../graph/present.ts'
@@ -34,21 +35,6 @@ export const FLOAT_TYPES: ReadonlySet<number> = new Set([
 
 export const dtypeOf = (dataType: number | undefined): DType | undefined =>
   keysOf(DATA_TYPE).find(d => DATA_TYPE[d] === dataType)
-
-/** IEEE half precision bits of a number, rounded to nearest even. */
-export function toHalf(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
-  const a = Math.abs(value)
-  if (a >= 65520) return sign | 0x7c00
-  const e = Math.max(Math.floor(Math.log2(a || 1e-9)), -14)
-  const scaled = a / 2 ** (e - 10)
-  const floor = Math.floor(scaled)
-  const rest = scaled - floor
-  const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? 1 : 0
-  // A subnormal has exponent bits 0; a carry of the mantissa runs into the exponent by itself.
-  return sign | (((e + 14) << 10) + floor + up)
-}
 
 /** Numbers as elements of a dtype; one value fills the array. @throws UserError for one that int64 or uint64 cannot hold */
 export function toTyped(values: ArrayLike<Int64>, dtype: DType, size: number): TypedArray {

@@ -1,3 +1,21 @@
+/** The largest finite number of half precision. */
+export const HALF_MAX = 65504
+
+/** IEEE half precision bits of a number, rounded to nearest even. */
+export function toHalf(value: number): number {
+  if (Number.isNaN(value)) return 0x7e00
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
+  const a = Math.abs(value)
+  if (a >= 65520) return sign | 0x7c00
+  const e = Math.max(Math.floor(Math.log2(a || 1e-9)), -14)
+  const scaled = a / 2 ** (e - 10)
+  const floor = Math.floor(scaled)
+  const rest = scaled - floor
+  const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? 1 : 0
+  // A subnormal has exponent bits 0; a carry of the mantissa runs into the exponent by itself.
+  return sign | (((e + 14) << 10) + floor + up)
+}
+
 /** Value of IEEE half precision bits. */
 export function fromHalf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
@@ -10,3 +28,6 @@ export function fromHalf(bits: number): number {
 /** Float32 of bfloat16 bits, which are the upper half of its own. */
 export const fromBfloat = (bits: ArrayLike<number>): Float32Array =>
   new Float32Array(Uint32Array.from(bits, v => v << 16).buffer)
+
+/** Bits of half precision as the numbers that they are. */
+export const halfValues = (bits: Uint16Array): Float32Array => Float32Array.from(bits, fromHalf)

@@ -2,7 +2,7 @@ import type { TensorProto } from '../export/onnx-proto.ts'
 import { DATA_TYPE, dtypeOf, readTensor } from '../export/tensor-data.ts'
 import type { TypedArray } from '../graph/array.ts'
 import type { DType } from '../graph/dtype.ts'
-import { fromBfloat, fromHalf } from '../graph/half.ts'
+import { fromBfloat, halfValues } from '../graph/half.ts'
 import { exact, type Int64 } from '../graph/int64.ts'
 import { Constant, constant, constantOf } from '../graph/leaf.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -27,7 +27,7 @@ export function readElements(proto: TensorProto): {
   const brain = proto.dataType === BFLOAT16
   const { dtype, dims, data } = readTensor(brain ? { ...proto, dataType: DATA_TYPE.float16 } : proto)
   if (!(data instanceof Uint16Array) || dtype !== 'float16') return { dtype, dims, data }
-  return { dtype: 'float32', dims, data: brain ? fromBfloat(data) : Float32Array.from(data, fromHalf) }
+  return { dtype: 'float32', dims, data: brain ? fromBfloat(data) : halfValues(data) }
 }
 
 /** A fixed tensor of the file. */

@@ -1,6 +1,6 @@
 import type { Graph } from '../graph/graph.ts'
 import { makeNode, type Node } from '../graph/node.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import batchNorm from '../ops/batch-norm.ts'
 import { add, mul } from '../ops/elementwise.ts'
 import { Reshape, Transpose } from '../ops/primitives.ts'
@@ -34,13 +34,11 @@ function behind(node: Node, readers: Readers): AnyTensor | undefined {
 }
 
 /** What is read below the affine map that makes `t`, and the map; one of all elements may have views above it. */
-function below(t: AnyTensor, axis: number, readers: Readers): { x: AnyTensor; map: Affine } | undefined {
+function below(t: AnyTensor, axis: number, readers: Readers): { x: Tensor; map: Affine } | undefined {
   if (readers(t) > 1) return undefined
   const { node } = t
-  for (const x of node.inputs) {
-    const map = isFixed(x.node) ? undefined : affineOf(node, x, axis)
-    if (map) return { x, map }
-  }
+  const own = mapAt(node, axis)
+  if (own) return own
   const view = match(node, Reshape) ?? match(node, Transpose)
   const inner = view && below(view.inputs[0], view.inputs[0].shape.length - 1, readers)
   if (!inner || [inner.map.scale, inner.map.shift].some(v => v && v.shape[0] !== 1)) return undefined
@@ -82,37 +80,53 @@ function joined(node: Node, readers: Readers): AnyTensor | undefined {
     const rank = y.shape.length
     for (const axis of new Set([rank - 1, 1])) {
       const outer = affineOf(node, y, axis)
-      const made = outer && axis < rank && onto(y.node, outer, axis, rank)
+      const made = outer && axis < rank && onto(y.node, outer, { axis, rank }, readers)
       if (made) return made
     }
   }
   return undefined
 }
 
-function onto(inner: Node, { scale, shift }: Affine, axis: number, rank: number): AnyTensor | undefined {
-  const norm = match(inner, BatchNormalization)
-  if (norm && axis === 1 && affineOf(inner, norm.inputs[0], 1)) {
-    const [x, weight, bias, mean, variance] = norm.inputs
-    const size = weight.shape[0]
-    const shifted = plus(scale ? mul(bias, scale) : bias, shift && whole(shift, size)) ?? bias
-    return BatchNormalization.apply(
-      [x, scale ? mul(weight, scale) : weight, shifted, mean, variance],
-      norm.attrs,
-    )
-  }
-  for (const x of inner.inputs) {
-    const map = isFixed(x.node) ? undefined : affineOf(inner, x, axis)
-    if (!map) continue
-    const [s, t] = [
-      times(map.scale, scale),
-      plus(map.shift && scale ? mul(map.shift, scale) : map.shift, shift),
-    ]
-    if (s && t) continue
-    if (s) return mul(x, shaped(s, rank, axis))
-    if (t) return add(x, shaped(t, rank, axis))
+interface Place {
+  readonly axis: number
+  readonly rank: number
+}
+
+/** The map of a node's only operand that is not fixed. */
+function mapAt(node: Node, axis: number): { x: Tensor; map: Affine } | undefined {
+  for (const x of node.inputs) {
+    const map = isFixed(x.node) ? undefined : affineOf(node, x, axis)
+    if (map) return { x, map }
   }
   return undefined
 }
+
+function onto(inner: Node, outer: Affine, place: Place, readers: Readers): AnyTensor | undefined {
+  const { axis, rank } = place
+  const found = mapAt(inner, axis)
+  if (!found) return undefined
+  const norm = match(inner, BatchNormalization)
+  if (norm) {
+    const [x, weight, bias, mean, variance] = norm.inputs
+    const { scale = weight, shift = bias } = composed({ scale: weight, shift: bias }, outer)
+    return BatchNormalization.apply([x, scale, whole(shift, weight.shape[0]), mean, variance], norm.attrs)
+  }
+  const { scale, shift } = composed(found.map, outer)
+  if (scale && !shift) return mul(found.x, shaped(scale, rank, axis))
+  if (shift && !scale) return add(found.x, shaped(shift, rank, axis))
+  // A scale over a shift: with a scale below, these become one, and what follows may meet the shift.
+  const below = readers(found.x) === 1 ? mapAt(found.x.node, axis) : undefined
+  const lowest = below?.map.shift ? undefined : below?.map.scale
+  if (!below || !lowest || !scale || !shift || found.map.scale) return undefined
+  const scaled = mul(below.x, shaped(mul(lowest, scale), rank, axis))
+  return add(scaled, shaped(shift, rank, axis))
+}
+
+/** The map that does what two do. */
+const composed = (inner: Affine, { scale, shift }: Affine): Affine => ({
+  scale: times(inner.scale, scale),
+  shift: plus(times(inner.shift, inner.shift && scale), shift),
+})
 
 /**
  * Scales and shifts of channels that are known before the model runs, such as batch norms, become part of the weights and biases of the

@@ -1,10 +1,11 @@
 import type { Graph } from '../graph/graph.ts'
 import { inferenceForm } from '../ops/mode.ts'
+import { joinViews } from './adjacent-views.ts'
 import { forOpset } from './decompose.ts'
 import { foldAffine } from './fold-affine.ts'
+import { layersIntoGemm } from './gemm.ts'
 import { inOrder, runPasses, type Trace } from './pass.ts'
 import { pushSlices } from './slices.ts'
-import { simplifyViews } from './views.ts'
 
 /** What a graph outside of training is prepared for. */
 export interface ServingPurpose {
@@ -28,11 +29,12 @@ const SERVING = inOrder<ServingPurpose>([...INFERENCE, SLICES])
 /** Passes over a graph that is made as fast as it can be, with weights of its own. */
 const OPTIMIZED = inOrder<ServingPurpose>([
   SLICES,
-  { name: 'views', run: simplifyViews },
+  { name: 'adjacent-views', run: joinViews },
   { name: 'fold-affine', run: foldAffine },
 ])
 const OPSET = inOrder<OpsetPurpose>([
   { name: 'opset', run: (g, p) => forOpset(g, p.opset, p.contrib), required: true },
+  { name: 'gemm', run: layersIntoGemm },
 ])
 
 /** A forward graph as evaluation and prediction compute it. */

@@ -171,7 +171,14 @@ function unsharing(): (name: string, tensor: OrtTensor) => TypedArray {
   }
 }
 
-const plain = ({ type, dims, data }: OrtValue): OrtTensor => ({ type, dims, data })
+/** onnxruntime gives float16 as a Float16Array where the engine has it. */
+const plain = ({ type, dims, data }: OrtValue): OrtTensor => ({
+  ...{ type, dims },
+  data:
+    type === 'float16' && !(data instanceof Uint16Array)
+      ? new Uint16Array(data.buffer, data.byteOffset, data.length)
+      : data,
+})
 
 /** What looks where the time of a session goes; see profile-node.ts. */
 export interface Profile {

@@ -10,7 +10,7 @@ import type { Model } from '../nn/model.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { inputPorts, openPredictor, type Predictor } from './predictor.ts'
 
-/** The one input of a classifier: images of a known size, float32, or rows of tokens, int32. */
+/** The one input of a classifier: images of a known size, float32 or float16, or rows of tokens, int32. */
 export interface ExampleInput {
   readonly kind: 'image' | 'tokens'
   /** Of one example: `[channels, height, width]`, or `[T]`. */
@@ -62,7 +62,7 @@ export function fileInput(info: FileInfo, path: string): FileInput {
         throw new UserError(
           `${path}: takes examples of ${shape.join(' × ')} = ${inFull(size)} numbers; at most ${inFull(MOST_NUMBERS)} are allowed`,
         )
-      if (port.dtype === 'float32' && shape.length === 3) return { name, kind: 'image', shape }
+      if (/^float(16|32)$/.test(port.dtype) && shape.length === 3) return { name, kind: 'image', shape }
       if (port.dtype === 'int32' && shape.length === 1) return { name, kind: 'tokens', shape }
     }
   }

@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { COLLECTIONS } from '../../src/data/collections.ts'
 import { readOnnx } from '../../src/export/read.ts'
-import { restarted, withParameters } from '../../src/nn/edit.ts'
 import { imageClassifier, replaceHead } from '../../src/finetune/index.ts'
 import { parameterAttrs } from '../../src/graph/leaf.ts'
 import { lookup } from '../../src/graph/present.ts'
+import { restarted, withParameters } from '../../src/nn/edit.ts'
 import type { Model } from '../../src/nn/model.ts'
 
 /** Whether Fashion-MNIST is there: Debian's package has it where no download is possible. */
