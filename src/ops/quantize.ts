@@ -2,7 +2,7 @@ import { attr, type TensorType } from '../graph/attributes.ts'
 import { type DType, FLOATS } from '../graph/dtype.ts'
 import { ShapeError } from '../graph/errors.ts'
 import { fileOp, sameDType } from '../graph/op.ts'
-import { nth } from '../graph/present.ts'
+import { nth, present } from '../graph/present.ts'
 import { f32, sample, whole } from '../graph/sample.ts'
 import * as shapes from '../graph/shape.ts'
 import type { AnyTensor } from '../graph/tensor.ts'
@@ -79,10 +79,10 @@ function roundEven(x: AnyTensor): AnyTensor {
 const placed = (x: AnyTensor, s: AnyTensor, z: AnyTensor): AnyTensor =>
   add(roundEven(div(x, s)), cast(z, x.dtype))
 
-const along = (axis: number, inputs: readonly TensorType[], attrs: { axis: number }) => {
-  const [x, scale] = [nth(inputs, 0), nth(inputs, 1)]
+const along = (axis: number, inputs: readonly (TensorType | undefined)[], attrs: { axis: number }) => {
+  const [x, scale] = [present(inputs[0], 'tensor'), present(inputs[1], 'scale')]
   const own = isSingle(scale.shape) || axis !== shapes.axisOf('quantize', attrs.axis, x.shape.length)
-  return own ? [axis, null, null] : [axis, 0, 0]
+  return [axis, ...inputs.slice(1).map(() => (own ? null : 0))]
 }
 
 const QuantizeLinear = fileOp('QuantizeLinear', {
@@ -96,12 +96,13 @@ const QuantizeLinear = fileOp('QuantizeLinear', {
     return [{ dtype: zero.dtype, shape: x.shape }]
   },
   along,
-  // q = clip(round(x / s) + z): dx = dq / s and ds = −dq x / s² where q is not clipped, 0 elsewhere
+  // q = clip(round(x / s) + z): dx = dq / s and ds = −dq x / s² where q is not clipped, 0 elsewhere. What rounds into the range is up
+  // to half a step outside of it.
   vjp: ({ x: [x, scale, zero], dy, attrs: { axis } }) => {
     const [low, high] = rangeOf(zero.dtype)
     const s = alongAxis(scale, x, axis)
-    const q = placed(x, s, alongAxis(zero, x, axis))
-    const dx = div(mul(dy, cast(equal(q, clip(q, low, high)), dy.dtype)), s)
+    const q = add(div(x, s), cast(alongAxis(zero, x, axis), x.dtype))
+    const dx = div(mul(dy, cast(equal(q, clip(q, low - 0.5, high + 0.5)), dy.dtype)), s)
     const [dscale] = vjp(reducible(scale, x, axis), neg(mul(dx, div(x, s))), [scale])
     return [dx, dscale, null]
   },
@@ -127,39 +128,44 @@ export const quantize = (x: AnyTensor, scale: AnyTensor, zero: AnyTensor, axis =
   QuantizeLinear.apply([x, scale, zero], { axis: isSingle(scale.shape) ? 1 : axis })
 
 const DequantizeLinear = fileOp('DequantizeLinear', {
-  inputs: ['x', 'x_scale', 'x_zero_point'],
+  inputs: ['x', 'x_scale', 'x_zero_point?'],
   outputs: ['y'],
   attrs: { axis: attr.int({ default: 1 }) },
   infer: ([x, scale, zero], { axis }) => {
     sameDType('dequantize', [scale], FLOATS)
     sameDType('dequantize', [x, zero], ['int8', 'uint8', 'int32'])
-    wantScale('dequantize', x, scale, zero, axis)
+    wantScale('dequantize', x, scale, zero ?? scale, axis)
     return [{ dtype: scale.dtype, shape: x.shape }]
   },
   along,
   // y = (q − z) s: dq = dy s, ds = Σ dy (q − z)
   vjp: ({ x: [q, scale, zero], dy, attrs: { axis } }) => {
-    const steps = stepsOf(q, alongAxis(zero, q, axis), dy.dtype)
+    const steps = stepsOf(q, zero && alongAxis(zero, q, axis), dy.dtype)
     const [dscale] = vjp(reducible(scale, steps, axis), mul(dy, steps), [scale])
-    return [mul(dy, alongAxis(scale, q, axis)), dscale, null]
+    const dq = mul(dy, alongAxis(scale, q, axis))
+    return zero ? [dq, dscale, null] : [dq, dscale]
   },
   decompose: ([q, scale, zero], { axis }) => [
-    mul(stepsOf(q, alongAxis(zero, q, axis), scale.dtype), alongAxis(scale, q, axis)),
+    mul(stepsOf(q, zero && alongAxis(zero, q, axis), scale.dtype), alongAxis(scale, q, axis)),
   ],
   samples: [
     sample(whole('uint8', 256, 3, 4, 2), f32().positive(), whole('uint8', 256), { axis: 1 }),
     sample(whole('int8', 128, 3, 4, 2), f32(4).positive(), whole('int8', 128, 4), { axis: 1 }),
     sample(whole('int32', 1000, 2, 3), f32().positive(), whole('int32', 1), { axis: 1 }),
+    sample(whole('int32', 1000, 3), f32(3).positive(), { axis: 0 }),
   ],
 })
 
 /** q − z as real numbers; an int32 takes no part of its precision with it. */
-export const stepsOf = (q: AnyTensor, zero: AnyTensor, dtype: DType): AnyTensor =>
-  cast(sub(cast(q, 'int32'), cast(zero, 'int32')), dtype)
+export const stepsOf = (q: AnyTensor, zero: AnyTensor | undefined, dtype: DType): AnyTensor =>
+  cast(zero ? sub(cast(q, 'int32'), cast(zero, 'int32')) : q, dtype)
 
-/** (q − zero point) scale: what quantized numbers stand for. @param axis of a scale for each of its places */
-export const dequantize = (q: AnyTensor, scale: AnyTensor, zero: AnyTensor, axis = 1): AnyTensor =>
-  DequantizeLinear.apply([q, scale, zero], { axis: isSingle(scale.shape) ? 1 : axis })
+/**
+ * (q − zero point) scale: what quantized numbers stand for. @param zero zero point; left out, it is 0 @param axis of a scale for each of
+ * its places
+ */
+export const dequantize = (q: AnyTensor, scale: AnyTensor, zero?: AnyTensor, axis = 1): AnyTensor =>
+  DequantizeLinear.apply(zero ? [q, scale, zero] : [q, scale], { axis: isSingle(scale.shape) ? 1 : axis })
 
 /** The steps of uint8. */
 const STEPS = 255

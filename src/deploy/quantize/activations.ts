@@ -29,6 +29,7 @@ export const isRectifier = (node: Node): boolean =>
   match(node, Relu) !== undefined || match(node, Clip)?.attrs.min === 0
 
 const MAP = 4
+const ROWS = 2
 
 /**
  * Where a model with quantized layers computes with integers. Runtimes have integer kernels for convolutions and sums of maps whose
@@ -53,11 +54,21 @@ export function activationsOf(model: Model, products: readonly Product[]): Activ
   const linear = new Set<Tensor>()
   for (const { node, kind } of products) {
     const x = nth(node.inputs, 0)
-    if (kind === 'linear') linear.add(x)
-    else {
+    if (kind === 'linear') {
+      linear.add(x)
+      const hidden = rectified(node)
+      if (hidden) mark(hidden)
+    } else {
       mark(x)
       mark(stored(nth(node.outputs, 0)))
     }
+  }
+  /** The rectified result of a layer of rows: with a float32 result, runtimes have no integer kernel for it. */
+  function rectified(node: Node): Tensor | undefined {
+    const [sum, ...others] = users.get(nth(node.outputs, 0)) ?? []
+    if (!sum || others.length || !match(sum, Add) || sum.outputs[0]?.shape.length !== ROWS) return undefined
+    const [y] = sum.outputs
+    return y && stored(y) !== y ? stored(y) : undefined
   }
   const isQuantized = (t: Tensor): boolean => {
     const from = movedBy(t.node)

@@ -24,7 +24,7 @@ function zeros(dtype: DType, { shape }: AnyTensor): AnyTensor {
 /** The tensor behind three inputs from `i` on: integers, their scale and their zero point. */
 export function dequantized(n: NodeReader, i: number, axis = 1): AnyTensor {
   const [q, scale] = [n.data(i), n.data(i + 1)]
-  return dequantize(q, scale, n.optional(i + 2) ?? zeros(q.dtype, scale), axis)
+  return dequantize(q, scale, n.optional(i + 2), axis)
 }
 
 /** A result in the scale and zero point of two inputs from `i` on. */
@@ -82,10 +82,11 @@ export function quantizeLinear(n: NodeReader): AnyTensor {
 
 export function dequantizeLinear(n: NodeReader): AnyTensor {
   const [q, scale] = [n.data(0), n.data(1)]
-  const zero = n.optional(2) ?? zeros(q.dtype, scale)
+  const given = n.optional(2)
   const dtype = dtypeOf(n, 'output_dtype') ?? scale.dtype
   const [axis, size] = [n.int('axis', 1), n.int('block_size', 0)]
-  if (!size) return cast(dequantize(q, scale, zero, axis), dtype)
+  if (!size) return cast(dequantize(q, scale, given, axis), dtype)
+  const zero = given ?? zeros(q.dtype, scale)
   const blocks = blocksOf(q.shape, axis, size)
   const rows = dequantize(blocks.rows(q), blocks.each(scale), blocks.each(zero), 0)
   return cast(blocks.back(rows), dtype)
