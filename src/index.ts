@@ -22,6 +22,15 @@ export { type HeldOut, heldOut, type Validated, withValidation } from './data/he
 export { type PadOptions, pad, type Sequences } from './data/pad.ts'
 export type { ImageShape, Preprocessing, PreprocessingKind } from './data/preprocess.ts'
 export type { BatchStream, DataInput, SourceInput, SplitInput } from './data/source.ts'
+export type { Float16Model, Float16Options, KeptFloat32 } from './deploy/float16.ts'
+export type { Deviation } from './deploy/quantize/deviation.ts'
+export type {
+  CalibrationOptions,
+  LayerOptions,
+  Quantization,
+  Quantized,
+} from './deploy/quantize/quantize.ts'
+export type { CalibrationMethod } from './deploy/quantize/ranges.ts'
 export type { Admitted } from './export/admit.ts'
 export { type ExportOptions, exportOnnx } from './export/export.ts'
 export type { External } from './export/external.ts'

@@ -1,6 +1,9 @@
 import { blobOf } from './data/blob-web.ts'
 import { fetchBytes } from './data/fetch-web.ts'
 import { type Picture, readPicture } from './data/image-web.ts'
+import { float16On, optimizeOn, quantizationAwareOn, quantizeDynamicOn, quantizeOn } from './deploy/api.ts'
+import type { Float16Model, Float16Options } from './deploy/float16.ts'
+import type { CalibrationOptions, LayerOptions, Quantized } from './deploy/quantize/quantize.ts'
 import type { ExportOptions } from './export/export.ts'
 import { readSafetensors } from './export/safetensors.ts'
 import { readWeightsFile } from './export/weights.ts'
@@ -122,6 +125,57 @@ export function evaluate(
 ): Promise<Evaluation> {
   return evaluateOn(webRuntime, source, options)
 }
+
+/**
+ * A model that gives the same outputs, up to rounding, in less time: batch norms and other scales and shifts become part of the weights
+ * next to them, and nothing that depends on weights alone is computed at a run. It is for inference, not for training.
+ */
+export const optimizeForInference = (
+  source: TrainedModel | Model,
+  options: WebOptions = {},
+): Promise<TrainedModel> => optimizeOn(webRuntime, source, options)
+
+/**
+ * A model in half precision: weights are float16, so that a file is half as large, and so is most arithmetic. Norms, softmax and sums compute
+ * in float32. With `check`, examples of what the model will see, layers whose values float16 does not hold stay in float32 too.
+ * @throws UserError when the examples do not fit the model
+ */
+export const toFloat16 = (
+  source: TrainedModel | Model,
+  options: Float16Options & WebOptions = {},
+): Promise<Float16Model> => float16On(webRuntime, source, options)
+
+/**
+ * A model of 8-bit integers, a quarter as large, for runtimes with integer kernels: int8 weights with a scale for each output, uint8
+ * activations in ranges that are calibrated on `data`. Layers that are measured to be sensitive stay float32. A model that
+ * {@link quantizationAware} made and `train` trained needs no data.
+ * @throws UserError when the model has no linear layer or convolution, or the data do not fit it
+ */
+export const quantize = (
+  source: TrainedModel | Model,
+  options: CalibrationOptions & WebOptions,
+): Promise<Quantized> => quantizeOn(webRuntime, source, options)
+
+/**
+ * A model of 8-bit weights without calibration: linear layers multiply integers, in a range of the activations that is found at each run;
+ * convolutions multiply float32.
+ * @throws UserError when the model has no linear layer or convolution
+ */
+export const quantizeDynamic = (
+  source: TrainedModel | Model,
+  options: LayerOptions & WebOptions = {},
+): Promise<TrainedModel> => quantizeDynamicOn(webRuntime, source, options)
+
+/**
+ * A model for quantization-aware training, where `quantize` alone loses too much: it starts at the trained weights and rounds as the int8
+ * file will. Train it for an epoch or two with a small learning rate, such as `adamW({ lr: 1e-4 })`, then pass the result to
+ * {@link quantize}.
+ * @throws UserError as {@link quantize} does
+ */
+export const quantizationAware = (
+  source: TrainedModel | Model,
+  options: CalibrationOptions & WebOptions,
+): Promise<Model> => quantizationAwareOn(webRuntime, source, options)
 
 /** A file of the page's user, or the address of one. */
 export type FileSource = string | URL | Blob

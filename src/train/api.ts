@@ -44,7 +44,7 @@ export interface TrainOptions<K extends string = string> extends Omit<FitOptions
 }
 
 /** Opens a runtime on the device that options name. */
-type Open<D> = (options: D) => Promise<Runtime>
+export type Open<D> = (options: D) => Promise<Runtime>
 
 /** The default task of a model. @throws UserError when it cannot be determined */
 function defaultTask(model: Model, augment: Augmentation | undefined): Task {
@@ -84,7 +84,11 @@ export async function opened<D, T extends { close(): Promise<void> }>(
 }
 
 /** Work on a runtime that is opened for it. */
-async function within<D, T>(open: Open<D>, options: D, work: (runtime: Runtime) => Promise<T>): Promise<T> {
+export async function within<D, T>(
+  open: Open<D>,
+  options: D,
+  work: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
   const runtime = await open(options)
   try {
     return await work(runtime)

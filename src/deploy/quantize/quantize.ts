@@ -32,7 +32,7 @@ export interface LayerOptions {
 /** Options of `quantize` and `quantizationAware`. */
 export interface CalibrationOptions extends LayerOptions {
   /** Examples like those that the model will see: arrays by name, a data set, or batches. Labels are not needed. */
-  readonly data: DataInput
+  readonly data?: DataInput | undefined
   /** How many of them are run. @default 512 */
   readonly examples?: number | undefined
   /** How ranges are chosen. @default the one whose outputs are closest to the model's */
@@ -102,6 +102,10 @@ async function calibrated(
   options: CalibrationOptions,
 ): Promise<Calibrated> {
   const { data, examples = EXAMPLES } = options
+  if (data === undefined)
+    throw new UserError(
+      `${trained.model.name}: integers need ranges: give data, some hundred examples of what the model will see`,
+    )
   if (!Number.isInteger(examples) || examples < 1)
     throw new UserError(`examples must be a whole number above 0, not ${examples}`)
   const dataset = datasetOf('data', data, portsOf({ model: trained.model, targets: {} }))
