@@ -42,3 +42,19 @@ test('a gradient passes an integer product that is cast to real numbers', async 
   const got = await numbers(dx)
   expect([got[0], got[2]]).toEqual([expect.closeTo(1, 4), expect.closeTo(3, 4)])
 })
+
+test('gradients of a scale for each row are those of learnable fake quantization in PyTorch', async () => {
+  const rows = [0.26, -3, 1.04, 30, -0.52, 0.07, 2.31, -9.4, 1.5, -1.3, 0.44, 0.9]
+  const w = input('w', 'float32', [3, 4])
+  const scales = input('scales', 'float32', [3])
+  const zeros = constant([0, 0, 0], 'int8', [3])
+  const weights = constant([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], 'float32', [3, 4])
+  const y = dequantize(quantize(w, scales, zeros, 0), scales, zeros, 0)
+  const [dw, ds] = grad(sum(mul(y, weights)), [w, scales])
+  const got = await evaluate(await nodeRuntime('cpu'), { y, dw, ds }, { w: rows, scales: [0.1, 0.05, 0.01] })
+  const near = (values: readonly number[]) => values.map(v => expect.closeTo(v, 3))
+  // torch 2.15: torch._fake_quantize_learnable_per_channel_affine(x, scale, zero_point, 0, -128, 127, 1.0)
+  expect([...got.y!.data]).toEqual(near([0.3, -3, 1, 12.7, -0.5, 0.05, 2.3, -6.4, 1.27, -1.28, 0.44, 0.9]))
+  expect([...got.dw!.data]).toEqual(near([1, 2, 3, 0, 5, 6, 7, 0, 0, 0, 11, 12]))
+  expect([...got.ds!.data]).toEqual(near([507.2, -1025.8, -137]))
+})
