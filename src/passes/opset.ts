@@ -1,6 +1,6 @@
 import type { Graph } from '../graph/graph.ts'
 import { forOpset } from './decompose.ts'
-import { layersIntoGemm } from './gemm.ts'
+import { layersIntoGemm } from './layer-gemm.ts'
 import { inOrder, runPasses } from './pass.ts'
 import type { ServingPurpose } from './serving.ts'
 
