@@ -15,7 +15,7 @@ import { loadOnnx } from '../src/import/load.ts'
 import type { Model } from '../src/nn/model.ts'
 import { initialized, type TrainedModel } from '../src/nn/trained.ts'
 import { nodeRuntime } from '../src/runtime/node.ts'
-import { interleaved, median, timed } from './bench/timing.ts'
+import { interleaved, median, ratio, timed } from './bench/timing.ts'
 
 const { cct, gpt, lenet, mlp, resnet, vit } = MODELS
 const KNOWN: Readonly<Record<string, () => Model>> = {
@@ -96,8 +96,11 @@ async function compare(name: string): Promise<void> {
     const largest = x.reduce((m, v) => Math.max(m, Math.abs(v)), 0)
     return y.reduce((m, v, i) => Math.max(m, Math.abs(v - Number(x[i]))), 0) / largest
   }
-  const one = (await interleaved(runs(1), { rounds: 400, seconds: 4 })).map(median)
-  const many = (await interleaved(runs(64), { rounds: 60, seconds: 6, least: 7 })).map(median)
+  const one = await interleaved(runs(1), { rounds: 400, seconds: 4 })
+  const many = await interleaved(runs(64), { rounds: 60, seconds: 6, least: 7 })
+  // Ratios of neighbours in time say more than medians on a machine that others use.
+  const columns = (times: readonly (readonly number[])[], i: number): string =>
+    `${median(nth(times, i)).toFixed(3).padStart(9)} ${ratio(nth(times, i), nth(times, 0)).toFixed(2)}`
   for (const [i, [kind, bytes]] of Object.entries(files).entries())
     console.log(
       [
@@ -105,15 +108,15 @@ async function compare(name: string): Promise<void> {
         kind.padEnd(10),
         String(bytes.length).padStart(10),
         String(readOnnx(bytes, kind).proto.graph?.node?.length ?? 0).padStart(5),
-        nth(one, i).toFixed(3).padStart(9),
-        nth(many, i).toFixed(2).padStart(9),
+        columns(one, i),
+        columns(many, i),
         apart(nth(values, i)).toExponential(0).padStart(7),
       ].join(' '),
     )
   await Promise.all(sessions.map(session => session.close()))
 }
 
-console.log('model                file            bytes nodes  ms at 1  ms at 64  apart')
+console.log('model                file            bytes nodes   ms at 1, ÷plain at 64, ÷plain  apart')
 const asked = process.argv.slice(2)
 for (const name of asked.length ? asked : Object.keys(KNOWN)) await compare(name)
 await runtime.close()

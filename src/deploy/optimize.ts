@@ -1,5 +1,5 @@
 import type { TrainedModel } from '../nn/trained.ts'
-import { withFoldedWeights } from '../passes/serving.ts'
+import { withFoldedWeights } from '../passes/deployment.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { fold } from './fold.ts'
 import { deployed, inferenceModel } from './inference.ts'

@@ -1,6 +1,5 @@
 import { constant } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
-import { equalShape } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import batchNorm from '../ops/batch-norm.ts'
 import { add, div, mul, neg, reciprocal, sqrt, sub } from '../ops/elementwise.ts'
@@ -22,7 +21,8 @@ function vectorOf(t: AnyTensor, x: AnyTensor, axis: number): AnyTensor | undefin
   const at = axis - x.shape.length + t.shape.length
   const sizes: readonly (number | string)[] = t.shape
   if (!isFixed(t.node) || sizes.length > x.shape.length) return undefined
-  if (sizes.some((d, i) => d !== 1 && i !== at)) return undefined
+  // Anything else makes the result larger than x.
+  if (sizes.some((d, i) => d !== 1 && (i !== at || d !== x.shape[axis]))) return undefined
   return reshape(t, [sizes[at] ?? 1])
 }
 
@@ -48,7 +48,7 @@ export function affineOf(node: Node, x: Tensor, axis: number): Affine | undefine
   const y = onlyOutput(node)
   const input: AnyTensor = x
   // Other floats lack kernels, and integers round.
-  if (y.dtype !== 'float32' || !equalShape(y.shape, input.shape)) return undefined
+  if (y.dtype !== 'float32') return undefined
   const vector = (t: AnyTensor) => vectorOf(t, input, axis)
   for (const [a, b] of pairs(node, Add)) if (a === x) return mapOf({ shift: vector(b) })
   for (const [a, b] of pairs(node, Mul)) if (a === x) return mapOf({ scale: vector(b) })

@@ -64,8 +64,7 @@ function absorbed(linear: Linear, readers: Readers): Linear | undefined {
 
 function ahead(node: Node, readers: Readers): AnyTensor | undefined {
   const start = linearAt(node)
-  // A weight that is computed at run time is not multiplied there.
-  if (!start || !isFixed(start.weight.node)) return undefined
+  if (!start) return undefined
   let linear = start
   // Rules of the result read its weight: it is the one that was made last.
   for (let next = absorbed(linear, readers); next; next = absorbed(linear, readers))
@@ -76,8 +75,8 @@ function ahead(node: Node, readers: Readers): AnyTensor | undefined {
 /** Two maps in a row as one, where that is fewer operators. */
 function joined(node: Node, readers: Readers): AnyTensor | undefined {
   for (const y of node.inputs) {
-    if (readers(y) > 1 || isFixed(y.node)) continue
     const rank = y.shape.length
+    if (!rank || readers(y) > 1 || isFixed(y.node)) continue
     for (const axis of new Set([rank - 1, 1])) {
       const outer = affineOf(node, y, axis)
       const made = outer && axis < rank && onto(y.node, outer, { axis, rank }, readers)

@@ -1,5 +1,4 @@
-import { isFloat } from '../graph/dtype.ts'
-import { type Graph, isLeaf } from '../graph/graph.ts'
+import type { Graph } from '../graph/graph.ts'
 import { FusedMatMul } from '../ops/fused-matmul.ts'
 import { Gemm } from '../ops/gemm.ts'
 import { reshape } from '../ops/layout.ts'
@@ -24,22 +23,6 @@ export const biasIntoGemm = (graph: Graph): Graph =>
       if (b.shape.length !== 2 || a.shape.length < 2 || !flat || transBatchA || elements(y.shape) > LARGEST)
         continue
       return [reshape(Gemm.apply([rows(a), b, bias], { alpha, transA, transB }), y.shape)]
-    }
-    return undefined
-  })
-
-/**
- * A matrix times a weight as files hold it, and its bias, become one Gemm. onnxruntime joins them when it loads a file; other runtimes
- * may not, and the file has fewer nodes. A product of more axes stays: Gemm takes matrices alone.
- */
-export const layersIntoGemm = (graph: Graph): Graph =>
-  rewriteCounting(graph, (node, readers) => {
-    for (const [y, bias] of pairs(node, Add)) {
-      const [a, b] = match(y.node, MatMul)?.inputs ?? []
-      if (!a || !b || readers(y) > 1 || a.shape.length !== 2 || b.shape.length !== 2) continue
-      const fits = bias.shape.length === 1 && bias.shape[0] === y.shape[1] && isFloat(y.dtype)
-      if (!fits || !isLeaf(b.node) || !isLeaf(bias.node)) continue
-      return [Gemm.apply([a, b, bias], { alpha: 1, transA: false, transB: false })]
     }
     return undefined
   })

@@ -81,7 +81,7 @@ function productOf(node: Node): Linear | undefined {
   const found = match(node, MatMul)
   if (!found) return undefined
   const [x, weight] = found.inputs
-  if (weight.shape.length !== 2 || x.shape.length < 2 || !isFixed(weight.node)) return undefined
+  if (weight.shape.length !== 2 || x.shape.length < 2) return undefined
   const last = x.shape.length - 1
   return {
     ...{ x, weight, bias: undefined, reads: last, writes: last, outputs: Number(weight.shape[1]) },
@@ -93,9 +93,14 @@ function productOf(node: Node): Linear | undefined {
   }
 }
 
-/** The linear layer or convolution that a node is, without a bias that is added to a product. */
-export const linearAt = (node: Node): Linear | undefined =>
-  convOf(node) ?? transposedOf(node) ?? productOf(node)
+/**
+ * The linear layer or convolution that a node is, without a bias that is added to a product; undefined where its weight is computed at
+ * run time.
+ */
+export function linearAt(node: Node): Linear | undefined {
+  const found = convOf(node) ?? transposedOf(node) ?? productOf(node)
+  return found && isFixed(found.weight.node) ? found : undefined
+}
 
 /** The linear layer or convolution whose result a tensor is, with its bias, where nothing else reads what it computes. */
 export function linearOf(y: Tensor, readers: Readers): Linear | undefined {
@@ -103,7 +108,7 @@ export function linearOf(y: Tensor, readers: Readers): Linear | undefined {
   const whole = linearAt(y.node)
   if (whole) return whole.bias && !isFixed(whole.bias.node) ? undefined : whole
   for (const [product, bias] of pairs(y.node, Add)) {
-    const found = readers(product) === 1 ? productOf(product.node) : undefined
+    const found = readers(product) === 1 && match(product.node, MatMul) && linearAt(product.node)
     if (found && isFixed(bias.node) && bias.shape.length === 1 && bias.shape[0] === found.outputs)
       return { ...found, bias, takesBias: true }
   }

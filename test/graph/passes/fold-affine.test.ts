@@ -12,6 +12,7 @@ import {
   relu,
   reshape,
   sub,
+  sum,
 } from '../../../src/ops/index.ts'
 import { foldAffine } from '../../../src/passes/fold-affine.ts'
 
@@ -135,6 +136,24 @@ test('maps in a row become one, and a batch norm takes what follows it', () => {
   expect(alive(image, map)).toEqual(['Mul', 'Add'])
   expect(alive(image, mul(mul(image, 2), weight(3, 1, 1)))).toEqual(['Mul'])
   expect(alive(image, add(mul(norm(image), 3), weight(3, 1, 1)))).toEqual(['BatchNormalization'])
+})
+
+test('numbers without axes, and vectors, are left as they are or joined', () => {
+  const total: AnyTensor = sum(rows, [0, 1])
+  expect(alive(rows, mul(mul(total, 2), 3))).toEqual(['ReduceSum', 'Mul', 'Mul'])
+  expect(alive(rows, mul(mul(sum(rows, 0), 2), weight(4)))).toEqual(['ReduceSum', 'Mul'])
+})
+
+test('sizes of an image need not be known', () => {
+  const any: AnyTensor = input('x', 'float32', ['batch', 3, 'H', 'W'])
+  const y = conv2d(any, weight(6, 3, 3, 3), undefined, { stride: 2, padding: 1 })
+  expect(alive(any, norm(y))).toEqual(['Conv'])
+  expect(alive(any, mul(y, weight(6, 1, 1)))).toEqual(['Conv'])
+})
+
+test('what makes its operand larger stays', () => {
+  const column: AnyTensor = input('x', 'float32', ['batch', 1])
+  expect(alive(column, mul(mul(column, 2), weight(4)))).toEqual(['Mul', 'Mul'])
 })
 
 test('what is not a map of channels stays', () => {

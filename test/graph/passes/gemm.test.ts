@@ -3,7 +3,8 @@ import { input, parameter } from '../../../src/graph/leaf.ts'
 import { print } from '../../../src/graph/print.ts'
 import type { AnyTensor } from '../../../src/graph/tensor.ts'
 import { add, matmul } from '../../../src/ops/index.ts'
-import { biasIntoGemm, layersIntoGemm } from '../../../src/passes/gemm.ts'
+import { biasIntoGemm } from '../../../src/passes/gemm.ts'
+import { layersIntoGemm } from '../../../src/passes/layer-gemm.ts'
 import { GEMM } from './examples.ts'
 
 const weight = (...shape: number[]): AnyTensor => parameter(shape, { kind: 'normal', std: 1 })
