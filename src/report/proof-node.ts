@@ -31,7 +31,7 @@ const verdict = (ok: boolean): Html =>
   ok ? html`<span class="verdict">ok</span>` : html`<span class="verdict failed">failed</span>`
 
 const speedup = (timing: Timing): Html | undefined =>
-  timing.speedup === undefined ? undefined : html`<small>${timing.speedup.toFixed(2)}× the reference</small>`
+  timing.speedup === undefined ? undefined : html`<small>${timing.speedup.toFixed(2)}× as fast</small>`
 
 function runtimeRow(r: RuntimeProof): Html {
   const { accuracy } = r.answers ?? {}
@@ -243,7 +243,7 @@ export async function proofPage(proof: Proof, data: Dataset): Promise<string> {
     {
       id: 'runtimes',
       title: 'Runtimes',
-      lead: 'Times were taken by turns, reference and file, so that both meet the same machine.',
+      lead: 'Times were taken by turns, reference and file, so that both meet the same machine; “as fast” compares the two.',
       body: html`${runtimeTable(runtimes)}${list(speed, 'notes')}`,
     },
     sizeSection(proof),

@@ -126,8 +126,10 @@ details > .scroll { margin-top: 0.75rem; }
 .verdict { display: inline-block; padding: 0.05rem 0.55rem; border-radius: 0.75rem; background: rgb(var(--right) / 0.16); font-weight: 600; white-space: nowrap; }
 .verdict.failed { background: rgb(var(--wrong) / 0.28); }
 .numbers.runtimes tr > :last-child { text-align: left; }
-.numbers.runtimes tr > * { padding: 0.35rem 0.7rem; }
-.numbers.runtimes td small { display: block; }
+.numbers.runtimes tr > * { padding: 0.35rem 0.6rem; }
+.numbers.runtimes th[scope="row"] { min-width: 10.5rem; padding-left: 0; }
+.scroll + .notes { margin-top: 1rem; }
+.numbers.runtimes td small { display: block; white-space: nowrap; }
 .failures { margin-top: 1rem; max-width: 46rem; }
 .failures li { padding: 0.4rem 0.75rem; border-left: 3px solid rgb(var(--wrong)); background: rgb(var(--wrong) / 0.1); overflow-wrap: anywhere; }
 .failures li + li { margin-top: 0.4rem; }

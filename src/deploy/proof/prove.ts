@@ -232,7 +232,7 @@ export async function prove(
     const theirs = other && (await loadFile(runtime, other, against.name))
     const files = theirs ? [own, theirs] : [own]
     const latency = await time(files, data, 1, { seconds, least: 5, most: 1000 })
-    const throughput = await time(files, data, THROUGHPUT_BATCH, { seconds, least: 3, most: 200 })
+    const throughput = await time(files, data, THROUGHPUT_BATCH, { seconds, least: 5, most: 200 })
     await theirs?.close()
     return { ...(latency ? { latency } : {}), ...(throughput ? { throughput } : {}) }
   }

@@ -1,4 +1,4 @@
-import { nth } from '../../graph/present.ts'
+import { nth, zip } from '../../graph/present.ts'
 import type { Latency, Timing } from './proof.ts'
 
 /** How long, and how often, each file is run at a size of batches. */
@@ -46,13 +46,26 @@ export async function takeTurns(
   return all
 }
 
+/** How many times longer each run of the reference took than the run of the file beside it: what slows down both is left out. */
+const pairs = (reference: readonly number[], file: readonly number[]): number[] =>
+  zip(reference, file).map(([theirs, ours]) => theirs / Math.max(ours, LEAST_MS))
+
+/** No clock tells less. */
+const LEAST_MS = 1e-4
+
+const median = (values: readonly number[]): number =>
+  quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  )
+
 /** @param sizes of the batches: the file's, and the reference's, which is another where a file fixes it */
 export function timingOf(
   [own = [], other]: readonly (readonly number[])[],
   sizes: { readonly file: number; readonly reference: number },
 ): Timing {
   const [file, reference] = [latencyOf(own), other && latencyOf(other)]
-  const rate = (batch: number, { p50 }: Latency) => (1000 * batch) / p50
+  const rate = (batch: number, { p50 }: Latency) => (1000 * batch) / Math.max(p50, LEAST_MS)
   const ours = rate(sizes.file, file)
   const theirs = reference && rate(sizes.reference, reference)
   return {
@@ -60,6 +73,6 @@ export function timingOf(
     file,
     ...(reference ? { reference } : {}),
     throughput: { file: ours, ...(theirs === undefined ? {} : { reference: theirs }) },
-    ...(theirs === undefined ? {} : { speedup: ours / theirs }),
+    ...(other ? { speedup: (median(pairs(other, own)) * sizes.file) / sizes.reference } : {}),
   }
 }

@@ -2,6 +2,7 @@ import { METADATA } from '../../export/export.ts'
 import type { NodeProto, TensorProto } from '../../export/onnx-proto.ts'
 import { leastRuntime } from '../../export/opsets.ts'
 import type { FileInfo } from '../../export/read.ts'
+import { DATA_TYPE } from '../../export/tensor-data.ts'
 import type { FileFacts } from './proof.ts'
 
 /** Names and bits of ONNX's element types, by TensorProto.DataType. */
@@ -39,6 +40,11 @@ const ROUNDING = new Set([
   'QLinearMatMul',
 ])
 
+const isHalf = (type: number | undefined): boolean => type === DATA_TYPE.float16
+
+const isHalfCast = ({ opType, attribute = [] }: NodeProto): boolean =>
+  opType === 'Cast' && attribute.some(({ name, i }) => name === 'to' && isHalf(Number(i)))
+
 const bytesOf = ({ dims = [], dataType = 0 }: TensorProto): number =>
   Math.ceil((dims.reduce((a, b) => a * b, 1) * (TYPES[dataType]?.[1] ?? 0)) / 8)
 
@@ -60,10 +66,14 @@ export function fileFacts(
     sums.set(type, (sums.get(type) ?? 0) + bytesOf(tensor))
   }
   const weights = Object.fromEntries([...sums].sort(([, a], [, b]) => b - a))
-  const rounded = Object.keys(weights).filter(type => ROUNDED.test(type))
-  const activations = node.some(({ opType = '' }) => ROUNDING.has(opType))
-  const signed = rounded.some(type => type === 'int8') ? rounded.filter(type => type !== 'uint8') : rounded
-  const form = signed.join(' + ') || (activations ? 'int8' : 'float32')
+  const held = Object.keys(weights).filter(type => ROUNDED.test(type))
+  const rounded = new Set(held.filter(type => !(type === 'uint8' && held.includes('int8'))))
+  // Weights may be float32 where what is computed is not.
+  const ports = [...(proto.graph?.input ?? []), ...(proto.graph?.output ?? [])]
+  if (node.some(isHalfCast) || ports.some(({ type }) => isHalf(type?.tensorType?.elemType)))
+    rounded.add('float16')
+  if (!rounded.size && node.some(({ opType = '' }) => ROUNDING.has(opType))) rounded.add('int8')
+  const form = [...rounded].join(' + ') || 'float32'
   const least = metadata[METADATA.runtime] ?? leastRuntime(opset)
   return {
     ...{ name, bytes: size, weights, form, lossy: form !== 'float32', opset },
