@@ -51,8 +51,11 @@ export interface OutputDifference {
 
 /** Right answers of a class. */
 export interface ClassCount {
+  /** Examples of the class. */
   readonly count: number
+  /** How many of them the reference gets right. */
   readonly reference: number
+  /** How many of them the file gets right. */
   readonly file: number
 }
 
@@ -62,7 +65,9 @@ export interface Disagreement {
   readonly index: number
   /** Its label, where there are labels. */
   readonly truth?: number
+  /** What the reference answers. */
   readonly reference: number
+  /** What the file answers. */
   readonly file: number
   /** Probability that each gives to its own answer. */
   readonly certainty: { readonly reference: number; readonly file: number }
@@ -88,14 +93,19 @@ export interface Agreement {
 
 /** Milliseconds of a run: the median, and what 99 % stay below. */
 export interface Latency {
+  /** The median. */
   readonly p50: number
+  /** What 99 % of the runs stay below. */
   readonly p99: number
 }
 
 /** One size of batches, timed. */
 export interface Timing {
+  /** Examples of a run of the file. */
   readonly batch: number
+  /** Times of the file. */
   readonly file: Latency
+  /** Times of the reference, on the same runtime, by turns with the file. */
   readonly reference?: Latency
   /** Examples a second, by the medians. */
   readonly throughput: { readonly file: number; readonly reference?: number }
@@ -105,11 +115,13 @@ export interface Timing {
 
 /** What one runtime made of a file. */
 export interface RuntimeProof {
+  /** Where it ran. */
   readonly device: ProofDevice
   /** Such as `onnxruntime-node cpu`. */
   readonly runtime: string
   /** Of onnxruntime; in a browser, with that. */
   readonly version: string
+  /** Whether it keeps every threshold. */
   readonly ok: boolean
   /** What failed, with numbers. */
   readonly failures: readonly string[]
@@ -119,11 +131,13 @@ export interface RuntimeProof {
   readonly examples: number
   /** Largest difference of any output; NaN where something is not a number. */
   readonly maxAbsDiff: number
+  /** Differences of each output of the reference, by name. */
   readonly outputs: Readonly<Record<string, OutputDifference>>
   /** Of classifiers. */
   readonly answers?: Agreement
-  /** Of one example, and of many at a time. */
+  /** Of one example at a time, or as many as the file takes. */
   readonly latency?: Timing
+  /** Of 64 examples at a time, or as many as the file takes. */
   readonly throughput?: Timing
   /** Further facts, such as the GPU, or that copies between processes count. */
   readonly detail?: string
@@ -131,19 +145,25 @@ export interface RuntimeProof {
 
 /** Everything that was found out about a file. */
 export interface Proof {
+  /** Whether every runtime keeps every threshold. */
   readonly ok: boolean
   /** What failed, one line for each runtime and threshold. */
   readonly failures: readonly string[]
+  /** What the file holds. */
   readonly file: FileFacts
+  /** What it was measured against. */
   readonly reference: ReferenceFacts
   /** Name and size of the test set. */
   readonly examples: { readonly name: string; readonly size?: number; readonly classes?: readonly string[] }
+  /** The limits. */
   readonly thresholds: Thresholds
+  /** What each runtime made of the file. */
   readonly runtimes: readonly RuntimeProof[]
   /** Devices that were not asked for by name and do not work here. */
   readonly skipped: readonly { readonly device: ProofDevice; readonly reason: string }[]
   /** In plain words, for lossy files: on which runtimes the file is faster or slower. */
   readonly speed: readonly string[]
+  /** Where the proof was made. */
   readonly machine: {
     readonly processor: string
     readonly cores: number
