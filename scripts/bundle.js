@@ -10,6 +10,9 @@ const CHILDREN = ['thread-node', 'isolated-child-node', 'isolated-guard-node', '
   name => `src/runtime/${name}.ts`,
 )
 
+/** The script of a page that a browser runs. */
+const PAGE = 'src/deploy/proof/chromium-page.js'
+
 /** The library, for modules that the program imports. */
 const LIBRARY = ['src/index.ts', 'src/node.ts']
 
@@ -26,6 +29,7 @@ export const bundleProgram = (outdir, { more = {}, sourcemap = false } = {}) =>
         ['src/cli/main.ts', ...LIBRARY, ...CHILDREN].map(path => [basename(path, '.ts'), here(path)]),
       ),
       models: here('models/index.ts'),
+      'chromium-page': here(PAGE),
       ...Object.fromEntries(Object.entries(more).map(([name, path]) => [name, here(path)])),
     },
     ...{ outdir, sourcemap, bundle: true, splitting: true, packages: 'external' },

@@ -56,9 +56,25 @@ export {
 export { loadMnist as mnist, type MnistOptions } from './data/mnist-node.ts'
 export type { FollowOptions } from './data/survey-node.ts'
 export type { DownloadLimits } from './data/watchdog-node.ts'
+export type {
+  Agreement,
+  ClassCount,
+  Disagreement,
+  FileFacts,
+  Latency,
+  OutputDifference,
+  Proof,
+  ProofDevice,
+  ReferenceFacts,
+  RuntimeProof,
+  Thresholds,
+  Timing,
+} from './deploy/proof/proof.ts'
+export { type ProofOptions, proveFile } from './deploy/proof/prove-node.ts'
 // The core, plus everything that needs a device or files. `onnxgrad/web` has the same names for pages.
 export * from './index.ts'
 export type { ComparedRun } from './report/compare-node.ts'
+export { proofPage } from './report/proof-node.ts'
 export { EventWriter } from './report/tensorboard-node.ts'
 export { type Comparison, compareRuns } from './runs/compare-node.ts'
 export { type Definition, defineRun, type Own, type RunSpec } from './runs/definition.ts'
@@ -116,7 +132,6 @@ export type {
   Values,
   ValuesOf,
 } from './settings/setting.ts'
-export type { Verdict } from './train/verify.ts'
 
 /** Where models run, and how. */
 export interface DeviceOptions {

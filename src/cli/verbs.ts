@@ -31,7 +31,7 @@ export const VERBS: readonly Entry[] = [
   },
   {
     command: 'verify <model>',
-    describe: 'Check that an exported file gives the same numbers on every runtime',
+    describe: 'Prove an exported file on several runtimes: size, accuracy and speed against its reference',
     load: async () => (await import('./verify.ts')).verifyVerb,
   },
   {

@@ -1,43 +1,72 @@
 import type { Argv } from 'yargs'
-import { buildModel } from '../../models/index.ts'
 import type { Dataset } from '../data/dataset.ts'
+import { writeAtomic } from '../data/files-node.ts'
 import { preprocessingOf } from '../data/preprocess.ts'
-import { randomTokens, rebuilt, renamed } from '../deploy/verify-file.ts'
+import { PROOF_DEVICES, placesOf } from '../deploy/proof/places-node.ts'
+import { BATCH } from '../deploy/proof/prove.ts'
+import { proveHere } from '../deploy/proof/prove-node.ts'
+import { LIMITS } from '../deploy/proof/verdict.ts'
+import { randomExamples } from '../deploy/random-examples.ts'
+import { exampleInput, randomTokens } from '../deploy/verify-file.ts'
 import { UserError } from '../graph/errors.ts'
+import { keysOf } from '../graph/keys.ts'
+import { proofPage } from '../report/proof-node.ts'
 import { type DataSettings, loadData } from '../runs/data-node.ts'
 import { isFolder } from '../runs/is-folder-node.ts'
-import { loadModelFile, loadRun, type ModelFile, runtimeFor } from '../runs/model-file-node.ts'
+import { loadModelFile, type ModelFile, runtimeFor } from '../runs/model-file-node.ts'
+import { dataOfRun, runOf } from '../runs/own-data-node.ts'
 import { deviceFor } from '../runs/plan-node.ts'
-import { DEVICES } from '../runtime/device.ts'
-import { nodeRuntime } from '../runtime/node.ts'
-import type { Runtime } from '../runtime/session.ts'
+import { referenceFor } from '../runs/reference-node.ts'
 import { number, whole } from '../settings/setting.ts'
-import { note, result, say, sayLines, table } from '../terminal/output.ts'
-import { batchOf, type FileInput, fileInput, fits } from '../train/classifier.ts'
-import { anyBatch } from '../train/fixed-batch.ts'
-import { openPredictor } from '../train/predictor.ts'
-import { trainingPredictor, VERIFY, verify } from '../train/verify.ts'
+import { note, result, say, sayLines } from '../terminal/output.ts'
+import { proofText } from '../terminal/proof-text.ts'
+import { batchOf, type FileInput, fits } from '../train/classifier.ts'
+import { inputPorts } from '../train/predictor.ts'
 import { numberOption } from './numbers.ts'
-import { dataOption, externalDataOption, skipBadOption, timeoutOption } from './options.ts'
+import { dataOption, externalDataOption, skipBadOption, textOption, timeoutOption } from './options.ts'
 import type { Verb } from './verb.ts'
+
+const group = 'Output' as const
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('model', { type: 'string', demandOption: true, describe: '.onnx file, or run folder' })
+    .option('against', {
+      type: 'string',
+      describe:
+        "What the file must agree with: a run folder, or another .onnx file [default: the run's checkpoint, or the model that the file names]",
+    })
     .option('device', {
-      choices: Object.keys(DEVICES),
+      choices: keysOf(PROOF_DEVICES),
       array: true,
       defaultDescription: 'cpu wasm',
-      describe: 'Where to run the file: onnxruntime-node on cpu, webgpu, cuda; onnxruntime-web on wasm',
+      describe:
+        'Where to run the file: onnxruntime-node on cpu, webgpu, cuda; onnxruntime-web on wasm, and in Chromium, Chrome or Edge (CHROME_PATH names one)',
+      group: 'Device:',
+    })
+    .option('all', {
+      type: 'boolean',
+      default: false,
+      describe: 'Run the file on everything that works on this machine',
       group: 'Device:',
     })
     .option('data', dataOption)
     .option('skip-bad', skipBadOption)
+    .option('text', textOption)
     .option(
       'images',
+      numberOption('images', {
+        ...whole('Most test images (or rows of tokens) to compare on each device', { group: 'Data' }),
+        usually: 'the whole test set on cpu and cuda, 1,000 on wasm, 256 on webgpu',
+      }),
+    )
+    .option(
+      'seconds',
       numberOption(
-        'images',
-        whole('Test images (or rows of tokens) to compare', { default: VERIFY.count, group: 'Data' }),
+        'seconds',
+        number('How long each file is timed on each device, at batch 1 and at batch 64; 0 for not at all', {
+          ...{ least: 0, default: 0.3, group: 'Device' },
+        }),
       ),
     )
     .option('timeout', timeoutOption)
@@ -46,78 +75,121 @@ const builder = (yargs: Argv) =>
       'tolerance',
       numberOption(
         'tolerance',
-        number('Largest allowed difference of a logit', {
-          ...{ above: 0, default: VERIFY.tolerance, group: 'Output', common: true },
+        number('Largest allowed difference of an output of a float32 file', {
+          ...{ above: 0, default: LIMITS.tolerance, group, common: true },
         }),
       ),
     )
+    .option(
+      'max-drop',
+      numberOption('maxDrop', {
+        ...number('Largest allowed drop of accuracy, in points', { least: 0, group, common: true }),
+        usually: `${LIMITS.maxDrop} for int8 and float16 files, none for float32`,
+      }),
+    )
+    .option(
+      'min-agreement',
+      numberOption('minAgreement', {
+        ...number("Least share of predictions that are the reference's", {
+          least: 0,
+          most: 1,
+          group,
+          common: true,
+        }),
+        usually: `${LIMITS.minAgreement} for int8 and float16 files, none for float32`,
+      }),
+    )
+    .option('report', { type: 'string', describe: 'Write the proof as a page, .html', group: 'Output:' })
+    .option('out', { type: 'string', describe: 'Write the proof as JSON', group: 'Output:' })
     .example('$0 verify runs/vit-lecture', 'compares model.onnx with the checkpoint it was exported from')
+    .example(
+      '$0 verify int8.onnx --against runs/vit-lecture',
+      'size, accuracy and speed, beside those of the run',
+    )
+    .example(
+      '$0 verify int8.onnx --against model.onnx --all --report proof.html',
+      'on everything this machine has',
+    )
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 
-/** Test images that fit the file, or for a text model rows of random tokens: what it is given does not matter here. */
-async function examplesFor(input: FileInput, file: ModelFile, flags: DataSettings): Promise<Dataset> {
-  if (input.kind === 'tokens') return randomTokens(input, file.info.classes ?? [])
-  const preprocessing = preprocessingOf(file.info, input.shape, file.path)
-  const { test, notice } = await loadData(input, flags, { preprocessing })
+interface Examples {
+  readonly data: Dataset
+  /** Whether labels are the truth. */
+  readonly labelled: boolean
+}
+
+/** The run's own test set, or that of `--data` or `--text`; for other models random inputs, of which only differences tell. */
+async function examplesFor(
+  input: FileInput | undefined,
+  file: ModelFile,
+  path: string,
+  asked: DataSettings,
+): Promise<Examples> {
+  if (!input) return { data: randomExamples(file.path, inputPorts(file.info, file.path)), labelled: false }
+  if (input.kind === 'tokens' && asked.text === undefined)
+    return { data: randomTokens(input, file.info.classes ?? []), labelled: false }
+  const preprocessing =
+    input.kind === 'image' ? { preprocessing: preprocessingOf(file.info, input.shape, file.path) } : {}
+  const known = { ...preprocessing, classes: file.info.classes, notice: note }
+  const run = await runOf(path, await isFolder(path))
+  const { test, notice } = await (run && asked.data === undefined
+    ? dataOfRun(run, input, asked, known)
+    : loadData(input, asked, known))
   if (notice) note(`NOTE  ${notice}`)
+  if (!test) throw new UserError(`${path}: its data have no test set; name others with --data`)
   fits(file.path, input, test)
-  return test
+  return { data: test, labelled: true }
 }
 
 export const verifyVerb: Verb<Flags> = {
   builder,
-  async handler({ model, device, data, 'skip-bad': skipBad, images, tolerance, timeout, externalData }) {
+  async handler({
+    model,
+    against,
+    device,
+    all,
+    data,
+    text,
+    skipBad,
+    images,
+    seconds,
+    timeout,
+    externalData,
+    ...rest
+  }) {
+    const { tolerance, maxDrop, minAgreement, report, out } = rest
     const file = await loadModelFile(model, { externalData })
-    const input = fileInput(file.info, file.path)
-    const batch = batchOf(input, VERIFY.batch)
-    const trained = (await isFolder(model))
-      ? await loadRun(model, note)
-      : rebuilt(file.info, file.path, buildModel)
-    const examples = await examplesFor(input, file, { data, skipBad })
-    const opened: Runtime[] = []
-    const open = async (name: string): Promise<Runtime> => {
-      const runtime = await runtimeFor(file, name, { batch, timeout })
-      opened.push(runtime)
-      return runtime
-    }
+    const input = exampleInput(file.info, file.path)
+    const batch = input ? batchOf(input, BATCH) : BATCH
+    const examples = await examplesFor(input, file, model, { data, text, skipBad })
     const usual = await deviceFor(undefined, { notice: note })
-    const reference = trained
-      ? trainingPredictor(await nodeRuntime(usual), trained)
-      : anyBatch(await openPredictor(await open(usual), file.info.bytes, { name: file.path }))
-    const against = trained
-      ? (await isFolder(model))
-        ? "the training graph with the run's checkpoint"
-        : "the training graph with the file's weights"
-      : `its own numbers on ${usual} (the file does not say which model it holds)`
-    const runtimes = []
-    for (const name of [...new Set(device ?? [usual, 'wasm'])]) runtimes.push(await open(name))
-    const named = renamed(examples, input.kind, input.name)
-    const settings = { count: images, batch, tolerance }
-    const verdicts = await verify(file.info.bytes, reference, named, runtimes, settings)
-    await reference.close()
-    for (const runtime of opened) await runtime.close()
-
-    say(`${file.path} on ${images} examples of ${examples.name}, against ${against}\n`)
-    sayLines(
-      table(
-        ['runtime', 'version', 'max abs diff', ''],
-        verdicts.map(v => [
-          v.runtime,
-          v.version,
-          v.error ? '–' : v.maxAbsDiff.toExponential(1),
-          v.ok ? 'ok' : (v.error ?? `over ${tolerance}`),
-        ]),
-      ),
-    )
-    const ok = verdicts.every(v => v.ok)
-    result({
-      ok,
-      file: file.path,
-      images,
-      tolerance,
-      runtimes: Object.fromEntries(verdicts.map(({ runtime, ...rest }) => [runtime, rest])),
+    const open = (name: string, of = file) => runtimeFor(of, name, { batch, timeout })
+    const reference = await referenceFor(model, file, {
+      ...{ against, device: usual, externalData, notice: (line: string) => note(`NOTE  ${line}`) },
+      open: of => open(usual, of),
     })
-    if (!ok) throw new UserError(`${file.path} does not give the same numbers everywhere`)
+    const asked = device ?? (all ? [] : [usual, 'wasm'])
+    const some = { count: images, timeout, open: (name: string) => open(name) }
+    const places = [
+      ...placesOf(asked, some),
+      ...(all ? placesOf(keysOf(PROOF_DEVICES), { ...some, optional: true }) : []),
+    ].filter((place, i, before) => before.findIndex(p => p.device === place.device) === i)
+    const proof = await proveHere(
+      { bytes: file.info.bytes, name: file.path },
+      reference,
+      examples.data,
+      places,
+      { batch, seconds, labelled: examples.labelled, thresholds: { tolerance, maxDrop, minAgreement } },
+    ).finally(() => reference.close())
+
+    sayLines(proofText(proof))
+    if (out !== undefined) await writeAtomic(out, `${JSON.stringify(proof, undefined, 2)}\n`)
+    if (report !== undefined) await writeAtomic(report, await proofPage(proof, examples.data))
+    for (const path of [out, report]) if (path !== undefined) say(`written   ${path}`)
+    result(proof)
+    const [first, ...more] = proof.failures
+    if (first !== undefined)
+      throw new UserError(`${file.path} fails: ${first}${more.length ? `; and ${more.length} more` : ''}`)
   },
 }

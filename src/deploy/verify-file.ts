@@ -1,4 +1,3 @@
-import { batches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { textDataset } from '../data/text.ts'
 import { type FileInfo, readWeights } from '../export/read.ts'
@@ -9,7 +8,8 @@ import { layoutOf } from '../nn/layout.ts'
 import type { Model } from '../nn/model.ts'
 import { normalized } from '../nn/normalize.ts'
 import type { TrainedModel } from '../nn/trained.ts'
-import type { ExampleInput } from '../train/classifier.ts'
+import { type ExampleInput, type FileInput, fileInput } from '../train/classifier.ts'
+import { inputPorts } from '../train/predictor.ts'
 
 /** The model that a file says it holds, with the file's own weights; nothing for files of other programs. */
 export function rebuilt(
@@ -40,6 +40,22 @@ export function rebuilt(
   return { model: info.normalization ? normalized(model, 'image', info.normalization) : model, params }
 }
 
+/**
+ * What a model of images or tokens reads, images in half precision too; undefined for a model of anything else.
+ * @throws UserError for images or tokens of an unknown size, or a too large one
+ */
+export function exampleInput(info: FileInfo, path: string): FileInput | undefined {
+  const [[name, port] = [], ...more] = Object.entries(inputPorts(info, path))
+  if (name === undefined || !port || more.length) return undefined
+  const { dtype, shape } = port
+  const image = dtype === 'float32' && shape.length === 4
+  if (image || (dtype === 'int32' && shape.length === 2)) return fileInput(info, path)
+  const sizes = shape.slice(1).filter(d => typeof d === 'number' && d > 0)
+  return dtype === 'float16' && shape.length === 4 && sizes.length === 3
+    ? { name, kind: 'image', shape: sizes.map(Number) }
+    : undefined
+}
+
 /** What is made up for a text model: rows, and tokens in all of them. */
 const MOST_ROWS = 300
 const MOST_TOKENS = 2 ** 22
@@ -52,16 +68,3 @@ export function randomTokens({ shape }: ExampleInput, vocabulary: readonly strin
   const ids = Int32Array.from({ length: rows * context }, () => random.int(vocabulary.length || 1))
   return textDataset('random tokens', { ids, vocabulary }, context)
 }
-
-/** The same examples with an array under another name. */
-export const renamed = (data: Dataset, from: string, to: string): Dataset =>
-  from === to
-    ? data
-    : {
-        name: data.name,
-        size: data.size,
-        async *batches(options) {
-          for await (const { [from]: array, ...others } of batches(data, options))
-            yield { ...others, ...(array === undefined ? {} : { [to]: array }) }
-        },
-      }

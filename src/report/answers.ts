@@ -87,7 +87,7 @@ function logitsOf(
 }
 
 /** An image, `[channels, height, width]` in [0, 1]. */
-function pixelsOf({ images, size }: ImageDataset, index: number): Float32Array {
+export function imageAt({ images, size }: ImageDataset, index: number): Float32Array {
   const each = images.length / size
   return Float32Array.from(images.subarray(index * each, (index + 1) * each), byte => byte / 255)
 }
@@ -137,7 +137,7 @@ export async function answersOf(
       bin.certainty += certainty
       const answered = (of: ImageDataset): Answered => ({
         ...{ index, truth, guess, certainty, loss },
-        pixels: pixelsOf(of, index),
+        pixels: imageAt(of, index),
       })
       if (guess === truth) {
         correct++

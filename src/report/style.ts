@@ -123,6 +123,24 @@ details > .scroll { margin-top: 0.75rem; }
 .steps { background: var(--train); }
 .rest { background: var(--held); }
 .facts.small { padding-bottom: 0; border: 0; }
+.verdict { display: inline-block; padding: 0.05rem 0.55rem; border-radius: 0.75rem; background: rgb(var(--right) / 0.16); font-weight: 600; white-space: nowrap; }
+.verdict.failed { background: rgb(var(--wrong) / 0.28); }
+.numbers.runtimes tr > :last-child { text-align: left; }
+.numbers.runtimes tr > * { padding: 0.35rem 0.6rem; }
+.numbers.runtimes th[scope="row"] { min-width: 10.5rem; padding-left: 0; }
+.scroll + .notes { margin-top: 1rem; }
+.numbers.runtimes td small { display: block; white-space: nowrap; }
+.failures { margin-top: 1rem; max-width: 46rem; }
+.failures li { padding: 0.4rem 0.75rem; border-left: 3px solid rgb(var(--wrong)); background: rgb(var(--wrong) / 0.1); overflow-wrap: anywhere; }
+.failures li + li { margin-top: 0.4rem; }
+.notes li { padding: 0.2rem 0; font-size: 0.9375rem; overflow-wrap: anywhere; }
+.bars { display: grid; gap: 1rem; }
+.bars figcaption { margin-bottom: 0.3rem; font-size: 0.9375rem; overflow-wrap: anywhere; }
+.bars .track { display: flex; height: 1.1rem; border-radius: 0.3rem; overflow: hidden; background: var(--track); }
+.bars .track i:nth-child(4n+1) { background: var(--train); }
+.bars .track i:nth-child(4n+2) { background: var(--held); }
+.bars .track i:nth-child(4n+3) { background: var(--once); }
+.bars .track i:nth-child(4n) { background: var(--bar); }
 .swatch { display: inline-block; width: 0.7em; height: 0.7em; margin-right: 0.4em; border-radius: 0.15em; }
 
 @media screen and (max-width: 44rem) {

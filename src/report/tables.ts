@@ -11,7 +11,7 @@ import { count, duration, figure, percent, precise } from './text.ts'
 type Name = (label: number) => string
 
 /** Wide content, which is moved sideways where there is no room for it. */
-const scroll = (label: string, content: Html): Html =>
+export const scroll = (label: string, content: Html): Html =>
   html`<div class="scroll" tabindex="0" role="region" aria-label="${label}">${content}</div>`
 
 /** Who is taken for whom, with numbers. */

@@ -1,6 +1,9 @@
+import { placesOf } from '../deploy/proof/places-node.ts'
+import type { RuntimeProof } from '../deploy/proof/proof.ts'
+import { prove } from '../deploy/proof/prove.ts'
+import { trainingPredictor } from '../deploy/reference.ts'
 import { exportOnnx } from '../export/export.ts'
 import { debugLevel } from '../graph/debug.ts'
-import { nth } from '../graph/present.ts'
 import { parameterCount } from '../nn/model.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { defaultDevice, nodeRuntime } from '../runtime/node.ts'
@@ -10,7 +13,6 @@ import { DivergenceError } from '../train/divergence.ts'
 import { fit } from '../train/fit.ts'
 import type { FitResult, RunningFit, StopSignal } from '../train/fit-options.ts'
 import { type EpochResult, flatMeasured, judged, type Progress, type RunState } from '../train/progress.ts'
-import { trainingPredictor, type Verdict, verify } from '../train/verify.ts'
 import { VERSION } from '../version.ts'
 import { guessingLine, isGuessing } from './chance-node.ts'
 import { type Context, messages } from './definition.ts'
@@ -73,20 +75,31 @@ export interface RunResult {
   /** The trained model: the best epoch's weights with a validation set, else the last. */
   readonly model: TrainedModel
   /** What each runtime made of `model.onnx`. */
-  readonly verdicts: readonly Verdict[]
+  readonly verdicts: readonly RuntimeProof[]
   /** Where the time of a training step went, with the setting `profile`. */
   readonly profile?: GraphProfile
 }
 
+/** Examples that the file of a run is compared on. */
+const COMPARED = 256
+
 /** Compares the file with the graph that was trained, on the runtimes that its users have. */
-async function verdictsOn(trained: TrainedModel, bytes: Uint8Array, { data }: Plan): Promise<Verdict[]> {
+async function verdictsOn(
+  trained: TrainedModel,
+  bytes: Uint8Array,
+  { data, folder }: Plan,
+): Promise<readonly RuntimeProof[]> {
   const { device } = await defaultDevice()
-  const runtimes = []
-  for (const name of new Set([device, 'wasm'])) runtimes.push(await nodeRuntime(name))
-  const reference = trainingPredictor(nth(runtimes, 0), trained)
-  const verdicts = await verify(bytes, reference, data.test ?? data.val ?? data.train, runtimes)
-  await reference.close()
-  return verdicts
+  const runner = trainingPredictor(await nodeRuntime(device), trained)
+  const { runtimes } = await prove(
+    { bytes, name: folder.file('model') },
+    { name: 'the graph that was trained', runner },
+    data.test ?? data.val ?? data.train,
+    placesOf([device, 'wasm'], { count: COMPARED }),
+    { seconds: 0 },
+  )
+  await runner.close()
+  return runtimes
 }
 
 /** What `config.json` says of a run: every setting, and where it runs. */

@@ -15,8 +15,8 @@ export function fixedBatch(inputs: Ports): number | undefined {
 
 type Arrays = Readonly<Record<string, NdArray>>
 
-/** So many rows from `start` on; where there are fewer, the last one is repeated. */
-function rowsFrom({ data, dims }: NdArray, start: number, size: number): NdArray {
+/** @internal So many rows from `start` on; where there are fewer, the last one is repeated. */
+export function rowsFrom({ data, dims }: NdArray, start: number, size: number): NdArray {
   const count = nth(dims, 0)
   const each = data.length / count
   const rows = emptyLike(data, size * each)

@@ -20,12 +20,13 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   runtime: ['export', 'passes', 'ops', 'graph'],
   train: ['runtime', 'export', 'passes', 'tasks', 'optim', 'nn', 'ops', 'graph', 'data'],
   serve: ['runtime', 'graph', 'data'],
-  deploy: ['train', 'runtime', 'export', 'passes', 'tasks', 'optim', 'nn', 'ops', 'graph', 'data'],
-  report: ['train', 'runtime', 'import', 'export', 'tasks', 'optim', 'nn', 'graph', 'data'],
+  deploy: ['train', 'serve', 'runtime', 'export', 'passes', 'tasks', 'optim', 'nn', 'ops', 'graph', 'data'],
+  report: ['deploy', 'train', 'runtime', 'import', 'export', 'tasks', 'optim', 'nn', 'graph', 'data'],
   settings: ['graph'],
   runs: [
     ...[
       'report',
+      'deploy',
       'finetune',
       'train',
       'runtime',
@@ -42,7 +43,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   testing: ['runtime', 'import', 'export', 'passes', 'ops', 'graph'],
   models: ['nn', 'ops', 'graph', 'settings'],
-  terminal: ['runs', 'report', 'train', 'data', 'graph'],
+  terminal: ['runs', 'report', 'deploy', 'train', 'data', 'graph'],
   cli: [
     'terminal',
     'runs',

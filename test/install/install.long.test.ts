@@ -105,10 +105,11 @@ describe.skipIf(skipped)(`the packed tarball${skipped ? ` (${skipped})` : ''}`, 
       'digits',
       '--json',
     ])
-    expect(Object.keys(jsonOf(verified).runtimes as object)).toEqual([
-      'onnxruntime-node cpu',
-      'onnxruntime-web wasm',
+    expect(jsonOf(verified).runtimes).toMatchObject([
+      { runtime: 'onnxruntime-node cpu', ok: true },
+      { runtime: 'onnxruntime-web wasm', ok: true },
     ])
+    expect(files).toContain('dist/src/deploy/proof/chromium-page.js')
     await writeFile(join(app, 'program.js'), PROGRAM)
     expect(Number((await succeed(app, 'node', ['program.js'])).stdout)).toBeGreaterThan(0.5)
     expect((await stat(join(app, 'mlp.onnx'))).size).toBeGreaterThan(10_000)

@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gpt } from '../../models/gpt.ts'
 import { encodeText, textDataset, tokenize } from '../../src/data/text.ts'
+import { placesOf } from '../../src/deploy/proof/places-node.ts'
+import { prove } from '../../src/deploy/proof/prove.ts'
+import { trainingPredictor } from '../../src/deploy/reference.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import type { NdArray } from '../../src/graph/array.ts'
 import { rng } from '../../src/graph/random.ts'
@@ -13,7 +16,6 @@ import { fit as learn } from '../../src/train/fit.ts'
 import { openPredictor } from '../../src/train/predictor.ts'
 import { continueText } from '../../src/train/sample.ts'
 import { Trainer } from '../../src/train/trainer.ts'
-import { trainingPredictor, verify } from '../../src/train/verify.ts'
 
 const RHYME = 'one two three four five six seven eight nine ten '
 const text = RHYME.repeat(40)
@@ -104,11 +106,12 @@ describe('a character GPT', () => {
     expect(run.test!.accuracy).toBeGreaterThan(0.85)
     expect(run.test!.perplexity).toBeCloseTo(Math.exp(run.test!.loss), 4)
     const bytes = exportOnnx(run.model)
-    const verdicts = await verify(bytes, trainingPredictor(cpu, run.model), data.test, [
-      cpu,
-      await nodeRuntime('wasm'),
-    ])
-    expect(verdicts.map(v => v.ok)).toEqual([true, true])
+    const runner = trainingPredictor(cpu, run.model)
+    const places = placesOf(['cpu', 'wasm'])
+    const proof = await prove({ bytes, name: 'gpt.onnx' }, { name: 'training', runner }, data.test, places, {
+      seconds: 0,
+    })
+    expect(proof.runtimes.map(r => r.ok)).toEqual([true, true])
     const predictor = await openPredictor(cpu, bytes)
     expect(predictor.classes).toEqual(tokens.vocabulary)
     const scores = async (tokens: NdArray) => (await predictor.run({ tokens })).logits!.data as Float32Array
