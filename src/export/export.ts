@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import type { Graph, Tensors } from '../graph/graph.ts'
+import { type Graph, nodesOf, type Tensors } from '../graph/graph.ts'
 import { lookup } from '../graph/present.ts'
 import { show } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
@@ -76,6 +76,9 @@ export function servingGraph(
   return forServing({ ...model.graph, outputs }, { trace: tracePasses(`${model.name}-export`) })
 }
 
+const isQuantized = (graph: Graph): boolean =>
+  nodesOf(graph).some(({ op }) => op.type === 'QuantizeLinear' || op.type === 'DequantizeLinear')
+
 const typeText = (t: Tensor): string => `${t.dtype} ${show(t.shape)}`
 
 /**
@@ -100,6 +103,7 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
     ]
       .filter(Boolean)
       .join('; ')
+  const written = inOpset(graph, { opset, contrib, trace: tracePasses(`${model.name}-export`) })
   const json = (key: keyof typeof METADATA, value: unknown): [string, string][] =>
     value === undefined ? [] : [[METADATA[key], JSON.stringify(value)]]
   const names = Object.keys(inputs)
@@ -113,9 +117,8 @@ export function exportOnnx(source: TrainedModel | Model, options: ExportOptions 
     ...json('normalization', norms.length ? norms[0] : undefined),
     ...json('classes', classes),
     ...json('training', training),
-    [METADATA.runtime, leastRuntime(opset)],
+    [METADATA.runtime, leastRuntime(opset, isQuantized(written))],
   ]
-  const written = inOpset(graph, { opset, contrib, trace: tracePasses(`${model.name}-export`) })
   const weights = weightsOf(trained)
   const sizes = layoutOf(model.parameters).size
   if (trained.params.length !== sizes)

@@ -1,12 +1,12 @@
 import { METADATA } from '../export/export.ts'
-import type { NodeProto, ValueInfoProto } from '../export/onnx-proto.ts'
+import type { NodeProto, TensorProto, ValueInfoProto } from '../export/onnx-proto.ts'
 import { leastRuntime } from '../export/opsets.ts'
 import { type FileInfo, isWeight } from '../export/read.ts'
 import { dtypeOf } from '../export/tensor-data.ts'
 import { BYTES } from '../graph/dtype.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Graph, isLeaf, nodesOf, type Tensors } from '../graph/graph.ts'
-import { nth } from '../graph/present.ts'
+import { nth, zip } from '../graph/present.ts'
 import { print } from '../graph/print.ts'
 import { printable } from '../graph/printable.ts'
 import { type Shape, UNKNOWN } from '../graph/shape.ts'
@@ -108,6 +108,7 @@ export function fileSubject(
       ['model', model?.config ? `${inWords(model.name)}: ${inWords(model.config)}` : model],
       ...Object.entries({ input: known.input, preprocessing, normalization, classes, training }),
       ['runs on', runtime && `onnxruntime ${runtime} and later`],
+      ['weights', weightsText(weights, sizes)],
       ['other files', outside.length ? outside : undefined],
       ...foreign,
       ['description', proto.docString || file.docString],
@@ -172,6 +173,20 @@ const OTHER_TYPES: Readonly<Record<number, string>> = {
   14: 'complex64',
   15: 'complex128',
   16: 'bfloat16',
+}
+
+/** How many weights have which dtype, the most frequent first; undefined where all are float32. */
+function weightsText(weights: readonly TensorProto[], sizes: readonly number[]): string | undefined {
+  const counts = new Map<string, number>()
+  for (const [{ dataType = 0 }, size] of zip(weights, sizes)) {
+    const dtype = dtypeOf(dataType) ?? OTHER_TYPES[dataType] ?? `type ${dataType}`
+    counts.set(dtype, (counts.get(dtype) ?? 0) + size)
+  }
+  if ([...counts.keys()].every(dtype => dtype === 'float32')) return undefined
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .map(([dtype, count]) => `${count.toLocaleString('en-US')} ${dtype}`)
+    .join(', ')
 }
 
 function portOf({ name = '', type }: ValueInfoProto): Port {

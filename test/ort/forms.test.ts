@@ -59,3 +59,10 @@ test('the files hold what their names say', () => {
     [single, uint8, int8, int64].sort(),
   )
 })
+
+test('the metadata name the first onnxruntime that runs the file', () => {
+  const leastOf = (form: Form, opset: number) =>
+    readOnnx(exportOnnx(all[form], { opset }), 'x').metadata['onnxgrad.onnxruntime']
+  expect(NAMES.map(form => leastOf(form, 22))).toEqual(['1.21', '1.21', '1.21'])
+  expect(NAMES.map(form => leastOf(form, 23))).toEqual(['1.23', '1.23', '1.24'])
+})

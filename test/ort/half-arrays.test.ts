@@ -12,6 +12,7 @@ import type { AnyTensor } from '../../src/graph/tensor.ts'
 import { model } from '../../src/nn/model.ts'
 import { initialized } from '../../src/nn/trained.ts'
 import { add } from '../../src/ops/index.ts'
+import { fileSubject } from '../../src/report/subject.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { openPredictor } from '../../src/train/predictor.ts'
@@ -138,4 +139,18 @@ describe('a model with float16 inputs and outputs', () => {
       ]
     `)
   })
+})
+
+test('inspecting a file says which dtypes its weights have', () => {
+  const weightsOf = (bytes: Uint8Array) => {
+    const { about } = fileSubject('m.onnx', readOnnx(bytes, 'm.onnx'), () => mixed().model)
+    return about.find(([label]) => label === 'weights')?.[1]
+  }
+  expect(weightsOf(exportOnnx(mixed()))).toBe('3 float32, 3 float16, 3 int8')
+  const plain = model({
+    inputs: { x: { shape: [3] } },
+    layers: { w: parameter([3], { kind: 'constant', value: 1 }) },
+    forward: (self, { x }) => ({ y: add(x, self.w) as AnyTensor }),
+  })
+  expect(weightsOf(exportOnnx(plain))).toBeUndefined()
 })

@@ -47,5 +47,6 @@ test("the table of opsets is the exporter's", () => {
       .map(cell => cell.trim().replace(' (default)', ''))
   const opsets = Array.from({ length: OPSETS.max - OPSETS.min + 1 }, (_, i) => OPSETS.min + i)
   expect(cells('| opset |')).toEqual(opsets.map(String))
-  expect(cells('| onnxruntime, at least')).toEqual(opsets.map(leastRuntime))
+  expect(cells('| onnxruntime, at least')).toEqual(opsets.map(opset => leastRuntime(opset)))
+  expect(cells('| for quantized models')).toEqual(opsets.map(opset => leastRuntime(opset, true)))
 })
