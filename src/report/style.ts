@@ -128,6 +128,7 @@ details > .scroll { margin-top: 0.75rem; }
 .numbers.runtimes tr > :last-child { text-align: left; }
 .numbers.runtimes tr > * { padding: 0.35rem 0.6rem; }
 .numbers.runtimes th[scope="row"] { min-width: 10.5rem; padding-left: 0; }
+.numbers.runtimes thead th:first-child { padding-left: 0; }
 .scroll + .notes { margin-top: 1rem; }
 .numbers.runtimes td small { display: block; white-space: nowrap; }
 .failures { margin-top: 1rem; max-width: 46rem; }

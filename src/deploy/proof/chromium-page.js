@@ -4,8 +4,7 @@
 /**
  * @typedef {{ type: string, dims: number[], offset: number, bytes: number }} Packed
  * @typedef {{ id: number, do: 'load', model: Packed } | { id: number, do: 'run', session: number, feeds: Record<string, Packed> }
- *   | { id: number, do: 'time', session: number, feeds: Record<string, Packed>, runs: number } | { id: number, do: 'close', session: number }
- *   | { id: number, do: 'wait' }} Command
+ *   | { id: number, do: 'time', session: number, feeds: Record<string, Packed>, runs: number } | { id: number, do: 'close', session: number }} Command
  */
 
 const ALIGN = 8
@@ -91,7 +90,6 @@ const dispose = outputs => {
 /** @param {any} ort @param {Command} command @param {Uint8Array} rest */
 async function obey(ort, command, rest) {
   const { id } = command
-  if (command.do === 'wait') return packed({ id })
   if (command.do === 'load') {
     const { offset, bytes } = command.model
     const session = await ort.InferenceSession.create(rest.slice(offset, offset + bytes), {

@@ -25,6 +25,8 @@ export interface ReferenceFacts {
   readonly name: string
   /** Its file, where it is another than the proved one. */
   readonly file?: FileFacts
+  /** Bytes of the proved file, as a share of those of the reference's. */
+  readonly sizeRatio?: number
 }
 
 /** Limits that a file must keep. */

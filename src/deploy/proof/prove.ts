@@ -56,6 +56,11 @@ export const BATCH = 96
 const THROUGHPUT_BATCH = 64
 const SECONDS = 0.3
 
+/** Examples on which the reference's file is looked at, where the proved one fails. */
+const MOST_FOR_CAUSE = 256
+/** GPUs round otherwise. */
+const LEAST_CAUSE = 1e-2
+
 /** Expected outputs are kept for the next runtime up to so many bytes. */
 const MOST_KEPT = 2 ** 28
 
@@ -182,7 +187,7 @@ export async function prove(
     ok: !failures.length,
     failures,
     file,
-    reference: { name: against.name, ...(named ? { file: named } : {}) },
+    reference: { name: against.name, ...(named ? { file: named, sizeRatio: file.bytes / named.bytes } : {}) },
     examples: {
       name: data.name,
       ...(data.size === undefined ? {} : { size: data.size }),
@@ -208,6 +213,7 @@ export async function prove(
       )
       const { outputs, maxAbsDiff, answers } = comparison
       const failures = failuresOf({ outputs, maxAbsDiff, answers }, file.lossy, thresholds)
+      const cause = failures.length ? await causeOn(runtime, examples) : undefined
       const { seconds = SECONDS } = settings
       const times = seconds > 0 ? await timesOn(runtime, own, seconds) : {}
       await own.close()
@@ -215,7 +221,7 @@ export async function prove(
         ...about,
         version: runtime.version,
         ok: !failures.length,
-        failures,
+        failures: cause === undefined ? failures : [...failures, cause],
         ...{ examples, maxAbsDiff, outputs },
         ...(answers ? { answers } : {}),
         ...times,
@@ -226,6 +232,24 @@ export async function prove(
     } finally {
       await runtime.close()
     }
+  }
+
+  /** Whether the reference's own file fails there, too: then its form is not what is wrong with the proved one. */
+  async function causeOn(runtime: Runtime, examples: number): Promise<string | undefined> {
+    if (!other) return undefined
+    const theirs = await loadFile(runtime, other, against.name)
+    const { comparison } = await compare(
+      theirs,
+      reference,
+      data,
+      Math.min(examples, MOST_FOR_CAUSE),
+      settings,
+    )
+    await theirs.close()
+    const { maxAbsDiff } = comparison
+    return maxAbsDiff <= Math.max(thresholds.tolerance, LEAST_CAUSE)
+      ? undefined
+      : `the reference's own file is off by ${maxAbsDiff.toExponential(1)} on this runtime, too: the runtime or its device computes it wrong`
   }
 
   async function timesOn(runtime: Runtime, own: Loaded, seconds: number) {
