@@ -119,11 +119,14 @@ interface Examples {
   readonly labelled: boolean
 }
 
-/** The run's own test set, or that of `--data` or `--text`; for other models random inputs, of which only differences tell. */
+const runAt = async (path: string) => runOf(path, await isFolder(path))
+
+/** The run's own test set, or that of the run that is the reference, or that of `--data` or `--text`; for other models random inputs, of which only differences tell. */
 async function examplesFor(
   input: FileInput | undefined,
   file: ModelFile,
   path: string,
+  against: string | undefined,
   asked: DataSettings,
 ): Promise<Examples> {
   if (!input) return { data: randomExamples(file.path, inputPorts(file.info, file.path)), labelled: false }
@@ -132,7 +135,7 @@ async function examplesFor(
   const preprocessing =
     input.kind === 'image' ? { preprocessing: preprocessingOf(file.info, input.shape, file.path) } : {}
   const known = { ...preprocessing, classes: file.info.classes, notice: note }
-  const run = await runOf(path, await isFolder(path))
+  const run = (await runAt(path)) ?? (against === undefined ? undefined : await runAt(against))
   const { test, notice } = await (run && asked.data === undefined
     ? dataOfRun(run, input, asked, known)
     : loadData(input, asked, known))
@@ -162,7 +165,7 @@ export const verifyVerb: Verb<Flags> = {
     const file = await loadModelFile(model, { externalData })
     const input = exampleInput(file.info, file.path)
     const batch = input ? batchOf(input, BATCH) : BATCH
-    const examples = await examplesFor(input, file, model, { data, text, skipBad })
+    const examples = await examplesFor(input, file, model, against, { data, text, skipBad })
     const usual = await deviceFor(undefined, { notice: note })
     const open = (name: string, of = file) => runtimeFor(of, name, { batch, timeout })
     const reference = await referenceFor(model, file, {

@@ -17,7 +17,7 @@ import { adamW } from '../optim/optimizer.ts'
 import { cosine } from '../optim/schedule.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { fit } from '../train/fit.ts'
-import type { Progress } from '../train/progress.ts'
+import type { FitOptions } from '../train/fit-options.ts'
 import type { Deployable, Lesson } from './deployable-node.ts'
 
 /** In what a model's file computes. */
@@ -30,8 +30,10 @@ export interface FormSettings extends Omit<CalibrationOptions, 'data'> {
   readonly qat?: number | undefined
   /** Is told what is being done. */
   readonly onStage?: ((line: string) => void) | undefined
-  /** Is told of each step of quantization-aware training. */
-  readonly onStep?: ((progress: Progress) => void) | undefined
+  /** Quantization-aware training of so many epochs begins. */
+  readonly onTraining?: ((epochs: number) => void) | undefined
+  /** What `fit` is told of it. */
+  readonly training?: Pick<FitOptions, 'onStep' | 'onEpoch' | 'signal'> | undefined
 }
 
 /** A form of a model, in words and as a model. */
@@ -48,19 +50,19 @@ async function aware(
   runtime: Runtime,
   trained: TrainedModel,
   { data, task, augment, batch }: Lesson,
-  { qat = 1, onStep, onStage, ...options }: FormSettings,
+  { qat = 1, onTraining, training, ...options }: FormSettings,
 ): Promise<TrainedModel> {
   const start = await quantizationAwareModel(runtime, trained, { ...options, data: data.train })
-  onStage?.(`quantization-aware training, ${qat} epoch${qat === 1 ? '' : 's'}`)
-  const { model } = await fit(runtime, start, {
+  onTraining?.(qat)
+  const { model, end } = await fit(runtime, start, {
     ...{ task, batch, data: { train: data.train }, epochs: qat },
     optimizer: adamW({ lr: AWARE_RATE, weightDecay: 0 }),
     schedule: cosine(),
     ...(augment ? { augment } : {}),
-    ...(onStep ? { onStep } : {}),
+    ...training,
   })
-  const { classes, preprocessing, training } = trained
-  return quantizeModel(runtime, { ...model, ...{ classes, preprocessing, training } } as TrainedModel, {})
+  if (end === 'signal') throw new UserError('stopped; nothing was written')
+  return quantizeModel(runtime, { ...trained, model: model.model, params: model.params }, {})
 }
 
 /** A model in a precision, optimized for inference. @throws UserError where it cannot be, or its data are not found */
