@@ -19,6 +19,8 @@ import type { Runtime } from '../runtime/session.ts'
 
 /** What is folded although it takes more room than what it is computed from. */
 const SMALL = 4096
+/** A padded weight is worth it that is computed at no run. */
+const GROWTH = 1.5
 
 /** Values of a dtype as numbers that float32 holds. */
 export const asFloat32 = (data: TypedArray, dtype: DType): Float32Array =>
@@ -69,7 +71,7 @@ function foldable(roots: readonly Tensor[]): Tensor[] {
   return shrinking(found, fixed, users, results)
 }
 
-/** Of candidates those that do not take more room than the parameters that go when they are folded. */
+/** Of candidates those that take little more room than the parameters that go when they are folded. */
 function shrinking(
   found: readonly Tensor[],
   fixed: ReadonlySet<object>,
@@ -88,7 +90,7 @@ function shrinking(
     if (size <= SMALL) return true
     const own = lookup(reads, t)
     const gone = own.filter(p => !stays(p)).reduce((sum, p) => sum + bytesOf(p) / (readBy.get(p) ?? 1), 0)
-    return size <= gone
+    return size <= GROWTH * gone
   })
 }
 

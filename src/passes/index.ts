@@ -12,7 +12,7 @@ import { inOrder, runPasses, type Trace } from './pass.ts'
 import { recompute } from './recompute.ts'
 import { rowDots } from './row-dots.ts'
 import { DECOMPOSE, FANOUT } from './runnable.ts'
-import { SLICES } from './serving.ts'
+import { SLICES, WHOLE_CHANNELS } from './serving.ts'
 import { moveShifts } from './shifts.ts'
 import { simplify } from './simplify.ts'
 import { joinSlices } from './slices.ts'
@@ -74,6 +74,7 @@ const COMPLETE = inOrder<Purpose>([
   { name: 'gemm', run: biasIntoGemm, when: prefersProducts },
   { name: 'transpose', run: transposeByProduct, when: p => fuses(p) && prefersProducts(p) },
   { name: 'views', run: simplifyViews },
+  { ...WHOLE_CHANNELS, when: ({ target }) => target.name === 'webgpu' },
   // Splits nodes with more inputs or outputs than the target allows.
   FANOUT,
   // Makes a step smaller, not faster, and plans for the order of all nodes: only when asked for, after all others.

@@ -3,6 +3,7 @@ import type { Target } from '../graph/target.ts'
 import { decompose } from './decompose.ts'
 import { limitFanout } from './fanout.ts'
 import { inOrder, runPasses, type Trace } from './pass.ts'
+import { WHOLE_CHANNELS } from './serving.ts'
 
 /** Where a graph runs. */
 export interface RunnablePurpose {
@@ -25,7 +26,11 @@ export const FANOUT = {
 } as const
 
 /** Passes over a graph whose nodes are looked at one by one. */
-const PLAIN = inOrder<RunnablePurpose>([DECOMPOSE, FANOUT])
+const PLAIN = inOrder<RunnablePurpose>([
+  DECOMPOSE,
+  { ...WHOLE_CHANNELS, when: ({ target }) => target.name === 'webgpu' },
+  FANOUT,
+])
 
 /** A graph as it was written, of operators that its target has. */
 export const runnableOn = (graph: Graph, purpose: RunnablePurpose): Graph => runPasses(PLAIN, graph, purpose)
