@@ -121,7 +121,10 @@ interface Examples {
 
 const runAt = async (path: string) => runOf(path, await isFolder(path))
 
-/** The run's own test set, or that of the run that is the reference, or that of `--data` or `--text`; for other models random inputs, of which only differences tell. */
+/**
+ * The run's own test set, or that of the run that is the reference, or that of `--data` or `--text`. Other models get random inputs,
+ * on which only differences mean something.
+ */
 async function examplesFor(
   input: FileInput | undefined,
   file: ModelFile,
