@@ -5,6 +5,9 @@ import type { Extremes } from './histogram.ts'
 const STEPS = 255
 const WEIGHT_STEPS = 127
 
+/** The smallest float32 that runtimes do not take for zero. */
+const LEAST = 2 ** -126
+
 /** Real numbers (q − zero) · scale that integers q stand for. */
 export interface Scale {
   readonly scale: number
@@ -16,7 +19,7 @@ export function activationScale({ low, high }: Extremes): Scale {
   const [from, to] = [Math.min(low, 0), Math.max(high, 0)]
   const scale = Math.fround((to - from) / STEPS)
   // A tensor of zeros, and one that was never seen.
-  if (!(scale > 0) || !Number.isFinite(scale)) return { scale: 1, zero: 0 }
+  if (!(scale >= LEAST) || !Number.isFinite(scale)) return { scale: 1, zero: 0 }
   return { scale, zero: Math.min(Math.max(Math.round(-from / scale), 0), STEPS) }
 }
 
@@ -29,6 +32,6 @@ export function weightScales(values: Float32Array, shape: readonly number[], axi
     const place = Math.floor(i / inner) % places
     if (Math.abs(v) > nth(largest, place)) largest[place] = Math.abs(v)
   }
-  // A filter of zeros has any scale.
-  return largest.map(v => (v > 0 ? v / WEIGHT_STEPS : 1))
+  // A filter of zeros has any scale, and one of denormal numbers none that is a divisor.
+  return largest.map(v => (v > 0 ? Math.max(v / WEIGHT_STEPS, LEAST) : 1))
 }
