@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { float16Of } from '../../src/deploy/api.ts'
+import { deviationOf } from '../../src/deploy/quantize/deviation.ts'
 import {
   quantizationAwareModel,
   quantizeDynamically,
@@ -134,6 +135,28 @@ test('a table that keep names is no table of integers', async () => {
   expect(dtypeOf(await quantizeDynamically(cpu, trained, { keep }))).toBe('float16')
   expect(dtypeOf(await quantizeModel(cpu, trained, { data, keep }))).toBe('float16')
   expect(dtypeOf(await quantizeModel(cpu, aware, { keep }))).toBe('float16')
+})
+
+test('the deviation of outputs that are all the same is a number', () => {
+  const outputs = (...values: number[]) => [{ y: { data: Float32Array.from(values), dims: [values.length] } }]
+  const { error } = deviationOf(outputs(3, 3, 3), outputs(3, 3, 3.001))
+  expect(error).toBeGreaterThan(0)
+  expect(error).toBeLessThan(1e3)
+  expect(deviationOf(outputs(-1, 1), outputs(-1, 1.2)).error).toBeCloseTo(0.02)
+})
+
+test('an output that is a weight under its own name', async () => {
+  const trained = made(
+    { x: { shape: [16] } },
+    { a: linear(16, 8), p: parameter([8], { kind: 'normal', std: 1 }) },
+    ((self: Layers<'a'> & { p: AnyTensor }, { x }: { x: AnyTensor }) => ({
+      y: self.a(x),
+      p: self.p,
+    })) as never,
+  )
+  const want = await run(trained, { x: normal(2, 16) })
+  const got = await run(await quantizeDynamically(cpu, trained), { x: normal(2, 16) })
+  expect(apart(got.p, want.p)).toBeLessThan(1e-3)
 })
 
 describe('refused', () => {
