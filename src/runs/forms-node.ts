@@ -72,7 +72,7 @@ export async function formOf(
   precision: Precision,
   settings: FormSettings = {},
 ): Promise<Form> {
-  const { qat = 0, keep, onStage } = settings
+  const { qat = 0, keep, reduceRange, onStage } = settings
   const name = precision === 'int8' && qat ? `${precision} (quantization-aware)` : precision
   onStage?.(name)
   const made = async (): Promise<TrainedModel> => {
@@ -82,7 +82,7 @@ export async function formOf(
       case 'float16':
         return float16Of(runtime, trained, keep === undefined ? {} : { keep })
       case 'int8-dynamic':
-        return quantizeDynamically(runtime, trained, { keep })
+        return quantizeDynamically(runtime, trained, { keep, reduceRange })
       case 'int8': {
         const own = await lesson()
         return qat

@@ -21,12 +21,18 @@ import { withDynamicProducts } from './dynamic.ts'
 import type { Extremes } from './histogram.ts'
 import { type Product, productsOf, rootsOf } from './products.ts'
 import { CALIBRATION_METHODS, type CalibrationMethod, type Observed, rangeOf } from './ranges.ts'
+import { weightSteps } from './scales.ts'
 import { observedBy, withRounding } from './static.ts'
 
 /** Options of every quantization. */
 export interface LayerOptions {
   /** Layers that stay float32, by the names of their weights, with `*` for any characters. @default those that measurement shows */
   readonly keep?: NamePattern | readonly NamePattern[] | undefined
+  /**
+   * Weights of 7 bits, for x86 processors without VNNI instructions (before about 2019): they cut sums of two products to 16 bits, which
+   * larger weights may exceed. @default false
+   */
+  readonly reduceRange?: boolean | undefined
 }
 
 /** Options of `quantize` and `quantizationAware`. */
@@ -71,6 +77,8 @@ interface Calibrated {
   readonly observed: ReadonlyMap<Tensor, Observed>
   readonly calibration: Calibration
   readonly expected: Awaited<ReturnType<typeof answersTo>>
+  /** The largest integer of a weight. */
+  readonly steps: number
 }
 
 /** Which layers are quantized, and how. */
@@ -114,15 +122,15 @@ async function calibrated(
   const calibration = await calibrationOf(base, dataset, examples)
   const observed = await observe(runtime, base, observedBy(base, products), calibration)
   const expected = await answersTo(runtime, base, calibration)
-  return { runtime, base, products, observed, calibration, expected }
+  return { runtime, base, products, observed, calibration, expected, steps: weightSteps(options.reduceRange) }
 }
 
 /** The model as its file has it: integers in place of the weights, everything else in as few bytes as it needs. */
 const stored = (runtime: Runtime, rounding: TrainedModel): Promise<TrainedModel> =>
   fold(runtime, compacted(withIntegerBiases(rounding)))
 
-const roundingOf = ({ base, observed }: Calibrated, { method, products }: Choice): TrainedModel =>
-  withRounding(base, products, rangesBy(observed, method))
+const roundingOf = ({ base, observed, steps }: Calibrated, { method, products }: Choice): TrainedModel =>
+  withRounding(base, products, rangesBy(observed, method), steps)
 
 async function deviation(
   from: Calibrated,
@@ -252,5 +260,8 @@ export async function quantizeDynamically(
   options: LayerOptions = {},
 ): Promise<TrainedModel> {
   const base = await optimizeModel(runtime, trainedOf(source))
-  return fold(runtime, compacted(withDynamicProducts(base, layersOf(base, options))))
+  return fold(
+    runtime,
+    compacted(withDynamicProducts(base, layersOf(base, options), weightSteps(options.reduceRange))),
+  )
 }

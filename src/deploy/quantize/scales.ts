@@ -5,6 +5,9 @@ import type { Extremes } from './histogram.ts'
 const STEPS = 255
 const WEIGHT_STEPS = 127
 
+/** The largest integer of a weight. @param reduceRange whether 7 bits are all that is used */
+export const weightSteps = (reduceRange = false): number => (reduceRange ? 63 : WEIGHT_STEPS)
+
 /** Real numbers (q − zero) · scale that integers q stand for. */
 export interface Scale {
   readonly scale: number
@@ -21,7 +24,12 @@ export function activationScale({ low, high }: Extremes): Scale {
 }
 
 /** The scale of each place of a weight's axis, as int8 around zero. */
-export function weightScales(values: Float32Array, shape: readonly number[], axis: number): Float32Array {
+export function weightScales(
+  values: Float32Array,
+  shape: readonly number[],
+  axis: number,
+  steps = WEIGHT_STEPS,
+): Float32Array {
   const places = nth(shape, axis)
   const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1)
   const largest = new Float32Array(places)
@@ -30,5 +38,5 @@ export function weightScales(values: Float32Array, shape: readonly number[], axi
     if (Math.abs(v) > nth(largest, place)) largest[place] = Math.abs(v)
   }
   // A filter of zeros has any scale.
-  return largest.map(v => (v > 0 ? v / WEIGHT_STEPS : 1))
+  return largest.map(v => (v > 0 ? v / steps : 1))
 }
