@@ -7,7 +7,7 @@ import { readOnnx } from '../../src/export/read.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import { openPredictor } from '../../src/train/predictor.ts'
 import { bundled } from '../shared.ts'
-import { complaint, type Finished, onnxgrad, workFolder, writeDigits } from './program.ts'
+import { complaint, type Finished, onnxgrad, start, workFolder, writeDigits } from './program.ts'
 
 const folder = await workFolder()
 const at = (...names: string[]) => join(folder, ...names)
@@ -138,6 +138,22 @@ describe('a smaller form of a run', () => {
     expect(aware.form).toBe('int8 + float16')
     expect(Math.abs(aware.bytes - plain.bytes)).toBeLessThan(0.05 * whole)
     await runs(out)
+  })
+
+  test('Ctrl-C ends --qat with exit code 130, and writes nothing', async () => {
+    const out = at('stopped.onnx')
+    const flags = ['--precision', 'int8', '--qat', '500', ...QUICK]
+    const { child, finished } = start(['export', run, ...flags, '--out', out])
+    await new Promise<void>(resolve => {
+      child.stderr!.on('data', d => {
+        if (String(d).includes('epoch ')) resolve()
+      })
+    })
+    child.kill('SIGINT')
+    const done = await finished
+    expect([done.code, said(done)]).toEqual([130, ''])
+    expect(done.stderr).toContain('stopped; nothing was written')
+    expect(await readdir(folder)).not.toContain('stopped.onnx')
   })
 
   test('--optimize changes no output', async () => {

@@ -306,7 +306,7 @@ describe('refused', () => {
     await expect(
       quantizeModel(cpu, broken, { data, method: 'minmax', keep: 'none' }),
     ).rejects.toThrowErrorMatchingInlineSnapshot(
-      `[UserError: Relu: holds Infinity on the calibration data, which no integer stands for]`,
+      `[UserError: Relu: holds Infinity on the calibration data, which int8 cannot represent]`,
     )
   })
 })
