@@ -1,16 +1,18 @@
 import { join } from 'node:path'
 import type { ArgumentsCamelCase, Argv } from 'yargs'
 import { exists, makeFolders, writeAtomic } from '../data/files-node.ts'
+import { fileFacts } from '../deploy/proof/weights.ts'
 import type { Quantization, Quantized } from '../deploy/quantize/quantize.ts'
 import { CALIBRATION_METHODS } from '../deploy/quantize/ranges.ts'
 import { exportOnnx } from '../export/export.ts'
 import { leastRuntime } from '../export/opsets.ts'
+import { readOnnx } from '../export/read.ts'
 import { adapterInputs, writeAdapter } from '../finetune/adapter.ts'
 import { headOf } from '../finetune/head.ts'
 import { UserError } from '../graph/errors.ts'
 import { defined, fieldsOf } from '../graph/keys.ts'
 import { edited } from '../nn/edit.ts'
-import { flagOf } from '../runs/command.ts'
+import { flagOf, shellCommand } from '../runs/command.ts'
 import { messages } from '../runs/definition.ts'
 import { deployable } from '../runs/deployable-node.ts'
 import {
@@ -21,6 +23,7 @@ import {
   smallestForm,
   type Tried,
 } from '../runs/forms-node.ts'
+import { isFolder } from '../runs/is-folder-node.ts'
 import { loadAdapted, loadRun } from '../runs/model-file-node.ts'
 import { deviceFor } from '../runs/plan-node.ts'
 import { trainedBeside } from '../runs/tuned.ts'
@@ -32,7 +35,8 @@ import { numberOption } from './numbers.ts'
 import { dataOption, externalDataOption, skipBadOption, textOption } from './options.ts'
 import type { Verb } from './verb.ts'
 
-const FORM = 'Precision:'
+const FORM = 'Smaller forms for inference'
+const OUTPUT = 'Output:'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -41,62 +45,84 @@ const builder = (yargs: Argv) =>
       demandOption: true,
       describe: 'Run folder of a training, or an .onnx file',
     })
-    .option('out', {
-      type: 'string',
-      describe: 'File to write [default: <run>/export.onnx; with --precision <run>/model.<precision>.onnx]',
-    })
     .option('precision', {
       choices: PRECISIONS,
       describe:
-        'Smaller forms for inference: float16 halves the weights; int8 has a quarter, with ranges calibrated on training data; int8-dynamic finds ranges at run time',
-      group: FORM,
-    })
-    .option('optimize', {
-      type: 'boolean',
-      default: false,
-      describe: 'Fold batch norms and constants into the weights; every --precision does',
-      group: FORM,
+        'float16: half the size. int8: a quarter, with value ranges calibrated on training data. int8-dynamic: a quarter, without data. float32: optimized only',
+      group: `${FORM}:`,
     })
     .option(
       'max-drop',
-      numberOption('maxDrop', {
-        ...number('Write the smallest form that loses at most so many points of accuracy on the test set', {
-          ...{ least: 0, group: 'Output' },
+      numberOption(
+        'maxDrop',
+        number('Write the smallest form that loses at most this many points of accuracy on the test set', {
+          ...{ least: 0, group: FORM, common: true },
         }),
-      }),
+      ),
     )
     .option(
       'qat',
       numberOption(
         'qat',
-        whole('Epochs of quantization-aware training before the weights become int8', {
-          ...{ least: 0, group: 'Output' },
+        whole('Epochs of quantization-aware training, which round as the int8 file does', {
+          ...{ least: 0, group: FORM, common: true },
+          usually: '0; 1 with --max-drop, if int8 alone loses too much',
         }),
       ),
     )
     .option('keep', {
       type: 'string',
       array: true,
-      describe:
-        'Layers that stay float32, by the names of their weights, with * for any characters [default: those where measurement shows that it pays]',
-      group: FORM,
+      requiresArg: true,
+      describe: 'Layers that stay float32, by name, such as head or blocks.0.*',
+      defaultDescription: 'int8: the few that matter most, by measurement; else none',
+      group: `${FORM}:`,
     })
     .option('method', {
       choices: CALIBRATION_METHODS,
-      describe: 'How int8 ranges are chosen [default: the one that is closest to the model]',
-      group: FORM,
+      hidden: true,
+      describe: 'How int8 value ranges are chosen',
+      defaultDescription: 'the one with the smallest error',
+      group: `${FORM}:`,
     })
     .option(
       'calibration',
-      numberOption('calibration', {
-        ...whole('Training examples that int8 ranges are chosen on', { group: 'Output' }),
-        usually: '512',
-      }),
+      numberOption(
+        'calibration',
+        whole('Training examples that int8 value ranges are calibrated on', { group: FORM, usually: '512' }),
+      ),
     )
-    .option('data', dataOption)
+    .option('optimize', {
+      type: 'boolean',
+      default: false,
+      describe: 'Fold batch norms and constants into the weights; with --precision always done',
+      group: `${FORM}:`,
+    })
+    .option('data', {
+      ...dataOption,
+      describe: 'Examples for --precision int8 and --max-drop: a data set or a folder, as for train',
+      defaultDescription: 'those of the run; for a file as for train',
+    })
     .option('text', textOption)
     .option('skip-bad', skipBadOption)
-    .option('external-data', externalDataOption)
+    .option('out', {
+      type: 'string',
+      describe: 'File to write',
+      defaultDescription: '<run>/export.onnx; with --precision <run>/model.<precision>.onnx',
+      group: OUTPUT,
+    })
+    .option('overwrite', {
+      type: 'boolean',
+      default: false,
+      describe: 'Replace the file if it exists',
+      group: OUTPUT,
+    })
+    .option('checkpoint', {
+      choices: ['last', 'best'] as const,
+      describe: 'Which weights to export',
+      defaultDescription: 'those of model.onnx',
+      group: OUTPUT,
+    })
     .option(
       'opset',
       numberOption(
@@ -110,38 +136,27 @@ const builder = (yargs: Argv) =>
       type: 'boolean',
       default: false,
       describe: 'Add an output with the softmax of the logits',
+      group: OUTPUT,
     })
     .option('attention', {
       type: 'boolean',
       default: false,
       describe: 'Add the attention weights of each block as outputs attention.<i>',
-    })
-    .option('checkpoint', {
-      choices: ['last', 'best'] as const,
-      describe: 'Which weights to export [default: those of model.onnx]',
+      group: OUTPUT,
     })
     .option('adapter', {
       type: 'boolean',
       default: false,
       describe:
         'Of a run with --lora: write base.onnx, which takes adapters as inputs, and adapter.safetensors; --out is a folder',
+      group: OUTPUT,
     })
-    .option('overwrite', {
-      type: 'boolean',
-      default: false,
-      describe: 'Replace the file if it exists',
-    })
-    .example('$0 export runs/vit-lecture --opset 21 --probabilities --out vit.onnx', '')
-    .example('$0 export runs/vit-lecture --precision int8', 'a quarter of the size, in 8-bit integers')
-    .example(
-      '$0 export runs/vit-lecture --max-drop 0.5',
-      'the smallest form that loses at most half a point of accuracy',
-    )
-    .example('$0 export resnet18.onnx --precision int8 --data pictures/', 'a file from elsewhere')
-    .example(
-      '$0 export runs/x-finetune --adapter --out adapter/',
-      'the updates of a run with --lora, on their own',
-    )
+    .option('external-data', externalDataOption)
+    .example('$0 export runs/x --opset 21 --probabilities', 'for a newer runtime, with one more output')
+    .example('$0 export runs/x --precision int8', 'a quarter of the size')
+    .example('$0 export runs/x --max-drop 0.5', 'the smallest form that loses at most 0.5 points')
+    .example('$0 export x.onnx --precision int8 --data DIR', 'a file from elsewhere')
+    .example('$0 export runs/x --adapter --out adapter/', 'the updates of a run with --lora')
 
 type Flags = ReturnType<typeof builder> extends Argv<infer T> ? T : never
 type Given = ArgumentsCamelCase<Flags>
@@ -196,29 +211,47 @@ const settingsOf = (
   training: options,
 })
 
-/** Refuses flags that would say nothing. */
-function refuseStray(flags: Given): void {
-  const { precision, optimize, qat, method, calibration, keep, maxDrop, attention } = flags
-  const int8 = precision === 'int8' || (precision === undefined && maxDrop !== undefined)
-  for (const [name, value] of Object.entries({ qat, method, calibration }))
-    if (value !== undefined && !int8) throw new UserError(`--${name} is for --precision int8`)
-  if (keep !== undefined && !int8 && (precision ?? 'float32') === 'float32')
-    throw new UserError('--keep is for --precision float16, int8 and int8-dynamic')
-  const form = precision !== undefined || maxDrop !== undefined || optimize
-  if (attention && form)
-    throw new UserError('--attention cannot be combined with --precision, --optimize or --max-drop')
+/** @throws UserError for a flag that would have no effect */
+function refuseUnused(flags: Given, ofFile: boolean): void {
+  const { run, precision, maxDrop, keep, attention, adapter } = flags
+  const given = (...names: readonly string[]) =>
+    names.find(name => flags[name] !== undefined && flags[name] !== false)
+  // The first form that --max-drop tries is int8.
+  const form = precision ?? (maxDrop === undefined ? 'float32' : 'int8')
+  const calibrating = given('qat', 'method', 'calibration')
+  if (calibrating && form !== 'int8')
+    throw new UserError(`${flagOf(calibrating)} is for --precision int8, or for --max-drop alone`)
+  if (keep && form === 'float32')
+    throw new UserError('--keep is for --precision float16, int8 and int8-dynamic, or for --max-drop alone')
+  const data = given('data', 'text', 'skipBad')
+  if (data && form !== 'int8' && maxDrop === undefined)
+    throw new UserError(`${flagOf(data)} is for --precision int8 and --max-drop, which read examples`)
+  const formed = given('precision', 'maxDrop', 'optimize')
+  const plain = attention ? '--attention' : adapter ? '--adapter' : undefined
+  if (plain && formed) throw new UserError(`${plain} cannot be combined with ${flagOf(formed)}`)
+  if (plain && ofFile) throw new UserError(`${plain} is for run folders; ${run} is a file`)
 }
 
-const lost = ({ drop, accuracy }: Tried): string =>
-  `accuracy ${percent(accuracy)} on the test set, ${drop > 0 ? `${drop.toFixed(2)} points less` : drop < 0 ? `${(-drop).toFixed(2)} points more` : 'as before'}`
+/** A loss that rounds to nothing is none. */
+function lost({ drop, accuracy }: Tried): string {
+  const points = Math.abs(drop).toFixed(2)
+  const change = Number(points) === 0 ? 'as before' : `${points} points ${drop > 0 ? 'less' : 'more'}`
+  return `accuracy ${percent(accuracy)} on the test set, ${change}`
+}
+
+/** What a form is, for readers. */
+function described(path: string, name: string, bytes: Uint8Array): string {
+  const { form, opset, onnxruntime } = fileFacts(path, readOnnx(bytes, path))
+  // What is exported as it is may be a file of any form.
+  const words = name === 'float32' ? form : name
+  return `${path}  ${size(bytes)}, ${words}, opset ${opset} (onnxruntime ${onnxruntime} and later)`
+}
 
 /** A form for inference of the model, or the smallest one that keeps the accuracy. */
-async function exportForm(flags: Given): Promise<void> {
+async function exportForm(flags: Given, path: string, following: Following): Promise<void> {
   const { run, precision, opset, probabilities, maxDrop, checkpoint, externalData } = flags
   const { data, text, skipBad } = flags
-  const path = pathFor(flags)
   const options = { opset, probabilities }
-  const following = followed(flagOf)
   const context = messages(following.options)
   const settings = settingsOf(flags, following)
   const source = await deployable(run, { data, text, skipBad }, { checkpoint, externalData }, context)
@@ -229,42 +262,55 @@ async function exportForm(flags: Given): Promise<void> {
       await writeAtomic(path, form.bytes)
       for (const t of tried.slice(0, -1)) say(`${t.name}: ${lost(t)}: too much`)
       const { [tried.length - 1]: last } = tried
-      say(`${path}  ${size(form.bytes)}, ${form.name}${last ? `, ${lost(last)}` : ''}`)
+      say(`${described(path, form.name, form.bytes)}${last ? `, ${lost(last)}` : ''}`)
       return result({ out: path, bytes: form.bytes.length, form: form.name, ...options, tried })
     }
     const form = await formOf(runtime, source, precision ?? 'float32', settings)
     const bytes = exportOnnx(form.trained, options)
     await writeAtomic(path, bytes)
-    say(`${path}  ${size(bytes)}, ${form.name}, opset ${opset}`)
-    const { kept, deviation } = quantizationOf(form)
-    if (kept.length) say(`left float32, because it pays: ${kept.join(', ')}`)
-    if (form.name !== 'float32') say(`what it costs:  onnxgrad verify ${path} --against ${run}`)
+    say(described(path, form.name, bytes))
+    const { kept, deviation } = quantizationOf(form) ?? {}
+    if (kept?.length) say(`in float32, since that lowers the error: ${kept.join(', ')}`)
+    if (form.name !== 'float32')
+      say(`measure it with: ${shellCommand('onnxgrad', 'verify', path, '--against', run)}`)
     result({ out: path, bytes: bytes.length, form: form.name, ...options, kept, deviation })
   } finally {
-    following.end()
     await runtime.close()
   }
 }
 
-const quantizationOf = ({ trained }: Form): Partial<Quantization> & Pick<Quantization, 'kept'> =>
-  ('quantization' in trained ? (trained as Quantized).quantization : undefined) ?? { kept: [] }
+const quantizationOf = ({ trained }: Form): Quantization | undefined =>
+  'quantization' in trained ? (trained as Quantized).quantization : undefined
 
-const pathFor = ({ run, out, precision }: Flags): string =>
-  out ??
-  (run.endsWith('.onnx')
-    ? run.replace(/\.onnx$/, `.${precision ?? 'small'}.onnx`)
-    : join(run, precision ? `model.${precision}.onnx` : 'export.onnx'))
+/** The file to write, where none is named. */
+function pathFor({ run, out, precision, maxDrop }: Given, ofFile: boolean): string {
+  if (out !== undefined) return out
+  if (!ofFile) return join(run, precision ? `model.${precision}.onnx` : 'export.onnx')
+  return run.replace(/\.onnx$/, `.${precision ?? (maxDrop === undefined ? 'float32' : 'small')}.onnx`)
+}
 
 export const exportVerb: Verb<Flags> = {
   builder,
   async handler(flags) {
-    refuseStray(flags)
-    if (flags.adapter) return exportAdapter(flags)
     const { run, opset, probabilities, attention, checkpoint, precision, optimize, maxDrop } = flags
-    const path = pathFor(flags)
+    const ofFile = run.endsWith('.onnx') && !(await isFolder(run))
+    refuseUnused(flags, ofFile)
+    if (flags.adapter) return exportAdapter(flags)
+    const path = pathFor(flags, ofFile)
     await refuseExisting([path], flags)
-    if (precision !== undefined || maxDrop !== undefined || optimize || run.endsWith('.onnx'))
-      return exportForm(flags)
+    if (precision !== undefined || maxDrop !== undefined || optimize || ofFile) {
+      const following = followed(flagOf)
+      try {
+        return await exportForm(flags, path, following)
+      } catch (error) {
+        if (!following.options.signal.aborted) throw error
+        note('stopped; nothing was written')
+        process.exitCode = following.code
+        return
+      } finally {
+        following.end()
+      }
+    }
     const bytes = exportOnnx(await loadRun(run, note, checkpoint), {
       opset,
       probabilities,

@@ -26,7 +26,7 @@ export const VERBS: readonly Entry[] = [
   },
   {
     command: 'export <run>',
-    describe: 'Write the model of a run as .onnx',
+    describe: 'Write the model of a run as .onnx, also in float16 or int8',
     load: async () => (await import('./export.ts')).exportVerb,
   },
   {

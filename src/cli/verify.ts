@@ -64,7 +64,7 @@ const builder = (yargs: Argv) =>
       'seconds',
       numberOption(
         'seconds',
-        number('How long each file is timed on each device, at batch 1 and at batch 64; 0 for not at all', {
+        number('How long each file is timed on each device, at batch 1 and at batch 64; 0 to skip it', {
           ...{ least: 0, default: 0.3, group: 'Device' },
         }),
       ),
@@ -90,7 +90,7 @@ const builder = (yargs: Argv) =>
     .option(
       'min-agreement',
       numberOption('minAgreement', {
-        ...number("Least share of predictions that are the reference's", {
+        ...number("Smallest share of predictions that must equal the reference's", {
           least: 0,
           most: 1,
           group,
@@ -121,7 +121,10 @@ interface Examples {
 
 const runAt = async (path: string) => runOf(path, await isFolder(path))
 
-/** The run's own test set, or that of the run that is the reference, or that of `--data` or `--text`; for other models random inputs, of which only differences tell. */
+/**
+ * The run's own test set, or that of the run that is the reference, or that of `--data` or `--text`. Other models get random inputs,
+ * on which only differences mean something.
+ */
 async function examplesFor(
   input: FileInput | undefined,
   file: ModelFile,

@@ -8,7 +8,7 @@ import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, modelOf, namesOf } from '../nn/model.ts'
 import { remade } from '../nn/rewrite.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
-import { matchesAny, type NamePattern } from '../optim/patterns.ts'
+import { matchesAny, type NamePattern, pathsOf } from '../optim/patterns.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { fold } from './fold.ts'
 import { inHalf } from './half-graph.ts'
@@ -24,8 +24,8 @@ export interface Float16Options {
   /** Dtype of the model's float inputs and outputs. @default 'float32' */
   readonly io?: 'float32' | 'float16'
   /**
-   * Examples to run the float32 model on, some hundred of those that it will see: layers whose values come near the limits of float16
-   * stay in float32. Without them, only the weights are checked.
+   * Examples to run the float32 model on, a few hundred like those that it will see: layers whose values come near the limits of
+   * float16 stay in float32. Without them, only the weights are checked.
    */
   readonly check?: DataInput
   /** Examples of one run of the check. @default 32 */
@@ -57,9 +57,9 @@ const MOST = HALF_MAX / 4
 type Reasons = Map<Node, KeptFloat32>
 
 /**
- * A trained model in half precision: weights are float16, so that a file is half as large, and so are convolutions, matrix products and what
- * works element by element. Norms, softmax, sums, powers and exponentials compute in float32, as do layers whose weights, or values when the
- * examples of `check` ran, do not fit. Integers stay as they are.
+ * A trained model in half precision: weights are float16, so that a file is half as large; convolutions, matrix products and elementwise
+ * operators compute in float16. Norms, softmax, sums, powers and exponentials compute in float32, as do layers whose weights do not fit,
+ * or whose values did not when the examples of `check` were run. Integers stay as they are.
  * @param runtime computes the weights once @throws UserError when the examples do not fit the model
  */
 export async function toFloat16(
@@ -91,12 +91,8 @@ const entriesOf = ({ outputs, intermediates }: Model): [string, Tensor][] =>
 function asked({ model }: TrainedModel, half: ReadonlySet<Node>, keep: Float16Options['keep']): Reasons {
   if (keep === undefined) return new Map()
   const names = namesOf(model)
-  const paths = (scope: string): string[] => {
-    const parts = scope.split('.')
-    return scope ? parts.map((_, i) => parts.slice(0, i + 1).join('.')) : []
-  }
   const found = [...half].filter(node =>
-    [...paths(node.scope), ...parametersRead(node).map(([p]) => lookup(names, p))].some(name =>
+    [...pathsOf(node.scope), ...parametersRead(node).map(([p]) => lookup(names, p))].some(name =>
       matchesAny(keep, name),
     ),
   )

@@ -13,7 +13,7 @@ export const HALF_NORMAL = 2 ** -14
  * - `half`: in half precision. Runtimes add products up in single precision, or their hardware does.
  * - `elementwise`, `movement`: in the precision of what it reads. A value that is only moved loses nothing.
  * - `contained`: in single precision, with a result in the range of half precision, which is rounded at once.
- * - `wide`: in single precision, and so do those that follow: what it computes may be large, tiny, or an exponent of what comes.
+ * - `wide`: in single precision, and so do those that follow: what it computes may be large, tiny, or the argument of an exponential.
  */
 export type HalfKind = 'half' | 'elementwise' | 'movement' | 'contained' | 'wide'
 

@@ -6,8 +6,8 @@ import { deployed, inferenceModel } from './inference.ts'
 
 /**
  * A model that gives the same outputs, up to rounding, in less time: batch norms and other scales and shifts are part of the weights
- * next to them, and nothing that depends on weights alone is computed at a run. It is not for training: it has other parameters, and no
- * intermediates, which would hold back what no output needs.
+ * next to them, and what depends on weights alone is computed once, now. It is not for training: it has other parameters, and no
+ * intermediates, which would keep alive what no output needs.
  * @param runtime computes the new weights
  */
 export function optimizeModel(runtime: Runtime, trained: TrainedModel): Promise<TrainedModel> {

@@ -10,6 +10,12 @@ export function matchesName(pattern: NamePattern, name: string): boolean {
   return new RegExp(`^${parts.join('.*')}$`).test(name)
 }
 
+/** A name, and those of the layers that hold it: `blocks`, `blocks.0`, `blocks.0.weight`. */
+export const pathsOf = (name: string): readonly string[] => {
+  const parts = name.split('.')
+  return parts.map((_, i) => parts.slice(0, i + 1).join('.'))
+}
+
 /** Whether any of the patterns matches. */
 export const matchesAny = (
   patterns: NamePattern | readonly NamePattern[] | undefined,

@@ -27,11 +27,12 @@ function words(name: string, value: Value): string[] {
 const quoted = (word: string): string =>
   /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
-/** A command as it is typed into a shell: what trains these settings. */
+/** A command as it is typed into a shell. */
+export const shellCommand = (...words: readonly string[]): string => words.map(quoted).join(' ')
+
+/** The command that trains these settings. */
 export const trainCommand = (model: string, values: Values): string =>
-  [
+  shellCommand(
     ...['npx', 'onnxgrad', 'train', model],
     ...Object.entries(values).flatMap(([name, value]) => words(name, value)),
-  ]
-    .map(quoted)
-    .join(' ')
+  )

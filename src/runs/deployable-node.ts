@@ -47,7 +47,7 @@ async function lessonOfFile(
   const input = exampleInput(info, path)
   if (!input)
     throw new UserError(
-      `${path}: takes neither one image nor tokens, so no data can be read for it here; quantize it in a program (docs/export.md)`,
+      `${path}: takes neither one image nor tokens, so the command line cannot read data for it; quantize it in a program (docs/precision.md)`,
     )
   const preprocessing =
     input.kind === 'image' ? { preprocessing: preprocessingOf(info, input.shape, path) } : {}

@@ -12,15 +12,17 @@ import {
 import { trainingPredictor } from '../deploy/reference.ts'
 import { type ExportOptions, exportOnnx } from '../export/export.ts'
 import { UserError } from '../graph/errors.ts'
+import { isLeaf, postorder } from '../graph/graph.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { adamW } from '../optim/optimizer.ts'
+import { matchesAny, pathsOf } from '../optim/patterns.ts'
 import { cosine } from '../optim/schedule.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { fit } from '../train/fit.ts'
 import type { FitOptions } from '../train/fit-options.ts'
 import type { Deployable, Lesson } from './deployable-node.ts'
 
-/** In what a model's file computes. */
+/** What the file of a model computes in. */
 export const PRECISIONS = ['float32', 'float16', 'int8', 'int8-dynamic'] as const
 export type Precision = (typeof PRECISIONS)[number]
 
@@ -28,11 +30,11 @@ export type Precision = (typeof PRECISIONS)[number]
 export interface FormSettings extends Omit<CalibrationOptions, 'data'> {
   /** Epochs of quantization-aware training. @default 0; 1 in {@link smallestForm} where int8 loses too much */
   readonly qat?: number | undefined
-  /** Is told what is being done. */
+  /** Is told which form is being made. */
   readonly onStage?: ((line: string) => void) | undefined
   /** Quantization-aware training of so many epochs begins. */
   readonly onTraining?: ((epochs: number) => void) | undefined
-  /** What `fit` is told of it. */
+  /** Options of that training. */
   readonly training?: Pick<FitOptions, 'onStep' | 'onEpoch' | 'signal'> | undefined
 }
 
@@ -42,10 +44,12 @@ export interface Form {
   readonly trained: TrainedModel
 }
 
-/** Learning rate of quantization-aware training: far below that of a training, whose result it must keep. */
+/** Learning rate of quantization-aware training: far below that of the first training, whose result it must preserve. */
 const AWARE_RATE = 1e-4
 
-/** An int8 model whose weights were trained under rounding. */
+const stopped = (): UserError => new UserError('stopped; nothing was written')
+
+/** An int8 model from quantization-aware training. */
 async function aware(
   runtime: Runtime,
   trained: TrainedModel,
@@ -61,7 +65,7 @@ async function aware(
     ...(augment ? { augment } : {}),
     ...training,
   })
-  if (end === 'signal') throw new UserError('stopped; nothing was written')
+  if (end === 'signal') throw stopped()
   return quantizeModel(runtime, { ...trained, model: model.model, params: model.params }, {})
 }
 
@@ -72,7 +76,12 @@ export async function formOf(
   precision: Precision,
   settings: FormSettings = {},
 ): Promise<Form> {
-  const { qat = 0, keep, reduceRange, onStage } = settings
+  const { qat = 0, keep, reduceRange, onStage, training } = settings
+  refuseUnknown(trained, keep)
+  if (precision !== 'float32' && hasIntegers(trained))
+    throw new UserError(
+      `${trained.model.name}: has 8-bit weights already; start from the float32 model that it was made from`,
+    )
   const name = precision === 'int8' && qat ? `${precision} (quantization-aware)` : precision
   onStage?.(name)
   const made = async (): Promise<TrainedModel> => {
@@ -91,8 +100,29 @@ export async function formOf(
       }
     }
   }
-  return { name, trained: await made() }
+  const form = await made()
+  if (training?.signal?.aborted) throw stopped()
+  return { name, trained: form }
 }
+
+/** @throws UserError for a pattern that no layer matches */
+function refuseUnknown({ model }: TrainedModel, keep: FormSettings['keep']): void {
+  const names = [...model.parameters.keys()]
+  for (const pattern of [keep ?? []].flat())
+    if (!names.some(name => pathsOf(name).some(path => matchesAny(pattern, path))))
+      throw new UserError(
+        `--keep ${String(pattern)}: ${model.name} has no such layer; its weights are ${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`,
+      )
+}
+
+/** Whether weights are integers already, as in a file that was quantized. */
+const hasIntegers = ({ model }: TrainedModel): boolean =>
+  postorder(Object.values(model.outputs)).some(
+    node => isLeaf(node) && node.outputs.some(t => t.dtype === 'int8' && t.shape.length > 1),
+  )
+
+/** Names in a message. */
+const MOST_NAMED = 6
 
 /** A form with its accuracy. */
 export interface MeasuredForm extends Form {
@@ -137,8 +167,7 @@ export interface Tried {
 /** Points that a form loses. @throws UserError for a model without accuracy */
 function triedOf({ name, bytes, answers }: MeasuredForm): Tried {
   const { accuracy } = answers ?? {}
-  if (!accuracy)
-    throw new UserError('a model without classes and labels has no accuracy to keep: leave out --max-drop')
+  if (!accuracy) throw new UserError('--max-drop is for classifiers: accuracy needs classes and labels')
   return { name, bytes: bytes.length, drop: accuracy.drop, accuracy: accuracy.file }
 }
 
@@ -178,7 +207,8 @@ export async function smallestForm(
     if (found.drop <= maxDrop + 1e-9) return { form: done, tried }
   }
   const [best] = tried.toSorted((a, b) => a.drop - b.drop)
+  const train = asked === 'int8' && !qat ? ', or add --qat 1 (quantization-aware training)' : ''
   throw new UserError(
-    `no form loses at most ${maxDrop} points of accuracy; ${best?.name} loses ${best?.drop.toFixed(2)}: allow more with --max-drop${asked === 'int8' && !qat ? ', or train it under rounding with --qat 1' : ''}`,
+    `no form loses at most ${maxDrop} points of accuracy; ${best?.name} loses ${best?.drop.toFixed(2)}: allow more with --max-drop${train}`,
   )
 }

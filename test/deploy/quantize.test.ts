@@ -301,7 +301,7 @@ describe('refused', () => {
     const trained = net()
     const data = examplesOf(trained.model, 8)
     await expect(quantizeModel(cpu, trained, {})).rejects.toThrowErrorMatchingInlineSnapshot(
-      `[UserError: mlp: integers need ranges: give data, some hundred examples of what the model will see]`,
+      `[UserError: mlp: int8 needs data to calibrate ranges on: a few hundred examples like those that the model will see]`,
     )
     await expect(
       quantizeModel(cpu, trained, { data, examples: 0 }),
@@ -321,7 +321,7 @@ describe('refused', () => {
     await expect(
       quantizeModel(cpu, broken, { data, method: 'minmax', keep: 'none' }),
     ).rejects.toThrowErrorMatchingInlineSnapshot(
-      `[UserError: Relu: holds Infinity on the calibration data, which no integer stands for]`,
+      `[UserError: Relu: holds Infinity on the calibration data, which int8 cannot represent]`,
     )
   })
 })

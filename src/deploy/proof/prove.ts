@@ -48,7 +48,7 @@ export interface ProveSettings {
   readonly seconds?: number
   /** Whether the data's labels are the truth. @default where there are labels */
   readonly labelled?: boolean
-  /** Is told which runtime's turn it is. */
+  /** Called before each runtime. */
   readonly onPlace?: ((place: Place) => void) | undefined
 }
 
@@ -249,7 +249,7 @@ export async function prove(
     const { maxAbsDiff } = comparison
     return maxAbsDiff <= Math.max(thresholds.tolerance, LEAST_CAUSE)
       ? undefined
-      : `the reference's own file is off by ${differenceText(maxAbsDiff)} on this runtime, too: the runtime or its device computes it wrong`
+      : `the reference's own file is off by ${differenceText(maxAbsDiff)} on this runtime, too: the fault is in the runtime or its device`
   }
 
   async function timesOn(runtime: Runtime, own: Loaded, seconds: number) {

@@ -37,7 +37,7 @@ export function failuresOf(
   const { tolerance, maxDrop, minAgreement, maxError } = limits
   const failures: string[] = []
   if (Number.isNaN(maxAbsDiff))
-    return ['an output is not a number, or has another size than that of the reference']
+    return ['an output is not a number, or its size differs from that of the reference']
   if (!lossy && maxAbsDiff > tolerance)
     failures.push(`outputs differ by up to ${differenceText(maxAbsDiff)}; ${tolerance} is allowed`)
   const { accuracy, agreement = 1, count = 0, disagreed = 0 } = answers ?? {}

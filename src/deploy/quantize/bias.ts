@@ -41,8 +41,8 @@ function integerBias(x: Tensor, w: Tensor, bias: AnyTensor): AnyTensor | undefin
 const PLAIN = { alpha: 1, transA: false, transB: false } as const
 
 /**
- * A model whose integer products add integer biases: runtimes have no integer kernel for others, and none for a product of matrices and a bias
- * beside it.
+ * A model whose integer products add integer biases: runtimes have no integer kernel for others, and none for a matrix product whose
+ * bias is added separately.
  */
 export function withIntegerBiases(trained: TrainedModel): TrainedModel {
   const nodes = postorder(rootsOf(trained.model))

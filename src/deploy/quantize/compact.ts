@@ -41,8 +41,8 @@ const tableAxis = (sizes: readonly number[]): number =>
   )
 
 /**
- * A model that stores in few bytes what it does not compute with integers: tables, such as embeddings and positions, as 8-bit integers, and all
- * else (biases, norms, layers that stay as they are) in half precision. All of it is float32 again when it is read.
+ * A model that stores in few bytes what it does not compute with integers: tables, such as embeddings and positions, as 8-bit
+ * integers, and everything else (biases, norms, layers that stay float32) in half precision. All of it is float32 again when it is read.
  */
 export function compacted(trained: TrainedModel): TrainedModel {
   const { model } = trained

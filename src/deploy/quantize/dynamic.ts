@@ -21,9 +21,9 @@ const readsStored = ({ node, weight }: Product): boolean =>
   (match(node, MatMul) !== undefined || match(node, Gemm)?.attrs.alpha === 1) && node.inputs[1] === weight
 
 /**
- * A model whose linear layers multiply integers: weights of int8, and activations in a uint8 scale of their own at each run, so that no
- * calibration data is needed. Convolutions, whose dynamic form runtimes have no good kernel for, and weights with other readers are stored as int8
- * and multiplied as float32.
+ * A model whose linear layers multiply integers: int8 weights, and uint8 activations with a scale that is computed at each run, so that
+ * no calibration data is needed. Convolutions, for whose dynamic form runtimes have no good kernel, and weights that several nodes read
+ * are stored as int8 and multiplied as float32.
  */
 export function withDynamicProducts(
   trained: TrainedModel,

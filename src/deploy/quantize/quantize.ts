@@ -8,7 +8,7 @@ import { startingAt } from '../../nn/edit.ts'
 import type { Model } from '../../nn/model.ts'
 import { type TrainedModel, trainedOf } from '../../nn/trained.ts'
 import { QuantizeLinear } from '../../ops/image-primitives.ts'
-import { matchesAny, type NamePattern } from '../../optim/patterns.ts'
+import { matchesAny, type NamePattern, pathsOf } from '../../optim/patterns.ts'
 import type { Runtime } from '../../runtime/session.ts'
 import { portsOf } from '../../train/examples.ts'
 import { fold } from '../fold.ts'
@@ -26,7 +26,10 @@ import { observedBy, withRounding } from './static.ts'
 
 /** Options of every quantization. */
 export interface LayerOptions {
-  /** Layers that stay float32, by the names of their weights, with `*` for any characters. @default those that measurement shows */
+  /**
+   * Layers that stay float32: names of layers or of their weights, with `*` for any characters.
+   * @default for `quantize` the few that, by measurement, reduce the error most; for `quantizeDynamic` none
+   */
   readonly keep?: NamePattern | readonly NamePattern[] | undefined
   /**
    * Weights of 7 bits, for x86 processors without VNNI instructions (before about 2019): they cut sums of two products to 16 bits, which
@@ -53,7 +56,7 @@ export interface Quantization {
   readonly method: CalibrationMethod
   /** Names of the weights that are int8. */
   readonly layers: readonly string[]
-  /** Names of the weights that are not, because measurement shows that it pays. */
+  /** Names of the weights that stay float32, because measurement shows that this reduces the error. */
   readonly kept: readonly string[]
   /** On the calibration data. */
   readonly deviation: Deviation
@@ -69,7 +72,7 @@ const SOME = 4
 const MOST_KEPT = 0.03
 const PAYS = 0.85
 
-/** What quantizing takes: the optimized model, ranges by each method, and what the model answers. */
+/** What quantization needs: the optimized model, what its tensors hold, and what the model answers. */
 interface Calibrated {
   readonly runtime: Runtime
   readonly base: TrainedModel
@@ -95,7 +98,7 @@ const rangesBy = (
 /** Layers to quantize. @throws UserError when there are none */
 function layersOf({ model }: TrainedModel, { keep }: LayerOptions): readonly Product[] {
   const all = productsOf(model)
-  const products = all.filter(({ name }) => !matchesAny(keep, name))
+  const products = all.filter(({ name }) => !pathsOf(name).some(path => matchesAny(keep, path)))
   if (products.length) return products
   throw new UserError(
     all.length
@@ -112,7 +115,7 @@ async function calibrated(
   const { data, examples = EXAMPLES } = options
   if (data === undefined)
     throw new UserError(
-      `${trained.model.name}: integers need ranges: give data, some hundred examples of what the model will see`,
+      `${trained.model.name}: int8 needs data to calibrate ranges on: a few hundred examples like those that the model will see`,
     )
   if (!Number.isInteger(examples) || examples < 1)
     throw new UserError(`examples must be a whole number above 0, not ${examples}`)
@@ -125,7 +128,7 @@ async function calibrated(
   return { runtime, base, products, observed, calibration, expected, steps: weightSteps(options.reduceRange) }
 }
 
-/** The model as its file has it: integers in place of the weights, everything else in as few bytes as it needs. */
+/** The model as its file holds it: integers in place of the weights, and everything else in as few bytes as it needs. */
 const stored = (runtime: Runtime, rounding: TrainedModel): Promise<TrainedModel> =>
   fold(runtime, compacted(withIntegerBiases(rounding)))
 
@@ -203,9 +206,10 @@ const isRounding = (model: Model): boolean =>
   postorder(rootsOf(model)).some(node => match(node, QuantizeLinear) !== undefined)
 
 /**
- * A model of 8-bit integers for inference: its linear layers and convolutions multiply int8 weights, which have a scale for each output, with uint8
- * activations, whose ranges are calibrated on data. Its file has QuantizeLinear and DequantizeLinear around float operators, which runtimes replace
- * by integer kernels. A model from {@link quantizationAwareModel} that was trained gets its integers; it needs no data.
+ * A model of 8-bit integers for inference: its linear layers and convolutions multiply int8 weights, which have a scale for each
+ * output, with uint8 activations, whose ranges are calibrated on data. Its file has QuantizeLinear and DequantizeLinear around float
+ * operators, which runtimes replace with integer kernels. A model that {@link quantizationAwareModel} made and that was trained knows
+ * its ranges, and needs no data.
  * @throws UserError when the model has nothing to quantize, or data does not fit it
  */
 export async function quantizeModel(
@@ -235,8 +239,9 @@ function quantizationOf(
 }
 
 /**
- * A model for quantization-aware training: it starts at the weights of a trained one and rounds as its int8 file will, so that training finds
- * weights that rounding hurts least. An epoch or two with a small learning rate are enough. `quantizeModel` makes the file of the result.
+ * A model for quantization-aware training: it starts at the weights of a trained one and rounds as its int8 file will, so that
+ * training finds weights that lose little when they are rounded. An epoch or two with a small learning rate are enough.
+ * `quantizeModel` turns the result into integers.
  * @throws UserError as {@link quantizeModel} does
  */
 export async function quantizationAwareModel(
@@ -250,8 +255,8 @@ export async function quantizationAwareModel(
 }
 
 /**
- * A model whose weights are 8-bit integers, without calibration: linear layers multiply integers, with a scale of the activations that is found at
- * each run.
+ * A model whose weights are 8-bit integers, without calibration: linear layers multiply integers, with a scale of the activations
+ * that is computed at each run.
  * @throws UserError when the model has nothing to quantize
  */
 export async function quantizeDynamically(

@@ -102,8 +102,8 @@ function stepped(counts: Float64Array, start: number, end: number, halfSteps: nu
 }
 
 /**
- * Kullback–Leibler divergence of two distributions, given as counts. Empty bins count a little, which is taken from the others: it would not
- * be defined otherwise.
+ * Kullback–Leibler divergence of two distributions, given as counts. Empty bins count a little, which is taken from the others:
+ * without that it would not be defined.
  */
 function divergence(p: Float64Array, q: Float64Array): number {
   const [ofP, ofQ] = [tally(p), tally(q)]
