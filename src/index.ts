@@ -24,9 +24,9 @@ export type { ImageShape, Preprocessing, PreprocessingKind } from './data/prepro
 export type { BatchStream, DataInput, SourceInput, SplitInput } from './data/source.ts'
 export type { Float16Model, Float16Options, KeptFloat32 } from './deploy/float16.ts'
 export type { Deviation } from './deploy/quantize/deviation.ts'
+export type { LayerOptions } from './deploy/quantize/layers.ts'
 export type {
   CalibrationOptions,
-  LayerOptions,
   Quantization,
   Quantized,
 } from './deploy/quantize/quantize.ts'

@@ -4,9 +4,9 @@ import type { Runtime } from '../runtime/session.ts'
 import { type Open, within } from '../train/api.ts'
 import { type Float16Model, type Float16Options, toFloat16 } from './float16.ts'
 import { optimizeModel } from './optimize.ts'
+import type { LayerOptions } from './quantize/layers.ts'
 import {
   type CalibrationOptions,
-  type LayerOptions,
   type Quantized,
   quantizationAwareModel,
   quantizeDynamically,

@@ -4,7 +4,7 @@ import { isConcrete, sizesOf } from '../graph/bind.ts'
 import { BYTES, type DType } from '../graph/dtype.ts'
 import { isLeaf, postorder, rewriteTensors, usersOf } from '../graph/graph.ts'
 import { halfValues } from '../graph/half.ts'
-import { input, isParameter, type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
+import { constant, input, isParameter, type Parameter, parameter, parameterAttrs } from '../graph/leaf.ts'
 import { match } from '../graph/match.ts'
 import type { Node } from '../graph/node.ts'
 import { lookup, nth } from '../graph/present.ts'
@@ -30,6 +30,16 @@ export const asFloat32 = (data: TypedArray, dtype: DType): Float32Array =>
     : dtype === 'float16' && data instanceof Uint16Array
       ? halfValues(data)
       : Float32Array.from(data as ArrayLike<number>, Number)
+
+/** Whether float32, which parameters are kept in, holds all values of a dtype's array: it does not hold 2²⁴ + 1, nor ⅓ in float64. */
+function isExact(values: TypedArray, dtype: DType): boolean {
+  if (BYTES[dtype] < BYTES.float32 || values instanceof Float32Array) return true
+  for (const v of values) {
+    const kept = Math.fround(Number(v))
+    if (typeof v === 'bigint' ? BigInt(kept) !== v : kept !== v && !Number.isNaN(v)) return false
+  }
+  return true
+}
 
 /** Whether a node makes real numbers of a dtype that takes less room, which is the one that a file holds. */
 function isWidening(node: Node): boolean {
@@ -100,7 +110,7 @@ async function valuesOf(
   runtime: Runtime,
   { model, params }: TrainedModel,
   tensors: readonly Tensor[],
-): Promise<{ readonly data: Float32Array }[]> {
+): Promise<TypedArray[]> {
   const weights = weightsOf({ model, params })
   const names = namesOf(model)
   const leaves = new Map<Tensor, Tensor>()
@@ -114,7 +124,7 @@ async function valuesOf(
   const made = rewriteTensors(tensors, () => undefined, leaves)
   const outputs = Object.fromEntries(made.map((t, i) => [`folded.${i}`, t]))
   const got = await evaluate(runtime, outputs, feeds)
-  return tensors.map((t, i) => ({ data: asFloat32(lookup(got, `folded.${i}`).data, t.dtype) }))
+  return tensors.map((_, i) => lookup(got, `folded.${i}`).data)
 }
 
 /** A free name for what is computed of parameters: that of the largest, which is the weight. */
@@ -139,11 +149,16 @@ export async function fold(runtime: Runtime, trained: TrainedModel): Promise<Tra
   const replaced = new Map<Tensor, Tensor>()
   const made = new Map<Tensor, { readonly name: string; readonly data: Float32Array }>()
   for (const [i, t] of found.entries()) {
+    const own = nth(values, i)
+    if (!isExact(own, t.dtype)) {
+      replaced.set(t, constant(own, t.dtype, sizesOf(t.shape)))
+      continue
+    }
     const name = nameFor(t, names, taken)
     taken.add(name)
     const p = folded(t)
     replaced.set(t, p)
-    made.set(p, { name, data: nth(values, i).data })
+    made.set(p, { name, data: asFloat32(own, t.dtype) })
   }
   return assembled(trained, replaced, made)
 }

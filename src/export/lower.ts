@@ -8,7 +8,7 @@ import type { Int64 } from '../graph/int64.ts'
 import { Constant, constantOf, dimOf, Input, SizeOf } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
 import { sinceOf } from '../graph/op.ts'
-import { nth, zip } from '../graph/present.ts'
+import { lookup, nth, zip } from '../graph/present.ts'
 import { type Dim, type Shape, show, UNKNOWN } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { encode } from './codec.ts'
@@ -114,22 +114,28 @@ class Writer {
   constructor(graph: Graph, opset: number) {
     this.#graph = graph
     this.#opset = opset
-    for (const [name, t] of [...Object.entries(graph.inputs), ...Object.entries(graph.parameters)]) {
+    const { inputs, outputs, parameters } = graph
+    /** Whether a result has the name, which a file gives to one tensor alone. */
+    const isTaken = (name: string, t: Tensor): boolean => outputs[name] !== undefined && outputs[name] !== t
+    for (const [name, t] of Object.entries(inputs)) {
+      if (isTaken(name, t))
+        throw new UserError(`export: an input and an output are both named ${name}: rename one of them`)
       this.#names.set(t, name)
-      this.#used.add(name)
     }
-    for (const name of Object.keys(graph.outputs)) this.#used.add(name)
-    for (const [name, t] of Object.entries(graph.outputs))
+    for (const name of [inputs, outputs, parameters].flatMap(Object.keys)) this.#used.add(name)
+    for (const [name, t] of Object.entries(parameters))
+      this.#names.set(t, isTaken(name, t) ? this.#fresh(name) : name)
+    for (const [name, t] of Object.entries(outputs))
       if (!isLeaf(t.node) && !this.#names.has(t)) this.#names.set(t, name)
   }
 
   parameters(weights: LowerOptions['weights']): TensorProto[] {
-    return Object.entries(this.#graph.parameters)
-      .filter(([name]) => this.#read.has(name))
-      .map(([name, t]) => {
-        if (!weights) throw new Error(`internal: parameter ${name} has no value`)
-        return tensorProto(name, t.dtype, sizesOf(t.shape), weights(name))
-      })
+    return Object.entries(this.#graph.parameters).flatMap(([key, t]) => {
+      const name = lookup(this.#names, t)
+      if (!this.#read.has(name)) return []
+      if (!weights) throw new Error(`internal: parameter ${key} has no value`)
+      return [tensorProto(name, t.dtype, sizesOf(t.shape), weights(key))]
+    })
   }
 
   addNode(node: Node): void {

@@ -66,7 +66,11 @@ async function aware(
     ...training,
   })
   if (end === 'signal') throw stopped()
-  return quantizeModel(runtime, { ...trained, model: model.model, params: model.params }, {})
+  return quantizeModel(
+    runtime,
+    { ...trained, model: model.model, params: model.params },
+    { keep: options.keep },
+  )
 }
 
 /** A model in a precision, optimized for inference. @throws UserError where it cannot be, or its data are not found */

@@ -3,7 +3,7 @@ import { MODELS } from '../../models/index.ts'
 import { optimizeModel } from '../../src/deploy/optimize.ts'
 import { exportOnnx } from '../../src/export/export.ts'
 import { readOnnx } from '../../src/export/read.ts'
-import { parameter } from '../../src/graph/leaf.ts'
+import { constant, parameter } from '../../src/graph/leaf.ts'
 import { rng } from '../../src/graph/random.ts'
 import type { AnyTensor, Tensor } from '../../src/graph/tensor.ts'
 import { type Model, model } from '../../src/nn/model.ts'
@@ -229,4 +229,44 @@ test('whole models keep what they compute', async () => {
   expect(file.filter(op => op === 'Sub' || op === 'Div')).toEqual(['Div'])
   await optimized(asTrained(cct.build({ ...cct.presets.mnist, ...small })))
   await optimized(asTrained(gpt.build({ ...gpt.presets.char, ...small })))
+})
+
+test('what is computed of constants keeps all digits of int32, int64 and float64', async () => {
+  const two24 = 2 ** 24
+  const sums = {
+    int32: [add(constant([two24, 1], 'int32', [2]), constant([1, 1], 'int32', [2])), [two24 + 1, 2]],
+    int64: [add(constant([2 ** 40, 1], 'int64', [2]), constant([1, 1], 'int64', [2])), [2 ** 40 + 1, 2]],
+    float64: [div(constant([1, 2], 'float64', [2]), constant([3, 3], 'float64', [2])), [1 / 3, 2 / 3]],
+  } as const
+  const made = model({
+    inputs: { x: { shape: [2] } },
+    layers: {},
+    forward: (_, { x }) => ({
+      y: mul(x, 2),
+      ...Object.fromEntries(Object.entries(sums).map(([name, [t]]) => [name, t])),
+    }),
+  })
+  const session = await cpu.load(exportOnnx(await optimizeModel(cpu, initialized(made))))
+  const got = await session.run({ x: cpu.tensor('float32', new Float32Array(2), [1, 2]) })
+  for (const [name, [, want]] of Object.entries(sums))
+    expect(Array.from(got[name]!.data as ArrayLike<number>, Number), name).toEqual(want)
+  await session.close()
+})
+
+test('a weight and an output of one name are two tensors of a file', async () => {
+  const made = model({
+    inputs: { x: { shape: [2] } },
+    layers: { y: parameter([2], { kind: 'constant', value: 3 }) },
+    forward: (self, { x }) => ({ y: mul(x, self.y) }),
+  })
+  const session = await cpu.load(exportOnnx(initialized(made)))
+  const got = await session.run({ x: cpu.tensor('float32', Float32Array.of(1, 2), [1, 2]) })
+  expect([...(got.y!.data as Float32Array)]).toEqual([3, 6])
+  await session.close()
+  const same = model({
+    inputs: { x: { shape: [2] } },
+    layers: {},
+    forward: (_, { x }) => ({ x: mul(x, 2) }),
+  })
+  expect(() => exportOnnx(same)).toThrow('an input and an output are both named x: rename one of them')
 })

@@ -9,7 +9,9 @@ import { namesOf } from '../../nn/model.ts'
 import { type TrainedModel, weightsOf } from '../../nn/trained.ts'
 import { cast } from '../../ops/elementwise.ts'
 import { QuantizeLinear } from '../../ops/image-primitives.ts'
+import { unfitWeights } from '../half-ranges.ts'
 import { Round } from './bias.ts'
+import { isKept, type LayerOptions } from './layers.ts'
 import { productsOf, rootsOf } from './products.ts'
 import { roundedWeight } from './static.ts'
 
@@ -43,8 +45,9 @@ const tableAxis = (sizes: readonly number[]): number =>
 /**
  * A model that stores in few bytes what it does not compute with integers: tables, such as embeddings and positions, as 8-bit
  * integers, and everything else (biases, norms, layers that stay float32) in half precision. All of it is float32 again when it is read.
+ * @param keep what is no table of integers although it could be, by name
  */
-export function compacted(trained: TrainedModel): TrainedModel {
+export function compacted(trained: TrainedModel, keep: LayerOptions['keep']): TrainedModel {
   const { model } = trained
   const values = weightsOf(trained)
   const names = namesOf(model)
@@ -52,16 +55,14 @@ export function compacted(trained: TrainedModel): TrainedModel {
   const layers = new Set<Tensor>(productsOf(model).map(({ weight }) => weight))
   const smaller = (p: AnyTensor): AnyTensor => {
     const sizes = sizesOf(p.shape)
-    const own = lookup(values, lookup(names, p))
-    if (!layers.has(p) && sizes.length > 1 && own.length >= TABLE)
+    const name = lookup(names, p)
+    const own = lookup(values, name)
+    if (!layers.has(p) && sizes.length > 1 && own.length >= TABLE && !isKept(keep, name))
       return roundedWeight(p, own, tableAxis(sizes))
-    return own.every(v => Math.abs(v) < HALF_MOST) ? cast(cast(p, 'float16'), 'float32') : p
+    return unfitWeights(own, true) ? p : cast(cast(p, 'float16'), 'float32')
   }
   const replaced = [...model.parameters.values()]
     .filter(p => p.dtype === 'float32' && !done.has(p))
     .map(p => [p, smaller(p)] as const)
   return { ...trained, model: edited(model, { config: {}, replaced: new Map<Tensor, Tensor>(replaced) }) }
 }
-
-/** Half precision holds no larger number. */
-const HALF_MOST = 65504

@@ -28,6 +28,9 @@ export function deviationOf(expected: readonly Outputs[], got: readonly Outputs[
   return { error, agreement: agreementOf(expected, got) }
 }
 
+/** Variance, as a fraction of the mean square, below which it is rounding. */
+const LEAST_SPREAD = 1e-9
+
 /** Squared error of one output over the variance of the expected one. */
 function partOf(expected: readonly NdArray[], got: readonly NdArray[]): number {
   let [n, sum, squares, wrong] = [0, 0, 0, 0]
@@ -41,7 +44,8 @@ function partOf(expected: readonly NdArray[], got: readonly NdArray[]): number {
       wrong += (y - Number(other[k])) ** 2
     }
   }
-  const spread = squares - sum ** 2 / Math.max(n, 1)
+  // Outputs that are all the same have no variance to compare with, only a size.
+  const spread = Math.max(squares - sum ** 2 / Math.max(n, 1), LEAST_SPREAD * squares)
   // What is not a number is as far off as can be.
   const error = wrong / Math.max(spread, Number.MIN_VALUE)
   return wrong === 0 ? 0 : Number.isNaN(error) ? Number.POSITIVE_INFINITY : error

@@ -8,7 +8,6 @@ import { startingAt } from '../../nn/edit.ts'
 import type { Model } from '../../nn/model.ts'
 import { type TrainedModel, trainedOf } from '../../nn/trained.ts'
 import { QuantizeLinear } from '../../ops/image-primitives.ts'
-import { matchesAny, type NamePattern, pathsOf } from '../../optim/patterns.ts'
 import type { Runtime } from '../../runtime/session.ts'
 import { portsOf } from '../../train/examples.ts'
 import { fold } from '../fold.ts'
@@ -19,24 +18,11 @@ import { compacted } from './compact.ts'
 import { type Deviation, deviationOf } from './deviation.ts'
 import { withDynamicProducts } from './dynamic.ts'
 import type { Extremes } from './histogram.ts'
-import { type Product, productsOf, rootsOf } from './products.ts'
+import { type LayerOptions, layersOf, refuseSmall } from './layers.ts'
+import { type Product, rootsOf } from './products.ts'
 import { CALIBRATION_METHODS, type CalibrationMethod, type Observed, rangeOf } from './ranges.ts'
 import { weightSteps } from './scales.ts'
 import { observedBy, withRounding } from './static.ts'
-
-/** Options of every quantization. */
-export interface LayerOptions {
-  /**
-   * Layers that stay float32: names of layers or of their weights, with `*` for any characters.
-   * @default for `quantize` the few that, by measurement, reduce the error most; for `quantizeDynamic` none
-   */
-  readonly keep?: NamePattern | readonly NamePattern[] | undefined
-  /**
-   * Weights of 7 bits, for x86 processors without VNNI instructions (before about 2019): they cut sums of two products to 16 bits, which
-   * larger weights may exceed. @default false
-   */
-  readonly reduceRange?: boolean | undefined
-}
 
 /** Options of `quantize` and `quantizationAware`. */
 export interface CalibrationOptions extends LayerOptions {
@@ -73,7 +59,7 @@ const MOST_KEPT = 0.03
 const PAYS = 0.85
 
 /** What quantization needs: the optimized model, what its tensors hold, and what the model answers. */
-interface Calibrated {
+interface Calibrated extends Pick<LayerOptions, 'keep'> {
   readonly runtime: Runtime
   readonly base: TrainedModel
   readonly products: readonly Product[]
@@ -95,42 +81,36 @@ const rangesBy = (
   method: CalibrationMethod,
 ): ReadonlyMap<Tensor, Extremes> => new Map([...observed].map(([t, seen]) => [t, rangeOf(method, seen)]))
 
-/** Layers to quantize. @throws UserError when there are none */
-function layersOf({ model }: TrainedModel, { keep }: LayerOptions): readonly Product[] {
-  const all = productsOf(model)
-  const products = all.filter(({ name }) => !pathsOf(name).some(path => matchesAny(keep, path)))
-  if (products.length) return products
-  throw new UserError(
-    all.length
-      ? `${model.name}: all of its ${all.length} layers are kept; leave at least one to quantize`
-      : `${model.name}: has no linear layer or convolution to quantize`,
-  )
-}
-
 async function calibrated(
   runtime: Runtime,
   trained: TrainedModel,
   options: CalibrationOptions,
 ): Promise<Calibrated> {
-  const { data, examples = EXAMPLES } = options
+  const { data, examples = EXAMPLES, method, keep } = options
   if (data === undefined)
     throw new UserError(
       `${trained.model.name}: int8 needs data to calibrate ranges on: a few hundred examples like those that the model will see`,
     )
   if (!Number.isInteger(examples) || examples < 1)
     throw new UserError(`examples must be a whole number above 0, not ${examples}`)
+  if (method !== undefined && !CALIBRATION_METHODS.includes(method))
+    throw new UserError(`method must be one of ${CALIBRATION_METHODS.join(', ')}, not ${method}`)
   const dataset = datasetOf('data', data, portsOf({ model: trained.model, targets: {} }))
   const base = await optimizeModel(runtime, trained)
   const products = layersOf(base, options)
   const calibration = await calibrationOf(base, dataset, examples)
   const observed = await observe(runtime, base, observedBy(base, products), calibration)
   const expected = await answersTo(runtime, base, calibration)
-  return { runtime, base, products, observed, calibration, expected, steps: weightSteps(options.reduceRange) }
+  const steps = weightSteps(options.reduceRange)
+  return { runtime, base, products, observed, calibration, expected, keep, steps }
 }
 
 /** The model as its file holds it: integers in place of the weights, and everything else in as few bytes as it needs. */
-const stored = (runtime: Runtime, rounding: TrainedModel): Promise<TrainedModel> =>
-  fold(runtime, compacted(withIntegerBiases(rounding)))
+const stored = (
+  runtime: Runtime,
+  rounding: TrainedModel,
+  keep: LayerOptions['keep'],
+): Promise<TrainedModel> => fold(runtime, compacted(withIntegerBiases(rounding), keep))
 
 const roundingOf = ({ base, observed, steps }: Calibrated, { method, products }: Choice): TrainedModel =>
   withRounding(base, products, rangesBy(observed, method), steps)
@@ -140,8 +120,8 @@ async function deviation(
   choice: Choice,
   most = Number.POSITIVE_INFINITY,
 ): Promise<Deviation> {
-  const { runtime, calibration, expected } = from
-  const form = await stored(runtime, roundingOf(from, choice))
+  const { runtime, calibration, expected, keep } = from
+  const form = await stored(runtime, roundingOf(from, choice), keep)
   const got = await answersTo(runtime, form, calibration.slice(0, most))
   return deviationOf(expected.slice(0, most), got)
 }
@@ -218,11 +198,14 @@ export async function quantizeModel(
   options: CalibrationOptions,
 ): Promise<Quantized> {
   const trained = trainedOf(source)
-  if (isRounding(trained.model)) return stored(runtime, trained)
+  if (isRounding(trained.model)) {
+    refuseSmall(trained.model, ['int8', 'uint8'])
+    return stored(runtime, trained, options.keep)
+  }
   const from = await calibrated(runtime, trained, options)
   const choice = await chosen(from, options)
   const quantization = quantizationOf(from, choice)
-  return { ...(await stored(runtime, roundingOf(from, choice))), quantization }
+  return { ...(await stored(runtime, roundingOf(from, choice), from.keep)), quantization }
 }
 
 function quantizationOf(
@@ -265,8 +248,7 @@ export async function quantizeDynamically(
   options: LayerOptions = {},
 ): Promise<TrainedModel> {
   const base = await optimizeModel(runtime, trainedOf(source))
-  return fold(
-    runtime,
-    compacted(withDynamicProducts(base, layersOf(base, options), weightSteps(options.reduceRange))),
-  )
+  const steps = weightSteps(options.reduceRange)
+  const form = withDynamicProducts(base, layersOf(base, options), steps)
+  return fold(runtime, compacted(form, options.keep))
 }

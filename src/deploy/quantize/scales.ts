@@ -8,6 +8,9 @@ const WEIGHT_STEPS = 127
 /** The largest integer of a weight. @param reduceRange whether 7 bits are all that is used */
 export const weightSteps = (reduceRange = false): number => (reduceRange ? 63 : WEIGHT_STEPS)
 
+/** The smallest float32 that runtimes do not take for zero. */
+const LEAST = 2 ** -126
+
 /** Real numbers (q − zero) · scale that integers q stand for. */
 export interface Scale {
   readonly scale: number
@@ -19,7 +22,7 @@ export function activationScale({ low, high }: Extremes): Scale {
   const [from, to] = [Math.min(low, 0), Math.max(high, 0)]
   const scale = Math.fround((to - from) / STEPS)
   // A tensor of zeros, and one that was never seen.
-  if (!(scale > 0) || !Number.isFinite(scale)) return { scale: 1, zero: 0 }
+  if (!(scale >= LEAST) || !Number.isFinite(scale)) return { scale: 1, zero: 0 }
   return { scale, zero: Math.min(Math.max(Math.round(-from / scale), 0), STEPS) }
 }
 
@@ -37,6 +40,6 @@ export function weightScales(
     const place = Math.floor(i / inner) % places
     if (Math.abs(v) > nth(largest, place)) largest[place] = Math.abs(v)
   }
-  // A filter of zeros has any scale.
-  return largest.map(v => (v > 0 ? v / steps : 1))
+  // A filter of zeros has any scale, and one of denormal numbers none that is a divisor.
+  return largest.map(v => (v > 0 ? Math.max(v / steps, LEAST) : 1))
 }
