@@ -129,7 +129,7 @@ export function evaluate(
 
 /**
  * A model that gives the same outputs, up to rounding, in less time: batch norms and other scales and shifts become part of the weights
- * next to them, and nothing that depends on weights alone is computed at a run. It is for inference, not for training.
+ * next to them, and what depends on weights alone is computed once, now. It is for inference, not for training.
  */
 export const optimizeForInference = (
   source: TrainedModel | Model,
@@ -137,8 +137,9 @@ export const optimizeForInference = (
 ): Promise<TrainedModel> => optimizeOn(webRuntime, source, options)
 
 /**
- * A model in half precision: weights are float16, so that a file is half as large, and so is most arithmetic. Norms, softmax and sums compute
- * in float32. With `check`, examples of what the model will see, layers whose values float16 does not hold stay in float32 too.
+ * A model in half precision: weights are float16, so that a file is half as large, and most operators compute in float16. Norms, softmax
+ * and sums compute in float32. With `check`, examples like those that the model will see, layers whose values float16 does not hold stay
+ * in float32, too.
  * @throws UserError when the examples do not fit the model
  */
 export const toFloat16 = (
@@ -147,8 +148,8 @@ export const toFloat16 = (
 ): Promise<Float16Model> => float16On(webRuntime, source, options)
 
 /**
- * A model of 8-bit integers, a quarter as large, for runtimes with integer kernels: int8 weights with a scale for each output, uint8
- * activations in ranges that are calibrated on `data`. Layers that are measured to be sensitive stay float32. A model that
+ * A model of 8-bit integers, a quarter of the size, for runtimes with integer kernels: int8 weights with a scale for each output, and
+ * uint8 activations whose ranges are calibrated on `data`. Layers that prove sensitive when measured stay float32. A model that
  * {@link quantizationAware} made and `train` trained needs no data.
  * @throws UserError when the model has no linear layer or convolution, or the data do not fit it
  */
@@ -158,8 +159,8 @@ export const quantize = (
 ): Promise<Quantized> => quantizeOn(webRuntime, source, options)
 
 /**
- * A model of 8-bit weights without calibration: linear layers multiply integers, in a range of the activations that is found at each run;
- * convolutions multiply float32.
+ * A model of 8-bit weights without calibration: linear layers multiply integers, with a range of the activations that is computed at
+ * each run; convolutions multiply float32.
  * @throws UserError when the model has no linear layer or convolution
  */
 export const quantizeDynamic = (

@@ -48,7 +48,7 @@ const builder = (yargs: Argv) =>
     .option('precision', {
       choices: PRECISIONS,
       describe:
-        'float16: half the size. int8: a quarter, and fast on CPUs; value ranges are calibrated on training data. int8-dynamic: a quarter, without data. float32: optimized only',
+        'float16: half the size. int8: a quarter, with value ranges calibrated on training data. int8-dynamic: a quarter, without data. float32: optimized only',
       group: `${FORM}:`,
     })
     .option(

@@ -64,7 +64,7 @@ const builder = (yargs: Argv) =>
       'seconds',
       numberOption(
         'seconds',
-        number('How long each file is timed on each device, at batch 1 and at batch 64; 0 for not at all', {
+        number('How long each file is timed on each device, at batch 1 and at batch 64; 0 to skip it', {
           ...{ least: 0, default: 0.3, group: 'Device' },
         }),
       ),
@@ -90,7 +90,7 @@ const builder = (yargs: Argv) =>
     .option(
       'min-agreement',
       numberOption('minAgreement', {
-        ...number("Least share of predictions that are the reference's", {
+        ...number("Smallest share of predictions that must equal the reference's", {
           least: 0,
           most: 1,
           group,

@@ -24,7 +24,7 @@ export function randomExamples(path: string, ports: Ports): ArrayDataset {
     const dims = shape.slice(1).map(d => (typeof d === 'number' && d > 0 ? d : 0))
     if (dims.includes(0) || !shape.length)
       throw new UserError(
-        `${path}: input ${name} has the shape ${show(shape)}; examples can be made up only if all sizes but that of the batch are known`,
+        `${path}: input ${name} has the shape ${show(shape)}; random examples can be made only if all sizes but that of the batch are known`,
       )
     return { name, dtype, dims, each: dims.reduce((a, b) => a * b, 1) }
   })

@@ -4,7 +4,8 @@ import { match } from '../graph/match.ts'
 import type { Node } from '../graph/node.ts'
 import { nth } from '../graph/present.ts'
 import type { Tensor } from '../graph/tensor.ts'
-import { Conv, MatMul, Reshape, Transpose } from '../ops/primitives.ts'
+import { Conv } from '../ops/image-primitives.ts'
+import { MatMul, Reshape, Transpose } from '../ops/primitives.ts'
 
 /** A parameter as a node reads it: as it is, transposed or reshaped. */
 interface Chain {

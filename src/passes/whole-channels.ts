@@ -2,10 +2,9 @@ import type { Graph } from '../graph/graph.ts'
 import { makeNode, type Node } from '../graph/node.ts'
 import { withScope } from '../graph/scope.ts'
 import type { Dim } from '../graph/shape.ts'
-import type { AnyTensor } from '../graph/tensor.ts'
+import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { pad } from '../ops/layout.ts'
-import { Conv, DequantizeLinear, MaxPool, Relu } from '../ops/primitives.ts'
-import { match, onlyOutput, type Readers, rewriteCounting } from './match.ts'
+import { onlyOutput, type Readers, rewriteCounting } from './match.ts'
 
 /** Channels that onnxruntime's WebGPU kernel takes at a time. */
 const AT_A_TIME = 4
@@ -36,36 +35,33 @@ function widened(x: AnyTensor, more: number, readers: Readers): AnyTensor {
 
 /** The result of a node with more channels, if it can compute them. */
 function again(node: Node, more: number, readers: Readers): AnyTensor | undefined {
-  const kept = match(node, Relu) ?? (node.outputs.length === 1 ? match(node, MaxPool) : undefined)
-  if (kept) return onlyOutput(makeNode(node.op, [widened(kept.inputs[0], more, readers)], node.attrs))
-  const conv = match(node, Conv)
-  if (!conv || !isPlain(conv)) return undefined
-  const [x, w, b] = conv.inputs
-  return convolved([x, longer(w, 0, more), b && longer(b, 0, more)], conv.attrs, readers)
+  const [x, w, b] = node.inputs
+  const keeps = isA(node, 'Relu') || (isA(node, 'MaxPool') && node.outputs.length === 1)
+  if (x && keeps) return onlyOutput(makeNode(node.op, [widened(x, more, readers)], node.attrs))
+  if (!x || !w || !isPlain(node)) return undefined
+  return convolved(node, [x, longer(w, 0, more), ...(b ? [longer(b, 0, more)] : [])], readers)
 }
 
-type Convolution = NonNullable<ReturnType<typeof asConv>>
-const asConv = (node: Node) => match(node, Conv)
+// By name: a page whose model has no convolution does not load that op.
+const isA = ({ op: { type, domain } }: Node, name: string): boolean => type === name && !domain
 
 /** A convolution without groups, of real numbers: integer kernels are not concerned, and must find their pattern. */
-const isPlain = ({ inputs: [x, w], attrs }: Convolution): boolean =>
-  attrs.group === 1 && !match(x.node, DequantizeLinear) && !match(w.node, DequantizeLinear)
+const isPlain = (node: Node): boolean =>
+  isA(node, 'Conv') && node.attrs.group === 1 && !node.inputs.some(t => isA(t.node, 'DequantizeLinear'))
 
-function convolved(
-  [x, w, b]: readonly [AnyTensor, AnyTensor, AnyTensor?],
-  attrs: Convolution['attrs'],
-  readers: Readers,
-): AnyTensor {
+/** The convolution of other inputs. */
+function convolved(node: Node, [x, w, ...bias]: readonly Tensor[], readers: Readers): AnyTensor | undefined {
+  if (!x || !w) return undefined
   const more = missing(x.shape[1], w.shape[0])
-  const [image, filters] = more ? [widened(x, more, readers), longer(w, 1, more)] : [x, w]
-  return Conv.apply(b ? [image, filters, b] : [image, filters], attrs)
+  const operands = more ? [widened(x, more, readers), longer(w, 1, more)] : [x, w]
+  return onlyOutput(makeNode(node.op, [...operands, ...bias], node.attrs))
 }
 
 /** Convolutions whose channels WebGPU computes right; others get channels of zeros. */
 export const wholeChannels = (graph: Graph): Graph =>
   rewriteCounting(graph, (node, readers) => {
-    const conv = match(node, Conv)
-    if (!conv || !isPlain(conv) || !missing(conv.inputs[0].shape[1], conv.inputs[1].shape[0]))
-      return undefined
-    return [convolved(conv.inputs, conv.attrs, readers)]
+    const [x, w] = node.inputs
+    if (!x || !w || !isPlain(node) || !missing(x.shape[1], w.shape[0])) return undefined
+    const y = convolved(node, node.inputs, readers)
+    return y && [y]
   })

@@ -8,6 +8,7 @@ import type {
   RuntimeProof,
   Timing,
 } from '../deploy/proof/proof.ts'
+import { differenceText } from '../deploy/proof/verdict.ts'
 import { nth } from '../graph/present.ts'
 import { shownName } from '../graph/printable.ts'
 import { imageAt } from './answers.ts'
@@ -22,8 +23,7 @@ type Name = (label: number) => string
 
 const NONE = '–'
 const points = (n: number): string => (Math.abs(n) < 0.005 ? '0.00' : n.toFixed(2).replace('-', '−'))
-const small = (n: number): string =>
-  Number.isNaN(n) ? 'not a number' : n === 0 ? '0' : n.toExponential(1).replace('-', '−')
+const small = (n: number): string => (Number.isNaN(n) ? 'not a number' : differenceText(n).replace('-', '−'))
 const ms = (n: number): string => n.toFixed(n < 1 ? 3 : n < 10 ? 2 : 1)
 const basename = (path: string): string => path.split(/[\\/]/).at(-1) ?? path
 

@@ -105,7 +105,10 @@ export function fileSubject(
       `ONNX ${opsets.join(', ')}, IR version ${proto.irVersion}${producer && `, written by ${producer}`}`,
     ],
     about: [
-      ['model', model?.config ? `${inWords(model.name)}: ${inWords(model.config)}` : model],
+      [
+        'model',
+        model?.config ? [inWords(model.name), inWords(model.config)].filter(Boolean).join(': ') : model,
+      ],
       ...Object.entries({ input: known.input, preprocessing, normalization, classes, training }),
       ['runs on', runtime && `onnxruntime ${runtime} and later`],
       ['weights', weightsText(weights, sizes)],

@@ -80,7 +80,7 @@ export async function formOf(
   precision: Precision,
   settings: FormSettings = {},
 ): Promise<Form> {
-  const { qat = 0, keep, onStage, training } = settings
+  const { qat = 0, keep, reduceRange, onStage, training } = settings
   refuseUnknown(trained, keep)
   if (precision !== 'float32' && hasIntegers(trained))
     throw new UserError(
@@ -95,7 +95,7 @@ export async function formOf(
       case 'float16':
         return float16Of(runtime, trained, keep === undefined ? {} : { keep })
       case 'int8-dynamic':
-        return quantizeDynamically(runtime, trained, { keep })
+        return quantizeDynamically(runtime, trained, { keep, reduceRange })
       case 'int8': {
         const own = await lesson()
         return qat

@@ -1,4 +1,5 @@
 import type { FileFacts, Proof, RuntimeProof, Timing } from '../deploy/proof/proof.ts'
+import { differenceText } from '../deploy/proof/verdict.ts'
 import { table } from './output.ts'
 
 const count = (n: number): string => n.toLocaleString('en-US')
@@ -24,7 +25,7 @@ const row = (r: RuntimeProof): string[] => {
     accuracy ? percent(accuracy.file) : '–',
     accuracy ? accuracy.drop.toFixed(2) : '–',
     r.answers ? percent(r.answers.agreement) : '–',
-    r.error ? '–' : r.maxAbsDiff.toExponential(1),
+    r.error ? '–' : differenceText(r.maxAbsDiff),
     r.latency ? `${times(r.latency.file)}${faster(r.latency)}` : '–',
     r.throughput ? `${count(Math.round(r.throughput.throughput.file))}${faster(r.throughput)}` : '–',
     r.ok ? 'ok' : 'FAILED',

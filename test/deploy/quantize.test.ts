@@ -198,6 +198,21 @@ test('layers that keep names stay as they are', async () => {
   expect(q.quantization?.layers).toEqual(['conv2.weight', 'fc1.weight', 'fc2.weight'])
 })
 
+test('reduceRange leaves a bit of each weight unused, for processors that add two products in 16 bits', async () => {
+  const trained = trainedLike(MODELS.lenet!())
+  const data = examplesOf(trained.model, 32)
+  const largest = (q: TrainedModel) =>
+    Math.max(
+      ...weightsOf(exportOnnx(q)).flatMap(([, { data }]) =>
+        data instanceof Int8Array ? [...data].map(Math.abs) : [],
+      ),
+    )
+  const options = { data, keep: 'none', method: 'minmax' } as const
+  expect(largest(await quantizeModel(cpu, trained, options))).toBe(127)
+  expect(largest(await quantizeModel(cpu, trained, { ...options, reduceRange: true }))).toBe(63)
+  expect(largest(await quantizeDynamically(cpu, trained, { reduceRange: true }))).toBe(63)
+})
+
 test('a weight that two layers share is stored once', async () => {
   const net = model({
     inputs: { x: { shape: [64] } },
@@ -306,7 +321,7 @@ describe('refused', () => {
     await expect(
       quantizeModel(cpu, broken, { data, method: 'minmax', keep: 'none' }),
     ).rejects.toThrowErrorMatchingInlineSnapshot(
-      `[UserError: Relu: holds Infinity on the calibration data, which no integer stands for]`,
+      `[UserError: Relu: holds Infinity on the calibration data, which int8 cannot represent]`,
     )
   })
 })

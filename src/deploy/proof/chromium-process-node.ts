@@ -14,7 +14,7 @@ export interface Browser {
   close(): Promise<void>
 }
 
-/** Nothing of it calls its maker's servers. */
+/** Keeps the browser from contacting its maker's servers. */
 const FLAGS = [
   ...['--headless=new', '--no-first-run', '--no-default-browser-check', '--disable-background-networking'],
   ...['--disable-component-update', '--disable-sync', '--disable-extensions', '--disable-quic'],

@@ -40,7 +40,7 @@ const isChromium = (device: ProofDevice): device is 'chromium-wasm' | 'chromium-
 const detailOf = (runtime: Runtime): string | undefined => {
   const { detail } = fieldsOf(runtime)
   if (typeof detail === 'string') return detail
-  return runtime.parallel ? 'in a process of its own; copies to it and back count' : undefined
+  return runtime.parallel ? 'in a process of its own; the times include copying to it and back' : undefined
 }
 
 /** The places of devices. @throws UserError for an unknown one */
@@ -48,7 +48,7 @@ export function placesOf(devices: readonly string[], options: PlaceOptions = {})
   const { open = nodeRuntime, timeout, optional = false } = options
   return [...new Set(devices)].map(device => {
     if (!isKey(PROOF_DEVICES, device))
-      throw new UserError(`unknown device ${device}; choose of ${keysOf(PROOF_DEVICES).join(', ')}`)
+      throw new UserError(`unknown device ${device}; choose one of ${keysOf(PROOF_DEVICES).join(', ')}`)
     const { runtime, count } = PROOF_DEVICES[device]
     return {
       ...{ device, runtime, optional },

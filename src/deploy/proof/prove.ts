@@ -11,7 +11,7 @@ import { Comparison } from './compared.ts'
 import { type Loaded, loadFile, pick } from './loaded.ts'
 import type { Proof, ProofDevice, RuntimeProof, Thresholds } from './proof.ts'
 import { type Patience, takeTurns, timingOf } from './timed.ts'
-import { failuresOf, speedLines, thresholdsFor } from './verdict.ts'
+import { differenceText, failuresOf, speedLines, thresholdsFor } from './verdict.ts'
 import { fileFacts } from './weights.ts'
 
 /** What a file is measured against. */
@@ -48,7 +48,7 @@ export interface ProveSettings {
   readonly seconds?: number
   /** Whether the data's labels are the truth. @default where there are labels */
   readonly labelled?: boolean
-  /** Is told which runtime's turn it is. */
+  /** Called before each runtime. */
   readonly onPlace?: ((place: Place) => void) | undefined
 }
 
@@ -249,7 +249,7 @@ export async function prove(
     const { maxAbsDiff } = comparison
     return maxAbsDiff <= Math.max(thresholds.tolerance, LEAST_CAUSE)
       ? undefined
-      : `the reference's own file is off by ${maxAbsDiff.toExponential(1)} on this runtime, too: the runtime or its device computes it wrong`
+      : `the reference's own file is off by ${differenceText(maxAbsDiff)} on this runtime, too: the fault is in the runtime or its device`
   }
 
   async function timesOn(runtime: Runtime, own: Loaded, seconds: number) {

@@ -50,7 +50,7 @@ export async function takeTurns(
 const pairs = (reference: readonly number[], file: readonly number[]): number[] =>
   zip(reference, file).map(([theirs, ours]) => theirs / Math.max(ours, LEAST_MS))
 
-/** No clock tells less. */
+/** Clocks resolve no shorter time. */
 const LEAST_MS = 1e-4
 
 const median = (values: readonly number[]): number =>

@@ -18,6 +18,10 @@ export function thresholdsFor(
   }
 }
 
+/** A difference in two digits, such as `1.8` or `9.5e-6`. */
+export const differenceText = (n: number): string =>
+  n === 0 || n >= 1e-3 ? String(Number(n.toPrecision(2))) : n.toExponential(1)
+
 const points = (n: number): string => `${n.toFixed(2)} points`
 const share = (n: number): string => `${(100 * n).toFixed(2)} %`
 const inFull = (n: number): string => n.toLocaleString('en-US')
@@ -33,9 +37,9 @@ export function failuresOf(
   const { tolerance, maxDrop, minAgreement, maxError } = limits
   const failures: string[] = []
   if (Number.isNaN(maxAbsDiff))
-    return ['an output is not a number, or has another size than that of the reference']
+    return ['an output is not a number, or its size differs from that of the reference']
   if (!lossy && maxAbsDiff > tolerance)
-    failures.push(`outputs differ by up to ${maxAbsDiff.toExponential(1)}; ${tolerance} is allowed`)
+    failures.push(`outputs differ by up to ${differenceText(maxAbsDiff)}; ${tolerance} is allowed`)
   const { accuracy, agreement = 1, count = 0, disagreed = 0 } = answers ?? {}
   // Of few examples, one is more than the limit.
   const allowed = maxDrop === undefined ? undefined : Math.max(maxDrop, 100 / count)

@@ -4,7 +4,8 @@ import type { Node } from '../../graph/node.ts'
 import { nth } from '../../graph/present.ts'
 import type { AnyTensor, Tensor } from '../../graph/tensor.ts'
 import type { Model } from '../../nn/model.ts'
-import { Add, Clip, MaxPool, Relu, Reshape, Transpose } from '../../ops/primitives.ts'
+import { MaxPool } from '../../ops/image-primitives.ts'
+import { Add, Clip, Relu, Reshape, Transpose } from '../../ops/primitives.ts'
 import { type Product, rootsOf } from './products.ts'
 
 /** Which activations of a model are quantized. */

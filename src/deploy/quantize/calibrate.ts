@@ -112,6 +112,6 @@ const floats = ({ data }: NdArray): ArrayLike<number> => data as Float32Array
 function checkFinite({ node }: Tensor, { low, high }: Extremes): void {
   if (Number.isFinite(low) && Number.isFinite(high)) return
   throw new UserError(
-    `${node.scope || node.op.type}: holds ${Number.isFinite(low) ? high : low} on the calibration data, which no integer stands for`,
+    `${node.scope || node.op.type}: holds ${Number.isFinite(low) ? high : low} on the calibration data, which int8 cannot represent`,
   )
 }

@@ -25,7 +25,11 @@ const readsStored = ({ node, weight }: Product): boolean =>
  * no calibration data is needed. Convolutions, for whose dynamic form runtimes have no good kernel, and weights that several nodes read
  * are stored as int8 and multiplied as float32.
  */
-export function withDynamicProducts(trained: TrainedModel, chosen: readonly Product[]): TrainedModel {
+export function withDynamicProducts(
+  trained: TrainedModel,
+  chosen: readonly Product[],
+  steps?: number,
+): TrainedModel {
   const readers = new Map<Tensor, number>()
   for (const { weight } of productsOf(trained.model)) readers.set(weight, (readers.get(weight) ?? 0) + 1)
   const integer = new Map<Node, Product>(
@@ -35,12 +39,12 @@ export function withDynamicProducts(trained: TrainedModel, chosen: readonly Prod
   const others = chosen.filter(({ node }) => !integer.has(node))
   const model = edited(trained.model, {
     config: {},
-    replaced: roundedWeights(trained, others),
+    replaced: roundedWeights(trained, others, steps),
     rule(node, inputs) {
       const product = integer.get(node)
       const [x, w, bias] = inputs
       if (!product || !x || !w) return undefined
-      const y = dynamicProduct(x, w, lookup(values, product.name), product.axis)
+      const y = dynamicProduct(x, w, lookup(values, product.name), product.axis, steps)
       return [bias ? add(y, bias) : y]
     },
   })
@@ -48,8 +52,14 @@ export function withDynamicProducts(trained: TrainedModel, chosen: readonly Prod
 }
 
 /** x times a weight of int8, which is quantized along its outputs. */
-function dynamicProduct(x: AnyTensor, w: AnyTensor, values: Float32Array, axis: number): AnyTensor {
-  const scales = weightScales(values, sizesOf(w.shape), axis)
+function dynamicProduct(
+  x: AnyTensor,
+  w: AnyTensor,
+  values: Float32Array,
+  axis: number,
+  steps?: number,
+): AnyTensor {
+  const scales = weightScales(values, sizesOf(w.shape), axis, steps)
   const zeros = constant(new Array<number>(scales.length).fill(0), 'int8', [scales.length])
   const scale = constant(scales, 'float32', [scales.length])
   const integers = quantize(w, scale, zeros, axis)

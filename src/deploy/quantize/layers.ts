@@ -13,6 +13,11 @@ export interface LayerOptions {
    * @default for `quantize` the few that, by measurement, reduce the error most; for `quantizeDynamic` none
    */
   readonly keep?: NamePattern | readonly NamePattern[] | undefined
+  /**
+   * Weights of 7 bits, for x86 processors without VNNI instructions (before about 2019): they cut sums of two products to 16 bits, which
+   * larger weights may exceed. @default false
+   */
+  readonly reduceRange?: boolean | undefined
 }
 
 /** Whether `keep` names a weight, or a layer that holds it. */

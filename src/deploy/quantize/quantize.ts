@@ -7,7 +7,7 @@ import type { Tensor } from '../../graph/tensor.ts'
 import { startingAt } from '../../nn/edit.ts'
 import type { Model } from '../../nn/model.ts'
 import { type TrainedModel, trainedOf } from '../../nn/trained.ts'
-import { QuantizeLinear } from '../../ops/primitives.ts'
+import { QuantizeLinear } from '../../ops/image-primitives.ts'
 import type { Runtime } from '../../runtime/session.ts'
 import { portsOf } from '../../train/examples.ts'
 import { fold } from '../fold.ts'
@@ -21,6 +21,7 @@ import type { Extremes } from './histogram.ts'
 import { type LayerOptions, layersOf, refuseSmall } from './layers.ts'
 import { type Product, rootsOf } from './products.ts'
 import { CALIBRATION_METHODS, type CalibrationMethod, type Observed, rangeOf } from './ranges.ts'
+import { weightSteps } from './scales.ts'
 import { observedBy, withRounding } from './static.ts'
 
 /** Options of `quantize` and `quantizationAware`. */
@@ -65,6 +66,8 @@ interface Calibrated extends Pick<LayerOptions, 'keep'> {
   readonly observed: ReadonlyMap<Tensor, Observed>
   readonly calibration: Calibration
   readonly expected: Awaited<ReturnType<typeof answersTo>>
+  /** The largest integer of a weight. */
+  readonly steps: number
 }
 
 /** Which layers are quantized, and how. */
@@ -98,7 +101,8 @@ async function calibrated(
   const calibration = await calibrationOf(base, dataset, examples)
   const observed = await observe(runtime, base, observedBy(base, products), calibration)
   const expected = await answersTo(runtime, base, calibration)
-  return { runtime, base, products, observed, calibration, expected, keep }
+  const steps = weightSteps(options.reduceRange)
+  return { runtime, base, products, observed, calibration, expected, keep, steps }
 }
 
 /** The model as its file holds it: integers in place of the weights, and everything else in as few bytes as it needs. */
@@ -108,8 +112,8 @@ const stored = (
   keep: LayerOptions['keep'],
 ): Promise<TrainedModel> => fold(runtime, compacted(withIntegerBiases(rounding), keep))
 
-const roundingOf = ({ base, observed }: Calibrated, { method, products }: Choice): TrainedModel =>
-  withRounding(base, products, rangesBy(observed, method))
+const roundingOf = ({ base, observed, steps }: Calibrated, { method, products }: Choice): TrainedModel =>
+  withRounding(base, products, rangesBy(observed, method), steps)
 
 async function deviation(
   from: Calibrated,
@@ -244,5 +248,7 @@ export async function quantizeDynamically(
   options: LayerOptions = {},
 ): Promise<TrainedModel> {
   const base = await optimizeModel(runtime, trainedOf(source))
-  return fold(runtime, compacted(withDynamicProducts(base, layersOf(base, options)), options.keep))
+  const steps = weightSteps(options.reduceRange)
+  const form = withDynamicProducts(base, layersOf(base, options), steps)
+  return fold(runtime, compacted(form, options.keep))
 }

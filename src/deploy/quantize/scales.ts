@@ -5,6 +5,9 @@ import type { Extremes } from './histogram.ts'
 const STEPS = 255
 const WEIGHT_STEPS = 127
 
+/** The largest integer of a weight. @param reduceRange whether 7 bits are all that is used */
+export const weightSteps = (reduceRange = false): number => (reduceRange ? 63 : WEIGHT_STEPS)
+
 /** The smallest float32 that runtimes do not take for zero. */
 const LEAST = 2 ** -126
 
@@ -24,7 +27,12 @@ export function activationScale({ low, high }: Extremes): Scale {
 }
 
 /** The scale of each place of a weight's axis, as int8 around zero. */
-export function weightScales(values: Float32Array, shape: readonly number[], axis: number): Float32Array {
+export function weightScales(
+  values: Float32Array,
+  shape: readonly number[],
+  axis: number,
+  steps = WEIGHT_STEPS,
+): Float32Array {
   const places = nth(shape, axis)
   const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1)
   const largest = new Float32Array(places)
@@ -33,5 +41,5 @@ export function weightScales(values: Float32Array, shape: readonly number[], axi
     if (Math.abs(v) > nth(largest, place)) largest[place] = Math.abs(v)
   }
   // A filter of zeros has any scale, and one of denormal numbers none that is a divisor.
-  return largest.map(v => (v > 0 ? Math.max(v / WEIGHT_STEPS, LEAST) : 1))
+  return largest.map(v => (v > 0 ? Math.max(v / steps, LEAST) : 1))
 }

@@ -24,8 +24,13 @@ function roundedActivation(x: AnyTensor, range: Extremes): AnyTensor {
 }
 
 /** A weight rounded to 255 steps around zero, each place of an axis with a scale of its own. */
-export function roundedWeight(weight: AnyTensor, values: Float32Array, axis: number): AnyTensor {
-  const scales = weightScales(values, sizesOf(weight.shape), axis)
+export function roundedWeight(
+  weight: AnyTensor,
+  values: Float32Array,
+  axis: number,
+  steps?: number,
+): AnyTensor {
+  const scales = weightScales(values, sizesOf(weight.shape), axis, steps)
   const zeros = constant(new Array<number>(scales.length).fill(0), 'int8', [scales.length])
   return rounded(weight, constant(scales, 'float32', [scales.length]), zeros, axis)
 }
@@ -34,10 +39,14 @@ export function roundedWeight(weight: AnyTensor, values: Float32Array, axis: num
 export const roundedWeights = (
   trained: TrainedModel,
   products: readonly Product[],
+  steps?: number,
 ): ReadonlyMap<Tensor, Tensor> => {
   const values = weightsOf(trained)
   return new Map(
-    products.map(({ name, weight, axis }) => [weight, roundedWeight(weight, lookup(values, name), axis)]),
+    products.map(({ name, weight, axis }) => [
+      weight,
+      roundedWeight(weight, lookup(values, name), axis, steps),
+    ]),
   )
 }
 
@@ -50,12 +59,13 @@ export function observedBy(trained: TrainedModel, products: readonly Product[]):
 /**
  * A model that rounds weights and activations to 8-bit integers and back where it multiplies (QuantizeLinear, DequantizeLinear): it
  * computes what an int8 file computes, and can be trained further, since rounding lets gradients pass.
- * @param ranges of {@link observedBy}'s tensors
+ * @param ranges of {@link observedBy}'s tensors @param steps the largest integer of a weight
  */
 export function withRounding(
   trained: TrainedModel,
   products: readonly Product[],
   ranges: ReadonlyMap<Tensor, Extremes>,
+  steps?: number,
 ): TrainedModel {
   const { everywhere, edges } = activationsOf(trained.model, products)
   const own = new Map(products.map(({ node }) => [node, node]))
@@ -72,7 +82,7 @@ export function withRounding(
   }
   const model = edited(trained.model, {
     config: {},
-    replaced: roundedWeights(trained, products),
+    replaced: roundedWeights(trained, products, steps),
     rule(node, inputs) {
       const outputs = computed(node, inputs)
       if (!node.outputs.some(t => everywhere.has(t))) return outputs
