@@ -1,6 +1,7 @@
 import type { TrainedModel } from '../nn/trained.ts'
 import type { Runtime } from '../runtime/session.ts'
 import { examplesOf, portsOf } from '../train/examples.ts'
+import { anyBatch } from '../train/fixed-batch.ts'
 import { hold } from '../train/forward.ts'
 import type { Predictor } from '../train/predictor.ts'
 
@@ -12,12 +13,14 @@ export function trainingPredictor(runtime: Runtime, trained: TrainedModel): Runn
   const { model } = trained
   const { forward, parameters, close } = hold(runtime, trained)
   const inputs = portsOf({ model, targets: {} })
-  return {
+  return anyBatch({
     inputs,
+    outputs: Object.keys(model.outputs),
+    classes: undefined,
     async run(given) {
       const { arrays } = examplesOf(model.name, inputs, given, false)
       return forward.predict(arrays, parameters)
     },
     close,
-  }
+  })
 }

@@ -1,5 +1,6 @@
 import { type Augmentation, augmentation } from '../data/augment.ts'
-import type { DataSource } from '../data/dataset.ts'
+import { batches } from '../data/batches.ts'
+import type { DataSource, Dataset } from '../data/dataset.ts'
 import { preprocessingOf } from '../data/preprocess.ts'
 import { exampleInput } from '../deploy/verify-file.ts'
 import { UserError } from '../graph/errors.ts'
@@ -38,6 +39,24 @@ function fileModel({ info, path }: ModelFile): TrainedModel {
   return { ...initialized(loadInfo(info, path)), ...defined({ classes, preprocessing, training }) }
 }
 
+/** A data set whose examples have the name of a file's input. */
+const renamed = (set: Dataset, input: string): Dataset => ({
+  name: set.name,
+  ...defined({ size: set.size, classes: set.classes }),
+  async *batches(options) {
+    for await (const batch of batches(set, options))
+      yield Object.fromEntries(
+        Object.entries(batch).map(([name, values]) => [name === 'label' ? name : input, values]),
+      )
+  },
+})
+
+const readAs = (input: string, { train, test, ...about }: DataSource): DataSource => ({
+  ...about,
+  train: renamed(train, input),
+  ...defined({ test: test && renamed(test, input) }),
+})
+
 /** @throws UserError for a model that classifies neither images nor tokens */
 async function lessonOfFile(
   { info, path }: ModelFile,
@@ -53,7 +72,7 @@ async function lessonOfFile(
     input.kind === 'image' ? { preprocessing: preprocessingOf(info, input.shape, path) } : {}
   const { classes } = info
   const data = await loadData(input, asked, { ...preprocessing, ...defined({ classes }), notice })
-  return { data, task: classification(), batch: BATCH }
+  return { data: readAs(input.name, data), task: classification(), batch: BATCH }
 }
 
 /**

@@ -13,6 +13,17 @@ export function fixedBatch(inputs: Ports): number | undefined {
   return typeof size === 'number' && sizes.every(other => other === size) ? size : undefined
 }
 
+/** Inputs that take any number of examples, also where a file fixes how many it takes at a time. */
+export const openPorts = (ports: Ports): Ports =>
+  fixedBatch(ports) === undefined
+    ? ports
+    : Object.fromEntries(
+        Object.entries(ports).map(([name, port]) => [
+          name,
+          { ...port, shape: ['batch', ...port.shape.slice(1)] },
+        ]),
+      )
+
 type Arrays = Readonly<Record<string, NdArray>>
 
 /** @internal So many rows from `start` on; where there are fewer, the last one is repeated. */
@@ -53,12 +64,7 @@ function joinRows(name: string, parts: readonly NdArray[], size: number, count: 
 export function anyBatch(predictor: Predictor): Predictor {
   const size = fixedBatch(predictor.inputs)
   if (size === undefined) return predictor
-  const inputs: Ports = Object.fromEntries(
-    Object.entries(predictor.inputs).map(([name, port]) => [
-      name,
-      { ...port, shape: ['batch', ...port.shape.slice(1)] },
-    ]),
-  )
+  const inputs = openPorts(predictor.inputs)
   return {
     ...predictor,
     inputs,

@@ -1,5 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { batches } from '../../src/data/batches.ts'
 import { float16Of } from '../../src/deploy/api.ts'
+import { Comparison } from '../../src/deploy/proof/compared.ts'
 import { deviationOf } from '../../src/deploy/quantize/deviation.ts'
 import {
   quantizationAwareModel,
@@ -15,6 +20,9 @@ import { linear } from '../../src/nn/layers.ts'
 import { type Model, model, type PortSpecs } from '../../src/nn/model.ts'
 import { initialized, type TrainedModel, weightsOf } from '../../src/nn/trained.ts'
 import * as ops from '../../src/ops/index.ts'
+import { messages } from '../../src/runs/definition.ts'
+import { deployable } from '../../src/runs/deployable-node.ts'
+import { formOf } from '../../src/runs/forms-node.ts'
 import { nodeRuntime } from '../../src/runtime/node.ts'
 import type { Runtime } from '../../src/runtime/session.ts'
 import { openPredictor } from '../../src/train/predictor.ts'
@@ -141,8 +149,15 @@ test('the deviation of outputs that are all the same is a number', () => {
   const outputs = (...values: number[]) => [{ y: { data: Float32Array.from(values), dims: [values.length] } }]
   const { error } = deviationOf(outputs(3, 3, 3), outputs(3, 3, 3.001))
   expect(error).toBeGreaterThan(0)
-  expect(error).toBeLessThan(1e3)
+  expect(error).toBeLessThan(1e-6)
   expect(deviationOf(outputs(-1, 1), outputs(-1, 1.2)).error).toBeCloseTo(0.02)
+})
+
+test('a proof compares an output that is always the same with its size', () => {
+  const comparison = new Comparison()
+  const scale = (value: number) => ({ scale: { data: Float32Array.of(value, value), dims: [2] } })
+  comparison.add(scale(0.1), scale(0.1001))
+  expect(comparison.outputs.scale?.error).toBeCloseTo(1e-3, 5)
 })
 
 test('an output that is a weight under its own name', async () => {
@@ -157,6 +172,40 @@ test('an output that is a weight under its own name', async () => {
   const want = await run(trained, { x: normal(2, 16) })
   const got = await run(await quantizeDynamically(cpu, trained), { x: normal(2, 16) })
   expect(apart(got.p, want.p)).toBeLessThan(1e-3)
+})
+
+test('a file that takes one example at a time is calibrated on many, and keeps its size', async () => {
+  const single = { x: { shape: [1, 16], batch: false } } as const
+  const trained = made(single, { a: linear(16, 8), b: linear(8, 4) }, ((
+    self: Layers<'a' | 'b'>,
+    { x }: { x: AnyTensor },
+  ) => ({ y: self.b(ops.relu(self.a(x))) })) as never)
+  const data = { x: normal(40, 16) }
+  const q = await quantizeModel(cpu, trained, { data })
+  expect(q.model.graph.inputs.x?.shape).toEqual([1, 16])
+  const first = { x: { data: data.x.data.slice(0, 16), dims: [1, 16] } }
+  expect(apart((await run(q, first)).y, (await run(trained, first)).y)).toBeLessThan(0.05)
+})
+
+test('data for a file come under the name of its input', async () => {
+  const net = model({
+    inputs: { pixels: { shape: [1, 28, 28] } },
+    layers: { fc: linear(784, 10) },
+    forward: (self, { pixels }) => ({ scores: self.fc(ops.reshape(pixels, [pixels.shape[0], 784])) }),
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'deployable-'))
+  const path = join(folder, 'elsewhere.onnx')
+  await writeFile(path, exportOnnx(initialized(net)))
+  const source = await deployable(path, { data: 'digits' }, {}, messages({ onNotice: () => {} }))
+  const { data } = await source.lesson()
+  for (const set of [data.train, data.test!])
+    for await (const batch of batches(set, { batch: 8 })) {
+      expect(Object.keys(batch)).toEqual(['pixels', 'label'])
+      break
+    }
+  const { trained } = await formOf(cpu, source, 'int8', { examples: 32, method: 'minmax', keep: [] })
+  expect(trained.model.parameters.get('fc.weight')?.dtype).toBe('int8')
+  await rm(folder, { recursive: true })
 })
 
 describe('refused', () => {

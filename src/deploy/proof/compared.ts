@@ -13,6 +13,9 @@ const MOST_KEPT = 20
 /** Classes are counted one by one up to here. */
 const MOST_CLASSES = 1000
 
+/** Variance, as a fraction of the mean square, below which it is rounding. */
+const LEAST_SPREAD = 1e-9
+
 /** Differences of one output, over all batches. */
 class Differences {
   #max = 0
@@ -43,7 +46,10 @@ class Differences {
 
   get(): OutputDifference {
     const n = this.#count
-    const spread = Math.sqrt(Math.max(0, this.#totalSquares / n - (this.#total / n) ** 2))
+    const square = this.#totalSquares / n
+    const variance = square - (this.#total / n) ** 2
+    // An output that is always the same has no variance to compare with, only a size.
+    const spread = Math.sqrt(variance > LEAST_SPREAD * square ? variance : square)
     const rms = Math.sqrt(this.#squares / n)
     return { max: this.#max, mean: this.#sum / n, error: rms === 0 ? 0 : rms / spread }
   }

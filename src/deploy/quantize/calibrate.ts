@@ -5,10 +5,11 @@ import type { NdArray } from '../../graph/array.ts'
 import { UserError } from '../../graph/errors.ts'
 import { lookup, nth } from '../../graph/present.ts'
 import type { Tensor } from '../../graph/tensor.ts'
-import { modelOf } from '../../nn/model.ts'
+import { type Model, modelOf } from '../../nn/model.ts'
 import type { TrainedModel } from '../../nn/trained.ts'
 import type { Runtime } from '../../runtime/session.ts'
-import { examplesOf, portsOf } from '../../train/examples.ts'
+import { examplesOf, type Ports, portsOf } from '../../train/examples.ts'
+import { anyBatch, openPorts } from '../../train/fixed-batch.ts'
 import { openPredictor } from '../../train/predictor.ts'
 import { count, type Extremes, extremes, histogramFor } from './histogram.ts'
 import type { Observed } from './ranges.ts'
@@ -19,6 +20,9 @@ const BATCH = 32
 /** Inputs of a model, by name, in batches. */
 export type Calibration = readonly Readonly<Record<string, NdArray>>[]
 
+/** What examples a model is given. */
+export const calibrationPorts = (model: Model): Ports => openPorts(portsOf({ model, targets: {} }))
+
 /**
  * The first examples of a data set in random order, so that sorted classes are all among them.
  * @throws UserError when the data set does not fit the model, or is empty
@@ -28,7 +32,7 @@ export async function calibrationOf(
   data: Dataset,
   examples: number,
 ): Promise<Calibration> {
-  const ports = portsOf({ model, targets: {} })
+  const ports = calibrationPorts(model)
   const found: Record<string, NdArray>[] = []
   let left = examples
   for await (const batch of batches(data, { batch: Math.min(BATCH, left), shuffle: true })) {
@@ -52,7 +56,7 @@ export async function* answers(
   trained: TrainedModel,
   calibration: Calibration,
 ): AsyncGenerator<Readonly<Record<string, NdArray>>> {
-  const predictor = await openPredictor(runtime, exportOnnx(trained))
+  const predictor = anyBatch(await openPredictor(runtime, exportOnnx(trained)))
   try {
     for (const batch of calibration) yield await predictor.run(batch)
   } finally {

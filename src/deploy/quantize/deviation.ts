@@ -44,8 +44,9 @@ function partOf(expected: readonly NdArray[], got: readonly NdArray[]): number {
       wrong += (y - Number(other[k])) ** 2
     }
   }
+  const variance = squares - sum ** 2 / Math.max(n, 1)
   // Outputs that are all the same have no variance to compare with, only a size.
-  const spread = Math.max(squares - sum ** 2 / Math.max(n, 1), LEAST_SPREAD * squares)
+  const spread = variance > LEAST_SPREAD * squares ? variance : squares
   // What is not a number is as far off as can be.
   const error = wrong / Math.max(spread, Number.MIN_VALUE)
   return wrong === 0 ? 0 : Number.isNaN(error) ? Number.POSITIVE_INFINITY : error

@@ -9,11 +9,10 @@ import type { Model } from '../../nn/model.ts'
 import { type TrainedModel, trainedOf } from '../../nn/trained.ts'
 import { QuantizeLinear } from '../../ops/image-primitives.ts'
 import type { Runtime } from '../../runtime/session.ts'
-import { portsOf } from '../../train/examples.ts'
 import { fold } from '../fold.ts'
 import { optimizeModel } from '../optimize.ts'
 import { withIntegerBiases } from './bias.ts'
-import { answersTo, type Calibration, calibrationOf, observe } from './calibrate.ts'
+import { answersTo, type Calibration, calibrationOf, calibrationPorts, observe } from './calibrate.ts'
 import { compacted } from './compact.ts'
 import { type Deviation, deviationOf } from './deviation.ts'
 import { withDynamicProducts } from './dynamic.ts'
@@ -95,7 +94,7 @@ async function calibrated(
     throw new UserError(`examples must be a whole number above 0, not ${examples}`)
   if (method !== undefined && !CALIBRATION_METHODS.includes(method))
     throw new UserError(`method must be one of ${CALIBRATION_METHODS.join(', ')}, not ${method}`)
-  const dataset = datasetOf('data', data, portsOf({ model: trained.model, targets: {} }))
+  const dataset = datasetOf('data', data, calibrationPorts(trained.model))
   const base = await optimizeModel(runtime, trained)
   const products = layersOf(base, options)
   const calibration = await calibrationOf(base, dataset, examples)
