@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { batches } from '../../src/data/batches.ts'
 import { float16Of } from '../../src/deploy/api.ts'
 import { Comparison } from '../../src/deploy/proof/compared.ts'
+import { failuresOf, thresholdsFor } from '../../src/deploy/proof/verdict.ts'
 import { deviationOf } from '../../src/deploy/quantize/deviation.ts'
 import {
   quantizationAwareModel,
@@ -158,6 +159,20 @@ test('a proof compares an output that is always the same with its size', () => {
   const scale = (value: number) => ({ scale: { data: Float32Array.of(value, value), dims: [2] } })
   comparison.add(scale(0.1), scale(0.1001))
   expect(comparison.outputs.scale?.error).toBeCloseTo(1e-3, 5)
+})
+
+test('a proof judges what a classifier returns beside its scores', () => {
+  const comparison = new Comparison()
+  const rows = (...values: number[]) => ({ data: Float32Array.from(values), dims: [2, values.length / 2] })
+  const logits = rows(1, 2, 3, 1)
+  comparison.add({ logits, boxes: rows(1, 5, 9, 2) }, { logits, boxes: rows(1, 5, 9, -70) })
+  const { outputs, maxAbsDiff, answers, others } = comparison
+  const failures = failuresOf(
+    { outputs, maxAbsDiff, ...(answers ? { answers } : {}), others },
+    true,
+    thresholdsFor({ lossy: true }),
+  )
+  expect(failures).toEqual([expect.stringMatching(/^output boxes is off by/)])
 })
 
 test('an output that is a weight under its own name', async () => {

@@ -73,6 +73,7 @@ function scoresOf(
 export class Comparison {
   readonly #outputs = new Map<string, Differences>()
   readonly #classes = new Map<number, { count: number; reference: number; file: number }>()
+  readonly #others = new Set<string>()
   #kept: Disagreement[] = []
   #count = 0
   #same = 0
@@ -98,6 +99,9 @@ export class Comparison {
     }
     const scores = scoresOf(expected, labels)
     if (!scores) return
+    // Integers are answers, too: a class that is another one is as far off as it happens to be numbered.
+    for (const [name, { data }] of Object.entries(expected))
+      if (name !== scores.name && data instanceof Float32Array) this.#others.add(name)
     const { a, b } = lookup(pairs, scores.name)
     if (a.data.length === b.data.length) this.#answers(a.data, b.data, scores.classes, labels)
   }
@@ -159,6 +163,11 @@ export class Comparison {
 
   get outputs(): Readonly<Record<string, OutputDifference>> {
     return Object.fromEntries([...this.#outputs].map(([name, d]) => [name, d.get()]))
+  }
+
+  /** Of a classifier: outputs of real numbers that are not its scores. */
+  get others(): Readonly<Record<string, OutputDifference>> {
+    return Object.fromEntries(Object.entries(this.outputs).filter(([name]) => this.#others.has(name)))
   }
 
   /** The largest difference of all outputs; NaN is the largest. */

@@ -211,8 +211,8 @@ export async function prove(
         count ?? Number.POSITIVE_INFINITY,
         settings,
       )
-      const { outputs, maxAbsDiff, answers } = comparison
-      const failures = failuresOf({ outputs, maxAbsDiff, answers }, file.lossy, thresholds)
+      const { outputs, maxAbsDiff, answers, others } = comparison
+      const failures = failuresOf({ outputs, maxAbsDiff, answers, others }, file.lossy, thresholds)
       const cause = failures.length ? await causeOn(runtime, examples) : undefined
       const { seconds = SECONDS } = settings
       const times = seconds > 0 ? await timesOn(runtime, own, seconds) : {}

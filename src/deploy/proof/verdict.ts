@@ -26,11 +26,14 @@ const points = (n: number): string => `${n.toFixed(2)} points`
 const share = (n: number): string => `${(100 * n).toFixed(2)} %`
 const inFull = (n: number): string => n.toLocaleString('en-US')
 
-type Measured = Pick<RuntimeProof, 'maxAbsDiff' | 'outputs' | 'answers'>
+interface Measured extends Pick<RuntimeProof, 'maxAbsDiff' | 'outputs' | 'answers'> {
+  /** Of a classifier: its outputs of real numbers beside the scores. @default none */
+  readonly others?: RuntimeProof['outputs']
+}
 
 /** What is wrong with a file's answers, with numbers; nothing where they are within the limits. */
 export function failuresOf(
-  { maxAbsDiff, outputs, answers }: Measured,
+  { maxAbsDiff, outputs, answers, others = {} }: Measured,
   lossy: boolean,
   limits: Thresholds,
 ): string[] {
@@ -51,8 +54,8 @@ export function failuresOf(
     failures.push(
       `${share(agreement)} of ${inFull(count)} predictions agree with the reference (${inFull(disagreed)} differ); ${share(minAgreement)} must`,
     )
-  if (!answers && maxError !== undefined)
-    for (const [name, { error }] of Object.entries(outputs))
+  if (maxError !== undefined)
+    for (const [name, { error }] of Object.entries(answers ? others : outputs))
       if (!(error <= maxError))
         failures.push(`output ${name} is off by ${share(error)} of its spread; ${share(maxError)} is allowed`)
   return failures
