@@ -22,6 +22,7 @@ export { type HeldOut, heldOut, type Validated, withValidation } from './data/he
 export { type PadOptions, pad, type Sequences } from './data/pad.ts'
 export type { ImageShape, Preprocessing, PreprocessingKind } from './data/preprocess.ts'
 export type { BatchStream, DataInput, SourceInput, SplitInput } from './data/source.ts'
+export type { ExampleOptions } from './deploy/calibration.ts'
 export type { Float16Model, Float16Options, KeptFloat32 } from './deploy/float16.ts'
 export type { Deviation } from './deploy/quantize/deviation.ts'
 export type { LayerOptions } from './deploy/quantize/layers.ts'

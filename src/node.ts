@@ -232,7 +232,7 @@ export const optimizeForInference = (
 
 /**
  * A model in half precision: weights are float16, so that a file is half as large, and most operators compute in float16. Norms, softmax
- * and sums compute in float32. With `check`, examples like those that the model will see, layers whose values float16 does not hold stay
+ * and sums compute in float32. With `data`, examples like those that the model will see, layers whose values float16 does not hold stay
  * in float32, too.
  * @throws UserError when the examples do not fit the model
  */

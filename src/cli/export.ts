@@ -92,6 +92,13 @@ const builder = (yargs: Argv) =>
         whole('Training examples that int8 value ranges are calibrated on', { group: FORM, usually: '512' }),
       ),
     )
+    .option('reduce-range', {
+      type: 'boolean',
+      default: false,
+      hidden: true,
+      describe: 'int8 weights of 7 bits, for x86 processors without VNNI, which add products in 16 bits',
+      group: `${FORM}:`,
+    })
     .option('optimize', {
       type: 'boolean',
       default: false,
@@ -202,10 +209,11 @@ async function exportAdapter(flags: Flags): Promise<void> {
 
 /** The forms and the limit that flags ask for. */
 const settingsOf = (
-  { keep, method, calibration, qat }: Given,
+  { keep, method, calibration, qat, reduceRange }: Given,
   { options, begin }: Following,
 ): FormSettings => ({
   ...defined({ keep, method, qat, examples: calibration }),
+  reduceRange,
   onStage: line => note(line),
   onTraining: begin,
   training: options,
@@ -224,8 +232,12 @@ function refuseUnused(flags: Given, ofFile: boolean): void {
   if (keep && form === 'float32')
     throw new UserError('--keep is for --precision float16, int8 and int8-dynamic, or for --max-drop alone')
   const data = given('data', 'text', 'skipBad')
-  if (data && form !== 'int8' && maxDrop === undefined)
-    throw new UserError(`${flagOf(data)} is for --precision int8 and --max-drop, which read examples`)
+  if (data && form !== 'int8' && form !== 'float16' && maxDrop === undefined)
+    throw new UserError(
+      `${flagOf(data)} is for --precision int8, --precision float16 and --max-drop, which read examples`,
+    )
+  if (given('reduceRange') && !form.startsWith('int8'))
+    throw new UserError('--reduce-range is for --precision int8 and int8-dynamic, or for --max-drop alone')
   const formed = given('precision', 'maxDrop', 'optimize')
   const plain = attention ? '--attention' : adapter ? '--adapter' : undefined
   if (plain && formed) throw new UserError(`${plain} cannot be combined with ${flagOf(formed)}`)

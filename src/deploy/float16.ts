@@ -1,4 +1,3 @@
-import type { DataInput } from '../data/source.ts'
 import { isLeaf, nodesOf } from '../graph/graph.ts'
 import { HALF_MAX } from '../graph/half.ts'
 import { input } from '../graph/leaf.ts'
@@ -10,6 +9,7 @@ import { remade } from '../nn/rewrite.ts'
 import { type TrainedModel, weightsOf } from '../nn/trained.ts'
 import { matchesAny, type NamePattern, pathsOf } from '../optim/patterns.ts'
 import type { Runtime } from '../runtime/session.ts'
+import { calibrationOf, type ExampleOptions } from './calibration.ts'
 import { fold } from './fold.ts'
 import { inHalf } from './half-graph.ts'
 import { HALF_NORMAL } from './half-ops.ts'
@@ -18,18 +18,16 @@ import { largestValues, parametersRead, scalesBy, unfitWeights } from './half-ra
 import { inferenceModel } from './inference.ts'
 
 /** Options of `toFloat16`. */
-export interface Float16Options {
+export interface Float16Options extends ExampleOptions {
   /** Layers that stay in float32: names of layers or of parameters, such as `'head'` (with all that it holds) or `/norm/`. @default none */
   readonly keep?: NamePattern | readonly NamePattern[]
   /** Dtype of the model's float inputs and outputs. @default 'float32' */
   readonly io?: 'float32' | 'float16'
   /**
-   * Examples to run the float32 model on, a few hundred like those that it will see: layers whose values come near the limits of
-   * float16 stay in float32. Without them, only the weights are checked.
+   * Examples to run the float32 model on: layers whose values come near the limits of float16 stay in float32. Without them, only the
+   * weights are checked.
    */
-  readonly check?: DataInput
-  /** Examples of one run of the check. @default 32 */
-  readonly batch?: number
+  readonly data?: ExampleOptions['data']
 }
 
 /** An operator that computes in float32 although it could in float16. */
@@ -117,13 +115,13 @@ async function outOfRange(
   runtime: Runtime,
   base: TrainedModel,
   half: ReadonlySet<Node>,
-  { check, batch = 32 }: Float16Options,
+  { data, examples }: Float16Options,
 ): Promise<Reasons> {
-  if (check === undefined || !half.size) return new Map()
+  if (data === undefined || !half.size) return new Map()
   const ofNode = (node: Node): Tensor[] =>
     [...node.inputs, ...node.outputs].filter(t => t.dtype === 'float32' && !isFixedLeaf(t))
   const tensors = [...new Set([...half].flatMap(ofNode))]
-  const largest = await largestValues(runtime, base, tensors, check, batch)
+  const largest = await largestValues(runtime, base, tensors, await calibrationOf(base, data, examples))
   const found: Reasons = new Map()
   for (const node of half)
     for (const t of ofNode(node)) {

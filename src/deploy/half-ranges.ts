@@ -1,6 +1,3 @@
-import { batches } from '../data/batches.ts'
-import { type DataInput, datasetOf } from '../data/source.ts'
-import { exportOnnx } from '../export/export.ts'
 import { fromHalf, HALF_MAX, toHalf } from '../graph/half.ts'
 import { constant, isParameter } from '../graph/leaf.ts'
 import type { Node } from '../graph/node.ts'
@@ -11,8 +8,7 @@ import type { TrainedModel } from '../nn/trained.ts'
 import { abs, equal, where } from '../ops/elementwise.ts'
 import { max } from '../ops/reduce.ts'
 import type { Runtime } from '../runtime/session.ts'
-import { examplesOf } from '../train/examples.ts'
-import { openPredictor } from '../train/predictor.ts'
+import { answers, type Calibration } from './calibration.ts'
 
 /** Why a tensor does not become one of half precision, and its largest absolute value. */
 export interface Unfit {
@@ -49,13 +45,12 @@ export function unfitWeights(values: Float32Array, scales: boolean): Unfit | und
 export const scalesBy = (node: Node, index: number): boolean =>
   !['Add', 'Sub', 'Where'].includes(node.op.type) && !(index === 2 && node.inputs.length === 3)
 
-/** Largest absolute values of tensors that depend on the inputs, over all examples of a data set; infinities are left out. */
+/** Largest absolute values of tensors that depend on the inputs, over all examples; infinities are left out. */
 export async function largestValues(
   runtime: Runtime,
   { model, params }: TrainedModel,
   tensors: readonly Tensor[],
-  data: DataInput,
-  batch: number,
+  calibration: Calibration,
 ): Promise<ReadonlyMap<Tensor, number>> {
   const named = new Map(tensors.map((t, i) => [`range.${i}`, t]))
   const outputs = Object.fromEntries([...named].map(([name, t]) => [name, largestIn(t)]))
@@ -63,18 +58,9 @@ export async function largestValues(
   const ranges = modelOf({
     ...{ name, config: {}, inputs, layers, parameters, leaves: graph.inputs, outputs },
   })
-  const p = await openPredictor(runtime, exportOnnx({ model: ranges, params }, { opset: 21 }), { name })
   const found = new Map(tensors.map(t => [t, 0]))
-  try {
-    const dataset = datasetOf('check', data, p.inputs)
-    for await (const given of batches(dataset, { batch, shuffle: false })) {
-      examplesOf('check', p.inputs, given)
-      const got = await p.run(given)
-      for (const [key, t] of named) found.set(t, Math.max(lookup(found, t), Number(lookup(got, key).data[0])))
-    }
-  } finally {
-    await p.close()
-  }
+  for await (const got of answers(runtime, { model: ranges, params }, calibration))
+    for (const [key, t] of named) found.set(t, Math.max(lookup(found, t), Number(lookup(got, key).data[0])))
   return found
 }
 

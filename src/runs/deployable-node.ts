@@ -68,6 +68,10 @@ async function lessonOfFile(
     throw new UserError(
       `${path}: takes neither one image nor tokens, so the command line cannot read data for it; quantize it in a program (docs/precision.md)`,
     )
+  if (asked.data === undefined && asked.text === undefined)
+    throw new UserError(
+      `${path} is a file, whose data are not known: name examples like those that it was trained on with ${input.kind === 'tokens' ? '--text FILE' : '--data'}`,
+    )
   const preprocessing =
     input.kind === 'image' ? { preprocessing: preprocessingOf(info, input.shape, path) } : {}
   const { classes } = info

@@ -1,4 +1,5 @@
 import { float16Of } from '../deploy/api.ts'
+import type { ExampleOptions } from '../deploy/calibration.ts'
 import { optimizeModel } from '../deploy/optimize.ts'
 import { placesOf } from '../deploy/proof/places-node.ts'
 import type { RuntimeProof } from '../deploy/proof/proof.ts'
@@ -13,6 +14,7 @@ import { trainingPredictor } from '../deploy/reference.ts'
 import { type ExportOptions, exportOnnx } from '../export/export.ts'
 import { UserError } from '../graph/errors.ts'
 import { isLeaf, postorder } from '../graph/graph.ts'
+import { defined } from '../graph/keys.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { adamW } from '../optim/optimizer.ts'
 import { matchesAny, pathsOf } from '../optim/patterns.ts'
@@ -93,7 +95,7 @@ export async function formOf(
       case 'float32':
         return optimizeModel(runtime, trained)
       case 'float16':
-        return float16Of(runtime, trained, keep === undefined ? {} : { keep })
+        return float16Of(runtime, trained, { ...defined({ keep }), ...(await checkFor(lesson, onStage)) })
       case 'int8-dynamic':
         return quantizeDynamically(runtime, trained, { keep, reduceRange })
       case 'int8': {
@@ -107,6 +109,20 @@ export async function formOf(
   const form = await made()
   if (training?.signal?.aborted) throw stopped()
   return { name, trained: form }
+}
+
+/** Examples that show where float16 overflows; none for a model whose data are not there: they are a safeguard. */
+async function checkFor(
+  lesson: Deployable['lesson'],
+  onStage: FormSettings['onStage'],
+): Promise<ExampleOptions> {
+  try {
+    return { data: (await lesson()).data.train }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    onStage?.(`only weights are checked for overflow, no examples: ${error.message}`)
+    return {}
+  }
 }
 
 /** @throws UserError for a pattern that no layer matches */

@@ -197,6 +197,10 @@ test('a file that takes one example at a time is calibrated on many, and keeps i
   ) => ({ y: self.b(ops.relu(self.a(x))) })) as never)
   const data = { x: normal(40, 16) }
   const q = await quantizeModel(cpu, trained, { data })
+  expect((await float16Of(cpu, trained, { data })).kept).toEqual([])
+  expect(
+    (await float16Of(cpu, trained, { data: { x: { ...data.x, data: data.x.data.map(v => 1e6 * v) } } })).kept,
+  ).not.toEqual([])
   expect(q.model.graph.inputs.x?.shape).toEqual([1, 16])
   const first = { x: { data: data.x.data.slice(0, 16), dims: [1, 16] } }
   expect(apart((await run(q, first)).y, (await run(trained, first)).y)).toBeLessThan(0.05)

@@ -239,7 +239,7 @@ describe('what does not fit stays in float32', () => {
     for (let i = 0; i < 16; i++) params[i]! *= scale
     return { ...trained, params }
   }
-  const check = {
+  const data = {
     x: [
       [1, 2, 3, 4],
       [4, 3, 2, 1],
@@ -255,9 +255,9 @@ describe('what does not fit stays in float32', () => {
   })
 
   test('values that the examples show to be', async () => {
-    expect(await reasonsOf(1, { check })).toEqual([])
+    expect(await reasonsOf(1, { data })).toEqual([])
     expect(await reasonsOf(3e4)).toEqual([])
-    const found = await toFloat16(cpu, net(3e4), { check })
+    const found = await toFloat16(cpu, net(3e4), { data })
     expect(found.kept.map(({ name }) => name)).toContain('a/MatMul')
     expect(found.kept[0]).toMatchObject({ reason: 'overflow' })
     expect(found.kept[0]!.largest).toBeGreaterThan(16376)
@@ -280,8 +280,8 @@ describe('what does not fit stays in float32', () => {
 
   test('examples that are not those of the model are refused', async () => {
     await expect(
-      toFloat16(cpu, net(1), { check: { x: [[1, 2, 3]] } }),
-    ).rejects.toThrowErrorMatchingInlineSnapshot(`[ShapeError: check: x: takes [batch,4], not [1,3]]`)
+      toFloat16(cpu, net(1), { data: { x: [[1, 2, 3]] } }),
+    ).rejects.toThrowErrorMatchingInlineSnapshot(`[ShapeError: data: x: takes [batch,4], not [1,3]]`)
   })
 })
 

@@ -1,4 +1,3 @@
-import { type DataInput, datasetOf } from '../../data/source.ts'
 import { UserError } from '../../graph/errors.ts'
 import { postorder } from '../../graph/graph.ts'
 import { match } from '../../graph/match.ts'
@@ -9,26 +8,23 @@ import type { Model } from '../../nn/model.ts'
 import { type TrainedModel, trainedOf } from '../../nn/trained.ts'
 import { QuantizeLinear } from '../../ops/image-primitives.ts'
 import type { Runtime } from '../../runtime/session.ts'
+import { answersTo, type Calibration, calibrationOf, type ExampleOptions } from '../calibration.ts'
 import { fold } from '../fold.ts'
 import { optimizeModel } from '../optimize.ts'
 import { withIntegerBiases } from './bias.ts'
-import { answersTo, type Calibration, calibrationOf, calibrationPorts, observe } from './calibrate.ts'
 import { compacted } from './compact.ts'
 import { type Deviation, deviationOf } from './deviation.ts'
 import { withDynamicProducts } from './dynamic.ts'
 import type { Extremes } from './histogram.ts'
 import { type LayerOptions, layersOf, refuseSmall } from './layers.ts'
+import { observe } from './observe.ts'
 import { type Product, rootsOf } from './products.ts'
 import { CALIBRATION_METHODS, type CalibrationMethod, type Observed, rangeOf } from './ranges.ts'
 import { weightSteps } from './scales.ts'
 import { observedBy, withRounding } from './static.ts'
 
 /** Options of `quantize` and `quantizationAware`. */
-export interface CalibrationOptions extends LayerOptions {
-  /** Examples like those that the model will see: arrays by name, a data set, or batches. Labels are not needed. */
-  readonly data?: DataInput | undefined
-  /** How many of them are run. @default 512 */
-  readonly examples?: number | undefined
+export interface CalibrationOptions extends LayerOptions, ExampleOptions {
   /** How ranges are chosen. @default the one whose outputs are closest to the model's */
   readonly method?: CalibrationMethod | undefined
   /** Called before each form that is tried, with how many are done. */
@@ -50,7 +46,6 @@ export interface Quantization {
 /** A model whose weights are 8-bit integers. */
 export type Quantized = TrainedModel & { readonly quantization?: Quantization }
 
-const EXAMPLES = 512
 /** Batches on which layers are compared with each other. */
 const SOME = 4
 /** Share of the weights that may stay float32, and by how much the error must fall for it. */
@@ -85,19 +80,16 @@ async function calibrated(
   trained: TrainedModel,
   options: CalibrationOptions,
 ): Promise<Calibrated> {
-  const { data, examples = EXAMPLES, method, keep } = options
+  const { data, examples, method, keep } = options
   if (data === undefined)
     throw new UserError(
       `${trained.model.name}: int8 needs data to calibrate ranges on: a few hundred examples like those that the model will see`,
     )
-  if (!Number.isInteger(examples) || examples < 1)
-    throw new UserError(`examples must be a whole number above 0, not ${examples}`)
   if (method !== undefined && !CALIBRATION_METHODS.includes(method))
     throw new UserError(`method must be one of ${CALIBRATION_METHODS.join(', ')}, not ${method}`)
-  const dataset = datasetOf('data', data, calibrationPorts(trained.model))
   const base = await optimizeModel(runtime, trained)
   const products = layersOf(base, options)
-  const calibration = await calibrationOf(base, dataset, examples)
+  const calibration = await calibrationOf(base, data, examples)
   const observed = await observe(runtime, base, observedBy(base, products), calibration)
   const expected = await answersTo(runtime, base, calibration)
   const steps = weightSteps(options.reduceRange)
