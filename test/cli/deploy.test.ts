@@ -48,7 +48,7 @@ async function runs(path: string): Promise<void> {
 
 describe('a smaller form of a run', () => {
   test.each([
-    ['float32', 1, 'float32'],
+    ['float32', 1.02, 'float32'],
     ['float16', 0.55, 'float16'],
     ['int8', 0.35, 'int8 + float16'],
     ['int8-dynamic', 0.35, 'int8 + float16'],
@@ -115,7 +115,8 @@ describe('a smaller form of a run', () => {
       await exported(run, '--precision', 'int8', ...QUICK, '--keep', ...keep, '--out', out)
       return (await factsOf(out)).weights.int8
     }
-    const without = 6 * 25 + 16 * 6 * 25 + 84 * 120 + 10 * 84
+    // The convolutions have two channels of zeros, which WebGPU needs.
+    const without = 8 * 25 + 16 * 8 * 25 + 84 * 120 + 10 * 84
     const [layer, weight, some] = [
       await integers('fc1'),
       await integers('fc1.weight'),
@@ -124,7 +125,7 @@ describe('a smaller form of a run', () => {
     // Beside the weights there is a zero point for each output.
     expect(layer! - without).toBeLessThan(500)
     expect(weight).toBe(layer)
-    expect(some! - 6 * 25).toBeLessThan(100)
+    expect(some! - 8 * 25).toBeLessThan(100)
   })
 
   test('--qat trains, and the file has the integers of what was trained', async () => {
