@@ -15,6 +15,7 @@ import { type ExportOptions, exportOnnx } from '../export/export.ts'
 import { UserError } from '../graph/errors.ts'
 import { isLeaf, postorder } from '../graph/graph.ts'
 import { defined } from '../graph/keys.ts'
+import { show } from '../graph/shape.ts'
 import type { TrainedModel } from '../nn/trained.ts'
 import { adamW } from '../optim/optimizer.ts'
 import { matchesAny, pathsOf } from '../optim/patterns.ts'
@@ -58,6 +59,11 @@ async function aware(
   { data, task, augment, batch }: Lesson,
   { qat = 1, onTraining, training, ...options }: FormSettings,
 ): Promise<TrainedModel> {
+  const fixed = Object.values(trained.model.graph.inputs).find(t => typeof t.shape[0] === 'number')
+  if (fixed)
+    throw new UserError(
+      `${trained.model.name}: takes ${show(fixed.shape)}, a batch of fixed size, so it cannot be trained with --qat; export it with an open batch where it comes from`,
+    )
   const start = await quantizationAwareModel(runtime, trained, { ...options, data: data.train })
   onTraining?.(qat)
   const { model, end } = await fit(runtime, start, {
