@@ -6,6 +6,7 @@ import { lookup, nth } from '../graph/present.ts'
 import { type Dim, show, unify } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
 import { type Model, type ModelOf, modelOf, type PortSpecs } from '../nn/model.ts'
+import { ownChannels } from '../passes/whole-channels.ts'
 import { inEvaluation } from './evaluation.ts'
 import { type Imported, type ImportOptions, importOnnx, inputsOf } from './import.ts'
 import { Unsupported } from './unsupported.ts'
@@ -151,8 +152,8 @@ export function loadInfo(
     throw new UserError(`${name}: has no input ${unknown}; its inputs are ${Object.keys(own).join(', ')}`)
   // Sizes are bound before the nodes are read: what is computed of them is known then.
   const imported = importHinted(info, name, { freeBatch, names, dims: bindingsOf(name, own, inputs) })
-  const { graph } = imported
-  const { leaves, named } = parametersOf(imported, statisticsOf(graph))
+  const graph = ownChannels(imported.graph)
+  const { leaves, named } = parametersOf({ ...imported, graph }, statisticsOf(graph))
   const outputs = substitute(graph, leaves)
   const specs: PortSpecs = Object.fromEntries(
     Object.entries(graph.inputs).map(([key, t]) => {

@@ -1,9 +1,9 @@
-import type { Graph } from '../graph/graph.ts'
+import { type Graph, rewrite } from '../graph/graph.ts'
 import { makeNode, type Node } from '../graph/node.ts'
 import { withScope } from '../graph/scope.ts'
 import type { Dim } from '../graph/shape.ts'
 import type { AnyTensor, Tensor } from '../graph/tensor.ts'
-import { pad } from '../ops/layout.ts'
+import { pad, slice } from '../ops/layout.ts'
 import { onlyOutput, type Readers, rewriteCounting } from './match.ts'
 
 /** Channels that onnxruntime's WebGPU kernel takes at a time. */
@@ -64,4 +64,43 @@ export const wholeChannels = (graph: Graph): Graph =>
     if (!x || !w || !isPlain(node) || !missing(x.shape[1], w.shape[0])) return undefined
     const y = convolved(node, node.inputs, readers)
     return y && [y]
+  })
+
+/** What a pad adds zeros behind along one axis alone, and how many of them. */
+function longerThan(t: Tensor, axis: number): { readonly of: AnyTensor; readonly more: number } | undefined {
+  const [of] = t.node.inputs
+  const { pads, value, mode } = t.node.attrs
+  if (!of || !isA(t.node, 'Pad') || !Array.isArray(pads) || value !== 0 || mode !== undefined)
+    return undefined
+  const rank = t.shape.length
+  const more = Number(pads[rank + axis])
+  const alone = pads.every((p, i) => i === rank + axis || p === 0)
+  return alone && more > 0 ? { of, more } : undefined
+}
+
+/** A map without its last channels, which are zeros. */
+function narrower(x: AnyTensor, more: number): AnyTensor {
+  const { node } = x
+  return withScope(node.scope, () => without(node, more)) ?? slice(x, 1, 0, Number(x.shape[1]) - more)
+}
+
+function without(node: Node, more: number): AnyTensor | undefined {
+  const [x, w, b] = node.inputs
+  const padded = longerThan(onlyOutput(node), 1)
+  if (padded?.more === more) return padded.of
+  const keeps = isA(node, 'Relu') || (isA(node, 'MaxPool') && node.outputs.length === 1)
+  if (x && keeps) return onlyOutput(makeNode(node.op, [narrower(x, more)], node.attrs))
+  const [filters, bias] = [w && longerThan(w, 0), b && longerThan(b, 0)]
+  if (!x || !isPlain(node) || filters?.more !== more || (b && bias?.more !== more)) return undefined
+  return onlyOutput(makeNode(node.op, [x, filters.of, ...(bias ? [bias.of] : [])], node.attrs))
+}
+
+/** Undoes {@link wholeChannels} in a file that was read: its convolutions have their own weights again, which can be trained. */
+export const ownChannels = (graph: Graph): Graph =>
+  rewrite(graph, (node, inputs) => {
+    const [x, w, ...bias] = inputs
+    const padded = x && w && isA(node, 'Conv') ? longerThan(w, 1) : undefined
+    return x && padded
+      ? makeNode(node.op, [narrower(x, padded.more), padded.of, ...bias], node.attrs).outputs
+      : undefined
   })

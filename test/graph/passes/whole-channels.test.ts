@@ -3,7 +3,7 @@ import type { Graph } from '../../../src/graph/graph.ts'
 import { input, parameter } from '../../../src/graph/leaf.ts'
 import { print } from '../../../src/graph/print.ts'
 import { conv2d, maxPool2d, mul, relu } from '../../../src/ops/index.ts'
-import { wholeChannels } from '../../../src/passes/whole-channels.ts'
+import { ownChannels, wholeChannels } from '../../../src/passes/whole-channels.ts'
 
 const filters = (out: number, inputs: number) =>
   parameter([out, inputs, 3, 3], { kind: 'constant', value: 0 })
@@ -23,6 +23,7 @@ test('channels that WebGPU computes wrong become a multiple of four, by zeros in
     (x, { a, b }) => ({ y: conv2d(maxPool2d(relu(conv2d(x as never, a as never)), 2), b as never) }),
     { a: filters(6, 1), b: filters(16, 6) },
   )
+  expect(print(ownChannels(wholeChannels(graph)))).toBe(print(graph))
   expect(print(wholeChannels(graph))).toMatchInlineSnapshot(`
     "input x:f32[batch,1,8,8]
     parameter a:f32[6,1,3,3]
@@ -46,6 +47,7 @@ test('a map that others read, and an input, are padded themselves', () => {
     },
     { a: filters(6, 1), b: filters(16, 6) },
   )
+  expect(print(ownChannels(wholeChannels(shared)))).toBe(print(shared))
   expect(print(wholeChannels(shared))).toMatchInlineSnapshot(`
     "input x:f32[batch,1,8,8]
     parameter a:f32[6,1,3,3]
