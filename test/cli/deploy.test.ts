@@ -255,7 +255,7 @@ describe('what is refused writes nothing, and works without the fault', () => {
       'data',
       [run, '--data', data],
       [run],
-      '--data is for --precision int8 and --max-drop, which read examples',
+      '--data is for --precision int8, --precision float16 and --max-drop, which read examples',
     ],
     [
       'nowhere',

@@ -299,7 +299,7 @@ describe.skipIf(noBrowser)(`onnxgrad/web${noBrowser ? ` (${noBrowser})` : ''}`, 
     const { page } = await open('/empty.html')
     const here = await page.evaluate(() => Object.keys(window.web))
     const ofNode = ['filesBeside', 'images', 'mnist', 'nodeRuntime']
-    const others = ['isolatedRuntime', 'EventWriter', 'reportOfRun']
+    const others = ['isolatedRuntime', 'EventWriter', 'reportOfRun', 'proofPage', 'proveFile']
     // Runs on a disk, and their settings.
     const runs = Object.keys(node).filter(name => /Runs?$|Repeats$|Search$|^SETTINGS$|^setting$/.test(name))
     const missing = Object.keys(node).filter(name => !here.includes(name))
