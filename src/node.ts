@@ -264,7 +264,7 @@ export const quantizeDynamic = (
 
 /**
  * A model for quantization-aware training, where `quantize` alone loses too much: it starts at the trained weights and rounds as the int8
- * file will. Train it for an epoch or two with a small learning rate, such as `adamW({ lr: 1e-4 })`, then pass the result to
+ * file will. Train it for an epoch or two with a small learning rate, such as `adamW({ lr: 1e-5 })`, then pass the result to
  * {@link quantize}.
  * @throws UserError as {@link quantize} does
  */

@@ -48,7 +48,7 @@ export interface Form {
 }
 
 /** Learning rate of quantization-aware training: far below that of the first training, whose result it must preserve. */
-const AWARE_RATE = 1e-4
+const AWARE_RATE = 1e-5
 
 const stopped = (): UserError => new UserError('stopped; nothing was written')
 
