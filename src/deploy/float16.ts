@@ -57,7 +57,7 @@ type Reasons = Map<Node, KeptFloat32>
 /**
  * A trained model in half precision: weights are float16, so that a file is half as large; convolutions, matrix products and elementwise
  * operators compute in float16. Norms, softmax, sums, powers and exponentials compute in float32, as do layers whose weights do not fit,
- * or whose values did not when the examples of `check` were run. Integers stay as they are.
+ * or whose values did not when the examples of `data` were run. Integers stay as they are.
  * @param runtime computes the weights once @throws UserError when the examples do not fit the model
  */
 export async function toFloat16(

@@ -2,11 +2,9 @@ import { Input, SizeOf } from '../graph/leaf.ts'
 import { match } from '../graph/match.ts'
 import type { Node } from '../graph/node.ts'
 import type { Tensor } from '../graph/tensor.ts'
+import { DequantizeLinear } from '../ops/image-primitives.ts'
 import { Slice } from '../ops/primitives.ts'
-import quantization from '../ops/quantize.ts'
 import { elements, type Readers } from './match.ts'
-
-const { DequantizeLinear } = quantization
 
 /** Nodes never change, so what is known of one stays true. */
 const known = new WeakMap<Node, boolean>()

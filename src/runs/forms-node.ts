@@ -4,6 +4,7 @@ import { optimizeModel } from '../deploy/optimize.ts'
 import { placesOf } from '../deploy/proof/places-node.ts'
 import type { RuntimeProof } from '../deploy/proof/proof.ts'
 import { prove } from '../deploy/proof/prove.ts'
+import { refuseSmall } from '../deploy/quantize/layers.ts'
 import {
   type CalibrationOptions,
   quantizationAwareModel,
@@ -13,7 +14,6 @@ import {
 import { trainingPredictor } from '../deploy/reference.ts'
 import { type ExportOptions, exportOnnx } from '../export/export.ts'
 import { UserError } from '../graph/errors.ts'
-import { isLeaf, postorder } from '../graph/graph.ts'
 import { defined } from '../graph/keys.ts'
 import { show } from '../graph/shape.ts'
 import type { TrainedModel } from '../nn/trained.ts'
@@ -90,10 +90,7 @@ export async function formOf(
 ): Promise<Form> {
   const { qat = 0, keep, reduceRange, onStage, training } = settings
   refuseUnknown(trained, keep)
-  if (precision !== 'float32' && hasIntegers(trained))
-    throw new UserError(
-      `${trained.model.name}: has 8-bit weights already; start from the float32 model that it was made from`,
-    )
+  if (precision !== 'float32') refuseSmall(trained.model, ['int8'])
   const name = precision === 'int8' && qat ? `${precision} (quantization-aware)` : precision
   onStage?.(name)
   const made = async (): Promise<TrainedModel> => {
@@ -140,12 +137,6 @@ function refuseUnknown({ model }: TrainedModel, keep: FormSettings['keep']): voi
         `--keep ${String(pattern)}: ${model.name} has no such layer; its weights are ${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ', …' : ''}`,
       )
 }
-
-/** Whether weights are integers already, as in a file that was quantized. */
-const hasIntegers = ({ model }: TrainedModel): boolean =>
-  postorder(Object.values(model.outputs)).some(
-    node => isLeaf(node) && node.outputs.some(t => t.dtype === 'int8' && t.shape.length > 1),
-  )
 
 /** Names in a message. */
 const MOST_NAMED = 6

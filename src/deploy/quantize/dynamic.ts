@@ -1,4 +1,3 @@
-import { sizesOf } from '../../graph/bind.ts'
 import { constant } from '../../graph/leaf.ts'
 import { match } from '../../graph/match.ts'
 import type { Node } from '../../graph/node.ts'
@@ -13,8 +12,7 @@ import { transpose } from '../../ops/layout.ts'
 import { MatMul } from '../../ops/primitives.ts'
 import { DynamicQuantizeLinear, quantize } from '../../ops/quantize.ts'
 import { type Product, productsOf } from './products.ts'
-import { weightScales } from './scales.ts'
-import { roundedWeights } from './static.ts'
+import { roundedWeights, weightQuantization } from './static.ts'
 
 /** A matrix product whose weight the node reads as it is stored. */
 const readsStored = ({ node, weight }: Product): boolean =>
@@ -59,12 +57,10 @@ function dynamicProduct(
   axis: number,
   steps?: number,
 ): AnyTensor {
-  const scales = weightScales(values, sizesOf(w.shape), axis, steps)
-  const zeros = constant(new Array<number>(scales.length).fill(0), 'int8', [scales.length])
-  const scale = constant(scales, 'float32', [scales.length])
-  const integers = quantize(w, scale, zeros, axis)
+  const own = weightQuantization(w, values, axis, steps)
+  const integers = quantize(w, own.scale, own.zero, axis)
   const [q, ofX, zero] = DynamicQuantizeLinear.applyAll([x])
   const turned = axis === 0 ? transpose(integers, [1, 0]) : integers
   const y = MatMulInteger.apply([q, turned, zero, constant(0, 'int8', [])])
-  return mul(cast(y, x.dtype), mul(ofX, scale))
+  return mul(cast(y, x.dtype), mul(ofX, own.scale))
 }

@@ -52,12 +52,12 @@ const SOME = 4
 const MOST_KEPT = 0.03
 const PAYS = 0.85
 
-/** What quantization needs: the optimized model, what its tensors hold, and what the model answers. */
+/** What quantization needs: the optimized model, the ranges of its tensors, and what the model answers. */
 interface Calibrated extends Pick<LayerOptions, 'keep'> {
   readonly runtime: Runtime
   readonly base: TrainedModel
   readonly products: readonly Product[]
-  readonly observed: ReadonlyMap<Tensor, Observed>
+  readonly ranges: (method: CalibrationMethod) => ReadonlyMap<Tensor, Extremes>
   readonly calibration: Calibration
   readonly expected: Awaited<ReturnType<typeof answersTo>>
   /** The largest integer of a weight. */
@@ -70,10 +70,16 @@ interface Choice {
   readonly products: readonly Product[]
 }
 
-const rangesBy = (
-  observed: ReadonlyMap<Tensor, Observed>,
-  method: CalibrationMethod,
-): ReadonlyMap<Tensor, Extremes> => new Map([...observed].map(([t, seen]) => [t, rangeOf(method, seen)]))
+/** The ranges of tensors by a method, which are found once: each layer that is tried alone reads them again. */
+function rangesBy(observed: ReadonlyMap<Tensor, Observed>): Calibrated['ranges'] {
+  const known = new Map<CalibrationMethod, ReadonlyMap<Tensor, Extremes>>()
+  return method => {
+    const ranges =
+      known.get(method) ?? new Map([...observed].map(([t, seen]) => [t, rangeOf(method, seen)] as const))
+    known.set(method, ranges)
+    return ranges
+  }
+}
 
 async function calibrated(
   runtime: Runtime,
@@ -93,7 +99,7 @@ async function calibrated(
   const observed = await observe(runtime, base, observedBy(base, products), calibration)
   const expected = await answersTo(runtime, base, calibration)
   const steps = weightSteps(options.reduceRange)
-  return { runtime, base, products, observed, calibration, expected, keep, steps }
+  return { runtime, base, products, ranges: rangesBy(observed), calibration, expected, keep, steps }
 }
 
 /** The model as its file holds it: integers in place of the weights, and everything else in as few bytes as it needs. */
@@ -103,8 +109,8 @@ const stored = (
   keep: LayerOptions['keep'],
 ): Promise<TrainedModel> => fold(runtime, compacted(withIntegerBiases(rounding), keep))
 
-const roundingOf = ({ base, observed, steps }: Calibrated, { method, products }: Choice): TrainedModel =>
-  withRounding(base, products, rangesBy(observed, method), steps)
+const roundingOf = ({ base, ranges, steps }: Calibrated, { method, products }: Choice): TrainedModel =>
+  withRounding(base, products, ranges(method), steps)
 
 async function deviation(
   from: Calibrated,

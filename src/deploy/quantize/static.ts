@@ -23,6 +23,20 @@ function roundedActivation(x: AnyTensor, range: Extremes): AnyTensor {
   return rounded(x, constant(scale, 'float32', []), constant(zero, 'uint8', []))
 }
 
+/** The scale of each place of a weight's axis and its zero points, as tensors. */
+export function weightQuantization(
+  weight: AnyTensor,
+  values: Float32Array,
+  axis: number,
+  steps?: number,
+): { readonly scale: AnyTensor; readonly zero: AnyTensor } {
+  const scales = weightScales(values, sizesOf(weight.shape), axis, steps)
+  return {
+    scale: constant(scales, 'float32', [scales.length]),
+    zero: constant(new Array<number>(scales.length).fill(0), 'int8', [scales.length]),
+  }
+}
+
 /** A weight rounded to 255 steps around zero, each place of an axis with a scale of its own. */
 export function roundedWeight(
   weight: AnyTensor,
@@ -30,9 +44,8 @@ export function roundedWeight(
   axis: number,
   steps?: number,
 ): AnyTensor {
-  const scales = weightScales(values, sizesOf(weight.shape), axis, steps)
-  const zeros = constant(new Array<number>(scales.length).fill(0), 'int8', [scales.length])
-  return rounded(weight, constant(scales, 'float32', [scales.length]), zeros, axis)
+  const { scale, zero } = weightQuantization(weight, values, axis, steps)
+  return rounded(weight, scale, zero, axis)
 }
 
 /** The weights of some layers, each rounded. */
@@ -68,7 +81,7 @@ export function withRounding(
   steps?: number,
 ): TrainedModel {
   const { everywhere, edges } = activationsOf(trained.model, products)
-  const own = new Map(products.map(({ node }) => [node, node]))
+  const own = new Set(products.map(({ node }) => node))
   const range = (t: Tensor): Extremes => lookup(ranges, everywhere.get(t) ?? t)
   const computed = (node: Node, inputs: readonly Tensor[]): readonly Tensor[] => {
     const [x, ...rest] = inputs
